@@ -1,0 +1,1 @@
+"""Renderers. Each sees the Report (model.py) and nothing else of ours."""

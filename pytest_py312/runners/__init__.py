@@ -1,0 +1,1 @@
+"""Where a cell's processes run: on this machine, in a container, or on a fake."""
