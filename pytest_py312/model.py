@@ -1,6 +1,6 @@
 """The nouns of the gate: frozen values that say what is known, and nothing that does anything.
 
-Words (DESIGN): a *fleet* is all services, a *service* a folder deployed on its own, an *interpreter* one CPython minor, the
+Words: a *fleet* is all services, a *service* a folder deployed on its own, an *interpreter* one CPython minor, the
 *baseline* the interpreter a service runs on today, the *target* the one it moves to, a *cell* one service on one
 interpreter, a *finding* one answer worth reading, an *outcome* passed / failed / skipped / errored.
 
@@ -141,9 +141,7 @@ class Outcome:
         if not reason and blocking:
             more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
             reason = blocking[0].message + more
-        return cls(
-            service=service, interpreter=interpreter, check=check, status=status, reason=reason, findings=found
-        )
+        return cls(service=service, interpreter=interpreter, check=check, status=status, reason=reason, findings=found)
 
     @classmethod
     def skipped(cls, *, service: str, interpreter: Interpreter | None, check: str, reason: str) -> "Outcome":
