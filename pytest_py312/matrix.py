@@ -1,0 +1,92 @@
+"""Plan and fleet -> cells, and which of them are chosen. Pure."""
+
+from collections.abc import Sequence
+
+from pytest_py312.errors import OptionError
+from pytest_py312.model import Cell, Fleet, Interpreter, Plan, Service
+from pytest_py312.patterns import Lookup, suggestion
+
+
+def cells_of(plan: Plan, service: Service) -> tuple[Cell, ...]:
+    """One cell for each interpreter of the plan from the service's baseline up to the target, both included.
+
+    The baseline has its cell even where the plan does not list it: nothing can be called a regression without it.
+    A service that is on the target, or past it, has one cell, the target.
+    """
+    if service.baseline >= plan.target:
+        return (Cell(service=service, interpreter=plan.target),)
+    between = {found for found in plan.interpreters if service.baseline <= found <= plan.target}
+    wanted = sorted(between | {service.baseline, plan.target})
+    return tuple(Cell(service=service, interpreter=interpreter) for interpreter in wanted)
+
+
+def choose(
+    fleet: Fleet, plan: Plan, *, stages: frozenset[int] = frozenset(), patterns: tuple[str, ...] = ()
+) -> tuple[Service, ...]:
+    """The services in one of ``stages`` and matched by one of ``patterns``, in the fleet's order; none given: all.
+
+    :raises OptionError: a stage does not exist, a pattern matches no service, or both together leave no service.
+    """
+    _check_stages(fleet, plan, stages)
+    named = _named(fleet, patterns)
+    chosen = tuple(
+        service
+        for service in fleet.services
+        if (not stages or service.stage in stages) and (not patterns or (service.name, service.path) in named)
+    )
+    if not chosen and stages and patterns:
+        elsewhere = ", ".join(
+            f"{service.name} is in stage {service.stage}"
+            for service in fleet.services
+            if (service.name, service.path) in named
+        )
+        raise OptionError(f"no service is in stage {_listed(stages)} and matched by {', '.join(patterns)}: {elsewhere}")
+    return chosen
+
+
+def choose_interpreters(cells: Sequence[Cell], wanted: frozenset[Interpreter]) -> tuple[Cell, ...]:
+    """The cells on one of the ``wanted`` interpreters, in their order; an empty ``wanted`` is all of them.
+
+    :raises OptionError: there are cells, and none of them is on one of the wanted interpreters. It is not left out in
+        silence, because a run of fewer cells than asked for would look like a proof.
+    """
+    if not wanted or not cells:
+        return tuple(cells)
+    present = {cell.interpreter for cell in cells}
+    absent = sorted(wanted - present)
+    if absent:
+        listed = ", ".join(str(interpreter) for interpreter in sorted(present))
+        raise OptionError(
+            f"no chosen service runs on Python {absent[0]}; their interpreters are {listed}"
+            " (from a service's baseline up to the target, as the plan's \"interpreters\" lists them)"
+        )
+    return tuple(cell for cell in cells if cell.interpreter in wanted)
+
+
+def _check_stages(fleet: Fleet, plan: Plan, stages: frozenset[int]) -> None:
+    known = {stage.number for stage in plan.stages} | {service.stage for service in fleet.services}
+    absent = sorted(stages - known)
+    if not absent:
+        return
+    if not plan.stages:
+        raise OptionError(
+            f"stage {absent[0]} does not exist; the plan has no [[stage]], "
+            f"and all services count as stage {_listed(known) or 1}"
+        )
+    raise OptionError(f"stage {absent[0]} does not exist; the plan has {_listed(known)}")
+
+
+def _named(fleet: Fleet, patterns: tuple[str, ...]) -> set[tuple[str, str]]:
+    services = [(service.name, service.path) for service in fleet.services]
+    lookup = Lookup(services)
+    named: set[tuple[str, str]] = set()
+    for pattern in patterns:
+        found = lookup.of(pattern)
+        if not found:
+            raise OptionError(f'"{pattern}" matches no service{suggestion(pattern, services)}')
+        named.update(found)
+    return named
+
+
+def _listed(numbers: frozenset[int] | set[int]) -> str:
+    return ", ".join(str(number) for number in sorted(numbers))
