@@ -258,7 +258,8 @@ def kill_marked(wanted: Callable[[str], bool]) -> int:
 def _marked() -> list[tuple[int, str]]:
     """(pid, value of MARK) of all processes of ours that carry it, this one excepted."""
     if Path("/proc/self/environ").exists():
-        return [found for entry in os.listdir("/proc") if entry.isdigit() for found in _mark_from_proc(int(entry))]
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return [found for pid in pids for found in _mark_from_proc(pid)]
     import psutil
 
     return [
@@ -272,8 +273,7 @@ def _mark_from_proc(pid: int) -> list[tuple[int, str]]:
     # psutil parses each environment into a dict: 10 times the cost of this look, which is made after every cell
     needle = MARK.encode() + b"="
     try:
-        with open(f"/proc/{pid}/environ", "rb") as environ:
-            data = environ.read()
+        data = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return []
     if needle not in data or pid == os.getpid():

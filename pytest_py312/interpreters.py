@@ -165,7 +165,7 @@ class Remembered:
 
     def _file(self, path: Path) -> Path:
         real = os.path.realpath(path)
-        status = os.stat(real)
+        status = Path(real).stat()
         state = f"{real}\0{status.st_size}\0{status.st_mtime_ns}\0{FINGERPRINT_SCRIPT}"
         return self._folder / f"{hashlib.sha256(state.encode()).hexdigest()[:32]}.json"
 

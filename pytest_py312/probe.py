@@ -1,0 +1,433 @@
+"""What runs inside a cell: one file, standard library only, for Python 3.8 and later.
+
+    python probe.py REQUEST.json RECORDS.jsonl
+
+It copies the service from ``source`` to ``scratch``, runs what the request asks for there, and appends one JSON object
+a line to RECORDS as things happen, so that whatever ends the process early, what was known until then is kept. The
+last line of a run that came to its end is ``{"event": "end", ...}``; without it nothing may be called complete.
+
+Requests (key ``kind``):
+
+* ``suite``: ``runner`` (pytest, unittest, command), ``arguments``, ``junit``, ``import_mode``, ``prepare``, ``select``
+  (test ids: only these), ``service`` (folder), ``folders`` (copied), ``python_path``, ``installed`` (source roots that
+  act as installed), ``distribution`` (name, version, scripts: metadata of a service that is not built).
+* ``imports``: ``modules``: import each, say how it went.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+
+TAIL_LINES = 14
+TAIL_CHARACTERS = 2400
+NOT_COPIED = {
+    ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache",
+    ".pytest_cache", ".ruff_cache", ".hypothesis", ".py312", ".eggs",
+}  # fmt: skip
+
+
+class Records:
+    """The file of records. Written with O_APPEND in single writes, so that forked children cannot tear lines."""
+
+    def __init__(self, path):
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._owner = os.getpid()
+
+    def add(self, event, **fields):
+        if os.getpid() != self._owner:
+            return  # a test's forked child that runs our hooks must not report for its parent
+        fields["event"] = event
+        line = json.dumps(fields, ensure_ascii=True) + "\n"
+        os.write(self._fd, line.encode("ascii"))
+
+
+def tail(text):
+    """The last lines of a traceback: what a developer reads first."""
+    lines = text.strip().splitlines()
+    cut = "\n".join(lines[-TAIL_LINES:])
+    return cut[-TAIL_CHARACTERS:]
+
+
+def main(argv):
+    if len(argv) != 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    with open(argv[1], encoding="utf-8") as file:
+        request = json.load(file)
+    records = Records(argv[2])
+    records.add("start", python=sys.version.split()[0], executable=sys.executable)
+    kinds = {"suite": run_suite, "imports": run_imports}
+    code = kinds[request["kind"]](request, records)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    records.add("end", code=code)
+    # threads that the suite left running, and its atexit hooks, must not keep a finished run from being over
+    os._exit(0)
+
+
+# ---- the scratch copy
+
+
+def copy_source(request, records):
+    """Copy the request's folders from source to scratch, and return the service's folder there."""
+    source, scratch = request["source"], request["scratch"]
+    for folder in request["folders"]:
+        start = os.path.join(source, folder)
+        target = os.path.normpath(os.path.join(scratch, "repository", folder))
+        shutil.copytree(start, target, symlinks=True, ignore=_not_copied, dirs_exist_ok=True, copy_function=_copy)
+    service = os.path.normpath(os.path.join(scratch, "repository", request["service"]))
+    os.makedirs(service, exist_ok=True)
+    return service
+
+
+def _not_copied(folder, names):
+    return [
+        name for name in names
+        if name in NOT_COPIED or os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+    ]  # fmt: skip
+
+
+def _copy(source, target):
+    """Copy a file with its mode, made writable; a socket or device is passed over."""
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), target)
+    elif os.path.isfile(source):
+        shutil.copyfile(source, target)
+        os.chmod(target, (os.stat(source).st_mode & 0o777) | 0o600)
+    return target
+
+
+def prepare_paths(request, service):
+    """Set the paths of this process and its children as an installed service would find them."""
+    scratch = request["scratch"]
+    home = os.path.join(scratch, "home")
+    temporary = os.path.join(scratch, "tmp")
+    for folder in (home, temporary):
+        os.makedirs(folder, exist_ok=True)
+    os.environ.update(HOME=home, TMPDIR=temporary)
+    programs = os.path.dirname(sys.executable)
+    path = [programs] + [item for item in os.environ.get("PATH", "").split(os.pathsep) if item and item != programs]
+    installed = [os.path.join(service, root) for root in request.get("installed", ())]
+    if request.get("distribution"):
+        site = os.path.join(scratch, "site")
+        path.insert(0, write_distribution(request["distribution"], site))
+        installed.append(site)
+    os.environ["PATH"] = os.pathsep.join(path)
+    # read by the environment's py312.pth in every interpreter that the suite starts; after the standard library and
+    # site-packages, as `pip install -e` would have it
+    os.environ["PY312_PATH"] = os.pathsep.join(installed)
+    extra = [os.path.normpath(os.path.join(service, root)) for root in request.get("python_path", ())]
+    if extra:
+        os.environ["PYTHONPATH"] = os.pathsep.join(extra)
+    os.chdir(service)
+    sys.path[0:1] = [service] + extra  # as `python -m pytest` does; [0] was the folder of this file
+    sys.path.extend(installed)
+
+
+def write_distribution(distribution, site):
+    """Write metadata and console scripts of a service that is laid in without a build; returns the scripts' folder."""
+    name, version = distribution["name"], distribution["version"]
+    info = os.path.join(site, "%s-%s.dist-info" % (name.replace("-", "_").replace(".", "_"), version))
+    programs = os.path.join(site, "bin")
+    os.makedirs(info)
+    os.makedirs(programs)
+    with open(os.path.join(info, "METADATA"), "w", encoding="utf-8") as file:
+        file.write("Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version))
+    with open(os.path.join(info, "entry_points.txt"), "w", encoding="utf-8") as file:
+        file.write("[console_scripts]\n")
+        file.writelines("%s = %s\n" % (script, target) for script, target in distribution["scripts"])
+    for script, target in distribution["scripts"]:
+        module, _, function = target.partition(":")
+        path = os.path.join(programs, os.path.basename(script))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(
+                "#!%s\nimport importlib, sys\nfunction = importlib.import_module(%r)\nfor name in %r.split('.'):\n"
+                "    function = getattr(function, name)\nsys.exit(function())\n" % (sys.executable, module, function)
+            )
+        os.chmod(path, 0o755)
+    return programs
+
+
+def run_prepare(request, records):
+    """Run the plan's prepare commands; false when one fails, with a record that says which."""
+    import subprocess
+
+    for argv in request.get("prepare", ()):
+        words = [sys.executable, *argv[1:]] if argv[0] in ("python", "python3") else argv
+        try:
+            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            code, output = done.returncode, done.stdout.decode("utf-8", "replace")
+        except OSError as error:
+            code, output = 127, str(error)
+        sys.stdout.write(output)
+        if code != 0:
+            what = "prepare command %r exited with %d" % (" ".join(argv), code)
+            records.add("trouble", what=what, detail=tail(output))
+            return False
+    return True
+
+
+# ---- suites
+
+
+def run_suite(request, records):
+    service = copy_source(request, records)
+    prepare_paths(request, service)
+    if not run_prepare(request, records):
+        return 1
+    runners = {"pytest": run_pytest, "unittest": run_unittest, "command": run_command}
+    return runners[request["runner"]](request, records)
+
+
+class PytestRecorder:
+    """A pytest plugin that writes down how each test ended. Used inside the cell, with the cell's own pytest."""
+
+    def __init__(self, records, scratch):
+        self._records = records
+        self._scratch = scratch
+        self._open = {}
+        self._warnings = {}
+        self.tests = 0
+
+    def pytest_runtest_logstart(self, nodeid, location):
+        self._records.add("running", id=nodeid)
+
+    def pytest_runtest_logreport(self, report):
+        outcome, seconds, detail = self._open.get(report.nodeid, ("", 0.0, ""))
+        text = ""
+        if report.outcome == "rerun":  # pytest-rerunfailures: only the last try counts
+            self._open.pop(report.nodeid, None)
+            return
+        new = _pytest_outcome(report)
+        if new in ("failed", "error"):
+            text = tail(report.longreprtext)
+        elif new in ("skipped", "xfailed"):
+            text = _skip_reason(report)
+        if _worse(new, outcome):
+            outcome, detail = new, text or detail
+        self._open[report.nodeid] = (outcome, seconds + getattr(report, "duration", 0.0), detail)
+        if report.when == "teardown":
+            self._close(report.nodeid)
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self._records.add("collect_error", id=report.nodeid or ".", detail=tail(report.longreprtext))
+        elif report.skipped and report.nodeid:
+            self._records.add("collect_skip", id=report.nodeid, detail=_skip_reason(report))
+
+    def pytest_collection_finish(self, session):
+        self._records.add("collected", count=len(session.items))
+
+    def pytest_warning_recorded(self, warning_message, when, nodeid, location):
+        category = getattr(warning_message.category, "__name__", str(warning_message.category))
+        origin = "%s:%s" % (str(warning_message.filename).replace(self._scratch + os.sep, ""), warning_message.lineno)
+        key = (category, str(warning_message.message)[:300], origin)
+        self._warnings[key] = self._warnings.get(key, 0) + 1
+
+    def pytest_sessionfinish(self, session):
+        for nodeid in list(self._open):
+            self._close(nodeid)
+        for (category, message, origin), count in list(self._warnings.items())[:500]:
+            self._records.add("warning", category=category, message=message, origin=origin, count=count)
+
+    def _close(self, nodeid):
+        outcome, seconds, detail = self._open.pop(nodeid)
+        if outcome:
+            self.tests += 1
+            self._records.add("test", id=nodeid, outcome=outcome, seconds=round(seconds, 6), detail=detail)
+
+
+def _pytest_outcome(report):
+    expected_to_fail = hasattr(report, "wasxfail")
+    if report.skipped:
+        return "xfailed" if expected_to_fail else "skipped"
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    if report.when == "call":
+        return "xpassed" if expected_to_fail else "passed"
+    return ""
+
+
+def _worse(new, old):
+    order = ("", "passed", "xpassed", "skipped", "xfailed", "failed", "error")
+    return order.index(new) > order.index(old)
+
+
+def _skip_reason(report):
+    if hasattr(report, "wasxfail"):
+        return str(report.wasxfail)
+    longrepr = report.longrepr
+    if isinstance(longrepr, tuple) and len(longrepr) == 3:
+        return str(longrepr[2])
+    return str(longrepr or "")[-300:]
+
+
+def run_pytest(request, records):
+    try:
+        import pytest
+    except ImportError as error:
+        records.add("trouble", what="pytest is not installed in the cell: %s" % error, detail="")
+        return 1
+    versions = {"pytest": pytest.__version__}
+    records.add("tools", versions=versions)
+    arguments = ["-p", "no:cacheprovider", "--continue-on-collection-errors", "--maxfail=0"]
+    if request.get("import_mode"):
+        arguments.append("--import-mode=" + request["import_mode"])
+    arguments += request["arguments"]
+    if request.get("select"):
+        arguments = [item for item in arguments if item.startswith("-")] + list(request["select"])
+    sys.argv = ["pytest", *arguments]
+    recorder = PytestRecorder(records, os.path.join(request["scratch"], "repository"))
+    code = int(pytest.main(arguments, plugins=[recorder]))
+    records.add("exit", code=code, meaning=_PYTEST_CODES.get(code, ""))
+    return code
+
+
+_PYTEST_CODES = {2: "interrupted", 3: "internal error in pytest", 4: "pytest was called wrongly", 5: "no tests ran"}
+
+
+def run_unittest(request, records):
+    import unittest
+    from unittest.loader import _FailedTest
+
+    class Recording(unittest.TextTestResult):
+        def startTest(self, test):
+            super().startTest(test)
+            self._begun = time.perf_counter()
+            self._bad = None
+            records.add("running", id=test.id())
+
+        def _note(self, test, outcome, detail=""):
+            if isinstance(test, _FailedTest):
+                records.add("collect_error", id=test.id().split(".")[-1], detail=detail)
+                self._bad = "collect"
+            elif self._bad != "collect":
+                self._bad = outcome
+                seconds = round(time.perf_counter() - getattr(self, "_begun", time.perf_counter()), 6)
+                records.add("test", id=test.id(), outcome=outcome, seconds=seconds, detail=detail)
+
+        def addSuccess(self, test):
+            super().addSuccess(test)
+            if not self._bad:
+                self._note(test, "passed")
+
+        def addFailure(self, test, err):
+            super().addFailure(test, err)
+            self._note(test, "failed", tail(self._exc_info_to_string(err, test)))
+
+        def addError(self, test, err):
+            super().addError(test, err)
+            detail = tail(self._exc_info_to_string(err, test))
+            if isinstance(test, unittest.TestCase):
+                self._note(test, "error", detail)
+            else:  # setUpClass or setUpModule failed: its tests never start, and no id of theirs is known
+                records.add("collect_error", id=str(test), detail=detail)
+
+        def addSkip(self, test, reason):
+            super().addSkip(test, reason)
+            self._note(test, "skipped", reason)
+
+        def addExpectedFailure(self, test, err):
+            super().addExpectedFailure(test, err)
+            self._note(test, "xfailed")
+
+        def addUnexpectedSuccess(self, test):
+            super().addUnexpectedSuccess(test)
+            self._note(test, "xpassed")
+
+        def addSubTest(self, test, subtest, err):
+            super().addSubTest(test, subtest, err)
+            if err is not None:
+                kind = "failed" if issubclass(err[0], test.failureException) else "error"
+                self._note(test, kind, tail(self._exc_info_to_string(err, test)))
+
+    arguments = list(request.get("select") or request["arguments"])
+    runner = unittest.TextTestRunner(resultclass=Recording, verbosity=1)
+    program = unittest.main(module=None, argv=["python -m unittest", *arguments], testRunner=runner, exit=False)
+    records.add("collected", count=program.result.testsRun)
+    return 0 if program.result.wasSuccessful() else 1
+
+
+def run_command(request, records):
+    """Run any command that writes JUnit, and read the tests from that file."""
+    import subprocess
+    from xml.etree import ElementTree
+
+    words = request["arguments"]
+    words = [sys.executable, *words[1:]] if words[0] in ("python", "python3") else words
+    try:
+        code = subprocess.call(words)
+    except OSError as error:
+        records.add("trouble", what="the suite's command could not be started: %s" % error, detail="")
+        return 127
+    try:
+        tree = ElementTree.parse(request["junit"])
+    except (OSError, ElementTree.ParseError) as error:
+        records.add("trouble", what="the suite's command exited with %d and left no JUnit file that can be read: %s"
+                    % (code, error), detail="")  # fmt: skip
+        return code
+    cases = list(tree.iter("testcase"))
+    records.add("collected", count=len(cases))
+    for case in cases:
+        name = "::".join(part for part in (case.get("classname"), case.get("name")) if part)
+        outcome, detail = "passed", ""
+        for child in case:
+            if child.tag in ("failure", "error", "skipped"):
+                outcome = {"failure": "failed", "error": "error", "skipped": "skipped"}[child.tag]
+                detail = tail((child.get("message") or "") + "\n" + (child.text or ""))
+        seconds = _number(case.get("time"))
+        records.add("test", id=name, outcome=outcome, seconds=seconds, detail=detail)
+    records.add("exit", code=code, meaning="")
+    return code
+
+
+def _number(text):
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0
+
+
+# ---- imports
+
+
+def run_imports(request, records):
+    """Import each module. One that fails here is tried alone in a fresh process before it is said to fail."""
+    import importlib
+
+    os.chdir(request["scratch"])
+    sys.path[0:1] = []
+    failed = []
+    for name in request["modules"]:
+        records.add("importing", module=name)
+        try:
+            importlib.import_module(name)
+        except BaseException:  # a module may raise SystemExit, or worse
+            failed.append(name)
+        else:
+            records.add("import", module=name, ok=True, detail="")
+    for name in failed:
+        records.add("importing", module=name)
+        ok, detail = import_alone(name)
+        records.add("import", module=name, ok=ok, detail=detail)
+    return 0
+
+
+def import_alone(name):
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import importlib, sys; importlib.import_module(sys.argv[1])", name],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    return done.returncode == 0, tail(done.stderr.decode("utf-8", "replace")) or "exit code %d" % done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

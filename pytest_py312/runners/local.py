@@ -1,0 +1,159 @@
+"""Cells as plain processes on this machine.
+
+What it guarantees: a scratch copy of the service, a home and a temporary folder of its own, an environment of
+variables without the caller's PYTHONPATH, limits of time and memory, and that no process of a cell outlives it. What it
+does not: a suite can read and write whatever the user can, and use the network. The docker runner takes that away.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_py312 import command
+from pytest_py312.interpreters import Remembered, find_local
+from pytest_py312.model import Interpreter, InterpreterBuild
+from pytest_py312.runners.base import CellJob, CellRun, CommandRun, Ended
+from pytest_py312.runners.records import came_to_its_end, read_records, write_request
+
+PROBE = Path(__file__).parent.parent / "probe.py"
+
+KEPT_VARIABLES = (
+    "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SYSTEMROOT", "COVERAGE_PROCESS_START",
+)  # fmt: skip
+"""What a cell inherits of the caller's variables: how to find programs, talk and be talked to, nothing about Python."""
+
+
+class LocalRunner:
+    """runners.base.Runner on this machine."""
+
+    name = "local"
+
+    def __init__(self, *, cache: Path, uv: Path, run_id: str, run_folder: Path, fetch: bool, reason: str = "") -> None:
+        self._uv = uv
+        self._run_id = run_id
+        self._folder = run_folder / "cells"
+        self._fetch = fetch
+        self._reason = reason
+        self._remembered = Remembered(cache / "interpreters")
+        self._found: dict[Interpreter, InterpreterBuild] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    def describe(self) -> str:
+        return f"local ({self._reason})" if self._reason else "local"
+
+    def find(self, interpreter: Interpreter) -> InterpreterBuild:
+        with self._lock:
+            if interpreter not in self._found:
+                self._found[interpreter] = find_local(
+                    interpreter, uv=str(self._uv), fetch=self._fetch, remembered=self._remembered
+                )
+            return self._found[interpreter]
+
+    def tool(
+        self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+    ) -> CommandRun:
+        words = [
+            word.format_map({"uv": self._uv, "python": build.executable}) if _placeholder(word) else word
+            for word in argv
+        ]
+        # the caller's index settings and certificates hold for uv; which Python it takes is settled by us
+        env = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+        env.pop("PYTHONPATH", None)
+        env.pop("VIRTUAL_ENV", None)
+        return command.run(
+            words, env=env, stdin=stdin, time_limit=time_limit, tail=4 * 1024 * 1024, cancelled=self._closed
+        )
+
+    def inside(self, path: Path) -> str:
+        return str(path)
+
+    def run(self, job: CellJob) -> CellRun:
+        folder = self._folder / job.identifier
+        try:
+            return self._run_in(folder, job)
+        except OSError as error:
+            full = error.errno in (28, 122)  # ENOSPC, EDQUOT
+            return CellRun(
+                ended=Ended.DISK_FULL if full else Ended.NOT_STARTED,
+                exit_code=None,
+                seconds=0.0,
+                records=(),
+                trouble=f"{folder} cannot be written: {error.strerror or error}",
+            )
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _run_in(self, folder: Path, job: CellJob) -> CellRun:
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch = folder / "scratch"
+        scratch.mkdir(parents=True)
+        places = {"source": str(job.root), "scratch": str(scratch), "folders": list(job.folders)}
+        request = write_request(folder, {**job.request, **places})
+        records_file = folder / "records.jsonl"
+        done = command.run(
+            [str(job.environment / "bin" / "python"), str(PROBE), str(request), str(records_file)],
+            cwd=scratch,
+            env=self._variables(job),
+            time_limit=job.time_limit,
+            grace=job.grace,
+            memory_limit=job.memory_limit,
+            merge=True,
+            mark=f"{self._run_id}:{job.identifier}",
+            cancelled=self._closed,
+        )
+        records = read_records(records_file)
+        ended, trouble = _verdict(done, job, complete=came_to_its_end(records), disk_free=_free(folder))
+        return CellRun(
+            ended=ended,
+            exit_code=done.exit_code,
+            seconds=done.seconds,
+            records=records,
+            output_tail=done.stdout,
+            trouble=trouble,
+        )
+
+    def _variables(self, job: CellJob) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        user = {"USER": "app", "LOGNAME": "app", "VIRTUAL_ENV": str(job.environment)}
+        return {"LANG": "C.UTF-8", **kept, **user, **dict(job.variables)}
+
+    def close(self) -> None:
+        self._closed.set()
+        command.kill_marked(lambda value: value.startswith(f"{self._run_id}:"))
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _placeholder(word: str) -> bool:
+    return word in ("{uv}", "{python}")
+
+
+def _free(folder: Path) -> int:
+    """Bytes free for this user where ``folder`` is."""
+    try:
+        space = os.statvfs(folder)
+    except OSError:
+        return -1
+    return space.f_bavail * space.f_frsize
+
+
+def _verdict(done: CommandRun, job: CellJob, *, complete: bool, disk_free: int) -> tuple[Ended, str]:
+    """How the cell ended and, unless it ended well, the sentence that says so."""
+    if done.ended is Ended.TIMED_OUT:
+        return done.ended, f"time limit of {job.time_limit:g} s reached"
+    if done.ended is Ended.OUT_OF_MEMORY:
+        return done.ended, f"memory limit of {job.memory_limit // 1024**2} MiB reached"
+    if done.ended is Ended.NOT_STARTED:
+        return done.ended, done.stderr
+    if done.ended is Ended.CANCELLED:
+        return done.ended, "the run was ended"
+    if complete:
+        return Ended.EXITED, ""
+    if disk_free == 0 or "No space left on device" in done.stdout[-4000:]:
+        return Ended.DISK_FULL, f"the disk is full ({disk_free} bytes free for the scratch folder)"
+    if done.ended is Ended.KILLED:
+        return done.ended, f"killed by signal {-(done.exit_code or 0)}, which this run did not send"
+    return Ended.EXITED, f"the process ended early, with exit code {done.exit_code}"
