@@ -1,0 +1,240 @@
+"""The store: each distribution installed once for each interpreter build, byte code compiled, ready to be hard-linked.
+
+    <cache>/store/<build digest>/<name>-<version>-<line digest>/
+        lib/...       what lies in site-packages
+        data/...      what lies beside it in an environment (bin/, share/, include/)
+        entry.json    what an environment and a check need to know of it
+
+An entry is moved into place whole, so what is there is finished. One process at a time fills the store of one build.
+"""
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterable, Sequence
+from csv import reader as csv_reader
+from dataclasses import asdict, dataclass
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock
+from packaging.utils import canonicalize_name
+
+from pytest_py312.model import InterpreterBuild
+from pytest_py312.resolution import Pin, Unchecked, Wanted, build_refusal
+from pytest_py312.runners.base import CommandRun, Ended, Runner
+
+NOT_MODULES = frozenset(("tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts"))
+"""Top-level folders that distributions install by mistake; nobody imports them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """An installed distribution in the store.
+
+    ``modules`` are its importable top-level modules, ``requires_python`` and ``requires`` what its metadata say.
+    """
+
+    name: str
+    version: str
+    folder: Path
+    modules: tuple[str, ...] = ()
+    requires_python: str = ""
+    requires: tuple[str, ...] = ()
+    from_source: bool = False
+
+
+class Store:
+    """Fills the store and hands out entries. Safe for several processes at once."""
+
+    def __init__(self, *, cache: Path, runner: Runner) -> None:
+        self._root = cache / "store"
+        self._temporary = cache / "tmp"
+        self._runner = runner
+
+    def entry(self, pin: Pin, build: InterpreterBuild) -> Entry | None:
+        """The entry of ``pin``, or ``None`` when it is not installed yet."""
+        return _load(self._folder(pin, build))
+
+    def fill(self, pins: Iterable[Pin], build: InterpreterBuild, wanted: Wanted) -> None:
+        """Install what is not there yet: all wheels in one go, each source by itself.
+
+        :raises Blocked: a source does not build on this interpreter.
+        :raises Unchecked: something could not be installed for another reason (network, disk).
+        """
+        wishes = {pin.line: pin for pin in pins}
+        if all(self.entry(pin, build) for pin in wishes.values()):
+            return
+        self._root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._root / f"{build.digest}.lock"):
+            missing = [pin for pin in wishes.values() if self.entry(pin, build) is None]
+            for batch in _batches([pin for pin in missing if not pin.from_source]):
+                self._install(batch, build, wanted, [])
+            for pin in missing:
+                if pin.from_source:
+                    options = [] if " @ " in pin.line else ["--no-binary", pin.name]
+                    self._install([pin], build, wanted, options)
+
+    def install_tree(self, source: Path, key: str, build: InterpreterBuild) -> Entry:
+        """Build and install the source tree ``source`` (in the cache folder); ``key`` names its content.
+
+        :raises Blocked, Unchecked: as :meth:`fill`.
+        """
+        pin = Pin(name=f"tree-{key}", version="", line=self._runner.inside(source), from_source=True)
+        entry = _load(self._folder(pin, build))
+        if entry is None:
+            with FileLock(self._root / f"{build.digest}.lock"):
+                entry = _load(self._folder(pin, build)) or self._install([pin], build, Wanted(lines=()), [])[0]
+        return entry
+
+    def _folder(self, pin: Pin, build: InterpreterBuild) -> Path:
+        # hashes and markers of a line do not change what is installed, a url does
+        what = pin.line if " @ " in pin.line or not pin.version else f"{pin.name}=={pin.version}"
+        kind = "source" if pin.from_source else "wheel"
+        digest = hashlib.sha256(f"{what}\0{kind}".encode()).hexdigest()[:12]
+        return self._root / f"{self._runner.name}-{build.digest}" / f"{pin.name}-{pin.version or 'tree'}-{digest}"
+
+    def _install(
+        self, pins: Sequence[Pin], build: InterpreterBuild, wanted: Wanted, options: Sequence[str]
+    ) -> list[Entry]:
+        work = self._temporary / uuid.uuid4().hex
+        work.mkdir(parents=True)
+        inside = self._runner.inside
+        environment, requirements = work / "environment", work / "requirements.txt"
+        try:
+            requirements.write_text("\n".join(pin.line for pin in pins) + "\n", encoding="utf-8")
+            made = self._runner.tool(
+                build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
+            )
+            _must_work(made, wanted, build)
+            argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--link-mode", "copy"]
+            argv += ["--compile-bytecode", "--directory", inside(work)]
+            argv += ["--python", inside(environment / "bin" / "python"), *options]
+            done = self._runner.tool(build, [*argv, "--requirements", inside(requirements)], time_limit=1800)
+            _must_work(done, wanted, build)
+            return self._take_apart(environment, pins, build)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _take_apart(self, environment: Path, pins: Sequence[Pin], build: InterpreterBuild) -> list[Entry]:
+        """Split an environment into one store entry for each distribution, by their RECORDs."""
+        site = environment / "lib" / f"python{build.interpreter}" / "site-packages"
+        by_name = {pin.name: pin for pin in pins}
+        entries = []
+        for info in sorted(site.glob("*.dist-info")):
+            metadata = HeaderParser().parsestr((info / "METADATA").read_text(encoding="utf-8", errors="replace"))
+            name = canonicalize_name(str(metadata["Name"]))
+            pin = by_name.get(name) or (pins[0] if len(pins) == 1 else None)
+            if pin is None:
+                continue
+            target = self._folder(pin, build)
+            part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+            _move_recorded(info, site, environment, part)
+            entry = Entry(
+                name=name,
+                version=str(metadata["Version"]),
+                folder=target,
+                modules=_top_level(part / "lib"),
+                requires_python=str(metadata["Requires-Python"] or ""),
+                requires=tuple(str(line) for line in metadata.get_all("Requires-Dist") or ()),
+                from_source=pin.from_source,
+            )
+            facts = asdict(entry) | {"folder": "", "prefix": self._runner.inside(environment)}
+            (part / "entry.json").write_text(json.dumps(facts), encoding="utf-8")
+            part.rename(target)
+            entries.append(entry)
+        if not entries:
+            raise Unchecked(f"{', '.join(pin.line for pin in pins)} installed nothing")
+        return entries
+
+
+def _load(folder: Path) -> Entry | None:
+    try:
+        facts = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    facts.pop("prefix", None)
+    lists = {key: tuple(facts[key]) for key in ("modules", "requires")}
+    return Entry(**{**facts, **lists, "folder": folder})
+
+
+def _must_work(done: CommandRun, wanted: Wanted, build: InterpreterBuild) -> None:
+    if done.ok:
+        return
+    words = " ".join(done.stderr.split())
+    if done.ended is not Ended.EXITED:
+        raise Unchecked(f"installing was ended: {done.ended.value} {words[-200:]}".strip())
+    if "Failed to build" in words or "Failed to download and build" in words:
+        raise build_refusal(done.stderr, wanted, build)
+    raise Unchecked(f"installing failed: {words.removeprefix('error: ')[:400] or f'exit code {done.exit_code}'}")
+
+
+def _batches(pins: Sequence[Pin]) -> list[list[Pin]]:
+    """Groups in which no project stands twice: an environment holds one version of each."""
+    batches: list[dict[str, Pin]] = []
+    for pin in pins:
+        for batch in batches:
+            if pin.name not in batch:
+                batch[pin.name] = pin
+                break
+        else:
+            batches.append({pin.name: pin})
+    return [list(batch.values()) for batch in batches]
+
+
+def _move_recorded(info: Path, site: Path, environment: Path, part: Path) -> None:
+    """Move the files that RECORD names, and their byte code, from an environment into ``part``."""
+    shutil.rmtree(part, ignore_errors=True)
+    with (info / "RECORD").open(encoding="utf-8", newline="") as file:
+        names = [row[0] for row in csv_reader(file) if row]
+    for name in names:
+        source = (site / name).absolute()
+        real = Path(*_normal(PurePosixPath(source)))
+        if real.is_relative_to(site):
+            target = part / "lib" / real.relative_to(site)
+        elif real.is_relative_to(environment):
+            target = part / "data" / real.relative_to(environment)
+        else:
+            continue  # a RECORD that points outside its environment moves nothing
+        _move(real, target)
+        if real.suffix == ".py":
+            for compiled in (real.parent / "__pycache__").glob(f"{real.stem}.cpython-*.pyc"):
+                _move(compiled, target.parent / "__pycache__" / compiled.name)
+    (part / "lib").mkdir(parents=True, exist_ok=True)
+
+
+def _normal(path: PurePosixPath) -> list[str]:
+    parts: list[str] = []
+    for item in path.parts:
+        if item == ".." and len(parts) > 1:
+            parts.pop()
+        elif item != "..":
+            parts.append(item)
+    return parts
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.is_file() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+
+
+def _top_level(lib: Path) -> tuple[str, ...]:
+    """The importable top-level modules of an installed distribution, private ones and misplaced folders left out."""
+    found = set()
+    for item in lib.iterdir() if lib.is_dir() else ():
+        name = item.name.split(".")[0]
+        if item.is_dir() and not item.name.endswith((".dist-info", ".data")) and item.name != "__pycache__":
+            if item.name.isidentifier() and _holds_code(item):
+                found.add(item.name)
+        elif item.suffix in (".py", ".so", ".pyd") and name.isidentifier():
+            found.add(name)
+    return tuple(sorted(name for name in found if not name.startswith("_") and name not in NOT_MODULES))
+
+
+def _holds_code(folder: Path) -> bool:
+    """A package, or a namespace with one in it; not a folder of data or stubs alone."""
+    if (folder / "__init__.py").is_file():
+        return True
+    return next(folder.glob("*.py"), None) is not None or next(folder.glob("*.so"), None) is not None

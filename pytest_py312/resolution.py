@@ -1,0 +1,298 @@
+"""Requirements to a lock: the exact versions of one cell, found by uv for the whole set at once.
+
+Wheels first. Where a requirement has no fitting wheel, building its source is allowed for that project alone, and the
+build is then really tried when it is installed (distributions.py): that uv finds versions proves nothing by itself.
+"""
+
+import hashlib
+import json
+import os
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from pytest_py312 import clock
+from pytest_py312.model import Finding, InterpreterBuild, Location
+from pytest_py312.runners.base import CommandRun, Ended, Runner
+
+MOST_ROUNDS = 8
+"""How many times a resolution is tried again with one more project allowed to build from source."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """A set of requirements as a resolver takes it.
+
+    ``lines`` are what is asked for (PEP 508 or options such as ``--find-links``), ``constraints`` only narrow.
+    ``direct`` says where each directly required project (normalised name) stands.
+    """
+
+    lines: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    direct: tuple[tuple[str, Location], ...] = ()
+    exclude_newer: str = ""
+    hashes: bool = False
+
+    def where(self, name: str) -> Location | None:
+        return dict(self.direct).get(name)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """One distribution of a lock. ``line`` is what an installer is told: ``name==version`` or ``name @ url``."""
+
+    name: str
+    version: str
+    line: str
+    from_source: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """The exact versions for one cell, sorted by name. ``created`` is seconds since the epoch."""
+
+    pins: tuple[Pin, ...]
+    created: float = 0.0
+
+    @property
+    def digest(self) -> str:
+        """The same for the same distributions, whenever they were resolved."""
+        return hashlib.sha256("\n".join(pin.line for pin in self.pins).encode()).hexdigest()[:32]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {pin.name: pin.version for pin in self.pins}
+
+
+class Blocked(Exception):
+    """The set cannot be had on this interpreter. ``findings`` say why."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(findings[0].message)
+
+
+class Unchecked(Exception):
+    """It could not be found out: no network, an index that fails, a resolver that cannot start. ``str()`` says why."""
+
+
+class Resolver:
+    """uv, through its command line. Locks are kept by content in ``cache`` and used again for ``lock_hours``."""
+
+    def __init__(self, *, cache: Path, runner: Runner, uv_version: str, lock_hours: float, reuse: bool = True) -> None:
+        self._folder = cache / "locks"
+        self._temporary = cache / "tmp"
+        self._runner = runner
+        self._uv_version = uv_version
+        self._lock_seconds = lock_hours * 3600.0
+        self._reuse = reuse
+
+    def describe(self) -> str:
+        return f"uv {self._uv_version}"
+
+    def known(self, wanted: Wanted, build: InterpreterBuild) -> Lock | None:
+        """The lock of an earlier run that still holds, without asking anyone."""
+        try:
+            data = json.loads(self._file(wanted, build).read_text(encoding="utf-8"))
+            pins = tuple(Pin(**pin) for pin in data["pins"])
+            lock = Lock(pins=pins, created=float(data["created"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        fresh = bool(wanted.exclude_newer) or clock.timestamp() - lock.created < self._lock_seconds
+        return lock if self._reuse and fresh else None
+
+    def resolve(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
+        """The lock of ``wanted`` on ``build``.
+
+        :raises Blocked: no set of versions exists.
+        :raises Unchecked: it could not be found out.
+        """
+        lock = self.known(wanted, build)
+        if lock is not None:
+            return lock
+        lock = self._ask(wanted, build)
+        _write(self._file(wanted, build), {"created": lock.created, "pins": [_as_dict(pin) for pin in lock.pins]})
+        return lock
+
+    def _file(self, wanted: Wanted, build: InterpreterBuild) -> Path:
+        key = json.dumps(
+            [
+                self._runner.name,
+                self._uv_version,
+                build.digest,
+                sorted(wanted.lines),
+                sorted(wanted.constraints),
+                wanted.exclude_newer,
+                wanted.hashes,
+            ]
+        )
+        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+
+    def _ask(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
+        from_source: list[str] = []
+        for _ in range(MOST_ROUNDS):
+            answer = self._compile(wanted, build, from_source)
+            if answer.ok:
+                return Lock(pins=_pins(answer.stdout, from_source), created=clock.timestamp())
+            words = _folded(answer.stderr)
+            more = [name for name in _without_wheels(words) if name not in from_source]
+            if not more:
+                raise _refusal(answer, words, wanted, build)
+            from_source += more
+        raise Unchecked(f"the resolution did not settle in {MOST_ROUNDS} rounds (built from source: {from_source})")
+
+    def _compile(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str]) -> CommandRun:
+        folder = self._temporary / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
+        try:
+            requirements.write_text("\n".join(wanted.lines) + "\n", encoding="utf-8")
+            constraints.write_text("\n".join(wanted.constraints) + "\n", encoding="utf-8")
+            inside = self._runner.inside
+            argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--color", "never"]
+            argv += ["--directory", inside(folder), "--python", "{python}", "--only-binary", ":all:"]
+            argv += [word for name in from_source for word in ("--no-binary", name)]
+            argv += ["--exclude-newer", wanted.exclude_newer] if wanted.exclude_newer else []
+            argv += ["--generate-hashes"] if wanted.hashes else []
+            argv += ["--constraint", inside(constraints)] if wanted.constraints else []
+            return self._runner.tool(build, [*argv, inside(requirements)], time_limit=600)
+        finally:
+            for file in (requirements, constraints):
+                file.unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def _as_dict(pin: Pin) -> dict[str, object]:
+    return {"name": pin.name, "version": pin.version, "line": pin.line, "from_source": pin.from_source}
+
+
+def _write(path: Path, data: object) -> None:
+    """Write a cache file so that a reader sees the whole of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    part.write_text(json.dumps(data), encoding="utf-8")
+    part.replace(path)
+
+
+def _pins(text: str, from_source: Sequence[str]) -> tuple[Pin, ...]:
+    """Read ``uv pip compile``'s output: one distribution a line, hashes on continuation lines."""
+    pins = []
+    for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines():
+        words = line.strip()
+        if not words or words.startswith(("#", "-")):
+            continue
+        name = re.split(r"[\s=@\[;]", words, maxsplit=1)[0]
+        exact = re.search(r"==\s*([^\s;]+)", words)
+        normalised = canonicalize_name(name)
+        pins.append(
+            Pin(
+                name=normalised,
+                version=exact[1] if exact and "@" not in words.split("==")[0] else "",
+                line=words,
+                from_source=normalised in from_source or " @ " in words,
+            )
+        )
+    return tuple(sorted(pins, key=lambda pin: pin.name))
+
+
+def _folded(text: str) -> str:
+    """uv's message on one line: it wraps and indents for people."""
+    return " ".join(text.split())
+
+
+_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+
+
+def _without_wheels(words: str) -> list[str]:
+    """Projects that uv says have a source distribution but no wheel that fits."""
+    cause = words.split("hint:")[0]
+    found = re.findall(rf"{_NAME}(?:[=<>!~]=?\S+)? has no (?:usable )?wheels", cause)
+    return list(dict.fromkeys(canonicalize_name(name) for name in found))
+
+
+def _refusal(answer: CommandRun, words: str, wanted: Wanted, build: InterpreterBuild) -> Exception:
+    """What a failed ``uv pip compile`` means."""
+    if answer.ended is not Ended.EXITED:
+        return Unchecked(f"uv was ended: {answer.ended.value} {answer.stderr.strip()[-200:]}".strip())
+    if "Failed to build" in words or "Failed to download and build" in words:
+        return build_refusal(answer.stderr, wanted, build)
+    if "No solution found" not in words:
+        return Unchecked(f"uv could not resolve the set: {words.removeprefix('error: ')[:400] or 'it gave no reason'}")
+    cause = re.sub(r"^.*?cause: ", "", words.split("hint:")[0]).strip()
+    names = _blamed(cause, wanted)
+    missing = re.search(rf"{_NAME} was not found in the package registry", cause)
+    absent = re.search(rf"there is no version of {_NAME}|only {_NAME}\S* is available", cause)
+    if missing:
+        code, message = "PY102", f"{missing[1]} is not on the index"
+        remedy = "correct the name, or point the resolver at the index that has it"
+    elif absent and "depends on" not in cause:
+        name = absent[1] or re.split(r"[<>=!~]", absent[2])[0]
+        code, message = "PY102", f"no version of {name} fits: {_readable(cause)}"
+        remedy = f"require a version of {name} that exists"
+    else:
+        code, message = "PY101", f"the set conflicts on {build.interpreter}: {_readable(cause)}"
+        remedy = f"loosen one of {', '.join(names)}" if names else "loosen one of the requirements that are named"
+    where = next((place for name in names if (place := wanted.where(name))), None)
+    return Blocked([Finding(code=code, message=message, remedy=remedy, location=where, names=names)])
+
+
+def _blamed(cause: str, wanted: Wanted) -> tuple[str, ...]:
+    """The directly required projects in uv's cause: those it says "you require" of, else all that it mentions."""
+    direct = {name for name, _ in wanted.direct}
+    required = [canonicalize_name(name) for name in re.findall(rf"you require {_NAME}", cause)]
+    mentioned = [canonicalize_name(name) for name in re.findall(rf"\b{_NAME}(?=[=<>!~]| depends| was)", cause)]
+    for group in (required, mentioned):
+        names = tuple(dict.fromkeys(name for name in group if name in direct))
+        if names:
+            return names
+    return tuple(dict.fromkeys(required))
+
+
+def _readable(cause: str) -> str:
+    text = re.sub(r",? we can conclude that your requirements are unsatisfiable\.?$", "", cause)
+    return text.removeprefix("Because ").strip()[:500]
+
+
+_MACHINE_LACKS = re.compile(
+    r"(?:command '\S+' failed: No such file or directory"
+    r"|unable to execute '?\S+'?: No such file"
+    # longintrepr.h moved in 3.11: a header that the interpreter lost is the source's trouble, not the machine's
+    r"|fatal error: (?!longintrepr\.h)\S+: No such file or directory"
+    r"|(?:pg_config|mysql_config|cmake|ninja|rustc|cargo|pkg-config)\S* (?:executable )?(?:is )?not "
+    r"(?:be )?(?:found|installed)"
+    r"|Rust toolchain"
+    r"|Temporary failure in name resolution|error sending request|Failed to fetch|Connection refused"
+    r"|No space left on device)[^\n]*"
+)
+
+
+def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Exception:
+    """What a failed build of a source distribution means: broken there, or not to be told on this machine."""
+    named = re.search(rf"Failed to (?:download and )?build `{_NAME}(?:==([^`]+))?", stderr)
+    name = canonicalize_name(named[1]) if named else ""
+    version = f"=={named[2]}" if named and named[2] else ""
+    lacks = _MACHINE_LACKS.search(stderr)
+    if lacks:
+        return Unchecked(
+            f"{name}{version} has no wheel for {build.interpreter}, and its source cannot be built here: "
+            f"{lacks[0].strip()}. Install what its build needs, or use an image that has it"
+        )
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.strip().startswith("hint:")]
+    detail = "\n".join(lines[-6:])
+    reason = lines[-1] if lines else "no reason given"
+    return Blocked(
+        [
+            Finding(
+                code="PY104",
+                message=f"{name}{version} has no wheel for {build.interpreter}, and its source fails to build: {reason}",
+                remedy=f"require a version of {name} that has a wheel for {build.interpreter}",
+                location=wanted.where(name),
+                names=(name,) if name else (),
+                detail=detail,
+            )
+        ]
+    )

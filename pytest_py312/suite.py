@@ -1,0 +1,183 @@
+"""A service's own tests in a cell: the job for the probe, and what its records say.
+
+Comparing two runs is next door (comparison.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_py312.model import Cell, InterpreterBuild, Service, SuiteKind, SuiteRun, SuiteWarning, TestResult
+from pytest_py312.runners.base import CellJob, CellRun, Ended, Runner
+
+CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
+"""Signals by which an interpreter dies of its own doing: the test that was running then is to blame."""
+
+
+def folders_of(service: Service) -> tuple[str, ...]:
+    """The folders of the repository that a cell of ``service`` reads."""
+    return (service.path, *service.settings.needs)
+
+
+def suite_job(
+    cell: Cell,
+    build: InterpreterBuild,
+    environment: Path,
+    *,
+    root: Path,
+    built: bool,
+    attempt: int = 0,
+    select: Sequence[str] = (),
+) -> CellJob:
+    """The job that runs the suite of ``cell``, or only the tests in ``select``.
+
+    ``built``: the service's distribution is installed in the environment. ``attempt`` becomes the hash seed, the same
+    on all interpreters: a test that hangs on the order of a set then fails in one attempt and passes in another,
+    and is seen to be flaky, where with random seeds it may look like a regression.
+    """
+    service, settings = cell.service, cell.service.settings
+    suite = service.suite
+    if suite is None:
+        raise ValueError(f"{service.name} has no suite")
+    request: dict[str, Any] = {
+        "kind": "suite",
+        "runner": suite.kind.value,
+        "arguments": list(suite.arguments),
+        "junit": suite.junit,
+        "import_mode": suite.import_mode,
+        "prepare": [list(argv) for argv in settings.prepare],
+        "select": list(select),
+        "service": service.path,
+        "python_path": list(service.python_path),
+        "installed": [],
+    }
+    distribution = service.distribution
+    if distribution is not None and not built:
+        request["installed"] = list(distribution.source_roots)
+        if distribution.static:
+            scripts = [list(script) for script in distribution.scripts]
+            request["distribution"] = {
+                "name": distribution.name,
+                "version": distribution.version,
+                "scripts": scripts,
+            }
+    purpose = f"suite-{attempt}{'-selected' if select else ''}"
+    return CellJob(
+        identifier=f"{cell.identifier}-{purpose}",
+        build=build,
+        environment=environment,
+        root=root,
+        folders=folders_of(service),
+        request=request,
+        variables=(("PYTHONHASHSEED", str(attempt)), *settings.environment),
+        time_limit=settings.time_limit,
+        memory_limit=settings.memory_limit,
+        network=settings.network,
+    )
+
+
+def run_suite(runner: Runner, job: CellJob, cell: Cell, versions: Mapping[str, str]) -> SuiteRun:
+    """Run the job and read what came back."""
+    return read_run(runner.run(job), cell, versions)
+
+
+def read_run(done: CellRun, cell: Cell, versions: Mapping[str, str]) -> SuiteRun:
+    """What a cell's records say, with everything in them checked, since a suite may write what it likes."""
+    reading = _Reading()
+    for record in done.records:
+        reading.take(record)
+    trouble = done.trouble or reading.trouble
+    crash = _crash(done)
+    if crash and reading.running:
+        # the interpreter died in a test: that is the test's failure, not a run that could not be made
+        detail = f"the interpreter died here ({crash}).\n{done.output_tail[-1200:]}"
+        reading.results[reading.running] = TestResult(id=reading.running, outcome="error", detail=detail)
+        trouble = ""
+    return SuiteRun(
+        interpreter=cell.interpreter,
+        results=reading.results,
+        collection_errors=reading.collection_errors,
+        complete=not trouble,
+        trouble=trouble,
+        seconds=done.seconds,
+        output_tail=done.output_tail,
+        warnings=tuple(reading.warnings),
+        versions=versions,
+    )
+
+
+def _crash(done: CellRun) -> str:
+    code = done.exit_code
+    if done.ended not in (Ended.EXITED, Ended.KILLED) or code is None or not done.trouble:
+        return ""
+    number = -code if code < 0 else code - 128
+    return CRASHES.get(number, "") or (f"exit code {code}" if done.ended is Ended.EXITED else "")
+
+
+class _Reading:
+    """The records of one run, gathered."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, TestResult] = {}
+        self.collection_errors: dict[str, str] = {}
+        self.warnings: list[SuiteWarning] = []
+        self.running = ""
+        self.trouble = ""
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        event = record.get("event")
+        if event == "running":
+            self.running = str(record.get("id", ""))
+        elif event == "test":
+            self._take_test(record)
+        elif event == "collect_error":
+            self.collection_errors[str(record.get("id", "."))] = str(record.get("detail", ""))
+        elif event == "warning":
+            self._take_warning(record)
+        elif event == "trouble":
+            detail = str(record.get("detail", "")).strip()
+            self.trouble = str(record.get("what", "")) + (f"\n{detail}" if detail else "")
+        elif event == "exit" and record.get("meaning") and record.get("code") in (2, 3, 4):
+            if not self.collection_errors:
+                self.trouble = self.trouble or f"{record['meaning']} (exit code {record['code']})"
+
+    def _take_test(self, record: Mapping[str, Any]) -> None:
+        name = str(record.get("id", ""))
+        outcome = str(record.get("outcome", ""))
+        if name and outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
+            seconds = record.get("seconds")
+            self.results[name] = TestResult(
+                id=name,
+                outcome=outcome,
+                seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+                detail=str(record.get("detail", "")),
+            )
+        if self.running == name:
+            self.running = ""
+
+    def _take_warning(self, record: Mapping[str, Any]) -> None:
+        count = record.get("count")
+        self.warnings.append(
+            SuiteWarning(
+                category=str(record.get("category", "")),
+                message=str(record.get("message", "")),
+                origin=str(record.get("origin", "")),
+                count=count if isinstance(count, int) else 1,
+            )
+        )
+
+
+def nothing_ran(run: SuiteRun, service: Service) -> str:
+    """The sentence for a run in which no test ran, or empty. All skipped is nothing run as well."""
+    if any(result.outcome != "skipped" for result in run.results.values()):
+        return ""
+    kind = service.suite.kind if service.suite else SuiteKind.PYTEST
+    where = f"{service.path} on {run.interpreter}"
+    if run.results:
+        return f"no test ran in {where}: all {len(run.results)} are skipped"
+    if run.collection_errors:
+        first, detail = next(iter(sorted(run.collection_errors.items())))
+        reason = detail.strip().splitlines()[-1] if detail.strip() else "no reason given"
+        count = len(run.collection_errors)
+        return f"no test ran in {where}: {count} file{'s' if count > 1 else ''} cannot be imported ({first}: {reason})"
+    return f"no test ran in {where}: {kind.value} found none"
