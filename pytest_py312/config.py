@@ -19,11 +19,21 @@ from pytest_py312.plan_file import plan_in, read_plan_file
 from pytest_py312.plan_fleet import check_against_fleet, settings_for
 from pytest_py312.plan_values import Node
 
-__all__ = ["SERVICE_KEYS", "check_against_fleet", "default_plan", "find_plan", "load_plan", "settings_for"]
+__all__ = [
+    "SERVICE_KEYS",
+    "STAGE_KEYS",
+    "TOP_KEYS",
+    "WAIVER_KEYS",
+    "check_against_fleet",
+    "default_plan",
+    "find_plan",
+    "load_plan",
+    "settings_for",
+]
 
 _T = TypeVar("_T")
 
-_TOP_KEYS = (
+TOP_KEYS = (
     "target",
     "interpreters",
     "services",
@@ -41,8 +51,8 @@ _TOP_KEYS = (
     "service",
     "waiver",
 )
-_STAGE_KEYS = ("number", "name", "services", "critical")
-_WAIVER_KEYS = ("service", "code", "test", "reason", "owner", "until")
+STAGE_KEYS = ("number", "name", "services", "critical")
+WAIVER_KEYS = ("service", "code", "test", "reason", "owner", "until")
 _SUITE_KEYS = ("suite", "junit", "reason")
 
 _SETTINGS: Mapping[str, tuple[str, Callable[[Node], object]]] = {
@@ -98,7 +108,7 @@ def load_plan(path: Path, *, today: date) -> Plan:
     :raises PlanError: anything in the file cannot be used as it stands.
     """
     file = read_plan_file(path)
-    top = _table(Node(file=file, key=(), value=file.table), _TOP_KEYS, "", "the plan")
+    top = _table(Node(file=file, key=(), value=file.table), TOP_KEYS, "", "the plan")
     base = default_plan(path.parent)
     target = _value(top, "target", read.interpreter, base.target)
     defaults = _value(top, "defaults", lambda node: _settings(node, ServiceSettings(), "[defaults]"), base.defaults)
@@ -143,7 +153,7 @@ def _elsewhere(name: str, known: Sequence[str]) -> str:
         return near
     if name in SERVICE_KEYS:
         return ' (it belongs into [defaults] or [service."..."])'
-    if name in _TOP_KEYS:
+    if name in TOP_KEYS:
         return " (it belongs to the top, above the first table)"
     return ""
 
@@ -169,7 +179,7 @@ def _images(node: Node) -> tuple[tuple[Interpreter, str], ...]:
     for name, member in node.members('"3.12" = "registry/python:3.12-bookworm"').items():
         if isinstance(member.value, dict):
             raise member.error('write the version in quotes, such as "3.12" = "registry/python:3.12-bookworm"')
-        if name in _TOP_KEYS:
+        if name in TOP_KEYS:
             raise member.error(f"[images] has versions as its keys{_elsewhere(name, ())}")
         version = read.interpreter(replace(member, value=name))
         found.append((version, read.image(member, template=False)))
@@ -186,7 +196,7 @@ def _stages(node: Node) -> tuple[Stage, ...]:
     """Sorted by number."""
     found: dict[int, Stage] = {}
     for item in _list_of_tables(node, "stage"):
-        keys = _table(item, _STAGE_KEYS, "[[stage]]", "[[stage]]")
+        keys = _table(item, STAGE_KEYS, "[[stage]]", "[[stage]]")
         number_node = _required(item, keys, "number", "1")
         number = number_node.integer(least=1, most=9999, example="1")
         if number in found:
@@ -270,7 +280,7 @@ def _waivers(node: Node, today: date) -> tuple[Waiver, ...]:
 
 
 def _waiver(item: Node, today: date) -> Waiver:
-    keys = _table(item, _WAIVER_KEYS, "[[waiver]]", "[[waiver]]")
+    keys = _table(item, WAIVER_KEYS, "[[waiver]]", "[[waiver]]")
     if ("code" in keys) == ("test" in keys):
         found = "both" if "code" in keys else "neither"
         raise item.error(
