@@ -82,7 +82,10 @@ def _shown(report: Report, page: Page) -> list[StyledLine]:
     entries = [(kind, text) for kind, texts in kinds for text in texts]
     if not entries:
         return []
-    numbers = ", ".join(f"{len(texts)} {kind}" for kind, texts in kinds if texts)
+    nouns = ("warning", "note")
+    numbers = ", ".join(
+        counted(len(texts), kind) if kind in nouns else f"{len(texts)} {kind}" for kind, texts in kinds if texts
+    )
     lines = [page.line(("Shown, not blocking", "bold"), (f" ({numbers})", ""))]
     limit = len(entries) if page.verbosity >= 1 else _SHOWN_LINES
     indent = max(len(kind) for kind, _ in entries[:limit])

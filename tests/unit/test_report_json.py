@@ -184,6 +184,11 @@ def test_outcomes_stand_by_interpreter_as_versions_and_those_about_the_service_c
     ]
 
 
+def test_a_warning_does_not_block() -> None:
+    found = document_of(sample())["outcomes"][0]["findings"][0]
+    assert (found["severity"], found["blocks"], found["path"]) == ("warning", False, None)
+
+
 def test_suites_are_those_on_the_target_and_the_others_stand_apart() -> None:
     document = document_of(sample())
     assert document["suites"] == [

@@ -313,8 +313,19 @@ def test_a_service_without_a_suite_is_said_to_have_none() -> None:
         ([*well("a"), judged("a", PY39, "source", broken_tests())], "not proven: 1 service blocked", "red"),
         ([*well("a"), judged("a", None, "versions", broken_tests())], "not proven: 1 service blocked", "red"),
         ([*well("a"), errored("a", PY39, "source", "disk full")], "not proven: 1 service could not be checked", "red"),
+        ([errored("a", PY39, "source", "disk full")], "not proven: 1 service could not be checked", "red"),
     ],
-    ids=["nothing", "only skips", "no target", "a cell missing", "no suite run", "blocked", "as a whole", "errored"],
+    ids=[
+        "nothing",
+        "only skips",
+        "no target",
+        "a cell missing",
+        "no suite run",
+        "blocked",
+        "as a whole",
+        "errored",
+        "all errored",
+    ],
 )
 def test_only_a_service_that_was_checked_in_full_is_called_ready(
     outcomes: list[Outcome], sentence: str, style: str
@@ -375,6 +386,16 @@ def test_the_worst_check_of_a_cell_is_its_sign() -> None:
     ]
 
 
+def test_a_cell_is_marked_as_known_only_when_all_of_it_was_known() -> None:
+    outcomes = [
+        passed("a", PY312, "dependencies", cached=True),
+        passed("a", PY312, "suite"),
+        passed("a", PY39, "dependencies", cached=True),
+        passed("a", PY39, "suite", cached=True),
+    ]
+    assert lines_of(report([service("a")], outcomes))[1] == "  a   ok*    [?]      ok"
+
+
 def test_of_many_services_only_those_that_are_not_well_have_a_row() -> None:
     names = [f"s{number:02}" for number in range(61)]
     outcomes = [*well(*names[1:]), *well("s00"), judged("s00", PY312, "source", broken_tests())]
@@ -432,6 +453,30 @@ def test_tests_that_broke_on_different_interpreters_are_counted_for_each() -> No
     assert "      since 3.10 (1 test), 3.12 (1 test)" in lines_of(subject)
 
 
+def test_what_the_targets_comparison_says_of_a_test_counts() -> None:
+    """A shorter comparison, made on the way, cannot know better."""
+    name = broken_tests().names[0]
+    on_target = SuiteComparison(service="a", baseline=PY39, target=PY312, first_bad={name: PY310})
+    between = SuiteComparison(service="a", baseline=PY39, target=PY311, first_bad={name: PY311})
+    outcome = judged("a", PY312, "suite", replace(broken_tests(), names=(name,)))
+    for comparisons in ((on_target, between), (between, on_target)):
+        assert "      since 3.10" in lines_of(report([service("a")], [outcome], comparisons=comparisons))
+
+
+def test_blocks_stand_in_the_order_of_the_services_whatever_ended_first() -> None:
+    services = [service("a"), service("b")]
+    outcomes = [judged(name, PY312, "suite", broken_tests()) for name in "ba"]
+    nodes = [line for line in lines_of(report(services, outcomes)) if "::py3.12::suite" in line]
+    assert nodes == ["  services/a::py3.12::suite", "  services/b::py3.12::suite"]
+
+
+def test_what_an_errored_check_found_is_told_once() -> None:
+    outcome = Outcome.errored(
+        service="a", interpreter=PY312, check="source", reason="too many files", findings=[warning(1)]
+    )
+    assert text_of(report([service("a")], [outcome])).count("deprecated name 1") == 1
+
+
 def test_a_long_list_of_names_is_cut_and_says_how_many_are_left() -> None:
     finding = replace(broken_tests(), names=tuple(f"t{number}" for number in range(17)))
     assert "      names: t0, t1, t2, t3, t4, and 12 more" in lines_of(
@@ -475,7 +520,7 @@ def warning(number: int) -> Finding:
 def test_more_than_ten_lines_wait_for_v() -> None:
     outcomes = [*well("a"), judged("a", PY312, "source", *(warning(number) for number in range(13)))]
     subject = report([service("a")], outcomes)
-    assert "Shown, not blocking (13 warning)" in lines_of(subject)
+    assert "Shown, not blocking (13 warnings)" in lines_of(subject)
     assert "  and 3 more, see -v" in lines_of(subject)
     assert any("deprecated name 12 (py3.12)" in line for line in lines_of(subject, verbosity=1))
 
