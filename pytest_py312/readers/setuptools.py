@@ -1,0 +1,223 @@
+"""setup.cfg and setup.py: what stands there literally. No code is executed; never raises."""
+
+import ast
+import configparser
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_py312.readers.requirements import Collector, Include
+from pytest_py312.readers.tables import DependencyTable
+
+LENGTH_LIMIT = 500_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetupPy:
+    """The call of ``setup()`` in a setup.py.
+
+    ``packaging`` is false when there is none: the file only bears the name. ``literal`` are the keyword arguments
+    that can be told without running the file, with their ``lines``; ``computed`` the names of the others (``**`` for
+    a mapping that cannot be told).
+    """
+
+    packaging: bool = False
+    literal: Mapping[str, Any] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
+    computed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IniText:
+    """The sections of an ini file; ``trouble`` is not empty when it cannot be parsed."""
+
+    sections: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    trouble: str = ""
+    lines: tuple[str, ...] = ()
+
+    def get(self, section: str, *keys: str) -> str | None:
+        """The value of the first of ``keys`` that the section has."""
+        values = self.sections.get(section, {})
+        return next((values[key] for key in keys if key in values), None)
+
+    def line(self, section: str, *keys: str) -> int:
+        """The line (from 1) of the first of ``keys``, or of the section."""
+        at = next((number for number, line in enumerate(self.lines) if line.strip() == f"[{section}]"), 0)
+        for number in range(at + 1, len(self.lines)):
+            name = re.match(r"([^\s=:#;\[][^=:]*?)\s*[=:]", self.lines[number])
+            if name and name[1].lower() in keys:
+                return number + 1
+            if self.lines[number].startswith("["):
+                break
+        return at + 1
+
+
+def read_ini(text: str) -> IniText:
+    """Read setup.cfg, tox.ini, pytest.ini or mypy.ini."""
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="\0none")
+    lines = tuple(text.removeprefix("\ufeff").splitlines())
+    if len(text) > LENGTH_LIMIT:
+        return IniText(trouble=f"it is longer than {LENGTH_LIMIT} characters")
+    try:
+        parser.read_string("\n".join(lines))
+    except (configparser.Error, ValueError, AttributeError) as error:
+        return IniText(trouble=str(error).splitlines()[0][:200] if str(error) else type(error).__name__, lines=lines)
+    sections = {name: {key: value or "" for key, value in parser[name].items()} for name in parser.sections()}
+    return IniText(sections=sections, lines=lines)
+
+
+def ini_list(value: str | None) -> tuple[str, ...]:
+    """A value of setup.cfg that lists things, one a line or separated by commas."""
+    text = value or ""
+    pieces = text.splitlines() if "\n" in text else text.split(",")
+    return tuple(piece.strip() for piece in pieces if piece.strip() and not piece.strip().startswith("#"))
+
+
+def read_setup_cfg_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
+    """``options.install_requires`` and ``options.extras_require.NAME``."""
+    ini = read_ini(text)
+    tables = []
+    value = ini.get("options", "install_requires")
+    if value is not None:
+        line = ini.line("options", "install_requires")
+        tables.append(_cfg_table(path, "options.install_requires", value, line))
+    for extra, listed in ini.sections.get("options.extras_require", {}).items():
+        line = ini.line("options.extras_require", extra)
+        tables.append(_cfg_table(path, f"options.extras_require.{extra}", listed, line))
+    return tuple(tables)
+
+
+def _cfg_table(path: str, table: str, value: str, line: int) -> DependencyTable:
+    found = Collector(path)
+    if value.strip().startswith("file:"):
+        for target in value.strip().removeprefix("file:").split(","):
+            found.includes.append(Include(kind="requirements", target=target.strip(), line=line))
+    else:
+        pieces = value.split("\n") if "\n" in value else value.split(";")
+        for offset, piece in enumerate(pieces):
+            if piece.strip() and not piece.strip().startswith("#"):
+                found.requirement(piece.strip(), line + (offset if "\n" in value else 0))
+    return DependencyTable(table=table, requirements=found.result())
+
+
+def read_setup_py_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
+    """``install_requires`` and ``extras_require.NAME`` where they are literal; a problem where they are computed."""
+    setup = read_setup_py(text)
+    tables = []
+    if "install_requires" in setup.literal or "install_requires" in setup.computed:
+        tables.append(_py_table(path, setup, "install_requires", setup.literal.get("install_requires")))
+    extras = setup.literal.get("extras_require")
+    for name, listed in extras.items() if isinstance(extras, Mapping) else ():
+        tables.append(_py_table(path, setup, f"extras_require.{name}", listed))
+    return tuple(tables)
+
+
+def _py_table(path: str, setup: SetupPy, table: str, value: Any) -> DependencyTable:
+    found = Collector(path)
+    line = setup.lines.get(table.partition(".")[0], 1)
+    if isinstance(value, str):
+        value = [piece for piece in value.splitlines() if piece.strip()]
+    if not isinstance(value, list | tuple):
+        found.problem(line, table, f"{table} is computed by setup.py, which is not run to be read.")
+        return DependencyTable(table=table, requirements=found.result())
+    for item in value:
+        if isinstance(item, str):
+            found.requirement(item.strip(), line)
+        else:
+            found.problem(line, str(item), f"{table} lists what is no string.")
+    return DependencyTable(table=table, requirements=found.result())
+
+
+def read_setup_py(text: str) -> SetupPy:
+    """What the first ``setup()`` call of a setup.py says literally."""
+    if len(text) > LENGTH_LIMIT:
+        return SetupPy()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape of a stranger's file is no warning of ours
+            module = ast.parse(text.removeprefix("\ufeff"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return SetupPy()
+    call = next((node for node in ast.walk(module) if isinstance(node, ast.Call) and _is_setup(node.func)), None)
+    if call is None:
+        return SetupPy()
+    constants = _constants(module)
+    literal: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    computed: set[str] = set()
+    for name, node in _keywords(call, constants):
+        value = _value(node, constants)
+        if name == "**" or value is _COMPUTED:
+            computed.add(name)
+        else:
+            literal[name] = value
+        lines[name] = getattr(node, "lineno", call.lineno)
+    return SetupPy(packaging=True, literal=literal, lines=lines, computed=frozenset(computed))
+
+
+_COMPUTED = object()
+
+
+def _is_setup(function: ast.expr) -> bool:
+    if isinstance(function, ast.Attribute):
+        return function.attr == "setup" and isinstance(function.value, ast.Name | ast.Attribute)
+    return isinstance(function, ast.Name) and function.id == "setup"
+
+
+def _constants(module: ast.Module) -> dict[str, ast.expr]:
+    """Names that the whole file assigns exactly once, and never changes in place."""
+    values: dict[str, ast.expr] = {}
+    stored: Counter[str] = Counter()
+    changed: set[str] = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            values[node.targets[0].id] = node.value
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            stored[node.id] += 1
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            changed.add(node.value.id)  # ``PACKAGES.append(...)``
+        elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            changed |= {node.value.id} if isinstance(node.value, ast.Name) else set()
+    return {name: value for name, value in values.items() if stored[name] == 1 and name not in changed}
+
+
+def _keywords(call: ast.Call, constants: Mapping[str, ast.expr]) -> Iterator[tuple[str, ast.expr]]:
+    for keyword in call.keywords:
+        if keyword.arg is not None:
+            yield keyword.arg, keyword.value
+            continue
+        mapping = constants.get(keyword.value.id) if isinstance(keyword.value, ast.Name) else keyword.value
+        if not isinstance(mapping, ast.Dict):
+            yield "**", keyword.value
+            continue
+        for key, value in zip(mapping.keys, mapping.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, value
+            else:
+                yield "**", value
+
+
+def _value(node: ast.expr, constants: Mapping[str, ast.expr]) -> Any:
+    if isinstance(node, ast.Name):
+        node = constants.get(node.id, node)
+    if isinstance(node, ast.Call):
+        return _found_packages(node)
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return _COMPUTED
+
+
+def _found_packages(call: ast.Call) -> Any:
+    """``find_packages("src")`` as ``find:src``: what setup.cfg would say, and as plain as a list."""
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if name not in ("find_packages", "find_namespace_packages"):
+        return _COMPUTED
+    where = call.args[0] if call.args else next((word.value for word in call.keywords if word.arg == "where"), None)
+    if where is None:
+        return "find:"
+    return f"find:{where.value}" if isinstance(where, ast.Constant) and isinstance(where.value, str) else _COMPUTED
