@@ -1,0 +1,249 @@
+"""The tree -> the fleet. Reads files only: no process, no network, nothing imported or executed."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from pytest_py312.baselines import find_baseline
+from pytest_py312.config import check_against_fleet, settings_for
+from pytest_py312.errors import NoFleetError, PlanError, perhaps
+from pytest_py312.model import Fleet, Plan, RequirementSource, Service, ServiceSettings, Stage, Suite
+from pytest_py312.patterns import Lookup, is_glob, matches, tidy
+from pytest_py312.service_distribution import find_distribution, has_src_packages
+from pytest_py312.service_files import (
+    NOT_SERVICES,
+    ServiceFiles,
+    has_python_image,
+    is_dockerfile,
+    read_service,
+    sign_of_service,
+)
+from pytest_py312.sources import find_sources, stated_sources
+from pytest_py312.suites import find_suite
+from pytest_py312.tree import Listing, Tree, join
+
+SEARCH_DEPTH = 8
+FOLDER_LIMIT = 50_000
+"""Folders that are looked into for services."""
+
+
+def discover(plan: Plan) -> Fleet:
+    """All services below ``plan.root``, with what their files say.
+
+    :raises NoFleetError: there is none.
+    :raises PlanError: the plan names services, stages, files or folders that do not exist.
+    """
+    tree = Tree(plan.root)
+    paths, assumptions = _stated_folders(plan, tree) if plan.services else _found_folders(plan, tree)
+    names = unique_names(paths, plan.root.resolve().name or "root")
+    named = [(names[path], path) for path in paths if not _excluded(plan, names[path], path)]
+    if not named:
+        raise NoFleetError(_nothing_found(plan))
+    check_against_fleet(plan, named)
+    stages = _stages(plan, named)
+    services = []
+    for name, path in named:
+        service, clauses = _service(plan, tree, name, path, stages.get((name, path)))
+        services.append(service)
+        assumptions += [f"{name} {clause}." for clause in clauses]
+    ordered = sorted(services, key=lambda service: (service.stage, service.path))
+    return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
+
+
+def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:
+    """A name for each path: that of the folder, with as many of those above in front as it takes to tell them apart."""
+    parts = {path: [root_name] if path == "." else path.split("/") for path in paths}
+    taken = dict.fromkeys(paths, 1)
+    while True:
+        names = {path: "-".join(parts[path][-taken[path] :]) for path in paths}
+        owners: dict[str, list[str]] = {}
+        for path, name in names.items():
+            owners.setdefault(name, []).append(path)
+        longer = [path for same in owners.values() if len(same) > 1 for path in same if taken[path] < len(parts[path])]
+        if not longer:
+            break
+        for path in longer:
+            taken[path] += 1
+    for same in owners.values():
+        for number, path in enumerate(sorted(same)[1:], start=2):
+            names[path] = f"{names[path]}-{number}"
+    return names
+
+
+def _excluded(plan: Plan, name: str, path: str) -> bool:
+    return any(matches(pattern, name, path) for pattern in plan.exclude)
+
+
+def _nothing_found(plan: Plan) -> str:
+    if plan.exclude:
+        left = f" that is not excluded ({', '.join(plan.exclude)})"
+    else:
+        left = ""
+    return (
+        f"no Python service was found below {plan.root}{left}. A service is a folder with a requirements file, a "
+        "pyproject.toml with [project] or [tool.poetry], a setup.py or setup.cfg, a Pipfile, or a Dockerfile based on "
+        'a Python image. Run it in the repository, or name the folders in the plan: services = ["services/*"]'
+    )
+
+
+# ---- which folders
+
+
+def _found_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
+    """Folders that show themselves to be services, the outermost first met; the root only when there is no other."""
+    found: list[str] = []
+    assumptions: list[str] = []
+    pending = [(".", 0)]
+    for _ in range(FOLDER_LIMIT):
+        if not pending:
+            break
+        path, depth = pending.pop()
+        listing = tree.listing(path)
+        if path != ".":
+            if _excluded(plan, path.rpartition("/")[2], path):
+                continue
+            sign = sign_of_service(tree, path, listing)
+            if sign and not _is_group(tree, path, listing):
+                found.append(path)
+                continue
+            if sign:
+                assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
+        if depth < SEARCH_DEPTH:
+            pending += [(join(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
+    else:
+        assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
+    if not found and sign_of_service(tree, ".", tree.listing(".")):
+        found.append(".")
+    return found, assumptions
+
+
+def _is_searched(name: str) -> bool:
+    return name not in NOT_SERVICES and not name.startswith(".")
+
+
+def _is_group(tree: Tree, path: str, listing: Listing) -> bool:
+    """Whether a folder with requirements holds several services: two folders in it show themselves to be some."""
+    if has_python_image(tree, path, listing):
+        return False
+    inside = 0
+    for name in filter(_is_searched, listing.folders):
+        inner = join(path, name)
+        inside += bool(sign_of_service(tree, inner, tree.listing(inner)))
+        if inside > 1:
+            return True
+    return False
+
+
+def _stated_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
+    """The folders that the plan's ``services`` fit. Of those that a glob fits, only the ones with a sign of Python."""
+    found: dict[str, None] = {}
+    assumptions: list[str] = []
+    for pattern in plan.services:
+        fitting = _expand(tree, tidy(pattern).split("/"))
+        signed = [path for path in fitting if not is_glob(pattern) or sign_of_service(tree, path, tree.listing(path))]
+        if not signed:
+            where, known = plan.source or "the plan", _found_folders(plan, tree)[0]
+            what = "no folder with a Python service" if fitting else "no folder"
+            raise PlanError(where, "services", f'"{pattern}" fits {what}{perhaps(tidy(pattern), known)}')
+        assumptions += [
+            f'{path} fits "{pattern}" and shows no sign of a Python service, so it is left out.'
+            for path in fitting
+            if path not in signed and not _excluded(plan, path.rpartition("/")[2], path)
+        ]
+        found.update(dict.fromkeys(signed))
+    return sorted(found), [text for text in assumptions if text.partition(" fits ")[0] not in found]
+
+
+def _expand(tree: Tree, components: Sequence[str]) -> list[str]:
+    """The folders that a glob fits; ``**`` is any number of folders."""
+    fitting = {"."}
+    for component in components:
+        if component == "**":
+            fitting = {join(path, inner) for path in fitting for inner in (".", *tree.scan(path, depth=6).folders)}
+        elif not is_glob(component):
+            fitting = {join(path, component) for path in fitting if tree.is_folder(join(path, component))}
+        else:
+            fitting = {
+                join(path, name)
+                for path in fitting
+                for name in tree.listing(path).folders
+                if fnmatchcase(name, component) and not name.startswith(".")
+            }
+    return sorted(fitting)
+
+
+# ---- one service
+
+
+def _stages(plan: Plan, named: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Stage]:
+    lookup = Lookup(named)
+    return {
+        service: stage
+        for stage in sorted(plan.stages, key=lambda stage: -stage.number)
+        for pattern in stage.services
+        for service in lookup.of(pattern)
+    }
+
+
+def _service(plan: Plan, tree: Tree, name: str, path: str, stage: Stage | None) -> tuple[Service, tuple[str, ...]]:
+    """The service, and what had to be assumed of it, as clauses that follow its name."""
+    settings = settings_for(plan, name, path)
+    files = read_service(tree, path)
+    baseline = find_baseline(files, settings, plan)
+    distribution = find_distribution(files.scan.files, files.texts)
+    run_time, tests, requirement_clause = _requirements(plan, tree, files, settings)
+    suite, suite_clause = _suite(files, settings)
+    clauses = [*baseline.assumptions, requirement_clause, suite_clause]
+    if plan.stages and stage is None:
+        clauses.append("is in no stage of the plan; it counts as stage 0")
+    if not files.scan.complete:
+        clauses.append("is too deep or too large to be searched in full")
+    service = Service(
+        name=name,
+        path=path,
+        stage=stage.number if stage else 0 if plan.stages else 1,
+        critical=bool(stage and stage.critical),
+        baseline=baseline.interpreter,
+        baseline_source=baseline.source,
+        requirements=run_time,
+        test_requirements=tests,
+        suite=suite,
+        settings=settings,
+        python_path=_python_path(files, settings, is_distribution=distribution is not None),
+        distribution=distribution,
+        declarations=files.declarations,
+        manifest=_manifest(files, run_time),
+    )
+    return service, tuple(filter(None, clauses))
+
+
+def _requirements(
+    plan: Plan, tree: Tree, files: ServiceFiles, settings: ServiceSettings
+) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], str]:
+    inferred = find_sources(files)
+    run_time, tests, clause = inferred.run_time, inferred.tests, inferred.assumption
+    if settings.requirements is not None:
+        run_time = tuple(stated_sources(plan, tree, files, "requirements", settings.requirements))
+    if settings.test_requirements is not None:
+        tests, clause = tuple(stated_sources(plan, tree, files, "test-requirements", settings.test_requirements)), ""
+    return run_time, tests, clause
+
+
+def _suite(files: ServiceFiles, settings: ServiceSettings) -> tuple[Suite | None, str]:
+    if settings.suite or settings.suite_skip_reason:
+        return settings.suite, ""
+    found = find_suite(files.scan.files, files.scan.folders, files.texts)
+    return found.suite, found.assumption
+
+
+def _python_path(files: ServiceFiles, settings: ServiceSettings, *, is_distribution: bool) -> tuple[str, ...]:
+    if settings.python_path is not None:
+        return settings.python_path
+    return ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
+
+
+def _manifest(files: ServiceFiles, sources: Sequence[RequirementSource]) -> str:
+    names = files.scan.named("pyproject.toml", "requirements.txt", "setup.py", "Dockerfile")
+    if names:
+        return join(files.path, names[0])
+    images = [name for name in files.scan.files if is_dockerfile(name.rpartition("/")[2])]
+    return sources[0].path if sources else join(files.path, images[0]) if images else ""

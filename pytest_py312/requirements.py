@@ -1,0 +1,192 @@
+"""All requirements of a service together: its sources read, ``-r`` and ``-c`` followed inside the repository.
+
+Reads files only. What cannot be read or followed is a problem with a place, never an exception.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_py312.model import Location, RequirementSource
+from pytest_py312.readers.requirements import Entry, Include, RequirementsText, read_requirements
+from pytest_py312.sources import TABLE_READERS
+from pytest_py312.tree import Tree, Unreadable, escapes, join
+
+FILE_COUNT_LIMIT = 200
+"""Files that one set may be made of."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocatedEntry:
+    """One requirement (or constraint) and where it stands."""
+
+    entry: Entry
+    location: Location
+
+    @property
+    def text(self) -> str:
+        """PEP 508."""
+        return self.entry.text
+
+    @property
+    def name(self) -> str:
+        """The normalised project name."""
+        return self.entry.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalRequirement:
+    """A distribution of the repository that is required by path; ``path`` is relative to the root."""
+
+    path: str
+    extras: tuple[str, ...]
+    editable: bool
+    location: Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocatedOption:
+    """An option of pip in a requirements file, under its long name. Relative paths in it start at the file's folder."""
+
+    name: str
+    value: str
+    location: Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequirementProblem:
+    """What cannot be read or followed; ``message`` is a sentence."""
+
+    text: str
+    message: str
+    location: Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequirementSet:
+    """Everything that a service's sources ask for, identical entries once, in reading order."""
+
+    entries: tuple[LocatedEntry, ...] = ()
+    constraints: tuple[LocatedEntry, ...] = ()
+    locals: tuple[LocalRequirement, ...] = ()
+    options: tuple[LocatedOption, ...] = ()
+    problems: tuple[RequirementProblem, ...] = ()
+    files: tuple[str, ...] = ()
+    """Every file that was read, sorted: what the set depends on."""
+
+
+def requirement_set(plan_root: Path, sources: Sequence[RequirementSource]) -> RequirementSet:
+    """Read ``sources`` and everything that they include."""
+    gathered = _Gathered(Tree(plan_root))
+    for source in sources:
+        gathered.read_source(source)
+    return gathered.result()
+
+
+@dataclass(slots=True)
+class _Gathered:
+    tree: Tree
+    entries: dict[tuple[object, ...], LocatedEntry] = field(default_factory=dict)
+    constraints: dict[tuple[object, ...], LocatedEntry] = field(default_factory=dict)
+    locals: dict[tuple[str, tuple[str, ...]], LocalRequirement] = field(default_factory=dict)
+    options: dict[tuple[str, str], LocatedOption] = field(default_factory=dict)
+    problems: dict[tuple[str, str], RequirementProblem] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+    done: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def read_source(self, source: RequirementSource) -> None:
+        where = Location(path=source.path)
+        try:
+            text = self.tree.read(source.path)
+        except Unreadable as error:
+            self._problem(str(source), f"{source.path} {error}.", where)
+            return
+        self.files.add(source.path)
+        reader = TABLE_READERS.get(source.path.rpartition("/")[2])
+        if not source.table or reader is None:
+            self._read_file(source.path, "requirements", where, (), text)
+            return
+        tables = reader(text, source.path)
+        found = next((table for table in tables if table.table in (source.table, "")), None)
+        if found is None:
+            known = ", ".join(table.table for table in tables) or "none"
+            self._problem(str(source), f"{source.path} has no table {source.table}; it has: {known}.", where)
+            return
+        self._take(found.requirements, "requirements", (source.path,))
+
+    def _read_file(self, path: str, kind: str, asked: Location, above: tuple[str, ...], text: str | None) -> None:
+        """Read one requirements file. ``asked`` is the place that names it, ``above`` the files that led to it."""
+        if path in above:
+            chain = " -> ".join([*above[above.index(path) :], path])
+            self._problem(path, f"The files include each other in a circle: {chain}.", asked)
+            return
+        if (path, kind, "") in self.done:
+            return
+        if len(self.files) > FILE_COUNT_LIMIT:
+            self._problem(path, f"More than {FILE_COUNT_LIMIT} files are included; {path} is not read.", asked)
+            return
+        self.done.add((path, kind, ""))
+        try:
+            text = self.tree.read(path) if text is None else text
+        except Unreadable as error:
+            self._problem(path, f"{path} {error}.", asked)
+            return
+        self.files.add(path)
+        self._take(read_requirements(text, path), kind, (*above, path))
+
+    def _take(self, found: RequirementsText, kind: str, above: tuple[str, ...]) -> None:
+        entries = self.entries if kind == "requirements" else self.constraints
+        for entry in found.entries:
+            key = (entry.name, entry.extras, entry.specifier, entry.marker, entry.url, entry.hashes)
+            entries.setdefault(
+                key, LocatedEntry(entry=entry, location=Location(path=found.path, line=entry.line, column=1))
+            )
+        for local in found.locals:
+            self._take_local(local.path, local.extras, local.editable, Location(path=found.path, line=local.line))
+        for option in found.options:
+            where = Location(path=found.path, line=option.line)
+            located = LocatedOption(name=option.name, value=option.value, location=where)
+            self.options.setdefault((option.name, option.value), located)
+        for problem in found.problems:
+            where = Location(path=found.path, line=problem.line, column=problem.column)
+            self._problem(problem.text, problem.message, where)
+        for include in found.includes:
+            self._follow(include, kind, above)
+
+    def _follow(self, include: Include, kind: str, above: tuple[str, ...]) -> None:
+        where = Location(path=above[-1], line=include.line)
+        # what a constraints file includes constrains, however it includes it
+        inner = "constraints" if "constraints" in (kind, include.kind) else "requirements"
+        target = join(above[-1], "..", include.target) if not include.target.startswith("/") else include.target
+        if "://" in include.target:
+            self._problem(include.target, f"{include.target} is not in the repository, so it is not read.", where)
+        elif escapes(target) or "\0" in target:
+            self._problem(include.target, f"{include.target} lies outside the repository, so it is not read.", where)
+        elif "${" in target:
+            self._problem(include.target, f"{include.target} depends on an environment variable.", where)
+        else:
+            self._read_file(target, inner, where, above, None)
+
+    def _take_local(self, path: str, extras: tuple[str, ...], editable: bool, where: Location) -> None:
+        # pip takes such a path from the folder it is run in; a service is installed from its own, where its file is
+        target = join(where.path, "..", path)
+        if path.startswith(("/", "~")) or escapes(target):
+            self._problem(path, f"{path} lies outside the repository.", where)
+        elif not (self.tree.is_folder(target) or self.tree.is_file(target)):
+            self._problem(path, f"{target} does not exist.", where)
+        else:
+            local = LocalRequirement(path=target, extras=extras, editable=editable, location=where)
+            self.locals.setdefault((target, extras), local)
+
+    def _problem(self, text: str, message: str, where: Location) -> None:
+        self.problems.setdefault((str(where), message), RequirementProblem(text=text, message=message, location=where))
+
+    def result(self) -> RequirementSet:
+        return RequirementSet(
+            entries=tuple(self.entries.values()),
+            constraints=tuple(self.constraints.values()),
+            locals=tuple(self.locals.values()),
+            options=tuple(self.options.values()),
+            problems=tuple(self.problems.values()),
+            files=tuple(sorted(self.files)),
+        )

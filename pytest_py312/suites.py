@@ -1,0 +1,157 @@
+"""How a service's own tests are run, told from its files. Nothing is executed."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pytest_py312.model import Suite, SuiteKind
+from pytest_py312.readers.setuptools import read_ini
+from pytest_py312.readers.tomls import TomlText, texts
+
+INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+"""In pytest's own order: the first that has a section for pytest holds."""
+
+_TEST_FOLDERS = ("tests", "test")
+_NOT_TESTS = frozenset(
+    {"scripts", "tools", "examples", "example", "docs", "doc", "vendor", "third_party", "build", "dist", "benchmarks"}
+)
+"""Folders whose ``test_*.py`` are programs to try things out by hand; importing them may do anything."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PytestSettings:
+    """What a service's own configuration of pytest says. ``source`` is empty when it has none."""
+
+    source: str = ""
+    testpaths: tuple[str, ...] = ()
+    python_files: tuple[str, ...] = ("test_*.py", "*_test.py")
+    import_mode: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundSuite:
+    """The suite, or ``None``; and what had to be assumed, as a clause that follows the service's name."""
+
+    suite: Suite | None
+    assumption: str = ""
+
+
+def find_suite(files: Sequence[str], folders: Sequence[str], texts_of: Mapping[str, str]) -> FoundSuite:
+    """The suite of a service with these ``files`` and ``folders`` (relative to it).
+
+    ``texts_of`` holds the text of those of :data:`INI_FILES` that exist. pytest runs ``unittest`` classes too, so it
+    is always pytest.
+    """
+    settings = read_pytest_settings(texts_of)
+    tests = [path for path in files if _is_test(path, settings.python_files)]
+    if not tests and not settings.source:
+        return FoundSuite(suite=None)
+    if not tests and not settings.testpaths:
+        return FoundSuite(suite=None, assumption=f"has settings for pytest in {settings.source} and no test files")
+    present = set(folders) | set(files)
+    no_tests: list[str] = []
+    if any(path.strip("/") in present or "*" in path for path in settings.testpaths):
+        arguments: tuple[str, ...] = ()
+        chosen, left_out = tests, no_tests
+    else:
+        arguments, chosen, left_out = _arguments(tests)
+    mode = "importlib" if not settings.import_mode and _clash(chosen, set(files)) else ""
+    suite = Suite(kind=SuiteKind.PYTEST, arguments=arguments, import_mode=mode)
+    return FoundSuite(suite=suite, assumption=_left_out(left_out))
+
+
+def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
+    """The settings that pytest would take, by file name."""
+    for name in INI_FILES:
+        text = texts_of.get(name)
+        if text is None:
+            continue
+        values = _toml_values(name, text) if name.endswith(".toml") else _ini_values(name, text)
+        if values is None:
+            continue
+        options = values.get("addopts", ())
+        return PytestSettings(
+            source=name,
+            testpaths=values.get("testpaths", ()),
+            python_files=values.get("python_files") or ("test_*.py", "*_test.py"),
+            import_mode=any(option.startswith("--import-mode") for option in options),
+        )
+    return PytestSettings()
+
+
+def _toml_values(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
+    toml = TomlText(text)
+    if name == "pyproject.toml":
+        own = toml.value("tool", "pytest")
+        table = own.get("ini_options", own) if isinstance(own, dict) else None
+    else:
+        table = toml.value("pytest") or {}
+    if not isinstance(table, dict):
+        return None
+    return {key: _words(value) for key, value in table.items()}
+
+
+def _ini_values(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
+    ini = read_ini(text)
+    section = "tool:pytest" if name == "setup.cfg" else "pytest"
+    if section not in ini.sections:
+        return {} if name.endswith("pytest.ini") else None
+    return {key: _words(value) for key, value in ini.sections[section].items()}
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        try:
+            return tuple(shlex.split(value))
+        except ValueError:
+            return tuple(value.split())
+    return texts(value)
+
+
+def _is_test(path: str, patterns: Sequence[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return name.endswith(".py") and any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _arguments(tests: Sequence[str]) -> tuple[tuple[str, ...], list[str], list[str]]:
+    """The arguments for pytest, the test files that they reach, and those left out.
+
+    With a test folder at the top: it, and every other top-level folder or file that holds tests, so that none is
+    passed over in silence. Without one: no arguments, and pytest finds all.
+    """
+    tops = {path.partition("/")[0] for path in tests}
+    if not tops & set(_TEST_FOLDERS):
+        return (), list(tests), []
+    chosen = [path for path in tests if path.partition("/")[0] not in _NOT_TESTS]
+    left_out = [path for path in tests if path.partition("/")[0] in _NOT_TESTS]
+    wanted = sorted({path.partition("/")[0] for path in chosen})
+    return tuple(wanted), chosen, left_out
+
+
+def _left_out(paths: Sequence[str]) -> str:
+    if not paths:
+        return ""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"does not run {paths[0]}{more}, which is no part of its test folders"
+
+
+def _clash(tests: Sequence[str], files: set[str]) -> bool:
+    """Whether two test files would be the same module in pytest's default import mode."""
+    seen: set[str] = set()
+    for path in tests:
+        module = _module(path, files)
+        if module in seen:
+            return True
+        seen.add(module)
+    return False
+
+
+def _module(path: str, files: set[str]) -> str:
+    """The dotted name: from the outermost of the folders around ``path`` that have an ``__init__.py`` without gap."""
+    parts = re.sub(r"\.py$", "", path).split("/")
+    first = len(parts) - 1
+    while first > 0 and "/".join([*parts[:first], "__init__.py"]) in files:
+        first -= 1
+    return ".".join(parts[first:])

@@ -1,0 +1,185 @@
+"""The one safe way to list and read files of the repository under test.
+
+Nothing here follows a link out of the root, opens anything but a regular file, or reads more than a limit.
+All paths are POSIX strings relative to the root; the root itself is ``"."``.
+"""
+
+import os
+import posixpath
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE_LIMIT = 2 * 1024**2
+"""Bytes: larger files hold no requirements and no settings that a person wrote."""
+
+SKIPPED = frozenset(
+    {
+        ".git", ".hg", ".svn", ".venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache", ".hypothesis", ".eggs", ".idea", ".vscode", ".gradle", "site-packages", "__pypackages__",
+        ".py312",
+    }
+)  # fmt: skip
+"""Names of folders that hold no source of the repository, wherever they are."""
+
+
+class Unreadable(Exception):
+    """A file that cannot or must not be read. ``str()`` is the end of a sentence: ``does not exist``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """The names in one folder, sorted: regular files (links to files inside the root too) and true folders."""
+
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scan:
+    """What lies beneath a folder: paths relative to that folder, sorted. ``complete``: no limit ended it."""
+
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    complete: bool = True
+
+    def named(self, *names: str) -> tuple[str, ...]:
+        """Those of ``names`` that are files directly in the folder, in the order asked."""
+        present = set(self.files)
+        return tuple(name for name in names if name in present)
+
+
+def join(*parts: str) -> str:
+    """Join and normalise; ``join(".", "a")`` is ``"a"`` and the root is ``"."``."""
+    return posixpath.normpath(posixpath.join(*parts))
+
+
+def escapes(path: str) -> bool:
+    """Whether ``path``, relative to the root, is absolute or climbs out of it."""
+    normal = posixpath.normpath(path)
+    return normal.startswith(("/", "../")) or normal == ".."
+
+
+def decode(data: bytes) -> str:
+    """Text as pip and editors would read it: by its byte order mark, else UTF-8, else Latin-1. Never fails."""
+    for mark, encoding in (
+        (b"\xef\xbb\xbf", "utf-8-sig"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+class Tree:
+    """The files beneath ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._real_root = os.path.realpath(root)
+
+    def read(self, path: str, *, limit: int = FILE_LIMIT) -> str:
+        """The text of the file ``path``.
+
+        :raises Unreadable: it is missing, outside the root, no regular file, longer than ``limit`` bytes or forbidden.
+        """
+        try:
+            real = self._inside(path)
+            # O_NONBLOCK: a named pipe put in the place of a file must not hang us before it is recognised
+            handle = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            with open(handle, "rb") as file:  # noqa: PTH123 - it is a descriptor, not a path
+                state = os.fstat(handle)
+                if not stat.S_ISREG(state.st_mode):
+                    raise Unreadable("is not a regular file")
+                if state.st_size > limit:
+                    raise Unreadable(f"is larger than {limit // 1024} KiB")
+                return decode(file.read(limit))
+        except FileNotFoundError:
+            raise Unreadable("does not exist") from None
+        except (OSError, ValueError) as error:
+            raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+    def text(self, path: str) -> str | None:
+        """The text of the file ``path``, or ``None`` when it cannot be read."""
+        try:
+            return self.read(path)
+        except Unreadable:
+            return None
+
+    def is_file(self, path: str) -> bool:
+        try:
+            return stat.S_ISREG(os.stat(self._inside(path)).st_mode)  # noqa: PTH116 - a str that realpath gave
+        except (Unreadable, OSError, ValueError):
+            return False
+
+    def is_folder(self, path: str) -> bool:
+        try:
+            return stat.S_ISDIR(os.stat(self._inside(path)).st_mode)  # noqa: PTH116 - a str that realpath gave
+        except (Unreadable, OSError, ValueError):
+            return False
+
+    def listing(self, folder: str) -> Listing:
+        """What is in ``folder``; empty when it cannot be listed. Linked folders are left out: they lie elsewhere."""
+        files, folders = [], []
+        try:
+            with os.scandir(self._inside(folder)) as entries:
+                for entry in entries:
+                    if not _is_text(entry.name):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.name)
+                    elif entry.is_file(follow_symlinks=False) or (
+                        entry.is_symlink() and self.is_file(join(folder, entry.name))
+                    ):
+                        files.append(entry.name)
+        except (Unreadable, OSError, ValueError):
+            return Listing()
+        if "pyvenv.cfg" in files:
+            return Listing()
+        return Listing(files=tuple(sorted(files)), folders=tuple(sorted(set(folders) - SKIPPED)))
+
+    def scan(self, folder: str, *, depth: int, limit: int = 20_000) -> Scan:
+        """Everything beneath ``folder``, ``depth`` folders deep and ``limit`` names long at most, in one pass."""
+        files: list[str] = []
+        folders: list[str] = []
+        complete = True
+        for inner, listing, level in self._walk(folder, depth):
+            files += [join(inner, name) for name in listing.files]
+            folders += [join(inner, name) for name in listing.folders]
+            complete = complete and not (level == depth and listing.folders)
+            if len(files) + len(folders) > limit:
+                complete = False
+                break
+        return Scan(files=tuple(sorted(files)), folders=tuple(sorted(folders)), complete=complete)
+
+    def _walk(self, folder: str, depth: int) -> Iterator[tuple[str, Listing, int]]:
+        pending = [(".", 0)]
+        while pending:
+            inner, level = pending.pop()
+            listing = self.listing(join(folder, inner))
+            yield inner, listing, level
+            if level < depth:
+                pending += [(join(inner, name), level + 1) for name in reversed(listing.folders)]
+
+    def _inside(self, path: str) -> str:
+        if escapes(path):
+            raise Unreadable("lies outside the repository")
+        real = os.path.realpath(os.path.join(self._real_root, path))  # noqa: PTH118 - a str in a hot place
+        if real != self._real_root and not real.startswith(self._real_root.rstrip("/") + "/"):
+            raise Unreadable("lies outside the repository")
+        return real
+
+
+def _is_text(name: str) -> bool:
+    """Names that are not UTF-8 cannot be told apart in a report, and no tool of ours needs them."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
