@@ -1,0 +1,359 @@
+"""The Docker engine, spoken to with a time limit on every call and with three kinds of trouble told apart.
+
+The SDK is imported when the first engine is connected, not with this module.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from pytest_py312.errors import RunnerUnavailable
+from pytest_py312.runners.docker_owner import Owner, is_abandoned
+from pytest_py312.runners.docker_ping import engine_address
+from pytest_py312.runners.docker_recipes import OWNER_LABEL, RUN_LABEL, Recipe
+from pytest_py312.runners.docker_records import Tail
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+CALL_LIMIT = 60
+"""Seconds that one call to the engine may take; a loaded engine needs several to start a container."""
+START_ATTEMPTS = 3
+
+
+class EngineLost(Exception):
+    """The engine does not answer (any more)."""
+
+
+class Refused(Exception):
+    """The engine answered that it cannot. ``str()`` is its own explanation, ``status`` the HTTP status."""
+
+    def __init__(self, explanation: str, status: int) -> None:
+        super().__init__(explanation)
+        self.status = status
+
+    @property
+    def disk_full(self) -> bool:
+        return "no space left on device" in str(self).lower()
+
+    @property
+    def not_found(self) -> bool:
+        return self.status == 404
+
+    @property
+    def no_such_program(self) -> bool:
+        """The image does not hold the program that was to be run in it."""
+        text = str(self)
+        return "executable file not found" in text or ("exec" in text and "no such file or directory" in text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """Of a container: whether it runs, its exit code, whether a process of it was killed for want of memory."""
+
+    running: bool
+    exit_code: int
+    out_of_memory: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launched:
+    """A started container and, where it was asked for, the end of what it prints."""
+
+    id: str
+    output: Tail
+    reader: Thread | None
+
+
+@contextlib.contextmanager
+def _told_apart() -> Iterator[None]:
+    """Turn what the SDK and the libraries below it raise into :class:`EngineLost` and :class:`Refused`."""
+    import docker.errors
+    import requests
+    import urllib3
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        status = error.status_code if isinstance(error.status_code, int) else 500
+        raise Refused(str(error.explanation or error), status) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, docker.errors.DockerException, OSError) as error:
+        raise EngineLost(f"the Docker engine does not answer ({_reason(error)})") from error
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error.args[-1]) if error.args else str(error)
+    return (text or type(error).__name__).strip()[:200]
+
+
+def _timed_out(error: BaseException) -> bool:
+    import requests
+    import urllib3
+
+    causes = (error, *error.args)
+    return any(
+        isinstance(cause, (requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)) for cause in causes
+    )
+
+
+def connect() -> "Engine":
+    """The engine at ``DOCKER_HOST``, or at its usual socket.
+
+    :raises RunnerUnavailable: none answers there, or it may not be used by this user.
+    """
+    import docker
+    import docker.utils
+
+    try:
+        # times out per call; the version is asked once, here
+        client = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto", timeout=CALL_LIMIT)
+    except Exception as error:  # whatever the SDK makes of a wrong address, missing keys or a refused connection
+        raise RunnerUnavailable(
+            f"no Docker engine can be used at {engine_address()} ({_reason(error)}). Start it, or give this user the "
+            "right to its socket, or set DOCKER_HOST, or run without containers: --py312-runner=local"
+        ) from error
+    return Engine(client)
+
+
+class Engine:
+    """One connected engine. All methods may be called from several threads; each is bounded in time.
+
+    Each raises :class:`EngineLost` and :class:`Refused` unless it says otherwise.
+    """
+
+    def __init__(self, client: "APIClient") -> None:
+        self._client = client
+
+    def facts(self) -> tuple[str, ...]:
+        """The engine's security options: ``name=rootless``, ``name=selinux``, ..."""
+        with _told_apart():
+            return tuple(str(option) for option in self._client.info().get("SecurityOptions") or ())
+
+    def image_id(self, image: str) -> str | None:
+        """The id of a local image; ``None`` when the engine has none of that name."""
+        try:
+            with _told_apart():
+                return str(self._client.inspect_image(image)["Id"])  # type: ignore[no-untyped-call]  # so in its stubs
+        except Refused as refused:
+            if refused.not_found:
+                return None
+            raise
+
+    def pull(self, image: str, *, time_limit: float) -> None:
+        """Fetch an image from its registry, within ``time_limit`` seconds.
+
+        :raises Refused: also for an error that the registry reports, and when the time is over.
+        """
+        import docker.utils
+
+        name, tag = docker.utils.parse_repository_tag(image)
+        deadline = time.monotonic() + time_limit
+        with _told_apart():
+            for message in self._client.pull(name, tag=tag or "latest", stream=True, decode=True):
+                if "error" in message:
+                    raise Refused(str(message["error"]), 500)
+                if time.monotonic() > deadline:
+                    raise Refused(f"not finished after {time_limit:g} s", 500)
+
+    def launch(self, recipe: Recipe, *, listen: bool = True, started: Callable[[str], None] | None = None) -> Launched:
+        """Create and start a container; a start that fails for no reason of ours is tried again.
+
+        ``started`` is told each container's id before its start, so that it is known whatever happens next. A
+        container whose start failed is removed.
+        """
+        for attempt in range(1, START_ATTEMPTS + 1):
+            container = self._create(recipe)
+            if started is not None:
+                started(container)
+            try:
+                launched = self._start(container, listen=listen)
+            except BaseException as error:
+                self.remove(container)
+                if not isinstance(error, Refused) or attempt == START_ATTEMPTS or not _worth_another_try(error):
+                    raise
+            else:
+                return launched
+        raise AssertionError("the loop above returns or raises")
+
+    def _create(self, recipe: Recipe) -> str:
+        from docker.types import LogConfig, Mount, Ulimit
+
+        limits: dict[str, Any] = {}
+        if recipe.memory is not None:
+            limits |= {"mem_limit": recipe.memory, "memswap_limit": recipe.memory}
+            limits |= {"shm_size": max(recipe.memory // 4, 64 * 1024**2)}
+        if recipe.processes is not None:
+            limits |= {"pids_limit": recipe.processes}
+        if recipe.closed:
+            limits |= {"cap_drop": ["ALL"], "read_only": True, "ipc_mode": "private", "init": True}
+        with _told_apart():
+            host = self._client.create_host_config(
+                # Mount, never `volumes`: that writes them into the image's configuration when one is committed
+                mounts=[
+                    Mount(bind.target, str(bind.source), type="bind", read_only=not bind.writable)
+                    for bind in recipe.binds
+                ],
+                tmpfs=dict(recipe.tmpfs),
+                network_mode=recipe.network,
+                security_opt=list(recipe.security),
+                ulimits=[Ulimit(name="core", soft=0, hard=0)],
+                # nothing is kept on disk: a suite that prints for minutes is read as it prints, and forgotten
+                log_config=LogConfig(type="none"),
+                **limits,
+            )
+            created = self._client.create_container(
+                recipe.image,
+                entrypoint=list(recipe.entry),
+                user=recipe.user,
+                environment=dict(recipe.variables),
+                labels=dict(recipe.labels),
+                hostname=None if recipe.network == "host" else "localhost",
+                working_dir=recipe.working_folder,
+                host_config=host,
+                healthcheck={"test": ["NONE"]},
+                use_config_proxy=recipe.network != "none",
+            )
+        return str(created["Id"])
+
+    def _start(self, container: str, *, listen: bool) -> Launched:
+        output = Tail()
+        # listening begins before the start, so that nothing is missed
+        reader = self._listening(container, output) if listen else None
+        with _told_apart():
+            self._client.start(container)
+        return Launched(id=container, output=output, reader=reader)
+
+    def _listening(self, container: str, output: Tail) -> Thread:
+        """A thread that reads what a container prints, attached already. How its stream ends says nothing about the
+        cell, which is judged by its records and its state: streams of a dying engine end as if all were well."""
+        attached = Event()
+        trouble: list[Exception] = []
+
+        def listen() -> None:
+            try:
+                with _told_apart():
+                    stream = self._client.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
+                    attached.set()
+                    for _, part in _frames(stream):
+                        output.add(part)
+            except (EngineLost, Refused) as error:
+                trouble.append(error)
+            finally:
+                attached.set()
+
+        reader = Thread(target=listen, daemon=True, name=f"output of {container[:12]}")
+        reader.start()
+        if not attached.wait(CALL_LIMIT):  # the SDK sets no time limit on this one call
+            raise EngineLost(f"the Docker engine did not answer for {CALL_LIMIT} s")
+        if trouble:
+            raise trouble[0]
+        return reader
+
+    def wait(self, container: str, seconds: float) -> bool:
+        """Whether the container has ended within ``seconds``.
+
+        :raises EngineLost: also when the connection broke in mid-wait, even if an engine answers again by now: one
+            that was started anew has ended the container, and its exit code says nothing about the suite.
+        """
+        try:
+            with _told_apart():
+                self._client.wait(container, timeout=max(seconds, 0.01))  # type: ignore[arg-type]  # requests takes parts of seconds
+        except EngineLost as lost:
+            if lost.__cause__ is not None and _timed_out(lost.__cause__):
+                return False
+            raise
+        return True
+
+    def state(self, container: str) -> State | None:
+        """What the engine says of a container; ``None`` when it knows none of that id."""
+        try:
+            with _told_apart():
+                said = self._client.inspect_container(container)["State"]
+        except Refused as refused:
+            if refused.not_found:
+                return None
+            raise
+        return State(
+            running=bool(said.get("Running")),
+            exit_code=int(said.get("ExitCode", -1)),
+            out_of_memory=bool(said.get("OOMKilled")),
+        )
+
+    def signal(self, container: str, name: str) -> None:
+        """Send a signal to a container's first process; one that has ended already is no trouble."""
+        try:
+            with _told_apart():
+                self._client.kill(container, signal=name)
+        except Refused:
+            return
+
+    def allow_memory(self, container: str, size: int) -> None:
+        """Give a running container ``size`` bytes of memory instead of what it has."""
+        with _told_apart():
+            self._client.update_container(container, mem_limit=size, memswap_limit=size)
+
+    def execute(self, container: str, argv: list[str], take: Callable[[int, bytes], None]) -> int:
+        """Run a further process in a container to its end and return its exit code (-1 when the engine has none).
+
+        ``take`` gets what it prints, piece by piece: (1 for standard output or 2 for standard error, bytes).
+        """
+        with _told_apart():
+            number = self._client.exec_create(container, argv)["Id"]
+            for kind, part in _frames(self._client.exec_start(number, socket=True)):
+                take(kind, part)
+            for _ in range(200):  # its output ends a moment before its end is known
+                said = self._client.exec_inspect(number)
+                if not said["Running"]:
+                    code = said["ExitCode"]
+                    return code if isinstance(code, int) else -1
+                time.sleep(0.01)
+        return -1
+
+    def remove(self, container: str) -> None:
+        """End and remove a container. Never raises: what cannot be removed now is swept by a later run."""
+        with contextlib.suppress(EngineLost, Refused), _told_apart():
+            self._client.remove_container(container, force=True, v=True)
+
+    def remove_run(self, run_id: str) -> None:
+        """End and remove all containers of one run. Never raises."""
+        with contextlib.suppress(EngineLost, Refused):
+            for found in self._labelled(f"{RUN_LABEL}={run_id}"):
+                self.remove(str(found["Id"]))
+
+    def sweep(self, me: Owner, now: float) -> int:
+        """Remove what killed runs left behind, and say how many that were. Never raises. ``now``: since the epoch."""
+        swept = 0
+        with contextlib.suppress(EngineLost, Refused):
+            for found in self._labelled(OWNER_LABEL):
+                label = str((found.get("Labels") or {}).get(OWNER_LABEL, ""))
+                if is_abandoned(label, created=float(found.get("Created", now)), now=now, me=me):
+                    self.remove(str(found["Id"]))
+                    swept += 1
+        return swept
+
+    def _labelled(self, label: str) -> list[Mapping[str, Any]]:
+        with _told_apart():
+            return list(self._client.containers(all=True, filters={"label": label}))
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+
+def _worth_another_try(refused: Refused) -> bool:
+    # one start among some thousand fails in the engine ("read init-p: connection reset by peer"),
+    # and works when repeated
+    return refused.status >= 400 and not (refused.disk_full or refused.no_such_program or refused.not_found)
+
+
+def _frames(stream: Any) -> Iterator[tuple[int, bytes]]:
+    """The pieces of output in a raw stream of the SDK, which leaves it to its caller to close the connection."""
+    from docker.utils.socket import frames_iter
+
+    try:
+        yield from frames_iter(stream, tty=False)  # type: ignore[no-untyped-call]  # so in its stubs
+    finally:
+        stream._response.close()

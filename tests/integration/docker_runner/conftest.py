@@ -1,0 +1,146 @@
+"""What tests of the docker runner stand on: a real engine, its images, and a probe that does what a test tells it."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pytest_py312.model import Interpreter, Plan
+from pytest_py312.runners.base import CellJob, CellRun
+from pytest_py312.runners.docker import DockerRunner, engine_version
+from pytest_py312.runners.docker_engine import connect
+
+INTERPRETERS = tuple(Interpreter(3, minor) for minor in (9, 10, 12))
+
+PROBE = """
+import json, sys
+with open(sys.argv[1]) as file:
+    request = json.load(file)
+def say(**record):
+    with open(sys.argv[2], "a") as file:
+        file.write(json.dumps(record) + "\\n")
+exec(request["code"], {"say": say, "request": request})
+say(event="end")
+"""
+"""A probe that runs the code in its request; the code reports with ``say``."""
+
+
+def unavailable(reason: str) -> None:
+    """Skip, but never silently where everything has to be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def images() -> None:
+    """A running engine that has the base images."""
+    if engine_version() is None:
+        unavailable("no Docker engine answers")
+    engine = connect()
+    missing = [f"python:{one}-slim" for one in INTERPRETERS if engine.image_id(f"python:{one}-slim") is None]
+    engine.close()
+    if missing:
+        unavailable(f"the Docker engine has no {', '.join(missing)}")
+
+
+@dataclass
+class Bench:
+    """A repository, a cache and a run folder, with runners on them and short ways to make jobs."""
+
+    folder: Path
+    run_id: str = field(default_factory=lambda: uuid4().hex)
+    runners: list[DockerRunner] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("repository/services/user-service", "cache/envs", "run"):
+            (self.folder / name).mkdir(parents=True)
+        (self.repository / "services/user-service/app.py").write_text("ANSWER = 42\n")
+        self.probe = self.folder / "probe.py"
+        self.probe.write_text(PROBE)
+
+    @property
+    def repository(self) -> Path:
+        return self.folder / "repository"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    def runner(self, *, isolation: str = "cell", **plan: Any) -> DockerRunner:
+        """A runner that is closed after the test."""
+        runner = DockerRunner(
+            plan=Plan(root=self.repository, isolation=isolation, **plan),
+            cache=self.cache,
+            uv=Path(sys.executable).parent / "uv",
+            run_id=self.run_id,
+            run_folder=self.folder / "run",
+            probe=self.probe,
+        )
+        self.runners.append(runner)
+        return runner
+
+    def environment(self, interpreter: Interpreter) -> Path:
+        """A virtual environment as the interpreter in the image would make it, empty."""
+        folder = self.cache / "envs" / f"env-{interpreter}"
+        if not folder.exists():
+            (folder / f"lib/python{interpreter}/site-packages").mkdir(parents=True)
+            (folder / "bin").mkdir()
+            (folder / "bin/python").symlink_to(f"/usr/local/bin/python{interpreter}")
+            (folder / "pyvenv.cfg").write_text("home = /usr/local/bin\ninclude-system-site-packages = false\n")
+        return folder
+
+    def job(self, runner: DockerRunner, code: str, *, on: Interpreter = INTERPRETERS[-1], **settings: Any) -> CellJob:
+        """A job whose probe runs ``code``."""
+        return CellJob(
+            identifier=settings.pop("identifier", f"user-service-{on.label}-suite"),
+            build=runner.find(on),
+            environment=settings.pop("environment", None) or self.environment(on),
+            root=self.repository,
+            folders=settings.pop("folders", ("services/user-service",)),
+            request={"code": code},
+            **{"time_limit": 60.0, "memory_limit": 256 * 1024**2, **settings},
+        )
+
+    def run(self, runner: DockerRunner, code: str, **settings: Any) -> CellRun:
+        """Run ``code`` in a cell."""
+        return runner.run(self.job(runner, code, **settings))
+
+
+@pytest.fixture
+def bench(images: None, tmp_path: Path) -> Iterator[Bench]:
+    """A bench; when the test is over its runners are closed, and no container of them may be left."""
+    bench = Bench(folder=tmp_path)
+    yield bench
+    for runner in bench.runners:
+        runner.close()
+    assert containers_of(bench.run_id) == []
+
+
+def containers_of(run_id: str) -> list[str]:
+    """Ids of the containers of one run, running or not."""
+    import docker
+
+    client = docker.APIClient(version="auto")
+    try:
+        found = client.containers(all=True, filters={"label": f"pytest-py312.run={run_id}"})
+        return [str(container["Id"]) for container in found]
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def containers() -> Callable[[str], list[str]]:
+    """Look up a run's containers, past the runner."""
+    return containers_of
+
+
+@pytest.fixture(params=["cell", "interpreter"])
+def isolation(request: pytest.FixtureRequest) -> str:
+    """Each of the two isolations."""
+    return str(request.param)

@@ -1,0 +1,280 @@
+"""What goes wrong around a cell, provoked on a real engine: limits, deaths, and code that means harm."""
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from conftest import INTERPRETERS, Bench, unavailable
+
+from pytest_py312.runners.base import Ended
+from pytest_py312.runners.docker import engine_version
+
+pytestmark = pytest.mark.docker
+
+SLEEP = "import time; say(event='before'); time.sleep(600)"
+
+
+def test_the_time_limit_keeps_what_was_reported_before(bench: Bench, isolation: str) -> None:
+    """SIGINT first: the probe can still say that it was interrupted."""
+    code = """if True:
+        import time
+        say(event="before")
+        try:
+            time.sleep(600)
+        except KeyboardInterrupt:
+            say(event="interrupted")
+            raise
+    """
+    run = bench.run(bench.runner(isolation=isolation), code, time_limit=2.0)
+    assert run.ended is Ended.TIMED_OUT
+    assert run.records == ({"event": "before"}, {"event": "interrupted"})
+    assert run.trouble == "time limit of 2 s reached"
+
+
+def test_who_ignores_the_first_warning_is_killed(bench: Bench, isolation: str) -> None:
+    """After the grace time there is no second one."""
+    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);" + SLEEP
+    run = bench.run(bench.runner(isolation=isolation), code, time_limit=2.0, grace=0.5)
+    assert run.ended is Ended.TIMED_OUT
+    assert run.records == ({"event": "before"},)
+
+
+def test_the_memory_limit_is_named(bench: Bench) -> None:
+    """The kernel's kill is told as what it is."""
+    code = "say(event='before'); hoard = bytearray(400 * 1024**2); say(event='after')"
+    run = bench.run(bench.runner(), code, memory_limit=128 * 1024**2)
+    assert run.ended is Ended.OUT_OF_MEMORY
+    assert "memory limit of 128 MiB" in run.trouble
+    assert run.records == ({"event": "before"},)
+
+
+def test_a_child_that_dies_of_memory_is_told_too(bench: Bench) -> None:
+    """The suite itself exits 0, as with a worker of a pool that is started again."""
+    code = """if True:
+        import subprocess, sys
+        child = subprocess.run([sys.executable, "-c", "bytearray(400 * 1024**2)"])
+        say(child=child.returncode)
+    """
+    run = bench.run(bench.runner(), code, memory_limit=128 * 1024**2)
+    assert (run.ended, run.exit_code) == (Ended.OUT_OF_MEMORY, 0), run
+    assert run.records[0] == {"child": -9}
+
+
+def test_the_memory_limit_in_a_shared_container_ends_one_job(bench: Bench) -> None:
+    """The greedy job is the one that is killed; the container lives on for the next."""
+    runner = bench.runner(isolation="interpreter")
+    code = "say(event='before'); hoard = bytearray(400 * 1024**2); say(event='after')"
+    greedy = bench.run(runner, code, memory_limit=64 * 1024**2)
+    assert greedy.ended is Ended.OUT_OF_MEMORY, greedy
+    assert greedy.records == ({"event": "before"},)
+    modest = bench.run(runner, "say(event='here')", memory_limit=64 * 1024**2)
+    assert (modest.ended, modest.exit_code) == (Ended.EXITED, 0), modest
+
+
+def test_a_larger_job_widens_the_shared_container(bench: Bench) -> None:
+    """The container was started for a small job; a later one gets the memory that it asks for."""
+    runner = bench.runner(isolation="interpreter")
+    assert bench.run(runner, "say(ran=True)", memory_limit=32 * 1024**2).ended is Ended.EXITED
+    code = "hoard = bytearray(200 * 1024**2); say(event='after')"
+    assert bench.run(runner, code, memory_limit=512 * 1024**2).ended is Ended.EXITED
+
+
+def test_a_child_that_outlives_the_suite_is_gone(bench: Bench, isolation: str) -> None:
+    """Even one that made itself a session of its own, and holds on to standard output."""
+    code = """if True:
+        import subprocess, sys
+        script = "import os, time; os.setsid(); os.fork() and os._exit(0); time.sleep(4321)"
+        subprocess.run([sys.executable, "-c", script])
+        say(event="left it behind")
+    """
+    runner = bench.runner(isolation=isolation)
+    run = bench.run(runner, code)
+    assert (run.ended, run.exit_code) == (Ended.EXITED, 0), run
+    left = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            left += [path] if b"time.sleep(4321)" in path.read_bytes() and b"os.setsid" in path.read_bytes() else []
+        except OSError:
+            continue
+    assert left == []
+
+
+@pytest.mark.parametrize("plant", ["os.symlink('/etc/passwd', path)", "os.mkfifo(path)", "os.mkdir(path)"])
+def test_a_planted_records_file_is_not_followed(bench: Bench, isolation: str, plant: str) -> None:
+    """A link, a pipe or a folder in the place of the records is no records, and nobody waits for it."""
+    code = f"import os, sys; path = sys.argv[2]; say(event='x'); os.unlink(path); {plant}; os._exit(0)"
+    run = bench.run(bench.runner(isolation=isolation), code)
+    assert (run.ended, run.records) == (Ended.EXITED, ()), run
+
+
+def test_rubbish_between_records_is_dropped(bench: Bench, isolation: str) -> None:
+    """Lines that are not JSON objects are passed over; the rest counts."""
+    code = "open(sys.argv[2], 'ab').write(b'\\xff\\x00{\\n[1]\\n' + b'[' * 100000 + b'\\n'); say(event='good')"
+    run = bench.run(bench.runner(isolation=isolation), "import sys;" + code)
+    assert run.records == ({"event": "good"}, {"event": "end"})
+
+
+def test_a_job_that_kills_its_neighbours_spoils_no_later_one(bench: Bench) -> None:
+    """kill(-1) in a shared container ends the container; that is told, and the next job finds a new one."""
+    runner = bench.runner(isolation="interpreter")
+    run = bench.run(runner, "import os, signal; os.kill(-1, signal.SIGKILL); import time; time.sleep(600)")
+    assert run.ended in (Ended.KILLED, Ended.OUT_OF_MEMORY), run
+    assert run.trouble
+    assert bench.run(runner, "say(event='here')").ended is Ended.EXITED
+
+
+def test_a_container_that_somebody_removes(bench: Bench, containers: Callable[[str], list[str]]) -> None:
+    """The cell ends at once, as killed."""
+    runner = bench.runner()
+    job = bench.job(runner, SLEEP)
+    runner.tool(job.build, ["{python}", "-c", ""])
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(runner.run, job)
+        _remove_when_running(bench, containers)
+        run = future.result(timeout=60)
+    assert run.ended in (Ended.KILLED, Ended.OUT_OF_MEMORY), run
+    assert run.trouble
+
+
+def _remove_when_running(bench: Bench, containers: Callable[[str], list[str]]) -> None:
+    import docker
+
+    client = docker.APIClient(version="auto")
+    cell: list[str] = []
+    while not cell:
+        found = client.containers(filters={"label": f"pytest-py312.run={bench.run_id}"})
+        cell = [one["Id"] for one in found if one["Labels"]["pytest-py312.cell"].endswith("suite")]
+    client.remove_container(cell[0], force=True)
+    client.close()
+
+
+def test_close_ends_what_is_under_way(bench: Bench, isolation: str) -> None:
+    """Another thread's close() makes a long run end promptly, as cancelled."""
+    runner = bench.runner(isolation=isolation)
+    job = bench.job(runner, SLEEP)
+    runs = []
+    thread = Thread(target=lambda: runs.append(runner.run(job)))
+    thread.start()
+    _wait_for(lambda: list((bench.folder / "run").rglob("records.jsonl")))
+    runner.close()
+    thread.join(timeout=30)
+    assert [run.ended for run in runs] == [Ended.CANCELLED]
+
+
+def _wait_for(happens: Callable[[], object]) -> None:
+    for _ in range(3000):
+        if happens():
+            return
+        select.select([], [], [], 0.01)
+    pytest.fail("what the test waits for did not happen")
+
+
+CONTROLLER = """
+import sys
+sys.path[:0] = [{here!r}]
+from pathlib import Path
+from conftest import Bench
+bench = Bench(folder=Path({folder!r}), run_id={run_id!r})
+runner = bench.runner(isolation={isolation!r})
+runner.tool(runner.find(bench.job(runner, "").build.interpreter), ["{{python}}", "-c", ""])
+bench.run(runner, {code!r}, time_limit=600.0)
+"""
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next(
+    bench: Bench, isolation: str, containers: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    """kill -9 of the controller leaves its containers; the next runner knows that their owner is gone."""
+    run_id = f"{bench.run_id}-killed"
+    script = CONTROLLER.format(
+        here=str(Path(__file__).parent), folder=str(tmp_path / "other"), run_id=run_id, isolation=isolation, code=SLEEP
+    )
+    with subprocess.Popen([sys.executable, "-c", script]) as controller:
+        _wait_for(lambda: list(tmp_path.glob("other/run/docker/**/records.jsonl")))
+        assert len(containers(run_id)) == 2  # the builder and the cell
+        bench.runner()
+        assert len(containers(run_id)) == 2, "a living run's containers were swept"
+        controller.send_signal(signal.SIGKILL)
+    bench.runner()
+    assert containers(run_id) == []
+
+
+@pytest.fixture
+def second_engine(images: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+    """A private engine that may be killed, in a network namespace of its own (its start would delete docker0)."""
+    if os.getuid() != 0:
+        unavailable("a second engine needs root")
+    address = f"unix://{tmp_path}/d.sock"
+    command = ["unshare", "-n", "dockerd", "--data-root", f"{tmp_path}/data", "--exec-root", f"{tmp_path}/exec"]
+    command += [
+        "--pidfile",
+        f"{tmp_path}/d.pid",
+        "-H",
+        address,
+        "--bridge=none",
+        "--iptables=false",
+        "--ip6tables=false",
+    ]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with (tmp_path / "log").open("wb") as log:
+        engine = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+    try:
+        _wait_for(lambda: engine_version(address=address))
+        name = f"python:{INTERPRETERS[-1]}-slim"
+        with subprocess.Popen(["docker", "save", name], stdout=subprocess.PIPE) as saved:
+            subprocess.run(["docker", "-H", address, "load", "-q"], stdin=saved.stdout, check=True)
+        monkeypatch.setenv("DOCKER_HOST", address)
+        yield engine
+    finally:
+        _end_all_of(engine, tmp_path)
+
+
+def _end_all_of(engine: subprocess.Popen[bytes], folder: Path) -> None:
+    """End the engine, its containerd and what its containers still run: all that names its folder."""
+    engine.kill()
+    engine.wait()
+    shims, mine = [], str(folder).encode()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if mine in path.read_bytes() and path.parent.name != str(os.getpid()):
+                shims.append(int(path.parent.name))
+        except OSError:
+            continue
+    for pid in shims:
+        with contextlib.suppress(OSError):  # some end with the one before
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        if line.split()[1].startswith(str(folder)):
+            subprocess.run(["umount", "-l", line.split()[1]], check=False)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # see gc.collect() below
+def test_an_engine_that_dies_is_no_verdict(
+    second_engine: subprocess.Popen[bytes], bench: Bench, isolation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL of the engine in mid-run: the cell ends at once as lost, never as passed or failed, and close() works."""
+    runner = bench.runner(isolation=isolation)
+    job = bench.job(runner, SLEEP)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(runner.run, job)
+        _wait_for(lambda: list((bench.folder / "run").rglob("records.jsonl")))
+        second_engine.kill()
+        run = future.result(timeout=60)
+    assert run.ended is Ended.ENGINE_LOST, run
+    assert "the Docker engine does not answer" in run.trouble
+    assert run.records == ({"event": "before"},)
+    assert runner.run(job).ended is Ended.ENGINE_LOST
+    runner.close()
+    monkeypatch.delenv("DOCKER_HOST")
+    gc.collect()  # here and now: the SDK never closes a socket whose connection was refused
