@@ -6,7 +6,7 @@ All of it is pure but for one argument, ``again``, which runs some tests of one 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_py312.model import Interpreter, SuiteComparison, SuiteRun
+from pytest_py312.model import Interpreter, Service, SuiteComparison, SuiteKind, SuiteRun
 
 Again = Callable[[Interpreter, int, tuple[str, ...]], SuiteRun]
 """(interpreter, attempt, test ids; none means all) -> a new run."""
@@ -35,11 +35,11 @@ def compare(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteComparis
             newly_failing.add(name)
     for name, after in target.results.items():
         if name not in baseline.results and after.broken:
-            (both if _covering(name, baseline.collection_errors) else newly_failing).add(name)
+            (both if covering(name, baseline.collection_errors) else newly_failing).add(name)
     for place in target.collection_errors:
         if place in baseline.collection_errors:
             both.add(place)
-        elif not any(_covers(place, name) for name in missing):
+        elif not any(covers(place, name) for name in missing):
             newly_failing.add(place)
     return SuiteComparison(
         service=service,
@@ -54,13 +54,13 @@ def compare(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteComparis
     )
 
 
-def _covers(place: str, name: str) -> bool:
+def covers(place: str, name: str) -> bool:
     """Whether the collector ``place`` (a file, a folder, a class, a module) is the one that ``name`` comes from."""
     return place == "." or name == place or name.startswith((f"{place}::", f"{place}/", f"{place}."))
 
 
-def _covering(name: str, places: Iterable[str]) -> str:
-    return next((place for place in places if _covers(place, name)), "")
+def covering(name: str, places: Iterable[str]) -> str:
+    return next((place for place in places if covers(place, name)), "")
 
 
 def bad(run: SuiteRun, name: str) -> bool:
@@ -129,6 +129,8 @@ def _alone(sides: _Sides, suspects: set[str], reruns: int) -> tuple[set[str], se
         after = sides.again(sides.target.interpreter, attempt, wanted)
         known = _unique(name for name in held if name in sides.baseline.results)
         before = sides.again(sides.baseline.interpreter, attempt, known) if known else None
+        if not after.complete or (before is not None and not before.complete):
+            return set(), suspects  # ids that change from run to run cannot be asked for by name
         for name in sorted(held):
             fine_before = before is None or name not in known or sides.good_again(before, name)
             if not sides.bad_again(after, name) or not fine_before:
@@ -150,7 +152,7 @@ def _selection(run: SuiteRun, name: str) -> str:
     """What to ask a suite for to run ``name`` again: itself, or the file that could not be collected; else nothing."""
     if name in run.results:
         return name
-    place = _covering(name, run.collection_errors)
+    place = covering(name, run.collection_errors)
     return "" if place == "." else place  # "." is the whole suite, which is run again anyway
 
 
@@ -173,5 +175,21 @@ def first_bad(comparison: SuiteComparison, runs: Sequence[SuiteRun]) -> dict[str
 def _broken(run: SuiteRun, name: str) -> bool:
     result = run.results.get(name)
     if result is None:
-        return bool(_covering(name, run.collection_errors))
+        return bool(covering(name, run.collection_errors))
     return result.broken
+
+
+def nothing_ran(run: SuiteRun, service: Service) -> str:
+    """The sentence for a run in which no test ran, or empty. All skipped is nothing run as well."""
+    if any(result.outcome != "skipped" for result in run.results.values()):
+        return ""
+    kind = service.suite.kind if service.suite else SuiteKind.PYTEST
+    where = f"{service.path} on {run.interpreter}"
+    if run.results:
+        return f"no test ran in {where}: all {len(run.results)} are skipped"
+    if run.collection_errors:
+        first, detail = next(iter(sorted(run.collection_errors.items())))
+        reason = detail.strip().splitlines()[-1] if detail.strip() else "no reason given"
+        count = len(run.collection_errors)
+        return f"no test ran in {where}: {count} file{'s' if count > 1 else ''} cannot be imported ({first}: {reason})"
+    return f"no test ran in {where}: {kind.value} found none"

@@ -288,7 +288,7 @@ def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Excep
         [
             Finding(
                 code="PY104",
-                message=f"{name}{version} has no wheel for {build.interpreter}, and its source fails to build: {reason}",
+                message=f"{name}{version}: no wheel for {build.interpreter}, and its source fails to build: {reason}",
                 remedy=f"require a version of {name} that has a wheel for {build.interpreter}",
                 location=wanted.where(name),
                 names=(name,) if name else (),

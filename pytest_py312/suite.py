@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.model import Cell, InterpreterBuild, Service, SuiteKind, SuiteRun, SuiteWarning, TestResult
+from pytest_py312.model import Cell, InterpreterBuild, Service, SuiteRun, SuiteWarning, TestResult
 from pytest_py312.runners.base import CellJob, CellRun, Ended, Runner
 
 CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
@@ -137,9 +137,8 @@ class _Reading:
         elif event == "trouble":
             detail = str(record.get("detail", "")).strip()
             self.trouble = str(record.get("what", "")) + (f"\n{detail}" if detail else "")
-        elif event == "exit" and record.get("meaning") and record.get("code") in (2, 3, 4):
-            if not self.collection_errors:
-                self.trouble = self.trouble or f"{record['meaning']} (exit code {record['code']})"
+        elif event == "exit" and record.get("code") in (2, 3, 4) and not self.collection_errors:
+            self.trouble = self.trouble or f"{record.get('meaning')} (exit code {record['code']})"
 
     def _take_test(self, record: Mapping[str, Any]) -> None:
         name = str(record.get("id", ""))
@@ -165,19 +164,3 @@ class _Reading:
                 count=count if isinstance(count, int) else 1,
             )
         )
-
-
-def nothing_ran(run: SuiteRun, service: Service) -> str:
-    """The sentence for a run in which no test ran, or empty. All skipped is nothing run as well."""
-    if any(result.outcome != "skipped" for result in run.results.values()):
-        return ""
-    kind = service.suite.kind if service.suite else SuiteKind.PYTEST
-    where = f"{service.path} on {run.interpreter}"
-    if run.results:
-        return f"no test ran in {where}: all {len(run.results)} are skipped"
-    if run.collection_errors:
-        first, detail = next(iter(sorted(run.collection_errors.items())))
-        reason = detail.strip().splitlines()[-1] if detail.strip() else "no reason given"
-        count = len(run.collection_errors)
-        return f"no test ran in {where}: {count} file{'s' if count > 1 else ''} cannot be imported ({first}: {reason})"
-    return f"no test ran in {where}: {kind.value} found none"

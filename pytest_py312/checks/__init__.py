@@ -1,0 +1,7 @@
+"""The checks, in the order in which they are asked: a class in this folder and a row here make a new one."""
+
+from pytest_py312.checks.base import Check
+from pytest_py312.checks.dependencies import Dependencies
+from pytest_py312.checks.suite import SuiteCheck
+
+CHECKS: tuple[Check, ...] = (Dependencies(), SuiteCheck())

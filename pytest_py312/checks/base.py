@@ -1,0 +1,53 @@
+"""What a check is, what it may ask, and what it answers.
+
+A check asks for facts through :class:`Facts` and turns them into findings. It starts nothing itself: whoever gives it
+the facts decides where they come from, so a check is tested with facts made by hand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_py312.installer import Installation
+from pytest_py312.model import Cell, Outcome, Plan, Service, SuiteComparison, SuiteRun
+from pytest_py312.requirements import RequirementSet
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """An outcome and, of a suite, the comparison it rests on."""
+
+    outcome: Outcome
+    comparison: SuiteComparison | None = None
+
+
+class Facts(Protocol):
+    """What a check may ask. Every answer is worked out once in a run."""
+
+    @property
+    def plan(self) -> Plan: ...
+
+    def cells(self, service: Service) -> Sequence[Cell]:
+        """All cells of the service, baseline first, target last, whatever was chosen for this run."""
+        ...
+
+    def requirements(self, service: Service) -> RequirementSet: ...
+
+    def installation(self, cell: Cell) -> Installation: ...
+
+    def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
+        """A run of the cell's suite, or of the tests in ``select``; ``attempt`` 0 is the first."""
+        ...
+
+
+class Check(Protocol):
+    """One question asked of every cell."""
+
+    name: str
+    """The last part of the node id, and of the marker ``py312_<name>``."""
+    codes: tuple[str, ...]
+    """The codes of its findings, for waivers."""
+
+    def judge(self, cell: Cell, facts: Facts) -> Judgement:
+        """Never raises for anything the service did."""
+        ...

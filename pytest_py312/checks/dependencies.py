@@ -1,0 +1,141 @@
+"""PY1xx: do the requirements of a cell resolve, install and import?"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.checks.remedies import remedy_for
+from pytest_py312.installer import Installation
+from pytest_py312.model import Cell, Finding, Location, Outcome, Severity, Status
+
+
+class Dependencies:
+    """The requirements resolve, install, and what they name can be imported.
+
+    A requirement that resolves may still be impossible to build, and one that installs may die when it is imported:
+    the set is proven only when all three were done in the cell.
+    """
+
+    name = "dependencies"
+    codes: tuple[str, ...] = ("PY101", "PY102", "PY103", "PY104", "PY105", "PY106", "PY107", "PY110", "PY111")
+
+    def judge(self, cell: Cell, facts: Facts) -> Judgement:
+        here = facts.installation(cell)
+        baseline = replace(cell, interpreter=cell.service.baseline)
+        before = here if cell.is_baseline else facts.installation(baseline)
+        findings = [*_unreadable(cell, facts), *_findings(cell, here, facts)]
+        if not cell.is_baseline:
+            # baseline findings, with the baseline's own code, tell what was as bad before
+            known = {
+                (found.code, found.names) for found in (*_unreadable(cell, facts), *_findings(baseline, before, facts))
+            }
+            findings = [replace(found, preexisting=(found.code, found.names) in known) for found in findings]
+        return Judgement(outcome=_outcome(cell, here, before, findings))
+
+
+def _findings(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]:
+    yield from here.findings
+    yield from _excluded(cell, here, facts)
+    yield from _not_importable(cell, here, facts)
+    yield from _built(here)
+
+
+def _outcome(cell: Cell, here: Installation, before: Installation, findings: list[Finding]) -> Outcome:
+    if here.unchecked:
+        return Outcome.errored(
+            service=cell.service.name,
+            interpreter=cell.interpreter,
+            check="dependencies",
+            reason=here.unchecked,
+            findings=findings,
+        )
+    if not cell.is_baseline and before.environment is None and before.unchecked:
+        note = f"{cell.service.baseline}, the baseline, could not be checked: {before.unchecked}"
+        findings = [*findings, Finding(code="PY111", message=note, severity=Severity.WARNING)]
+    outcome = Outcome.judged(
+        service=cell.service.name, interpreter=cell.interpreter, check="dependencies", findings=findings
+    )
+    if outcome.status is Status.PASSED and (here.environment is None or _blocks_everywhere(findings)):
+        # as bad on the baseline is no excuse: a set that cannot be installed proves nothing here either
+        worst = next(found for found in findings if found.severity is Severity.ERROR)
+        return replace(outcome, status=Status.FAILED, reason=f"{worst.message} (as on {cell.service.baseline})")
+    return outcome
+
+
+def _blocks_everywhere(findings: list[Finding]) -> bool:
+    """Whether something keeps the set from being installed at all, here as on the baseline."""
+    return any(found.code in ("PY101", "PY102", "PY103", "PY104", "PY107") for found in findings if not found.waived)
+
+
+def _unreadable(cell: Cell, facts: Facts) -> Iterator[Finding]:
+    """Lines that pip would refuse."""
+    for problem in facts.requirements(cell.service).problems:
+        yield Finding(
+            code="PY107",
+            message=f"{problem.location}: {problem.message}",
+            remedy="correct or remove the line: pip stops at it on every Python",
+            location=problem.location,
+            names=(problem.text.strip()[:80],),
+        )
+
+
+def _excluded(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]:
+    """Distributions whose Requires-Python shuts this interpreter out; uv does not look at its upper bound."""
+    if here.build is None:
+        return
+    for entry in here.entries:
+        try:
+            allowed = SpecifierSet(entry.requires_python)
+        except InvalidSpecifier:
+            continue
+        if not allowed.contains(here.build.version, prereleases=True):
+            yield Finding(
+                code="PY103",
+                message=f"{entry.name}=={entry.version} says Requires-Python {entry.requires_python}: "
+                f"pip refuses it on {here.build.version}",
+                remedy=f"require a version of {entry.name} that allows {cell.interpreter}",
+                location=_where(entry.name, cell, facts),
+                names=(entry.name,),
+            )
+
+
+def _not_importable(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]:
+    for module, detail in sorted((here.imports or {}).items()):
+        if not detail or here.environment is None:
+            continue
+        project = next((name for name, found in here.environment.modules.items() if module in found), module)
+        version = here.environment.versions.get(project, "")
+        last = detail.strip().splitlines()[-1]
+        yield Finding(
+            code="PY105",
+            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last}",
+            remedy=_import_remedy(project, cell, last),
+            location=_where(project, cell, facts),
+            names=(project,),
+            detail=detail,
+        )
+
+
+def _import_remedy(project: str, cell: Cell, last: str) -> str:
+    known = remedy_for(last)
+    if known:
+        return f"require a version of {project} without this, or replace it ({known})"
+    return f"require a version of {project} that runs on {cell.interpreter}, or replace it"
+
+
+def _built(here: Installation) -> Iterator[Finding]:
+    for entry in here.entries:
+        if entry.from_source and entry.name and here.lock and entry.name in here.lock.versions:
+            yield Finding(
+                code="PY110",
+                message=f"{entry.name}=={entry.version} has no wheel for this interpreter; it was built from source",
+                severity=Severity.NOTE,
+                names=(entry.name,),
+            )
+
+
+def _where(project: str, cell: Cell, facts: Facts) -> Location | None:
+    entries = facts.requirements(cell.service).entries
+    return next((item.location for item in entries if item.name == project), None)

@@ -1,0 +1,300 @@
+"""PY4xx: does the service's own suite do on this interpreter what it does on the baseline?"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.checks.remedies import GENERAL, remedy_for
+from pytest_py312.comparison import compare, confirm, covers, first_bad, nothing_ran
+from pytest_py312.installer import Installation, versions_of
+from pytest_py312.model import Cell, Finding, Interpreter, Location, Outcome, Severity, SuiteComparison, SuiteRun
+
+TOO_NEW = re.compile(r"\b(?:ImportError|ModuleNotFoundError|AttributeError|SyntaxError|NameError|TypeError)\b")
+"""What code that is written for a newer Python dies of on an older one."""
+
+
+class SuiteCheck:
+    """The suite runs, and every test that passes on the baseline passes here.
+
+    Failing on both is shown and does not block. What newly fails is run again on both sides first.
+    """
+
+    name = "suite"
+    codes: tuple[str, ...] = ("PY401", "PY402", "PY403", "PY404", "PY405", "PY406")
+
+    def judge(self, cell: Cell, facts: Facts) -> Judgement:
+        if cell.service.suite is None:
+            return Judgement(outcome=_without_suite(cell))
+        here = facts.installation(cell)
+        if here.environment is None:
+            return Judgement(outcome=_errored(cell, _no_environment(cell, here)))
+        run = facts.suite_run(cell)
+        reason = _unusable(cell, run)
+        if reason:
+            return Judgement(outcome=_errored(cell, reason))
+        if cell.is_baseline:
+            return _judge_baseline(cell, run, facts)
+        return _judge_against_baseline(cell, run, facts)
+
+
+def _outcome(cell: Cell, findings: list[Finding]) -> Outcome:
+    return Outcome.judged(service=cell.service.name, interpreter=cell.interpreter, check="suite", findings=findings)
+
+
+def _errored(cell: Cell, reason: str) -> Outcome:
+    return Outcome.errored(service=cell.service.name, interpreter=cell.interpreter, check="suite", reason=reason)
+
+
+def _without_suite(cell: Cell) -> Outcome:
+    service = cell.service
+    if service.settings.suite_skip_reason:
+        return Outcome.skipped(
+            service=service.name,
+            interpreter=cell.interpreter,
+            check="suite",
+            reason=service.settings.suite_skip_reason,
+        )
+    return _errored(
+        cell,
+        f"no tests were found in {service.path}: name them with `suite` in the plan, "
+        "or say `suite = false` with a reason",
+    )
+
+
+def _no_environment(cell: Cell, here: Installation) -> str:
+    reason = here.unchecked or (here.findings[0].message if here.findings else "no reason is known")
+    return f"there is no environment for {cell.interpreter} to run the suite in: {reason}"
+
+
+def _unusable(cell: Cell, run: SuiteRun) -> str:
+    if not run.complete:
+        count = len(run.results)
+        return f"the suite did not come to its end on {run.interpreter}: {run.trouble} ({count} tests had ended)"
+    return nothing_ran(run, cell.service)
+
+
+def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> Judgement:
+    """The baseline passes when its suite ran; of what fails there, code that is too new for it is told apart."""
+    broken = [name for name, result in run.results.items() if result.broken] + list(run.collection_errors)
+    others = [other for other in facts.cells(cell.service) if not other.is_baseline]
+    if broken and not others:
+        findings = list(_told(cell, broken, run, Telling(code="PY401", place=f"on {run.interpreter}")))
+    else:
+        findings = _broken_on_baseline(cell, broken, run, others[-1], facts) if broken else []
+    comparison = SuiteComparison(
+        service=cell.service.name,
+        baseline=run.interpreter,
+        target=run.interpreter,
+        counts={run.interpreter: run.counts},
+    )
+    return Judgement(outcome=_outcome(cell, findings), comparison=comparison)
+
+
+def _broken_on_baseline(cell: Cell, broken: list[str], run: SuiteRun, target: Cell, facts: Facts) -> list[Finding]:
+    there = facts.suite_run(target) if facts.installation(target).environment is not None else None
+    too_new = [name for name in broken if there is not None and _works(there, name) and _looks_too_new(run, name)]
+    before = [name for name in broken if name not in too_new]
+    no_way_back = f"on {run.interpreter}, its baseline, not on {target.interpreter} (too new for a way back)"
+    return [
+        *_told(cell, too_new, run, Telling(code="PY405", place=no_way_back)),
+        *_told(
+            cell,
+            before,
+            run,
+            Telling(code="PY404", place=f"on {run.interpreter}, before any move", severity=Severity.NOTE),
+        ),
+    ]
+
+
+def _works(run: SuiteRun, name: str) -> bool:
+    result = run.results.get(name)
+    if result is not None:
+        return result.ran_well
+    return name not in run.collection_errors and any(test.startswith(f"{name}::") for test in run.results)
+
+
+def _looks_too_new(run: SuiteRun, name: str) -> bool:
+    return bool(TOO_NEW.search(_last_line(_detail(run, name))))
+
+
+def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> Judgement:
+    baseline = facts.cells(cell.service)[0]
+    installed = facts.installation(baseline)
+    if installed.environment is None:
+        return Judgement(outcome=_errored(cell, f"nothing to compare with: {_no_environment(baseline, installed)}"))
+    before = facts.suite_run(baseline)
+    reason = _unusable(baseline, before)
+    if reason:
+        return Judgement(outcome=_errored(cell, f"nothing to compare with: {reason}"))
+
+    def again(interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        return facts.suite_run(replace(cell, interpreter=interpreter), attempt, select)
+
+    comparison = confirm(compare(cell.service.name, before, run), before, run, again, facts.plan.reruns)
+    runs = _runs_up_to(cell, facts)
+    comparison = replace(
+        comparison,
+        first_bad=first_bad(comparison, runs),
+        counts={**{other.interpreter: other.counts for other in (before, *runs)}},
+    )
+    findings = _as_notes_where_only_between(cell, facts, _worse(cell, comparison, run, facts))
+    findings += _shown(cell, comparison, run)
+    return Judgement(outcome=_outcome(cell, findings), comparison=comparison)
+
+
+def _runs_up_to(cell: Cell, facts: Facts) -> list[SuiteRun]:
+    """The runs on the interpreters after the baseline, up to this cell's, that came to an end."""
+    between = [other for other in facts.cells(cell.service)[1:] if other.interpreter <= cell.interpreter]
+    usable = [other for other in between if facts.installation(other).environment is not None]
+    return [run for other in usable if (run := facts.suite_run(other)).complete]
+
+
+def _worse(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: Facts) -> list[Finding]:
+    differing = _differing(facts, cell)
+    failing = Telling(
+        code="PY401",
+        place=f"on {comparison.target}, not on {comparison.baseline}",
+        since=comparison.first_bad,
+        note=differing,
+    )
+    missing = Telling(
+        code="PY402",
+        place=f"on {comparison.target}",
+        verb=("is missing", "are missing"),
+        since=comparison.first_bad,
+        note=differing,
+    )
+    return [*_told(cell, comparison.newly_failing, run, failing), *_told(cell, comparison.missing, run, missing)]
+
+
+def _as_notes_where_only_between(cell: Cell, facts: Facts, findings: list[Finding]) -> list[Finding]:
+    """On an interpreter between, a regression that the target does not have is a note: nobody stays there."""
+    target = facts.cells(cell.service)[-1]
+    if cell == target or not findings or facts.installation(target).environment is None:
+        return findings
+    there = facts.suite_run(target)
+    return [
+        replace(found, severity=Severity.NOTE, message=f"{found.message} (not on {target.interpreter})")
+        if there.complete and all(_works(there, name) for name in found.names)
+        else found
+        for found in findings
+    ]
+
+
+def _shown(cell: Cell, comparison: SuiteComparison, run: SuiteRun) -> list[Finding]:
+    flaky = Telling(code="PY403", place=f"once on {comparison.target} and not again (flaky)", severity=Severity.WARNING)
+    both = Telling(
+        code="PY404",
+        place=f"on {comparison.target} as on {comparison.baseline}",
+        severity=Severity.NOTE,
+        preexisting=True,
+    )
+    return [*_told(cell, comparison.flaky, run, flaky), *_told(cell, comparison.failing_on_both, run, both)]
+
+
+def _differing(facts: Facts, cell: Cell) -> str:
+    """Libraries that the interpreters made the resolver take in other versions: they may be the cause as well."""
+    before = versions_of(facts.installation(replace(cell, interpreter=cell.service.baseline)))
+    after = versions_of(facts.installation(cell))
+    changed = [
+        f"{name} {before[name]} -> {after[name]}"
+        for name in sorted(before)
+        if after.get(name, before[name]) != before[name]
+    ]
+    if not changed:
+        return ""
+    more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+    return f"the two sides also differ in: {', '.join(changed[:5])}{more}"
+
+
+def _detail(run: SuiteRun, name: str) -> str:
+    """What is known of a test that did not run well: its own traceback, or that of the file that took it along."""
+    result = run.results.get(name)
+    if result is not None:
+        return result.detail or result.outcome
+    for place, detail in run.collection_errors.items():
+        if covers(place, name):
+            return detail
+    return ""
+
+
+def _last_line(detail: str) -> str:
+    """The line that says what went wrong: the last one of pytest's ``E`` lines, or of the text."""
+    lines = [line.strip() for line in detail.strip().splitlines() if line.strip()]
+    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
+    first_marked = next((line for line in marked if re.match(r"[\w.]+(?:Error|Exception|Warning|Exit)\b", line)), "")
+    return first_marked or (marked[0] if marked else (lines[-1] if lines else ""))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Telling:
+    """How a kind of trouble is told: ``3 tests <verb> <place>: <cause>``."""
+
+    code: str
+    place: str
+    severity: Severity = Severity.ERROR
+    verb: tuple[str, str] = ("fails", "fail")
+    since: Mapping[str, Interpreter] = field(default_factory=dict)
+    note: str = ""
+    preexisting: bool = False
+
+
+def _told(cell: Cell, names: Iterable[str], run: SuiteRun, telling: Telling) -> Iterator[Finding]:
+    """One finding for each cause: tests that die of the same line are told together."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_cause(run, name), []).append(name)
+    for cause, members in groups.items():
+        detail = _detail(run, members[0])
+        one, many = telling.verb
+        count = f"1 test {one}" if len(members) == 1 else f"{len(members)} tests {many}"
+        begun = {telling.since[name] for name in members if name in telling.since}
+        since = f" (since {min(begun)})" if begun and min(begun) != run.interpreter else ""
+        yield Finding(
+            code=telling.code,
+            message=f"{count} {telling.place}{since}: {cause}",
+            remedy=_remedy(telling.code, cause),
+            severity=telling.severity,
+            location=_location(cell, members[0], detail),
+            names=tuple(members),
+            preexisting=telling.preexisting,
+            detail="\n".join(part for part in (detail, telling.note) if part),
+        )
+
+
+def _cause(run: SuiteRun, name: str) -> str:
+    result = run.results.get(name)
+    if result is not None and result.outcome in ("skipped", "xfailed"):
+        word = "skipped" if result.outcome == "skipped" else "expected to fail"
+        return f"{word}: {result.detail.removeprefix('Skipped: ')}"
+    detail = _detail(run, name)
+    if not detail:
+        return "there is no such test any more"
+    line = _last_line(detail)
+    return line if result is not None else f"its file cannot be collected: {line}"
+
+
+def _remedy(code: str, cause: str) -> str:
+    known = remedy_for(cause)
+    if known:
+        return known
+    if code == "PY403":
+        return "make it independent of what changes from run to run, such as the order of a set"
+    if code == "PY404":
+        return ""
+    if cause.startswith(("skipped", "expected to fail", "there is no such test")):
+        return "let it run there as well, or waive it in the plan with a reason"
+    return GENERAL
+
+
+def _location(cell: Cell, name: str, detail: str) -> Location:
+    """The test's file and, where the traceback names it, the line."""
+    file = name.split("::")[0]
+    path = (
+        f"{cell.service.path}/{file}"
+        if "/" in file or file.endswith(".py")
+        else cell.service.manifest or cell.service.path
+    )
+    lines = re.findall(rf"^{re.escape(file)}:(\d+): ", detail, re.MULTILINE)
+    return Location(path=path.removeprefix("./"), line=int(lines[-1]) if lines else None)

@@ -1,0 +1,58 @@
+"""What a folder of the repository holds, in one digest: the same content, the same digest."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from pytest_py312.probe import NOT_COPIED
+
+
+def tree_digest(folder: Path) -> str:
+    """A digest over the relative path, the executable bit and the content of every file that a cell gets to see.
+
+    Symlinks count by where they point, not by what is there. A folder that does not exist has a digest of its own.
+    """
+    digest = hashlib.blake2b(digest_size=20)
+    if not folder.is_dir():
+        return digest.hexdigest()
+    pending = [(str(folder), "")]
+    while pending:
+        start, inside = pending.pop()
+        with os.scandir(start) as items:
+            entries = sorted(items, key=lambda item: item.name)
+        if any(entry.name == "pyvenv.cfg" for entry in entries) and inside:
+            continue
+        for entry in entries:
+            name = f"{inside}/{entry.name}"
+            if entry.name in NOT_COPIED:
+                continue
+            if entry.is_symlink():
+                content = b"link\0" + os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - scandir gives strings
+            elif entry.is_dir():
+                pending.append((entry.path, name))
+                continue
+            elif entry.is_file():
+                content = Path(entry.path).read_bytes()
+            else:
+                continue
+            executable = b"x" if entry.stat(follow_symlinks=False).st_mode & 0o100 else b"-"
+            digest.update(os.fsencode(name) + b"\0" + executable + str(len(content)).encode() + b"\0" + content)
+    return digest.hexdigest()
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy what :func:`tree_digest` counts; symlinks stay symlinks."""
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if name in NOT_COPIED or (Path(folder) / name / "pyvenv.cfg").exists()]
+
+    shutil.copytree(source, target, symlinks=True, ignore=left_out)
+
+
+def code_digest() -> str:
+    """A digest of this package's own code: what another version of it has judged, it judges anew."""
+    digest = hashlib.blake2b(digest_size=20)
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

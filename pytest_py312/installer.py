@@ -1,0 +1,367 @@
+"""Requirements to an installed, proven environment for each cell; whatever is shared is made once.
+
+The order of the work: read the requirements, resolve the whole set for the cell's interpreter, install what the store
+lacks (for all cells of an interpreter in one go), link the environment together, import what is directly required.
+"""
+
+import threading
+import zlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from pytest_py312.distributions import Entry, Store
+from pytest_py312.environments import Environment, Environments
+from pytest_py312.fingerprints import copy_tree, tree_digest
+from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service, SuiteKind
+from pytest_py312.once import Once
+from pytest_py312.requirements import RequirementSet, requirement_set
+from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
+from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
+
+TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
+"""Tools of the suite that are kept at the baseline's version on every interpreter, with all of pytest's plugins."""
+
+RESOLVING_AT_ONCE = 8
+"""Resolutions in flight at once: they wait for the network most of the time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installation:
+    """What became of a cell's requirements.
+
+    ``environment`` is ``None`` when it could not be had: because of blocking ``findings``, or because it could not be
+    found out (``unchecked`` says why). ``built``: the service itself was built and is installed in it. ``imports``
+    maps each module of the directly required distributions to the end of its traceback, empty where it imports.
+    """
+
+    build: InterpreterBuild | None = None
+    lock: Lock | None = None
+    environment: Environment | None = None
+    findings: tuple[Finding, ...] = ()
+    unchecked: str = ""
+    built: bool = False
+    imports: Mapping[str, str] | None = None
+    entries: tuple[Entry, ...] = ()
+
+
+class Installer:
+    """Makes installations. Safe for threads and, through ``once``, for xdist's workers."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        cache: Path,
+        runner: Runner,
+        resolver: Resolver,
+        store: Store,
+        environments: Environments,
+        once: Once,
+        reuse: bool = True,
+    ) -> None:
+        self._plan = plan
+        self._cache = cache
+        self._runner = runner
+        self._resolver = resolver
+        self._store = store
+        self._environments = environments
+        self._once = once
+        self._reuse = reuse
+        self._sets: dict[str, RequirementSet] = {}
+        self._digests: dict[str, str] = {}
+        self._guard = threading.Lock()
+
+    # -- what is asked for
+
+    def requirements(self, service: Service) -> RequirementSet:
+        """The service's requirements, run time and tests together, as read from its files."""
+        with self._guard:
+            if service.name not in self._sets:
+                sources = (*service.requirements, *service.test_requirements)
+                self._sets[service.name] = requirement_set(self._plan.root, sources)
+            return self._sets[service.name]
+
+    def digest(self, folder: str) -> str:
+        """The digest of a folder of the repository, as it was when first asked for in this run."""
+        with self._guard:
+            if folder not in self._digests:
+                self._digests[folder] = tree_digest(self._plan.root / folder)
+            return self._digests[folder]
+
+    def directly_required(self, service: Service) -> tuple[str, ...]:
+        """Normalised names of the projects that the service's files name."""
+        return tuple(dict.fromkeys(item.name for item in self.requirements(service).entries))
+
+    def _wanted(self, cell: Cell, trees: Sequence[Entry], constraints: Sequence[str]) -> Wanted:
+        found = self.requirements(cell.service)
+        lines = [option for item in found.options if (option := f"{item.name} {item.value}".strip())]
+        for item in found.entries:
+            hashes = "".join(f" --hash={one}" for one in item.entry.hashes)
+            lines.append(item.text + hashes)
+        suite = cell.service.suite
+        names = {item.name for item in found.entries}
+        if suite is not None and suite.kind is SuiteKind.PYTEST and "pytest" not in names:
+            lines.append("pytest")
+        lines += [line for entry in trees for line in entry.requires if _applies(line)]
+        return Wanted(
+            lines=tuple(dict.fromkeys(lines)),
+            constraints=(*(item.text for item in found.constraints), *constraints),
+            direct=tuple((item.name, item.location) for item in found.entries),
+            exclude_newer=self._plan.exclude_newer,
+            hashes=any(item.entry.hashes for item in found.entries),
+        )
+
+    # -- locks
+
+    def known_lock(self, cell: Cell) -> Lock | None:
+        """The cell's lock where an earlier run's still holds; asks nobody. ``None`` for what must be worked out."""
+        if self._trees(cell.service):
+            return None  # what a source tree requires is known only after it was built
+        constraints: tuple[str, ...] = ()
+        if not cell.is_baseline:
+            before = self.known_lock(_baseline(cell))
+            constraints = _tool_constraints(before) if before else ()
+        build = self._runner.find(cell.interpreter)
+        for attempt in dict.fromkeys((constraints, ())):
+            lock = self._resolver.known(self._wanted(cell, (), attempt), build)
+            if lock is not None:
+                return lock
+        return None
+
+    def _lock(self, cell: Cell, build: InterpreterBuild, trees: Sequence[Entry]) -> Lock:
+        """The lock of a cell, with the baseline's tools where they work on its interpreter as well.
+
+        :raises Blocked, Unchecked: see resolution.py.
+        """
+        constraints: tuple[str, ...] = ()
+        if not cell.is_baseline:
+            before = self.lock(_baseline(cell))
+            constraints = _tool_constraints(before) if isinstance(before, Lock) else ()
+        if constraints:
+            try:
+                return self._resolver.resolve(self._wanted(cell, trees, constraints), build)
+            except Blocked:
+                pass  # these tools do not work there: what does is reported as a difference
+        return self._resolver.resolve(self._wanted(cell, trees, ()), build)
+
+    def lock(self, cell: Cell) -> Lock | Installation:
+        """The lock of a cell or, where there is none, the installation that says why."""
+        return self._once(f"lock {cell.identifier}", lambda: self._lock_or_reason(cell))
+
+    def _lock_or_reason(self, cell: Cell) -> Lock | Installation:
+        try:
+            build = self._runner.find(cell.interpreter)
+            trees, _ = self._built_trees(cell, build)
+            return self._lock(cell, build, trees)
+        except Blocked as blocked:
+            return Installation(build=self._runner.find(cell.interpreter), findings=blocked.findings)
+        except (CellUnavailable, Unchecked) as reason:
+            return Installation(unchecked=str(reason))
+
+    # -- source trees: the service itself where only a build can tell, and what is required by path
+
+    def _trees(self, service: Service) -> tuple[str, ...]:
+        """Folders (relative to the root) that are built and installed."""
+        required = [item.path for item in self.requirements(service).locals if item.path != service.path]
+        own = service.distribution is not None and not service.distribution.static
+        return tuple(dict.fromkeys([*required, *([service.path] if own else [])]))
+
+    def _built_trees(self, cell: Cell, build: InterpreterBuild) -> tuple[list[Entry], list[Finding]]:
+        """Entries of the source trees, and a finding for each that does not build on this interpreter."""
+        entries, findings = [], []
+        for folder in self._trees(cell.service):
+            try:
+                entries.append(self._built_tree(folder, build))
+            except Blocked as blocked:
+                findings += [_own_build(finding, folder, cell) for finding in blocked.findings]
+        return entries, findings
+
+    def _built_tree(self, folder: str, build: InterpreterBuild) -> Entry:
+        key = self.digest(folder)[:24]
+        source = self._cache / "sources" / key
+        self._once(f"copy {key}", lambda: self._copied(folder, source))
+        return self._once(f"tree {key} {build.digest}", lambda: self._store.install_tree(source, key, build))
+
+    def _copied(self, folder: str, source: Path) -> bool:
+        if not source.exists():
+            part = source.with_name(f".{source.name}.part")
+            part.parent.mkdir(parents=True, exist_ok=True)
+            copy_tree(self._plan.root / folder, part)
+            part.rename(source)
+        return True
+
+    # -- installations
+
+    def prepare(self, cells: Sequence[Cell]) -> None:
+        """Resolve and fill the store for many cells, each interpreter's wheels in one go. What fails is told later."""
+        by_interpreter: dict[Interpreter, list[Cell]] = {}
+        for cell in cells:
+            by_interpreter.setdefault(cell.interpreter, []).append(cell)
+            if not cell.is_baseline:
+                by_interpreter.setdefault(cell.service.baseline, []).append(_baseline(cell))
+        with ThreadPoolExecutor(RESOLVING_AT_ONCE) as pool:
+            unique = {cell.identifier: cell for group in by_interpreter.values() for cell in group}
+            # the others need their baseline's lock first; two that wait for the same lock wait for one resolution
+            ordered = sorted(unique.values(), key=lambda cell: not cell.is_baseline)
+            list(pool.map(self.lock, ordered))
+        with ThreadPoolExecutor(max(1, len(by_interpreter))) as pool:
+            list(pool.map(lambda item: self._fill(*item), by_interpreter.items()))
+
+    def _fill(self, interpreter: Interpreter, cells: Sequence[Cell]) -> None:
+        locks = [lock for cell in cells if isinstance(lock := self.lock(cell), Lock)]
+        wheels = {pin.line: pin for lock in locks for pin in lock.pins if not pin.from_source}
+        try:
+            build = self._runner.find(interpreter)
+            seeds = _seeds(build)
+            self._store.fill([*wheels.values(), *seeds], build, Wanted(lines=()))
+        except (CellUnavailable, Blocked, Unchecked):
+            return  # the cell that needs it asks again, and is told
+
+    def installation(self, cell: Cell) -> Installation:
+        """The installed and proven environment of a cell, or why there is none."""
+        return self._once(f"installation {cell.identifier}", lambda: self._install(cell))
+
+    def _install(self, cell: Cell) -> Installation:
+        lock = self.lock(cell)
+        if isinstance(lock, Installation):
+            return lock
+        try:
+            build = self._runner.find(cell.interpreter)
+            return self._installed(cell, build, lock)
+        except Blocked as blocked:
+            return Installation(build=self._runner.find(cell.interpreter), lock=lock, findings=blocked.findings)
+        except (CellUnavailable, Unchecked) as reason:
+            return Installation(lock=lock, unchecked=str(reason))
+        except OSError as error:
+            return Installation(lock=lock, unchecked=f"the cache folder cannot be written: {error}")
+
+    def _installed(self, cell: Cell, build: InterpreterBuild, lock: Lock) -> Installation:
+        trees, findings = self._built_trees(cell, build)
+        pins = list(lock.pins)
+        pins += [seed for seed in _seeds(build) if seed.name not in lock.versions]
+        self._store.fill(pins, build, self._wanted(cell, trees, ()))
+        entries = [entry for pin in pins if (entry := self._store.entry(pin, build))] + trees
+        lines = [
+            *(pin.line + (" (source)" if pin.from_source else "") for pin in pins),
+            *(str(tree.folder) for tree in trees),
+        ]
+        key = self._environments.key_of(lines, build)
+        environment = self._once(f"environment {key}", lambda: self._environments.make(key, entries, build))
+        modules = self._modules(cell.service, environment, trees)
+        own = cell.service.distribution
+        return Installation(
+            build=build,
+            lock=lock,
+            environment=environment,
+            findings=tuple(findings),
+            built=own is not None and not own.static and not findings,
+            imports=self._once(f"imports {key} {modules}", lambda: self._imports(cell, build, environment, modules)),
+            entries=tuple(entries),
+        )
+
+    def _modules(self, service: Service, environment: Environment, trees: Sequence[Entry]) -> tuple[str, ...]:
+        names = [*self.directly_required(service), *(tree.name for tree in trees)]
+        return tuple(sorted({module for name in names for module in environment.modules.get(name, ())}))
+
+    def _imports(
+        self, cell: Cell, build: InterpreterBuild, environment: Environment, modules: tuple[str, ...]
+    ) -> dict[str, str]:
+        """Import each module in the cell; what was found out about this environment before still holds."""
+        question = f"imports-{zlib.crc32(','.join(modules).encode()):x}"
+        known = self._environments.recall(environment.key, question) if self._reuse else None
+        if isinstance(known, dict):
+            return {str(name): str(detail) for name, detail in known.items()}
+        answers: dict[str, str] = {}
+        remaining = list(modules)
+        while remaining:
+            answer = self._import_some(cell, build, environment, remaining)
+            answers.update(answer)
+            remaining = [module for module in remaining if module not in answers]
+        self._environments.remember(environment.key, question, answers)
+        return answers
+
+    def _import_some(
+        self, cell: Cell, build: InterpreterBuild, environment: Environment, modules: Sequence[str]
+    ) -> dict[str, str]:
+        """One process that imports ``modules`` in order; when one of them ends it, those after it are left out."""
+        done = self._runner.run(
+            CellJob(
+                identifier=f"{cell.identifier}-imports-{environment.key[:8]}-{len(modules)}",
+                build=build,
+                environment=environment.folder,
+                root=self._plan.root,
+                folders=(),
+                request={"kind": "imports", "modules": list(modules)},
+                time_limit=300.0,
+                memory_limit=cell.service.settings.memory_limit,
+            )
+        )
+        answers: dict[str, str] = {}
+        importing = ""
+        for record in done.records:
+            if record.get("event") == "importing":
+                importing = str(record.get("module"))
+            elif record.get("event") == "import" and record.get("module") in modules:
+                answers[str(record["module"])] = (
+                    "" if record.get("ok") is True else str(record.get("detail") or "failed")
+                )
+        if done.trouble and importing not in answers:
+            if not importing:
+                raise Unchecked(f"the imports could not be tried: {done.trouble}")
+            answers[importing] = f"importing it ended the process: {done.trouble}"
+        elif not done.trouble and any(module not in answers for module in modules):
+            raise Unchecked("the imports could not be tried: the probe reported too little")
+        return answers
+
+
+def _baseline(cell: Cell) -> Cell:
+    return replace(cell, interpreter=cell.service.baseline)
+
+
+def _seeds(build: InterpreterBuild) -> tuple[Pin, ...]:
+    """What ``python -m venv`` would have put there: before 3.12 services have a setuptools without asking for it."""
+    pins = []
+    for line in build.seed:
+        name, _, version = line.partition("==")
+        pins.append(Pin(name=name, version=version, line=line))
+    return tuple(pins)
+
+
+def _tool_constraints(lock: Lock) -> tuple[str, ...]:
+    """The baseline's tools as constraints, so that both sides are run by the same ones."""
+    return tuple(
+        f"{pin.name}=={pin.version}"
+        for pin in lock.pins
+        if pin.version and not pin.from_source and (pin.name in TOOLS or pin.name.startswith("pytest-"))
+    )
+
+
+def _applies(line: str) -> bool:
+    """Whether a Requires-Dist holds without any extra."""
+    try:
+        marker = Requirement(line).marker
+    except InvalidRequirement:
+        return False
+    return marker is None or "extra" not in str(marker) or marker.evaluate({"extra": ""})
+
+
+def _own_build(finding: Finding, folder: str, cell: Cell) -> Finding:
+    what = "the service itself" if folder == cell.service.path else folder
+    reason = finding.message.rpartition("fails to build: ")[2]
+    return replace(
+        finding,
+        code="PY106",
+        message=f"{what} does not build on {cell.interpreter}: {reason}",
+        remedy="mend its setup so that it builds there",
+        location=Location(path=cell.service.manifest or folder),
+        names=(),
+    )
+
+
+def versions_of(installation: Installation) -> dict[str, str]:
+    """What is installed: normalised name to version."""
+    return dict(installation.environment.versions) if installation.environment else {}

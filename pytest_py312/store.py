@@ -1,0 +1,108 @@
+"""The one door to the state file: SQLite, ``.py312/state.sqlite`` beside the plan.
+
+Holds outcomes by content, so that an unchanged cell costs nothing, and how long things took. Several runs and several
+xdist workers may use it at once (WAL, a busy time-out). It holds plain JSON only: it lies in the repository, and must
+not be able to run anything.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from pytest_py312 import clock
+from pytest_py312.errors import StateError
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, document TEXT NOT NULL, used REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS durations (name TEXT PRIMARY KEY, seconds REAL NOT NULL);
+"""
+VERSION = 1
+KEPT_SECONDS = 60 * 24 * 3600.0
+"""Outcomes that no run asked for in this time are forgotten (60 days)."""
+
+
+class State:
+    """An open state file. May be used from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """
+        :raises StateError: it cannot be opened, and what to do about it.
+        """
+        self._path = folder / "state.sqlite"
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            ignore = folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("# state of pytest-py312: not for version control\n*\n", encoding="utf-8")
+            self._connection = self._open()
+        except (OSError, sqlite3.Error) as error:
+            raise StateError(
+                f"{self._path}: the state file cannot be used: {error}. Remove it, or make its folder writable"
+            ) from error
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=30.0, check_same_thread=False, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, VERSION):
+            connection.close()
+            raise OSError(f"it was written by another version of this tool (form {version}, known: {VERSION})")
+        connection.executescript(SCHEMA)
+        connection.execute(f"PRAGMA user_version={VERSION}")
+        return connection
+
+    def outcome(self, key: str) -> object:
+        """The document that :meth:`keep_outcome` was given for ``key``, or ``None``."""
+        with self._lock:
+            try:
+                row = self._connection.execute("SELECT document FROM outcomes WHERE key = ?", (key,)).fetchone()
+            except sqlite3.Error:
+                return None  # a cache that cannot be read is an empty one
+        try:
+            return json.loads(row[0]) if row else None
+        except ValueError:
+            return None
+
+    def keep_outcome(self, key: str, document: object) -> None:
+        """Keep a document; a full disk only means that it is worked out again next time."""
+        self._write("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (key, json.dumps(document), clock.timestamp()))
+
+    def touch(self, keys: Iterable[str]) -> None:
+        """Say that these outcomes were used, and forget those that nobody has used for long."""
+        now = clock.timestamp()
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN")
+                self._connection.executemany("UPDATE outcomes SET used = ? WHERE key = ?", [(now, key) for key in keys])
+                self._connection.execute("DELETE FROM outcomes WHERE used < ?", (now - KEPT_SECONDS,))
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                return
+
+    def duration(self, name: str) -> float | None:
+        """Seconds that ``name`` took last time."""
+        with self._lock:
+            try:
+                row = self._connection.execute("SELECT seconds FROM durations WHERE name = ?", (name,)).fetchone()
+            except sqlite3.Error:
+                return None
+        return float(row[0]) if row else None
+
+    def keep_duration(self, name: str, seconds: float) -> None:
+        """Remember how long ``name`` took."""
+        self._write("INSERT OR REPLACE INTO durations VALUES (?, ?)", (name, seconds))
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        with self._lock:
+            try:
+                self._connection.execute(statement, values)
+            except sqlite3.Error:
+                return
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
