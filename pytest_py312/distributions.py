@@ -81,12 +81,21 @@ class Store:
 
         :raises Blocked, Unchecked: as :meth:`fill`.
         """
-        pin = Pin(name=f"tree-{key}", version="", line=self._runner.inside(source), from_source=True)
-        entry = _load(self._folder(pin, build))
+        entry = self.tree_entry(source, key, build)
         if entry is None:
+            self._root.mkdir(parents=True, exist_ok=True)
             with FileLock(self._root / f"{build.digest}.lock"):
-                entry = _load(self._folder(pin, build)) or self._install([pin], build, Wanted(lines=()), [])[0]
+                entry = self.tree_entry(source, key, build)
+                if entry is None:
+                    entry = self._install([self._tree_pin(source, key)], build, Wanted(lines=()), [])[0]
         return entry
+
+    def tree_entry(self, source: Path, key: str, build: InterpreterBuild) -> Entry | None:
+        """The entry of a source tree, or ``None`` when it was not built yet."""
+        return self.entry(self._tree_pin(source, key), build)
+
+    def _tree_pin(self, source: Path, key: str) -> Pin:
+        return Pin(name=f"tree-{key}", version="", line=self._runner.inside(source), from_source=True)
 
     def _folder(self, pin: Pin, build: InterpreterBuild) -> Path:
         # hashes and markers of a line do not change what is installed, a url does

@@ -119,15 +119,17 @@ class Installer:
 
     def known_lock(self, cell: Cell) -> Lock | None:
         """The cell's lock where an earlier run's still holds; asks nobody. ``None`` for what must be worked out."""
-        if self._trees(cell.service):
+        build = self._runner.find(cell.interpreter)
+        trees = [self._store.tree_entry(*self._source(folder), build) for folder in self._trees(cell.service)]
+        built = [tree for tree in trees if tree is not None]
+        if len(built) < len(trees):
             return None  # what a source tree requires is known only after it was built
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:
             before = self.known_lock(_baseline(cell))
             constraints = _tool_constraints(before) if before else ()
-        build = self._runner.find(cell.interpreter)
         for attempt in dict.fromkeys((constraints, ())):
-            lock = self._resolver.known(self._wanted(cell, (), attempt), build)
+            lock = self._resolver.known(self._wanted(cell, built, attempt), build)
             if lock is not None:
                 return lock
         return None
@@ -181,10 +183,14 @@ class Installer:
         return entries, findings
 
     def _built_tree(self, folder: str, build: InterpreterBuild) -> Entry:
-        key = self.digest(folder)[:24]
-        source = self._cache / "sources" / key
+        source, key = self._source(folder)
         self._once(f"copy {key}", lambda: self._copied(folder, source))
         return self._once(f"tree {key} {build.digest}", lambda: self._store.install_tree(source, key, build))
+
+    def _source(self, folder: str) -> tuple[Path, str]:
+        """Where the copy of a source tree lies in the cache, and the key of its content."""
+        key = self.digest(folder)[:24]
+        return self._cache / "sources" / key, key
 
     def _copied(self, folder: str, source: Path) -> bool:
         if not source.exists():

@@ -124,7 +124,7 @@ def prepare_paths(request, service):
     if extra:
         os.environ["PYTHONPATH"] = os.pathsep.join(extra)
     os.chdir(service)
-    sys.path[0:1] = [service] + extra  # as `python -m pytest` does; [0] was the folder of this file
+    sys.path[0:1] = [service, *extra]  # as `python -m pytest` does; [0] was the folder of this file
     sys.path.extend(installed)
 
 

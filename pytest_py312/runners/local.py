@@ -21,7 +21,7 @@ PROBE = Path(__file__).parent.parent / "probe.py"
 
 KEPT_VARIABLES = (
     "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
-    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SYSTEMROOT", "COVERAGE_PROCESS_START",
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SYSTEMROOT",
 )  # fmt: skip
 """What a cell inherits of the caller's variables: how to find programs, talk and be talked to, nothing about Python."""
 

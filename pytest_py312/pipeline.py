@@ -1,0 +1,308 @@
+"""The phases in order, and the one place where they meet.
+
+    plan + tree -> fleet -> cells -> (requirements -> lock -> environment) -> suite runs -> outcomes
+
+:class:`Gate` holds the parts and answers for one item at a time; :meth:`Gate.start_ahead` lets the cores work through
+all chosen items meanwhile.
+"""
+
+import hashlib
+import json
+import os
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_py312 import clock
+from pytest_py312.checks import CHECKS
+from pytest_py312.checks.base import Check, Judgement
+from pytest_py312.codec import decode, encode
+from pytest_py312.distributions import Store
+from pytest_py312.environments import Environments
+from pytest_py312.fingerprints import code_digest
+from pytest_py312.installer import Installation, Installer, versions_of
+from pytest_py312.matrix import cells_of
+from pytest_py312.model import Cell, InterpreterBuild, Outcome, Plan, Service, Status, SuiteRun
+from pytest_py312.once import Once
+from pytest_py312.requirements import RequirementSet
+from pytest_py312.resolution import Resolver
+from pytest_py312.runners.base import CellUnavailable, Runner
+from pytest_py312.store import State
+from pytest_py312.suite import folders_of, run_suite, suite_job
+from pytest_py312.waivers import apply_waivers, waivers_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One thing to answer: a check of a cell."""
+
+    cell: Cell
+    check: Check
+
+    @property
+    def name(self) -> str:
+        """``user-service-py3.12-suite``."""
+        return f"{self.cell.identifier}-{self.check.name}"
+
+
+def items_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> tuple[Item, ...]:
+    """All items of a service: for each of its interpreters, each check."""
+    return tuple(Item(cell=cell, check=check) for cell in cells_of(plan, service) for check in checks)
+
+
+class Gate:
+    """Answers items. Implements checks.base.Facts. Safe for several threads; close it in the end."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        runner: Runner,
+        cache: Path,
+        state: State,
+        uv_version: str,
+        parallel: int,
+        shared: Path | None = None,
+        reuse: bool = True,
+    ) -> None:
+        self._plan = plan
+        self._runner = runner
+        self._state = state
+        self._reuse = reuse
+        self._uv_version = uv_version
+        self._once = Once(shared)
+        self._parallel = parallel
+        self._slots = threading.Semaphore(parallel)
+        self._used: list[str] = []
+        self._ahead: dict[str, Future[Judgement]] = {}
+        self._pool: ThreadPoolExecutor | None = None
+        self._closed = threading.Event()
+        self._code = ""
+        self._cells: dict[str, tuple[Cell, ...]] = {}
+        self.resolver = Resolver(
+            cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours, reuse=reuse
+        )
+        self._installer = Installer(
+            plan=plan,
+            cache=cache,
+            runner=runner,
+            resolver=self.resolver,
+            store=Store(cache=cache, runner=runner),
+            environments=Environments(cache=cache, runner=runner),
+            once=self._once,
+            reuse=reuse,
+        )
+
+    # -- facts, for the checks
+
+    @property
+    def plan(self) -> Plan:
+        return self._plan
+
+    def cells(self, service: Service) -> Sequence[Cell]:
+        if service.name not in self._cells:
+            self._cells[service.name] = cells_of(self._plan, service)
+        return self._cells[service.name]
+
+    def requirements(self, service: Service) -> RequirementSet:
+        return self._installer.requirements(service)
+
+    def installation(self, cell: Cell) -> Installation:
+        return self._installer.installation(cell)
+
+    def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
+        chosen = (
+            hashlib.sha256("\0".join(select).encode("utf-8", "surrogatepass")).hexdigest()[:16] if select else "all"
+        )
+        return self._once(f"run {cell.identifier} {attempt} {chosen}", lambda: self._run(cell, attempt, select))
+
+    def _run(self, cell: Cell, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        installed = self.installation(cell)
+        if installed.environment is None or installed.build is None:
+            reason = installed.unchecked or "its requirements cannot be installed"
+            return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, trouble=reason)
+        job = suite_job(
+            cell,
+            installed.build,
+            installed.environment.folder,
+            root=self._plan.root,
+            built=installed.built,
+            attempt=attempt,
+            select=select,
+        )
+        with self._slots:
+            if self._closed.is_set():
+                return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, trouble="the run was ended")
+            run = run_suite(self._runner, job, cell, versions_of(installed))
+        if not select and run.complete:
+            self._state.keep_duration(f"suite {cell.identifier}", run.seconds)
+        return run
+
+    # -- answers
+
+    def judge(self, item: Item) -> Judgement:
+        """The answer to ``item``: from the work done ahead, from an unchanged earlier run, or worked out now."""
+        future = self._ahead.get(item.name)
+        if future is not None and not future.cancelled():
+            return future.result()
+        return self._judge(item)
+
+    def _judge(self, item: Item) -> Judgement:
+        started = clock.stopwatch()
+        key = self._key(item) if self._reuse else ""
+        known = self._recalled(key, item) if key else None
+        if known is not None:
+            return known
+        judgement = item.check.judge(item.cell, self)
+        target = self.cells(item.cell.service)[-1]
+        outcome = apply_waivers(
+            judgement.outcome,
+            waivers_of(self._plan.waivers, item.cell),
+            item.check.codes,
+            is_target=item.cell == target,
+        )
+        outcome = replace(outcome, seconds=round(clock.stopwatch() - started, 3))
+        judgement = replace(judgement, outcome=outcome)
+        if outcome.status is Status.PASSED and self._reuse:
+            key = key or self._key(item)  # the locks are known only now
+            if key:
+                self._state.keep_outcome(key, encode(judgement))
+        return judgement
+
+    def _recalled(self, key: str, item: Item) -> Judgement | None:
+        document = self._state.outcome(key)
+        if document is None:
+            return None
+        try:
+            judgement = decode(Judgement, document)
+        except (ValueError, TypeError, KeyError):
+            return None
+        outcome = judgement.outcome
+        same = (outcome.service, outcome.interpreter) == (item.cell.service.name, item.cell.interpreter)
+        if outcome.status is not Status.PASSED or not same:
+            return None
+        self._used.append(key)
+        return replace(judgement, outcome=replace(outcome, cached=True, seconds=0.0))
+
+    def _key(self, item: Item) -> str:
+        """What an outcome depends on, in one digest; empty while a part of it (a lock) is not known.
+
+        Source, locks, interpreter builds, this package's code, uv, the runner, and all that the plan says of the
+        service: for all of the service's cells, since the baseline's run decides about the others.
+        """
+        service = item.cell.service
+        parts: list[object] = [item.check.name, str(item.cell.interpreter), self._code_digest(), self._uv_version]
+        parts += [self._runner.name, self._plan.isolation, self._plan.reruns, encode(service)]
+        parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, item.cell)]
+        local = [required.path for required in self.requirements(service).locals]
+        outside = [file for file in self.requirements(service).files if not file.startswith(f"{service.path}/")]
+        parts += [self._installer.digest(folder) for folder in sorted({*folders_of(service), *local})]
+        parts += [hashlib.sha256((self._plan.root / file).read_bytes()).hexdigest() for file in sorted(outside)]
+        for cell in self.cells(service):
+            lock = self._known_lock(cell)
+            if lock is None:
+                return ""
+            parts.append(lock)
+        return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _known_lock(self, cell: Cell) -> list[str] | None:
+        try:
+            lock = self._installer.known_lock(cell)
+            return [self._runner.find(cell.interpreter).digest, lock.digest] if lock else None
+        except CellUnavailable:
+            return None
+
+    def _code_digest(self) -> str:
+        self._code = self._code or code_digest()
+        return self._code
+
+    # -- working ahead
+
+    def start_ahead(self, items: Sequence[Item]) -> None:
+        """Begin to answer ``items`` in the background, with as many cells at once as there are cores for it."""
+        pool = ThreadPoolExecutor(2 * self._parallel + 2, thread_name_prefix="py312")
+        self._pool = pool
+        fresh = [item for item in items if not self._quickly(item)]
+        if not fresh:
+            return
+        prepared = pool.submit(self._prepare, fresh)
+        cells = {item.cell.identifier: item.cell for item in fresh if item.check.name == "suite"}
+        for cell in cells.values():
+            pool.submit(self._after, prepared, lambda cell=cell: self.suite_run(cell))  # type: ignore[misc]  # bound now
+        for item in fresh:
+            self._ahead[item.name] = pool.submit(self._answer_after, prepared, item)
+
+    def _quickly(self, item: Item) -> bool:
+        """Answer an item at once if an earlier run's answer still holds."""
+        key = self._key(item) if self._reuse else ""
+        known = self._recalled(key, item) if key else None
+        if known is None:
+            return False
+        future: Future[Judgement] = Future()
+        future.set_result(known)
+        self._ahead[item.name] = future
+        return True
+
+    def _prepare(self, items: Sequence[Item]) -> bool:
+        self._installer.prepare(tuple({item.cell.identifier: item.cell for item in items}.values()))
+        return True
+
+    def _after(self, prepared: "Future[bool]", work: Callable[[], object]) -> None:
+        prepared.result()
+        if not self._closed.is_set():
+            work()
+
+    def _answer_after(self, prepared: "Future[bool]", item: Item) -> Judgement:
+        prepared.result()
+        return self._judge(item)
+
+    def prepare_shared(self, items: Sequence[Item]) -> None:
+        """For xdist's workers: what all items need is resolved and installed by the first worker that comes."""
+        fresh = [item for item in items if not self._quickly(item)]
+        self._ahead.clear()
+        self._once("prepare", lambda: self._prepare(fresh))
+
+    def builds(self) -> tuple[InterpreterBuild, ...]:
+        """The interpreter builds that were used."""
+        found = []
+        for interpreter in sorted({cell.interpreter for cells in self._cells.values() for cell in cells}):
+            with suppress(CellUnavailable):
+                found.append(self._runner.find(interpreter))
+        return tuple(found)
+
+    def close(self) -> None:
+        """End what still runs, and leave nothing of it."""
+        self._closed.set()
+        for future in self._ahead.values():
+            future.cancel()
+        self._runner.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._state.touch(self._used)
+        self._state.close()
+
+
+def new_run_id() -> str:
+    """Names this run's folder, processes and containers."""
+    return f"{clock.now_text().replace(':', '').replace('-', '')}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def errored_by_mistake(item: Item, error: Exception) -> Outcome:
+    """An outcome for a mistake of our own: the item is errored, and the others go on."""
+    return Outcome.errored(
+        service=item.cell.service.name,
+        interpreter=item.cell.interpreter,
+        check=item.check.name,
+        reason=f"this is a mistake in pytest-py312, please report it: {type(error).__name__}: {error}",
+    )

@@ -1,0 +1,86 @@
+"""pytest's face: options, and nothing else until one of them is given.
+
+Every pytest run in a project that has this plugin installed imports this file, so it imports pytest alone. The gate
+itself (plugin_session.py and all below it) is imported when a ``--py312`` option asks for it.
+"""
+
+from collections.abc import Generator
+
+import pytest
+
+KINDS = ("dependencies", "source", "versions", "suite", "benchmark", "rollout")
+
+_OPTIONS: tuple[tuple[str, str, str, str], ...] = (
+    # option, metavar, ini twin's type, help
+    ("stage", "N[,N]", "args", "check the services of these stages"),
+    ("services", "NAME[,NAME]", "args", "check these services only: names, paths or globs of either"),
+    ("python", "X.Y[,X.Y]", "args", "only the cells of these interpreters"),
+    ("runner", "auto|local|docker", "string", "where cells run (default: the plan's, which is auto unless it says so)"),
+    (
+        "isolation",
+        "cell|interpreter",
+        "string",
+        "docker runner: a container for each cell, or one for each interpreter",
+    ),
+    ("plan", "FILE", "string", "the plan file (default: py312.toml or [tool.pytest-py312], looked for upwards)"),
+    ("report", "FILE.json", "args", "write everything that was found to this file; may be given several times"),
+    ("cache-dir", "DIR", "string", "where locks, distributions and environments are kept (default: the user's cache)"),
+    ("jobs", "N", "string", "cells at once (default: the cores at hand)"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("py312", "moving services to a new Python")
+    group.addoption("--py312", action="store_true", default=None, help="check the services of this repository")
+    parser.addini("py312", "check the services on every run", type="bool", default=False)
+    for name, metavar, kind, text in _OPTIONS:
+        several, dest = kind == "args", "py312_" + name.replace("-", "_")
+        group.addoption(
+            f"--py312-{name}",
+            dest=dest,
+            action="append" if several else "store",
+            default=None,
+            metavar=metavar,
+            help=text,
+        )
+        parser.addini(dest, text, type="args" if several else "string", default=None)
+    group.addoption(
+        "--py312-no-cache",
+        action="store_true",
+        default=None,
+        help="work everything out anew: no outcome, lock or import of an earlier run is used again",
+    )
+    parser.addini("py312_no_cache", "work everything out anew", type="bool", default=False)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_py312 import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def _asked_for(config: pytest.Config) -> bool:
+    """Whether the gate is wanted. Any option but a modifier like ``--py312-runner`` counts, and the ini ``py312``."""
+    options = config.known_args_namespace
+    named = ("py312", "py312_stage", "py312_services", "py312_python", "py312_plan")
+    return any(getattr(options, name, None) for name in named) or bool(config.getini("py312"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    if not _asked_for(early_config):
+        return (yield)
+    from pytest_py312.plugin_aim import conftests_of_the_repository_only
+
+    with conftests_of_the_repository_only(early_config):
+        return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "py312(service, interpreter, stage, check): what an item of the gate is about")
+    for kind in KINDS:
+        config.addinivalue_line("markers", f"py312_{kind}: the gate's checks of this kind")
+    if _asked_for(config):
+        from pytest_py312.plugin_session import register
+
+        register(config)

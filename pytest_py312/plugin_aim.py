@@ -1,0 +1,180 @@
+"""What of the fleet a pytest command line asks for: options, ini twins, paths and node ids, read into one value."""
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pytest_py312 import clock
+from pytest_py312.config import default_plan, find_plan, load_plan
+from pytest_py312.errors import OptionError, PlanError, perhaps
+from pytest_py312.model import Interpreter, Plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """A path on the command line, absolute, and what follows it: ``services/user-service::py3.12::suite``."""
+
+    path: Path
+    parts: tuple[str, ...] = ()
+
+    def takes_service(self, folder: Path) -> bool:
+        """Whether the service in ``folder`` is at, below or around the path."""
+        return folder == self.path or folder.is_relative_to(self.path) or self.path.is_relative_to(folder)
+
+    def takes_item(self, folder: Path, names: tuple[str, ...]) -> bool:
+        """Whether the item ``names`` (``py3.12``, ``suite``) of the service in ``folder`` is meant."""
+        return self.takes_service(folder) and names[: len(self.parts)] == self.parts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aim:
+    """Everything that the command line and the ini file settle about a run of the gate."""
+
+    plan: Plan
+    chosen: tuple[Chosen, ...]
+    stages: frozenset[int]
+    services: tuple[str, ...]
+    interpreters: frozenset[Interpreter]
+    runner: str
+    isolation: str
+    reports: tuple[Path, ...]
+    cache: Path
+    jobs: int
+    reuse: bool
+
+
+def option(config: pytest.Config, name: str) -> object:
+    """The value of ``--py312-NAME``, else of its ini twin."""
+    value = getattr(config.known_args_namespace, f"py312_{name}", None)
+    return config.getini(f"py312_{name}") if value is None else value
+
+
+def _texts(config: pytest.Config, name: str) -> tuple[str, ...]:
+    value = option(config, name)
+    items: Iterable[object] = value if isinstance(value, list) else [value] if value else []
+    return tuple(part.strip() for item in items for part in str(item).split(",") if part.strip())
+
+
+def _text(config: pytest.Config, name: str, known: tuple[str, ...] = ()) -> str:
+    value = str(option(config, name) or "")
+    if value and known and value not in known:
+        raise OptionError(f"--py312-{name}={value}: it is one of {', '.join(known)}{perhaps(value, known)}")
+    return value
+
+
+def aim_of(config: pytest.Config, default_cache: Path) -> Aim:
+    """Read the command line.
+
+    :raises Py312Error: something in it, or in the plan, cannot be used.
+    """
+    chosen = chosen_paths(config)
+    return Aim(
+        plan=_plan(config, chosen),
+        chosen=chosen,
+        stages=frozenset(_stage(text) for text in _texts(config, "stage")),
+        services=_texts(config, "services"),
+        interpreters=frozenset(_interpreter(text) for text in _texts(config, "python")),
+        runner=_text(config, "runner", ("auto", "local", "docker")),
+        isolation=_text(config, "isolation", ("cell", "interpreter")),
+        reports=tuple(_report(config, text) for text in _texts(config, "report")),
+        cache=Path(_text(config, "cache_dir") or default_cache).expanduser().absolute(),
+        jobs=_jobs(_text(config, "jobs")),
+        reuse=not option(config, "no_cache"),
+    )
+
+
+def chosen_paths(config: pytest.Config) -> tuple[Chosen, ...]:
+    """The paths and node ids that were typed; none of them: everything."""
+    start = config.invocation_params.dir
+    found = []
+    for argument in config.known_args_namespace.file_or_dir:
+        path, *parts = str(argument).split("::")
+        absolute = (start / path).absolute()
+        if not absolute.exists():
+            raise OptionError(f"{path}: there is no such file or folder")
+        found.append(Chosen(path=absolute.resolve(), parts=tuple(parts)))
+    return tuple(found)
+
+
+def _plan(config: pytest.Config, chosen: tuple[Chosen, ...]) -> Plan:
+    start = config.invocation_params.dir.resolve()
+    named = _text(config, "plan")
+    if named:
+        file = (start / named).resolve()
+        if not file.is_file():
+            raise PlanError(named, "", "there is no such plan file")
+        return load_plan(file, today=clock.today())
+    places = [item.path if item.path.is_dir() else item.path.parent for item in chosen] or [start]
+    files = {found for place in places if (found := find_plan(place)) is not None}
+    if len(files) > 1:
+        listed = " and ".join(sorted(str(file) for file in files))
+        raise OptionError(f"the paths belong to different plans, {listed}: check them one after the other")
+    if files:
+        return load_plan(files.pop(), today=clock.today())
+    return default_plan(start if not chosen else _common(places))
+
+
+def _common(places: list[Path]) -> Path:
+    common = places[0]
+    for place in places[1:]:
+        while not place.is_relative_to(common):
+            common = common.parent
+    return common
+
+
+def _stage(text: str) -> int:
+    if not text.isdecimal():
+        raise OptionError(f"--py312-stage={text}: a stage is a number, as in --py312-stage=2")
+    return int(text)
+
+
+def _interpreter(text: str) -> Interpreter:
+    try:
+        return Interpreter.parse(text)
+    except ValueError as error:
+        raise OptionError(f"--py312-python: {error}") from None
+
+
+def _jobs(text: str) -> int:
+    if not text:
+        return 0
+    if not text.isdecimal() or int(text) < 1:
+        raise OptionError(f"--py312-jobs={text}: it is the number of cells at once, 1 or more")
+    return int(text)
+
+
+def _report(config: pytest.Config, text: str) -> Path:
+    path = config.invocation_params.dir / text
+    if path.suffix != ".json":
+        raise OptionError(f"--py312-report={text}: the form is told by the ending, and .json is the one that is known")
+    if not path.parent.is_dir():
+        raise OptionError(f"--py312-report={text}: there is no folder {path.parent}")
+    return path
+
+
+@contextmanager
+def conftests_of_the_repository_only(early_config: pytest.Config) -> Generator[None]:
+    """Let pytest load the conftest files of the repository, not those of the services on the command line.
+
+    pytest imports ``conftest.py`` of every path that is typed, and of its ``test*`` folders. Those of a service belong
+    into the service's cells: here they lack what they import, and would be run by the wrong interpreter.
+    """
+    namespace = early_config.known_args_namespace
+    typed = namespace.file_or_dir
+    namespace.file_or_dir = (
+        [str(early_config.invocation_params.dir)] if not typed else [str(_above(early_config, typed))]
+    )
+    try:
+        yield
+    finally:
+        namespace.file_or_dir = typed
+
+
+def _above(config: pytest.Config, typed: list[str]) -> Path:
+    start = config.invocation_params.dir
+    first = (start / str(typed[0]).split("::")[0]).absolute()
+    plan = find_plan(first if first.is_dir() else first.parent)
+    return plan.parent if plan is not None else start

@@ -1,0 +1,147 @@
+"""The nodes of the gate in pytest's tree: fleet, service, interpreter, item."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_py312.model import Cell, Outcome, Service, Status
+from pytest_py312.pipeline import Item
+from pytest_py312.reports.terminal import failure_text
+
+if TYPE_CHECKING:
+    from _pytest._code.code import ExceptionInfo, TerminalRepr
+
+    from pytest_py312.checks.base import Judgement
+
+
+class GateFailed(Exception):
+    """Ends an item that failed or could not be checked. Carries the outcome; never shown as a traceback."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__(outcome.reason)
+
+
+Judge = Callable[[Item], "Judgement"]
+Plant = Sequence[tuple[Service, Sequence[Item]]]
+"""What grows in the tree: services with their chosen items."""
+
+
+class WayToFleet(pytest.Directory):
+    """A folder above the fleet. Only the way down is collected, so nothing else of the repository is imported."""
+
+    plant: Plant
+    fleet_root: Path
+    judge: Judge
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        down = self.fleet_root.relative_to(self.path).parts[0]
+        yield directory(self, self.path / down, self.fleet_root, self.plant, self.judge)
+
+
+class FleetNode(pytest.Directory):
+    """The folder of the plan."""
+
+    plant: Plant
+    judge: Judge
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        for service, items in self.plant:
+            node = ServiceNode.from_parent(self, path=self.path / service.path)
+            node.service, node.items, node.judge = service, items, self.judge
+            yield node
+
+
+def directory(parent: pytest.Collector, path: Path, root: Path, plant: Plant, judge: Judge) -> pytest.Directory:
+    """The node for ``path``, which is the fleet's root or lies above it."""
+    if path == root:
+        fleet = FleetNode.from_parent(parent, path=path)
+        fleet.plant, fleet.judge = plant, judge
+        return fleet
+    way = WayToFleet.from_parent(parent, path=path)
+    way.plant, way.fleet_root, way.judge = plant, root, judge
+    return way
+
+
+class ServiceNode(pytest.File):
+    """A service, at its real path.
+
+    A File and not a Directory, because pytest imports the ``conftest.py`` of every Directory before it collects it,
+    and the service's must only ever be imported in its cells.
+    """
+
+    service: Service
+    items: Sequence[Item]
+    judge: Judge
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        cells: dict[Cell, list[Item]] = {}
+        for item in self.items:
+            cells.setdefault(item.cell, []).append(item)
+        for cell, items in cells.items():
+            node = CellNode.from_parent(self, name=cell.interpreter.label)
+            node.items, node.judge = items, self.judge
+            yield node
+
+
+class CellNode(pytest.Collector):
+    """One interpreter of a service."""
+
+    items: Sequence[Item]
+    judge: Judge
+
+    def collect(self) -> Iterator[pytest.Item]:
+        for item in self.items:
+            node = GateItem.from_parent(self, name=item.check.name)
+            node.take(item, self.judge)
+            yield node
+
+
+class GateItem(pytest.Item):
+    """One check of one cell."""
+
+    item: Item
+    judgement: "Judgement | None" = None
+
+    def take(self, item: Item, judge: Judge) -> None:
+        """Say what this node is about; called once, right after it was made."""
+        self.item = item
+        self._judge = judge
+        service = item.cell.service
+        about = {
+            "service": service.name,
+            "interpreter": str(item.cell.interpreter),
+            "stage": service.stage,
+            "check": item.check.name,
+        }
+        self.user_properties += [(f"py312_{name}", str(value)) for name, value in about.items()]
+        self.add_marker(pytest.mark.py312(**about))
+        self.add_marker(f"py312_{item.check.name}")
+        self.extra_keyword_matches.update((service.name, f"stage{service.stage}", item.cell.identifier))
+
+    def runtest(self) -> None:
+        self.judgement = self._judge(self.item)
+        outcome = self.judgement.outcome
+        if outcome.status is Status.SKIPPED:
+            pytest.skip(outcome.reason)
+        if outcome.status in (Status.FAILED, Status.ERRORED):
+            raise GateFailed(outcome)
+
+    def repr_failure(self, excinfo: "ExceptionInfo[BaseException]", style: Any = None) -> "str | TerminalRepr":
+        if isinstance(excinfo.value, GateFailed):
+            return failure_text(excinfo.value.outcome, verbosity=self.config.get_verbosity())
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        service = self.item.cell.service
+        place = self.fleet_root() / (service.manifest or service.path)
+        return place, 0, f"{self.item.cell.identifier} {self.item.check.name}"
+
+    def fleet_root(self) -> Path:
+        """The folder of the plan."""
+        for node in self.listchain():
+            if isinstance(node, FleetNode):
+                return node.path
+        return self.config.rootpath

@@ -1,0 +1,307 @@
+"""The gate in a pytest session: what is registered once a ``--py312`` option asks for it.
+
+Three kinds of process: a plain run (collects, works ahead in threads, reports), xdist's controller (only reports) and
+xdist's workers (collect and judge; what they need in common is made by the first that comes).
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312 import __version__, clock
+from pytest_py312.checks import CHECKS
+from pytest_py312.checks.base import Judgement
+from pytest_py312.codec import decode, encode
+from pytest_py312.config import check_against_fleet
+from pytest_py312.discovery import discover
+from pytest_py312.errors import OptionError, Py312Error
+from pytest_py312.matrix import choose, choose_interpreters
+from pytest_py312.model import Cell, Fleet, Outcome, Report, Service, Status
+from pytest_py312.pipeline import Item, errored_by_mistake, items_of
+from pytest_py312.plugin_aim import Aim, Chosen, aim_of
+from pytest_py312.plugin_items import GateFailed, GateItem, Plant, directory
+from pytest_py312.reports import json_document, terminal
+from pytest_py312.workshop import Workshop, default_cache
+
+PAYLOAD = "py312_judgement"
+"""Attribute of a test report that carries its judgement, as plain data, from xdist's workers to the controller."""
+
+
+def register(config: pytest.Config) -> None:
+    """Read the command line and the fleet, and take the session over.
+
+    :raises pytest.UsageError: the user's mistake, in words.
+    """
+    try:
+        config.pluginmanager.register(GateSession(config), "py312-session")
+    except Py312Error as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+class GateSession:
+    """Hooks of one pytest session with the gate in it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.aim: Aim = aim_of(config, default_cache())
+        self.fleet: Fleet = discover(self.aim.plan)
+        names = [(service.name, service.path) for service in self.fleet.services]
+        check_against_fleet(self.aim.plan, names)
+        config.hook.pytest_py312_fleet(config=config, plan=self.aim.plan, fleet=self.fleet)
+        extra = [check for checks in config.hook.pytest_py312_checks(config=config) or () for check in checks]
+        self._checks = (*CHECKS, *extra)
+        self.plant: Plant = self._plant()
+        self.workshop = Workshop(self.aim, shared=_shared(config))
+        self._judged: dict[str, Judgement] = {}
+        self._ran_out = False
+
+    # -- what is chosen
+
+    def _plant(self) -> Plant:
+        services = [
+            service
+            for service in choose(self.fleet, self.aim.plan, stages=self.aim.stages, patterns=self.aim.services)
+            if self._is_on_a_chosen_path(service)
+        ]
+        if not services:
+            paths = ", ".join(str(item.path) for item in self.aim.chosen)
+            raise OptionError(f"no chosen service is at {paths}; `py312 inventory` lists the services")
+        plant: list[tuple[Service, Sequence[Item]]] = [(service, self._items(service)) for service in services]
+        if self.aim.interpreters:
+            choose_interpreters([item.cell for _, items in plant for item in items], self.aim.interpreters)
+        plant = [(service, self._wanted(service, items)) for service, items in plant]
+        for chosen in self.aim.chosen:
+            self._must_match(chosen, plant)
+        return [(service, items) for service, items in plant if items]
+
+    def _folder(self, service: Service) -> Path:
+        return (self.aim.plan.root / service.path).resolve()
+
+    def _is_on_a_chosen_path(self, service: Service) -> bool:
+        folder = self._folder(service)
+        return not self.aim.chosen or any(chosen.takes_service(folder) for chosen in self.aim.chosen)
+
+    def _items(self, service: Service) -> tuple[Item, ...]:
+        return items_of(self.aim.plan, service, self._checks)
+
+    def _wanted(self, service: Service, items: Sequence[Item]) -> list[Item]:
+        folder = self._folder(service)
+        return [
+            item
+            for item in items
+            if (not self.aim.interpreters or item.cell.interpreter in self.aim.interpreters)
+            and (
+                not self.aim.chosen
+                or any(
+                    chosen.takes_item(folder, (item.cell.interpreter.label, item.check.name))
+                    for chosen in self.aim.chosen
+                )
+            )
+        ]
+
+    def _must_match(self, chosen: Chosen, plant: Plant) -> None:
+        if any(chosen.takes_service(self._folder(service)) and items for service, items in plant):
+            return
+        written = "::".join((str(chosen.path), *chosen.parts))
+        known = [
+            f"{item.cell.interpreter.label}::{item.check.name}"
+            for service in self.fleet.services
+            if chosen.takes_service(self._folder(service))
+            for item in self._items(service)
+        ]
+        raise OptionError(f"{written}: there is no such item; the service has {', '.join(known[:12]) or 'none'}")
+
+    # -- collection
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
+        # a node id of a service is a folder with ::parts behind it, which pytest would refuse: the parts are in the
+        # aim, and what pytest collects is the one folder of the plan
+        session.config.args = [str(self.aim.plan.root)]
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        root = self.aim.plan.root
+        if path == root or path in root.parents:
+            return directory(parent, path, root, self.plant, self.judge)
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        return False if collection_path == self.aim.plan.root else None
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            if isinstance(item, GateItem):
+                # with --dist loadgroup a service stays on one worker; elsewhere the marker means nothing
+                item.add_marker(pytest.mark.xdist_group(item.item.cell.service.name))
+
+    # -- running
+
+    def judge(self, item: Item) -> Judgement:
+        return self.workshop.gate.judge(item)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        if session.config.option.collectonly or session.testsfailed:
+            return
+        items = [node.item for node in session.items if isinstance(node, GateItem)]
+        if not items:
+            return
+        if _is_worker(session.config):
+            self.workshop.gate.prepare_shared(items)
+        elif not _is_controller(session.config):
+            self.workshop.gate.start_ahead(items)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: "pytest.CallInfo[None]"
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if not isinstance(item, GateItem) or call.when != "call":
+            return report
+        judgement = item.judgement
+        if judgement is None and call.excinfo is not None and isinstance(call.excinfo.value, Exception):
+            outcome = errored_by_mistake(item.item, call.excinfo.value)
+            judgement = Judgement(outcome=outcome)
+        if judgement is None:
+            return report
+        outcome = replace(judgement.outcome, nodeid=item.nodeid)
+        setattr(report, PAYLOAD, encode(replace(judgement, outcome=outcome)))
+        report.user_properties += _properties(outcome)
+        if outcome.status is Status.ERRORED and report.failed:
+            report.when = "setup"  # pytest's own word for "could not be tried": shown as ERROR, counted apart
+        if isinstance(call.excinfo and call.excinfo.value, GateFailed):
+            report.location = _location(item, outcome)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        payload = getattr(report, PAYLOAD, None)
+        if payload is not None:
+            self._judged[report.nodeid] = decode(Judgement, payload)
+
+    def pytest_report_teststatus(self, report: pytest.TestReport, config: pytest.Config) -> Any:
+        payload = getattr(report, PAYLOAD, None)
+        if payload is not None and report.passed and payload["outcome"]["cached"]:
+            return "passed", ".", "PASSED (cached)"
+        return None
+
+    # -- reporting
+
+    def pytest_report_header(self, config: pytest.Config) -> list[str]:
+        cells = {item.cell.identifier for _, items in self.plant for item in items}
+        return terminal.header(
+            target=str(self.aim.plan.target),
+            services=len(self.plant),
+            cells=len(cells),
+            runner=self.workshop.describe_runner(),
+            resolver=self.workshop.describe_resolver(),
+            plan=self.aim.plan.source,
+        )
+
+    def report(self, exit_status: int) -> Report:
+        """Everything that is known of the run so far."""
+        judged = list(self._judged.values())
+        outcomes = [judgement.outcome for judgement in judged]
+        named = {outcome.service for outcome in outcomes} | {service.name for service, _ in self.plant}
+        return Report(
+            plan=self.aim.plan,
+            services=tuple(service for service in self.fleet.services if service.name in named),
+            cells=self._cells(outcomes),
+            outcomes=tuple(outcomes),
+            comparisons=tuple(comparison for judgement in judged if (comparison := judgement.comparison) is not None),
+            assumptions=self.fleet.assumptions,
+            runner=self.workshop.describe_runner(),
+            resolver=self.workshop.describe_resolver(),
+            generated=clock.now_text(),
+            tool_version=__version__,
+            exit_status=exit_status,
+            builds=self.workshop.builds(),
+        )
+
+    def _cells(self, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
+        """The cells of the run: those that were answered or, when it was cut short, should have been."""
+        answered = {(outcome.service, outcome.interpreter) for outcome in outcomes}
+        cells = {item.cell.identifier: item.cell for _, items in self.plant for item in items}
+        return tuple(
+            cell for cell in cells.values() if self._ran_out or (cell.service.name, cell.interpreter) in answered
+        )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self._ran_out = bool(session.shouldstop or session.shouldfail) or exitstatus == pytest.ExitCode.INTERRUPTED
+        if _is_worker(session.config) or session.config.option.collectonly:
+            return
+        report = self.report(int(exitstatus))
+        session.config.hook.pytest_py312_report(config=session.config, report=report)
+        for path in self.aim.reports:
+            path.write_text(json_document.render(report), encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+        if config.option.collectonly or not self._judged:
+            return
+        writer = terminalreporter
+        unicode = "utf" in (getattr(writer._tw._file, "encoding", "") or "").lower()
+        lines = terminal.summary_lines(
+            self.report(int(exitstatus)),
+            width=writer._tw.fullwidth,
+            unicode=unicode,
+            verbosity=config.get_verbosity(),
+            today=clock.today(),
+        )
+        writer.section("services on a new Python", sep="=")
+        for line in lines:
+            for text, style in line.segments:
+                markup = {"light" if style == "dim" else style: True} if style else {}
+                writer.write(text, **markup)
+            writer.write("\n")
+        for path in self.aim.reports:
+            writer.write_line(f"report: {path}")
+
+    def pytest_unconfigure(self) -> None:
+        self.workshop.close()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """xdist's controller tells its workers where they meet."""
+        node.workerinput["py312_shared"] = str(self.workshop.shared_folder())
+
+
+def _properties(outcome: Outcome) -> list[tuple[str, object]]:
+    codes = sorted({finding.code for finding in outcome.findings if finding.blocks})
+    found: list[tuple[str, object]] = [("py312_status", outcome.status.value)]
+    if codes:
+        found.append(("py312_codes", ",".join(codes)))
+    if outcome.cached:
+        found.append(("py312_cached", "true"))
+    return found
+
+
+def _location(item: GateItem, outcome: Outcome) -> tuple[str, int | None, str]:
+    """Where the first blocking finding is, for annotations and editors; paths are relative to pytest's rootdir."""
+    path, line, domain = item.location
+    for finding in outcome.findings:
+        if finding.blocks and finding.location is not None:
+            file = item.fleet_root() / finding.location.path
+            if file.is_relative_to(item.config.rootpath):
+                path = file.relative_to(item.config.rootpath).as_posix()
+            return path, (finding.location.line or 1) - 1, domain
+    return path, line, domain
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _is_controller(config: pytest.Config) -> bool:
+    """xdist's controller: it collects nothing, and learns of outcomes from its workers' reports."""
+    return config.pluginmanager.hasplugin("dsession")
+
+
+def _shared(config: pytest.Config) -> Path | None:
+    folder = getattr(config, "workerinput", {}).get("py312_shared")
+    return Path(folder) if folder else None

@@ -1,0 +1,150 @@
+"""Puts the parts of a run together: cache, state, run folder, runner, gate. Made when first needed, closed once."""
+
+import shutil
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+from pytest_py312 import runs
+from pytest_py312.errors import RunnerUnavailable
+from pytest_py312.model import InterpreterBuild, Plan
+from pytest_py312.pipeline import Gate, cores, new_run_id
+from pytest_py312.runners.base import Runner
+from pytest_py312.runners.docker_ping import engine_version
+from pytest_py312.runners.local import LocalRunner
+from pytest_py312.store import State
+
+
+class Settings(Protocol):
+    """What of the command line the workshop needs."""
+
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def runner(self) -> str: ...
+    @property
+    def isolation(self) -> str: ...
+    @property
+    def cache(self) -> Path: ...
+    @property
+    def jobs(self) -> int: ...
+    @property
+    def reuse(self) -> bool: ...
+
+
+def default_cache() -> Path:
+    """The user's cache folder for this tool."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("pytest-py312")
+
+
+class Workshop:
+    """The parts of one run. ``shared`` is the folder in which xdist's workers meet, ``None`` elsewhere."""
+
+    def __init__(self, settings: Settings, *, shared: Path | None = None) -> None:
+        self._settings = settings
+        self._shared = shared
+        self._plan = settings.plan
+        if settings.isolation:
+            from dataclasses import replace
+
+            self._plan = replace(self._plan, isolation=settings.isolation)
+        self._run_id = new_run_id()
+        self._open = False
+
+    @cached_property
+    def _choice(self) -> tuple[str, str]:
+        """(runner, why): what ``auto`` comes to on this machine."""
+        asked = self._settings.runner or self._plan.runner
+        if asked == "local":
+            return "local", ""
+        engine = engine_version()
+        if engine:
+            return "docker", f"engine {engine} answers"
+        if asked == "docker":
+            raise RunnerUnavailable(
+                "--py312-runner=docker: no Docker engine answers. Start one, set DOCKER_HOST, or use "
+                "--py312-runner=local"
+            )
+        return "local", "no Docker engine answers"
+
+    def describe_runner(self) -> str:
+        """For the header: which runner, and why."""
+        name, why = self._choice
+        isolation = f", one container for each {self._plan.isolation}" if name == "docker" else ""
+        return f"{name} ({why})" + isolation if why else name + isolation
+
+    def describe_resolver(self) -> str:
+        return f"uv {version('uv')}"
+
+    def shared_folder(self) -> Path:
+        """The folder in which this run's xdist workers meet (made when first asked for)."""
+        folder = self._folder / "shared"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    @cached_property
+    def _folder(self) -> Path:
+        runs.sweep()
+        self._open = True
+        return runs.open_run(self._run_id)
+
+    @cached_property
+    def _runner(self) -> Runner:
+        from uv import find_uv_bin
+
+        name, why = self._choice
+        cache, uv = self._settings.cache, Path(find_uv_bin())
+        cache.mkdir(parents=True, exist_ok=True)
+        if name == "docker":
+            from pytest_py312.runners.docker import DockerRunner
+
+            return DockerRunner(
+                plan=self._plan,
+                cache=cache,
+                uv=uv,
+                run_id=self._run_id,
+                run_folder=self._folder,
+                parallel=self._parallel,
+            )
+        return LocalRunner(
+            cache=cache,
+            uv=uv,
+            run_id=self._run_id,
+            run_folder=self._folder,
+            fetch=self._plan.fetch_interpreters,
+            reason=why,
+        )
+
+    @property
+    def _parallel(self) -> int:
+        return self._settings.jobs or cores()
+
+    @cached_property
+    def gate(self) -> Gate:
+        """The gate of this run."""
+        return Gate(
+            plan=self._plan,
+            runner=self._runner,
+            cache=self._settings.cache,
+            state=State(self._plan.root / ".py312"),
+            uv_version=version("uv"),
+            parallel=self._parallel,
+            shared=self._shared,
+            reuse=self._settings.reuse,
+        )
+
+    def builds(self) -> tuple[InterpreterBuild, ...]:
+        """The interpreter builds that cells ran on; none where this process ran no cell."""
+        return self.gate.builds() if "gate" in self.__dict__ else ()
+
+    def close(self) -> None:
+        """End everything and remove the run's folder. Closing twice is fine."""
+        if "gate" in self.__dict__:
+            self.gate.close()
+            del self.__dict__["gate"]
+        if self._open:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._open = False
