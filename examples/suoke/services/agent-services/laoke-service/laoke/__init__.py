@@ -1,0 +1,1 @@
+"""Laoke tells stories: what one learns about health while being entertained."""

@@ -1,0 +1,1 @@
+"""Soer plans the day: sleep, movement, water and food."""

@@ -1,0 +1,1 @@
+"""Xiaoai leads through a consultation and weighs what the four examinations found."""

@@ -1,0 +1,1 @@
+"""Xiaoke finds the doctor, the room and the hour."""

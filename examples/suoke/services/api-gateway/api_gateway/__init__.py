@@ -1,0 +1,1 @@
+"""The one door to the platform: knows which service answers which path."""

@@ -1,0 +1,1 @@
+"""Knows passwords, and hands out tokens that prove it."""

@@ -1,0 +1,1 @@
+"""Keeps digests so that nobody can change them afterwards."""

@@ -1,0 +1,5 @@
+"""Where this service listens."""
+
+import os
+
+PORT = int(os.environ.get("PORT", "8013"))

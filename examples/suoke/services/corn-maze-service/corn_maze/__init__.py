@@ -1,0 +1,1 @@
+"""A maze to walk through in the evening, with a treasure in it."""

@@ -1,0 +1,1 @@
+"""Asking: what ails, since when, and what makes it better."""

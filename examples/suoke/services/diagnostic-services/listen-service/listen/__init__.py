@@ -1,0 +1,1 @@
+"""Listening: voice, breath and cough."""

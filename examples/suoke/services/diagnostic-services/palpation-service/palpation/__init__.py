@@ -1,0 +1,1 @@
+"""Feeling the pulse."""

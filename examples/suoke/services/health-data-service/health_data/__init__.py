@@ -1,0 +1,1 @@
+"""What wearables measured, and what it comes to."""

@@ -1,0 +1,1 @@
+"""The words of the trade: herbs, points, signs and patterns."""

@@ -1,0 +1,1 @@
+"""From four examinations to advice on how soon to see a doctor."""

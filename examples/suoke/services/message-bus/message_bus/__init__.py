@@ -1,0 +1,1 @@
+"""Topics, subscribers, and messages that wait for them."""

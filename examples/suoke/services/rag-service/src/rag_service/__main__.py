@@ -1,0 +1,9 @@
+"""``python -m rag_service``"""
+
+from waitress import serve
+
+from rag_service.app import create_app
+from rag_service.settings import PORT
+
+if __name__ == "__main__":
+    serve(create_app(), host="0.0.0.0", port=PORT)
