@@ -4,7 +4,9 @@ The SDK is imported when the first engine is connected, not with this module.
 """
 
 import contextlib
+import socket
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -81,7 +83,20 @@ def _told_apart() -> Iterator[None]:
         status = error.status_code if isinstance(error.status_code, int) else 500
         raise Refused(str(error.explanation or error), status) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, docker.errors.DockerException, OSError) as error:
+        _close_refused(error)
         raise EngineLost(f"the Docker engine does not answer ({_reason(error)})") from error
+
+
+def _close_refused(error: BaseException) -> None:
+    """Close the sockets whose connection was refused. The SDK leaves them to the garbage collector, whose complaint
+    (ResourceWarning) ends the whole of a pytest run that turns warnings into errors."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame, _ in traceback.walk_tb(cause.__traceback__):
+            refused = frame.f_locals.get("sock")
+            if frame.f_code.co_name == "connect" and isinstance(refused, socket.socket):
+                refused.close()
+        cause = cause.__context__
 
 
 def _reason(error: BaseException) -> str:
@@ -111,6 +126,7 @@ def connect() -> "Engine":
         # times out per call; the version is asked once, here
         client = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto", timeout=CALL_LIMIT)
     except Exception as error:  # whatever the SDK makes of a wrong address, missing keys or a refused connection
+        _close_refused(error)
         raise RunnerUnavailable(
             f"no Docker engine can be used at {engine_address()} ({_reason(error)}). Start it, or give this user the "
             "right to its socket, or set DOCKER_HOST, or run without containers: --py312-runner=local"
@@ -219,7 +235,7 @@ class Engine:
         return str(created["Id"])
 
     def _start(self, container: str, *, listen: bool) -> Launched:
-        output = Tail()
+        output = Tail(lanes=2)
         # listening begins before the start, so that nothing is missed
         reader = self._listening(container, output) if listen else None
         with _told_apart():
@@ -237,8 +253,8 @@ class Engine:
                 with _told_apart():
                     stream = self._client.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
                     attached.set()
-                    for _, part in _frames(stream):
-                        output.add(part)
+                    for kind, part in _frames(stream):
+                        output.add(part, lane=int(kind == 2))
             except (EngineLost, Refused) as error:
                 trouble.append(error)
             finally:

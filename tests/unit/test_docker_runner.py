@@ -1,0 +1,572 @@
+"""The docker runner's pure parts: recipes, judgements, readers of what untrusted code wrote, retries on a fake engine."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.errors import RunnerUnavailable
+from pytest_py312.model import Interpreter, InterpreterBuild, Plan
+from pytest_py312.runners.base import CellJob, CommandRun, Ended
+from pytest_py312.runners.docker import DockerRunner, engine_version
+from pytest_py312.runners.docker_attendant import end_of
+from pytest_py312.runners.docker_builder import fingerprint_in
+from pytest_py312.runners.docker_cell import judged, not_run, refused_end
+from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, State
+from pytest_py312.runners.docker_owner import Owner, is_abandoned, started_at, this_process
+from pytest_py312.runners.docker_ping import version_in
+from pytest_py312.runners.docker_recipes import (
+    Ground,
+    attendant_recipe,
+    builder_recipe,
+    cell_recipe,
+    inside,
+    request_for,
+    source_binds,
+    user_of_cells,
+)
+from pytest_py312.runners.docker_records import Tail, in_bytes, read_bounded, read_records
+
+INTERPRETERS = [Interpreter(3, minor) for minor in (9, 10, 12)]
+MIB = 1024**2
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    """A run's common ground, with a cache that has one environment per interpreter."""
+    for interpreter in INTERPRETERS:
+        (tmp_path / f"cache/envs/{interpreter}").mkdir(parents=True)
+    (tmp_path / "repository/services/user-service/deep").mkdir(parents=True)
+    (tmp_path / "repository/libs").mkdir()
+    return Ground(
+        run_id="run-1",
+        owner="boot/ns/0/1/2",
+        cache=tmp_path / "cache",
+        uv=tmp_path / "uv",
+        probe=tmp_path / "probe.py",
+        attendant=tmp_path / "attendant.py",
+        user="10001:10001",
+        builder="0:0",
+    )
+
+
+def job_of(ground: Ground, interpreter: Interpreter = INTERPRETERS[-1], **settings: Any) -> CellJob:
+    """A job of user-service on ``interpreter``."""
+    build = InterpreterBuild(
+        interpreter=interpreter,
+        version=f"{interpreter}.1",
+        executable=f"/usr/local/bin/python{interpreter}",
+        origin=f"image python:{interpreter}-slim",
+        digest="d" * 16,
+        flags="plain",
+    )
+    given = {
+        "environment": ground.cache / f"envs/{interpreter}",
+        "root": ground.cache.parent / "repository",
+        "folders": ("services/user-service",),
+        "request": {"kind": "suite"},
+        "memory_limit": 256 * MIB,
+    }
+    return CellJob(identifier=f"user-service-{interpreter.label}-suite", build=build, **{**given, **settings})
+
+
+# ---- recipes
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS, ids=str)
+def test_a_cell_is_closed(ground: Ground, interpreter: Interpreter) -> None:
+    """No network, read-only mounts but for its own folder, limits, no privileges to gain."""
+    recipe = cell_recipe(ground, job_of(ground, interpreter), image="sha256:1", out=ground.cache.parent / "out")
+    assert recipe.closed
+    assert (recipe.network, recipe.memory, recipe.user) == ("none", 256 * MIB, "10001:10001")
+    assert recipe.entry[0] == f"/py312/cache/envs/{interpreter}/bin/python"
+    assert [bind.target for bind in recipe.binds if bind.writable] == ["/py312/out"]
+    assert "/py312/source/services/user-service" in [bind.target for bind in recipe.binds]
+    assert recipe.security == ("no-new-privileges:true",)
+    assert "exec" in recipe.tmpfs["/tmp"].split(",")
+    assert recipe.labels["pytest-py312.cell"] == f"user-service-{interpreter.label}-suite"
+
+
+def test_a_job_that_asks_for_network_gets_one(ground: Ground) -> None:
+    """A bridge, not this machine's own network."""
+    recipe = cell_recipe(ground, job_of(ground, network=True), image="sha256:1", out=ground.cache)
+    assert recipe.network == "bridge"
+
+
+def test_the_variables_of_a_job_win(ground: Ground) -> None:
+    """What the plan sets for a service is laid over what the runner sets."""
+    job = job_of(ground, variables=(("LANG", "de_DE.UTF-8"), ("MODE", "test")))
+    variables = cell_recipe(ground, job, image="i", out=ground.cache).variables
+    assert variables == {
+        "HOME": "/py312/scratch",
+        "USER": "app",
+        "LOGNAME": "app",
+        "LANG": "de_DE.UTF-8",
+        "MODE": "test",
+    }
+
+
+def test_the_probe_is_told_its_places(ground: Ground) -> None:
+    """The request is passed on, with source, scratch and folders."""
+    assert request_for(job_of(ground)) == {
+        "kind": "suite",
+        "source": "/py312/source",
+        "scratch": "/py312/scratch",
+        "folders": ["services/user-service"],
+    }
+
+
+def test_an_attendant_is_as_closed_as_a_cell(ground: Ground) -> None:
+    """Only its spool is writable, and its memory is for all jobs together."""
+    recipe = attendant_recipe(
+        ground,
+        image="i",
+        executable="/usr/local/bin/python3.9",
+        what="attendant",
+        root=ground.cache.parent / "repository",
+        spool=ground.cache.parent / "spool",
+        memory=512 * MIB,
+        parallel=2,
+    )
+    assert recipe.closed
+    assert (recipe.network, recipe.memory, recipe.processes) == ("none", 512 * MIB, 1024)
+    assert [bind.target for bind in recipe.binds if bind.writable] == ["/py312/spool"]
+
+
+def test_a_builder_works_with_this_machines_index_and_proxy(ground: Ground) -> None:
+    """Index, proxy and trusted certificates are passed on; nothing else of the environment is."""
+    bundle = ground.cache.parent / "ca.pem"
+    bundle.write_text("certificates")
+    environ = {
+        "UV_INDEX_COMPANY_PASSWORD": "secret",
+        "UV_DEFAULT_INDEX": "mirror",
+        "PIP_INDEX_URL": "mirror",
+        "https_proxy": "proxy",
+        "SSL_CERT_FILE": str(bundle),
+        "PYTHONPATH": "/elsewhere",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "UV_CACHE_DIR": "/elsewhere",
+    }
+    recipe = builder_recipe(ground, image="i", executable="python3.12", environ=environ)
+    for name in ("UV_INDEX_COMPANY_PASSWORD", "UV_DEFAULT_INDEX", "PIP_INDEX_URL", "https_proxy"):
+        assert recipe.variables[name] == environ[name]
+    assert "PYTHONPATH" not in recipe.variables
+    assert "AWS_SECRET_ACCESS_KEY" not in recipe.variables
+    assert recipe.variables["UV_CACHE_DIR"] == "/py312/cache/uv"
+    assert recipe.variables["UV_PYTHON_DOWNLOADS"] == "never"
+    assert recipe.variables["SSL_CERT_FILE"] == recipe.variables["PIP_CERT"] == "/py312/certificates.pem"
+    assert {bind.target: bind.writable for bind in recipe.binds} == {
+        "/py312/cache": True,
+        "/py312/uv": False,
+        "/py312/certificates.pem": False,
+    }
+
+
+def test_folders_of_wheels_are_seen_at_their_own_path(ground: Ground) -> None:
+    """UV_FIND_LINKS may name folders of this machine; addresses are left alone."""
+    wheels = ground.cache.parent / "wheels"
+    wheels.mkdir()
+    environ = {"UV_FIND_LINKS": f"{wheels},index.example/simple"}
+    recipe = builder_recipe(ground, image="i", executable="python3.12", environ=environ)
+    assert str(wheels) in [bind.target for bind in recipe.binds]
+
+
+def test_only_the_cache_is_seen_inside(tmp_path: Path) -> None:
+    """Paths of the cache are mapped, all others refused, however they are written."""
+    assert inside(tmp_path, tmp_path / "envs/a") == "/py312/cache/envs/a"
+    for path in (tmp_path / "../elsewhere", tmp_path.parent, Path("/etc/passwd"), Path("envs/a")):
+        with pytest.raises(ValueError, match="is not in the cache folder"):
+            inside(tmp_path, path)
+
+
+def test_folders_within_folders_come_once(ground: Ground) -> None:
+    """A needed folder that lies in another one is not mounted again."""
+    root = ground.cache.parent / "repository"
+    binds = source_binds(root, ("services/user-service/deep", "libs", "services/user-service", "libs/"))
+    assert [bind.target for bind in binds] == ["/py312/source/libs", "/py312/source/services/user-service"]
+    assert [bind.target for bind in source_binds(root, (".", "libs"))] == ["/py312/source"]
+
+
+@pytest.mark.parametrize("folder", ["../secrets", "/etc", "services/../../secrets", "a\0b"])
+def test_a_folder_outside_of_the_repository_is_refused(ground: Ground, folder: str) -> None:
+    """By its text alone."""
+    with pytest.raises(ValueError, match="is not a folder relative to the repository's root"):
+        source_binds(ground.cache.parent / "repository", (folder,))
+
+
+def test_a_link_out_of_the_repository_is_refused(ground: Ground) -> None:
+    """By where it leads."""
+    root = ground.cache.parent / "repository"
+    (root / "escape").symlink_to("/etc")
+    with pytest.raises(ValueError, match="leads out of the repository"):
+        source_binds(root, ("escape",))
+    with pytest.raises(ValueError, match="does not exist"):
+        source_binds(root, ("missing",))
+
+
+def test_cells_never_run_as_root() -> None:
+    """Except where root inside is this user outside."""
+    assert user_of_cells(1000, 100) == "1000:100"
+    assert user_of_cells(0, 0) == "10001:10001"
+    assert user_of_cells(1000, 100, rootless=True) == "0:0"
+
+
+# ---- judgements
+
+
+def test_how_a_container_ended() -> None:
+    """Its exit code counts, unless memory ran out: seen by the engine, or by a SIGKILL that nobody here sent."""
+    ended = {
+        (code, oom): judged(State(running=False, exit_code=code, out_of_memory=oom), memory_limit=256 * MIB)
+        for code in (0, 1, 137)
+        for oom in (False, True)
+    }
+    assert {key: end.ended for key, end in ended.items()} == {
+        (0, False): Ended.EXITED,
+        (1, False): Ended.EXITED,
+        (137, False): Ended.OUT_OF_MEMORY,
+        (0, True): Ended.OUT_OF_MEMORY,
+        (1, True): Ended.OUT_OF_MEMORY,
+        (137, True): Ended.OUT_OF_MEMORY,
+    }
+    assert ended[0, True].trouble == "memory limit of 256 MiB reached"
+    assert "most likely" in ended[137, False].trouble
+    assert ended[1, False].trouble == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "shared", "ended"),
+    [
+        ({"exit_code": 0, "oom_before": 0, "oom_after": 0}, False, Ended.EXITED),
+        ({"exit_code": 0, "oom_before": 0, "oom_after": 1}, False, Ended.OUT_OF_MEMORY),
+        ({"exit_code": 0, "oom_before": 0, "oom_after": 1}, True, Ended.EXITED),
+        ({"exit_code": 1, "oom_before": 0, "oom_after": 1}, True, Ended.OUT_OF_MEMORY),
+        ({"signal": 9, "oom_before": 1, "oom_after": 1}, False, Ended.KILLED),
+        ({"signal": 9, "oom_before": None, "oom_after": None}, False, Ended.OUT_OF_MEMORY),
+        ({"signal": 11, "oom_before": 0, "oom_after": 0}, False, Ended.EXITED),
+        ({"signal": 9, "timed_out": True}, False, Ended.TIMED_OUT),
+        ({"not_started": "no such file", "exit_code": 127}, False, Ended.NOT_STARTED),
+        ({}, False, Ended.KILLED),
+    ],
+)
+def test_how_a_job_in_a_shared_container_ended(
+    ground: Ground, said: dict[str, object], shared: bool, ended: Ended
+) -> None:
+    """The keeper's words are weighed; the container's memory counter is not held against a neighbour that did well."""
+    assert end_of(said, job_of(ground), shared=shared).ended is ended
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["exit_code", "signal", "oom_before", "oom_after", "timed_out"]),
+        st.integers() | st.text() | st.none(),
+    )
+)
+def test_no_words_of_a_keeper_raise(said: dict[str, object]) -> None:
+    """They come from where untrusted code runs."""
+    job = CellJob(
+        identifier="x",
+        build=None,  # type: ignore[arg-type]  # not looked at
+        environment=Path(),
+        root=Path(),
+        folders=(),
+        request={},
+    )
+    assert isinstance(end_of(said, job, shared=False).ended, Ended)
+
+
+def test_what_the_engine_refuses_is_told_apart() -> None:
+    """A full disk and a missing image are not the same, and neither is a verdict."""
+    full = refused_end(Refused("write /x: no space left on device", 500), "sha256:1")
+    assert full.ended is Ended.DISK_FULL
+    gone = refused_end(Refused("No such image: sha256:1", 404), "sha256:1")
+    assert (gone.ended, "is gone" in gone.trouble) == (Ended.NOT_STARTED, True)
+    far = refused_end(Refused("bind source path does not exist: /cache", 400), "sha256:1")
+    assert "does not see the files of this machine" in far.trouble
+
+
+def test_a_full_disk_on_this_side() -> None:
+    """ENOSPC while the request is written."""
+    assert not_run(OSError(28, "No space left on device"), 0.0).ended is Ended.DISK_FULL
+    assert not_run(ValueError("libs does not exist"), 0.0).ended is Ended.NOT_STARTED
+
+
+@pytest.mark.parametrize(
+    "stdout", ["", "{}", "[]\n[]", '{"version": "3.12.1"}\n{}', "x\ny", '{"executable": "/p"}\nnull']
+)
+def test_what_is_no_fingerprint(stdout: str) -> None:
+    """A banner, a half answer and other JSON are not taken for a build."""
+    run = CommandRun(argv=(), ended=Ended.EXITED, exit_code=0, stdout=stdout, stderr="", seconds=0.0)
+    assert fingerprint_in(run) is None
+
+
+def test_the_images_own_setuptools_is_the_seed() -> None:
+    """The second object is laid over the first."""
+    stdout = 'a banner\n{"executable": "/p", "seed": ["setuptools==1"]}\n{"seed": ["setuptools==2"]}\n'
+    run = CommandRun(argv=(), ended=Ended.EXITED, exit_code=0, stdout=stdout, stderr="", seconds=0.0)
+    assert fingerprint_in(run) == {"executable": "/p", "seed": ["setuptools==2"]}
+
+
+# ---- what untrusted code wrote
+
+
+def test_records_are_read_in_order(tmp_path: Path) -> None:
+    """Objects count, all other lines are dropped."""
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b'{"a": 1}\n\n[1]\nnot json\n\xff\n{"event": "end"}\n{"half')
+    assert read_records(path) == ({"a": 1}, {"event": "end"})
+
+
+def test_too_long_records_lose_their_end(tmp_path: Path) -> None:
+    """And with it the record that says they are complete."""
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"a": 1}\n' * 10 + '{"event": "end"}\n')
+    assert read_records(path, limit=30) == ({"a": 1},) * 3
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """Not a link, not a pipe (and nobody waits for its other end), not a folder, not what is missing."""
+    (tmp_path / "target").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("link", "pipe", "folder", "missing"):
+        assert read_bounded(tmp_path / name, 10) is None
+    assert read_bounded(tmp_path / "target", 1) == b"{"
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_crash_the_reader(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    """Whatever they are, records come out as objects."""
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    path.write_bytes(content)
+    assert all(isinstance(record, dict) for record in read_records(path))
+
+
+@given(st.lists(st.binary(max_size=40)), st.integers(1, 50))
+def test_a_tail_is_the_end_of_what_came(parts: list[bytes], limit: int) -> None:
+    """Exactly the last bytes, however they were cut into parts."""
+    tail = Tail(limit)
+    for part in parts:
+        tail.add(part)
+    assert tail.text() == b"".join(parts)[-limit:].decode("utf-8", "replace")
+
+
+def test_a_flood_on_one_stream_leaves_the_other_its_last_words() -> None:
+    """Each of two lanes keeps its half, in the order of arrival."""
+    tail = Tail(8, lanes=2)
+    tail.add(b"out")
+    for _ in range(100):
+        tail.add(b"eeee", lane=1)
+    assert tail.text() == "outeeee"
+
+
+def test_sizes_are_said_in_words() -> None:
+    """As in a plan."""
+    assert [in_bytes(size) for size in (100, 2048, 256 * MIB, 3 * 512 * MIB)] == [
+        "100 bytes",
+        "2 KiB",
+        "256 MiB",
+        "1.5 GiB",
+    ]
+
+
+# ---- owners
+
+
+def test_a_living_owner_keeps_its_containers() -> None:
+    """However old they are; and a label is read back as it was written."""
+    me = this_process()
+    assert Owner.parse(str(me)) == me
+    assert not is_abandoned(str(me), created=0.0, now=1e9, me=me)
+
+
+def test_a_dead_owner_is_known_at_once() -> None:
+    """A process that has ended, and one whose number has been given to another."""
+    me = this_process()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for pid, started in ((ended.pid, 1), (me.pid, me.started - 1)):
+        label = str(Owner(boot=me.boot, namespace=me.namespace, user=me.user, pid=pid, started=started))
+        assert is_abandoned(label, created=99.0, now=100.0, me=me)
+    assert started_at(ended.pid) is None
+
+
+def test_an_owner_that_cannot_be_seen_from_here_is_given_a_day() -> None:
+    """Another machine or namespace that shares the engine, another user, or a label of another making."""
+    me = this_process()
+    labels = [
+        f"other-boot/{me.namespace}/{me.user}/1/1",
+        f"{me.boot}/pid:[1]/{me.user}/1/1",
+        "rubbish",
+        "",
+        f"{me.boot}/{me.namespace}/x/1/1",
+    ]
+    for label in labels:
+        assert not is_abandoned(label, created=0.0, now=3600.0, me=me)
+        assert is_abandoned(label, created=0.0, now=25 * 3600.0, me=me)
+    somebody = Owner(boot=me.boot, namespace=me.namespace, user=1234, pid=me.pid, started=me.started)
+    assert not is_abandoned(f"{me.boot}/{me.namespace}/77/99999999/1", created=0.0, now=1.0, me=somebody)
+
+
+@given(st.text())
+def test_no_label_crashes_the_sweep(label: str) -> None:
+    """Labels are anybody's to write."""
+    me = Owner(boot="b", namespace="n", user=1, pid=1, started=1)
+    assert is_abandoned(label, created=0.0, now=0.0, me=me) in (True, False)
+
+
+# ---- asking whether an engine is there
+
+
+@pytest.fixture
+def answering(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """A socket that gives one answer to whoever asks: (its address, a list to put the answer in)."""
+    path = tmp_path / "engine.sock"
+    answers: list[bytes] = []
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answers[0])
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"unix://{path}", answers
+        thread.join(5)
+
+
+def test_an_engine_says_its_version(answering: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the address that DOCKER_HOST names."""
+    address, answers = answering
+    answers.append(b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"Version": "26.1.5"}\n')
+    monkeypatch.setenv("DOCKER_HOST", address)
+    assert engine_version() == "26.1.5"
+
+
+@pytest.mark.parametrize(
+    "address", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1", "tcp://x", "ssh://host", "", "unix://\0"]
+)
+def test_where_no_engine_is_there_is_no_version(address: str) -> None:
+    """Nothing is raised, whatever the address."""
+    assert engine_version(0.2, address=address or "nonsense") is None
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda body: b"HTTP/1.0 200 OK\r\n\r\n" + body))
+def test_no_answer_crashes_the_question(answer: bytes) -> None:
+    """Anything may listen there."""
+    assert version_in(answer) is None or isinstance(version_in(answer), str)
+
+
+def test_importing_the_runner_does_not_import_the_sdk() -> None:
+    """It costs time that a run without containers need not pay."""
+    code = "import sys, pytest_py312.runners.docker; sys.exit('docker' in sys.modules or 'requests' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_missing_engine_is_told_with_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for containers where there are none: one sentence, no traceback of the SDK."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(RunnerUnavailable, match="--py312-runner=local"):
+        DockerRunner(
+            plan=Plan(root=tmp_path), cache=tmp_path, uv=tmp_path / "uv", run_id="r", run_folder=tmp_path / "run"
+        )
+
+
+# ---- starting, on a fake of the SDK's client
+
+
+class FakeClient:
+    """An engine whose starts fail as told, and which remembers what it was asked."""
+
+    def __init__(self, *failures: Exception | None) -> None:
+        self.failures = list(failures)
+        self.created = 0
+        self.removed: list[str] = []
+
+    def create_host_config(self, **settings: Any) -> dict[str, Any]:
+        return settings
+
+    def create_container(self, image: str, **settings: Any) -> dict[str, str]:
+        self.created += 1
+        return {"Id": f"container-{self.created}"}
+
+    def start(self, container: str) -> None:
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+
+    def remove_container(self, container: str, **settings: Any) -> None:
+        self.removed.append(container)
+
+
+def failed_start(text: str, status: int = 500) -> Exception:
+    """The SDK's error for a start that the engine refused."""
+    import docker.errors
+    import requests
+
+    response = requests.Response()
+    response.status_code = status
+    return docker.errors.APIError("refused", response, text)
+
+
+def launch(client: FakeClient, ground: Ground) -> str:
+    """Launch a builder on the fake engine."""
+    engine = Engine(client)  # type: ignore[arg-type]  # as much of a client as a launch needs
+    return engine.launch(builder_recipe(ground, image="i", executable="python3", environ={}), listen=False).id
+
+
+HICCUP = "runc create failed: unable to start container process: read init-p: connection reset by peer"
+
+
+def test_a_failed_start_is_tried_again(ground: Ground) -> None:
+    """With a new container; those that failed are removed."""
+    client = FakeClient(failed_start(HICCUP), failed_start(HICCUP), None)
+    assert launch(client, ground) == "container-3"
+    assert client.removed == ["container-1", "container-2"]
+
+
+def test_a_start_that_keeps_failing_is_given_up(ground: Ground) -> None:
+    """After three attempts, with the engine's own words, and nothing left behind."""
+    client = FakeClient(*[failed_start(HICCUP)] * 5)
+    with pytest.raises(Refused, match="read init-p"):
+        launch(client, ground)
+    assert client.removed == ["container-1", "container-2", "container-3"]
+
+
+@pytest.mark.parametrize("words", ["no space left on device", 'exec: "python3": executable file not found in $PATH'])
+def test_what_no_second_attempt_mends_is_told_at_once(ground: Ground, words: str) -> None:
+    """A full disk and a missing program stay what they are."""
+    client = FakeClient(failed_start(words))
+    with pytest.raises(Refused):
+        launch(client, ground)
+    assert client.created == 1
+    assert client.removed == ["container-1"]
+
+
+def test_an_engine_that_goes_away_is_not_a_refusal(ground: Ground) -> None:
+    """A broken connection is told as what it is, not tried again."""
+    import requests
+
+    client = FakeClient(requests.ConnectionError("connection reset"))
+    with pytest.raises(EngineLost, match="does not answer"):
+        launch(client, ground)
+    assert client.created == 1
+
+
+def test_the_request_file_is_plain_json(ground: Ground) -> None:
+    """What is written for the probe can be read back by any JSON reader."""
+    assert json.loads(json.dumps(request_for(job_of(ground))))["kind"] == "suite"
