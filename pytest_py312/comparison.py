@@ -3,6 +3,7 @@
 All of it is pure but for one argument, ``again``, which runs some tests of one side once more.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -189,7 +190,20 @@ def nothing_ran(run: SuiteRun, service: Service) -> str:
         return f"no test ran in {where}: all {len(run.results)} are skipped"
     if run.collection_errors:
         first, detail = next(iter(sorted(run.collection_errors.items())))
-        reason = detail.strip().splitlines()[-1] if detail.strip() else "no reason given"
+        reason = telling_line(detail) or "no reason given"
         count = len(run.collection_errors)
         return f"no test ran in {where}: {count} file{'s' if count > 1 else ''} cannot be imported ({first}: {reason})"
     return f"no test ran in {where}: {kind.value} found none"
+
+
+def telling_line(detail: str) -> str:
+    """The line of a traceback's end that says what went wrong: the exception among pytest's ``E`` lines, else the last."""
+    lines = [line.strip() for line in detail.strip().splitlines() if line.strip()]
+    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
+    exceptions = [line for line in marked if re.match(r"[\w.]+(?:Error|Exception|Warning|Exit|Interrupt)\b", line)]
+    return next(iter([*exceptions, *marked]), lines[-1] if lines else "")
+
+
+def without_addresses(text: str) -> str:
+    """``text`` with what differs from run to run made equal: addresses in memory, and ids that are one."""
+    return re.sub(r"\bid='?\d{6,}'?", "id=...", re.sub(r"\b0x[0-9a-fA-F]{4,}\b", "0x...", text))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pytest_py312.checks.base import Facts, Judgement
-from pytest_py312.checks.remedies import remedy_for
+from pytest_py312.checks.remedies import SUCCESSORS
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Location, Outcome, Severity, Status
 
@@ -111,17 +111,17 @@ def _not_importable(cell: Cell, here: Installation, facts: Facts) -> Iterator[Fi
         yield Finding(
             code="PY105",
             message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last}",
-            remedy=_import_remedy(project, cell, last),
+            remedy=_import_remedy(project, cell),
             location=_where(project, cell, facts),
             names=(project,),
             detail=detail,
         )
 
 
-def _import_remedy(project: str, cell: Cell, last: str) -> str:
-    known = remedy_for(last)
-    if known:
-        return f"require a version of {project} without this, or replace it ({known})"
+def _import_remedy(project: str, cell: Cell) -> str:
+    successor = SUCCESSORS.get(project)
+    if successor:
+        return f"replace {project}: {successor}"
     return f"require a version of {project} that runs on {cell.interpreter}, or replace it"
 
 

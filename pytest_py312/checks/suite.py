@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 
 from pytest_py312.checks.base import Facts, Judgement
 from pytest_py312.checks.remedies import GENERAL, remedy_for
-from pytest_py312.comparison import compare, confirm, covers, first_bad, nothing_ran
+from pytest_py312.comparison import compare, confirm, covers, first_bad, nothing_ran, telling_line, without_addresses
 from pytest_py312.installer import Installation, versions_of
 from pytest_py312.model import Cell, Finding, Interpreter, Location, Outcome, Severity, SuiteComparison, SuiteRun
+
+LONGEST_CAUSE = 240
+"""Characters of an exception's line that are told; the whole of it is in the detail."""
 
 TOO_NEW = re.compile(r"\b(?:ImportError|ModuleNotFoundError|AttributeError|SyntaxError|NameError|TypeError)\b")
 """What code that is written for a newer Python dies of on an older one."""
@@ -31,7 +34,7 @@ class SuiteCheck:
             return Judgement(outcome=_errored(cell, _no_environment(cell, here)))
         run = facts.suite_run(cell)
         reason = _unusable(cell, run)
-        if reason:
+        if reason and not _taken_by_collection(cell, run):
             return Judgement(outcome=_errored(cell, reason))
         if cell.is_baseline:
             return _judge_baseline(cell, run, facts)
@@ -63,8 +66,13 @@ def _without_suite(cell: Cell) -> Outcome:
 
 
 def _no_environment(cell: Cell, here: Installation) -> str:
-    reason = here.unchecked or (here.findings[0].message if here.findings else "no reason is known")
-    return f"there is no environment for {cell.interpreter} to run the suite in: {reason}"
+    reason = here.unchecked or "its requirements cannot be installed there (see dependencies)"
+    return f"the suite has no environment to run in on {cell.interpreter}: {reason}"
+
+
+def _taken_by_collection(cell: Cell, run: SuiteRun) -> bool:
+    """No test ran because no file could be collected: broken, where the baseline has tests, and not unknown."""
+    return run.complete and not run.results and bool(run.collection_errors) and not cell.is_baseline
 
 
 def _unusable(cell: Cell, run: SuiteRun) -> str:
@@ -79,7 +87,7 @@ def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> Judgement:
     broken = [name for name, result in run.results.items() if result.broken] + list(run.collection_errors)
     others = [other for other in facts.cells(cell.service) if not other.is_baseline]
     if broken and not others:
-        findings = list(_told(cell, broken, run, Telling(code="PY401", place=f"on {run.interpreter}")))
+        findings = list(_told(cell, broken, run, Telling(code="PY401", place="")))
     else:
         findings = _broken_on_baseline(cell, broken, run, others[-1], facts) if broken else []
     comparison = SuiteComparison(
@@ -95,14 +103,14 @@ def _broken_on_baseline(cell: Cell, broken: list[str], run: SuiteRun, target: Ce
     there = facts.suite_run(target) if facts.installation(target).environment is not None else None
     too_new = [name for name in broken if there is not None and _works(there, name) and _looks_too_new(run, name)]
     before = [name for name in broken if name not in too_new]
-    no_way_back = f"on {run.interpreter}, its baseline, not on {target.interpreter} (too new for a way back)"
+    no_way_back = f" on the baseline, but not on {target.interpreter} (too new for a way back)"
     return [
         *_told(cell, too_new, run, Telling(code="PY405", place=no_way_back)),
         *_told(
             cell,
             before,
             run,
-            Telling(code="PY404", place=f"on {run.interpreter}, before any move", severity=Severity.NOTE),
+            Telling(code="PY404", place=", before any move", severity=Severity.NOTE),
         ),
     ]
 
@@ -115,7 +123,7 @@ def _works(run: SuiteRun, name: str) -> bool:
 
 
 def _looks_too_new(run: SuiteRun, name: str) -> bool:
-    return bool(TOO_NEW.search(_last_line(_detail(run, name))))
+    return bool(TOO_NEW.search(telling_line(_detail(run, name))))
 
 
 def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> Judgement:
@@ -154,13 +162,13 @@ def _worse(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: Facts)
     differing = _differing(facts, cell)
     failing = Telling(
         code="PY401",
-        place=f"on {comparison.target}, not on {comparison.baseline}",
+        place=f", but not on {comparison.baseline}",
         since=comparison.first_bad,
         note=differing,
     )
     missing = Telling(
         code="PY402",
-        place=f"on {comparison.target}",
+        place=f", but not on {comparison.baseline}",
         verb=("is missing", "are missing"),
         since=comparison.first_bad,
         note=differing,
@@ -183,10 +191,10 @@ def _as_notes_where_only_between(cell: Cell, facts: Facts, findings: list[Findin
 
 
 def _shown(cell: Cell, comparison: SuiteComparison, run: SuiteRun) -> list[Finding]:
-    flaky = Telling(code="PY403", place=f"once on {comparison.target} and not again (flaky)", severity=Severity.WARNING)
+    flaky = Telling(code="PY403", place=" once and not again (flaky)", severity=Severity.WARNING)
     both = Telling(
         code="PY404",
-        place=f"on {comparison.target} as on {comparison.baseline}",
+        place=f" as on {comparison.baseline}",
         severity=Severity.NOTE,
         preexisting=True,
     )
@@ -219,17 +227,12 @@ def _detail(run: SuiteRun, name: str) -> str:
     return ""
 
 
-def _last_line(detail: str) -> str:
-    """The line that says what went wrong: the last one of pytest's ``E`` lines, or of the text."""
-    lines = [line.strip() for line in detail.strip().splitlines() if line.strip()]
-    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
-    first_marked = next((line for line in marked if re.match(r"[\w.]+(?:Error|Exception|Warning|Exit)\b", line)), "")
-    return first_marked or (marked[0] if marked else (lines[-1] if lines else ""))
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Telling:
-    """How a kind of trouble is told: ``3 tests <verb> <place>: <cause>``."""
+    """How a kind of trouble is told: ``3 tests <verb><place>: <cause>``.
+
+    The interpreter is not in it: it stands in the node id, and the same trouble on several is told once.
+    """
 
     code: str
     place: str
@@ -249,21 +252,26 @@ def _told(cell: Cell, names: Iterable[str], run: SuiteRun, telling: Telling) -> 
         detail = _detail(run, members[0])
         one, many = telling.verb
         count = f"1 test {one}" if len(members) == 1 else f"{len(members)} tests {many}"
-        begun = {telling.since[name] for name in members if name in telling.since}
-        since = f" (since {min(begun)})" if begun and min(begun) != run.interpreter else ""
         yield Finding(
             code=telling.code,
-            message=f"{count} {telling.place}{since}: {cause}",
+            message=f"{count}{telling.place}: {cause}",
             remedy=_remedy(telling.code, cause),
             severity=telling.severity,
             location=_location(cell, members[0], detail),
             names=tuple(members),
             preexisting=telling.preexisting,
-            detail="\n".join(part for part in (detail, telling.note) if part),
+            detail="\n".join(part for part in (detail, _since(telling, members, run), telling.note) if part),
         )
 
 
+def _since(telling: Telling, names: list[str], run: SuiteRun) -> str:
+    """``since 3.11``, where the trouble began before the run's interpreter."""
+    begun = {telling.since[name] for name in names if name in telling.since}
+    return f"since {min(begun)}" if begun and min(begun) != run.interpreter else ""
+
+
 def _cause(run: SuiteRun, name: str) -> str:
+    """What tests have in common that are told together."""
     result = run.results.get(name)
     if result is not None and result.outcome in ("skipped", "xfailed"):
         word = "skipped" if result.outcome == "skipped" else "expected to fail"
@@ -271,8 +279,8 @@ def _cause(run: SuiteRun, name: str) -> str:
     detail = _detail(run, name)
     if not detail:
         return "there is no such test any more"
-    line = _last_line(detail)
-    return line if result is not None else f"its file cannot be collected: {line}"
+    line = without_addresses(telling_line(detail))[:LONGEST_CAUSE]
+    return line if result is not None else f"cannot be collected: {line}"
 
 
 def _remedy(code: str, cause: str) -> str:
