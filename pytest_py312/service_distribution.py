@@ -9,7 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_py312.model import Distribution
 from pytest_py312.readers.setuptools import IniText, SetupPy, ini_list, read_ini, read_setup_py
-from pytest_py312.readers.tomls import TomlText, texts
+from pytest_py312.readers.tomls import TomlText, read_toml, texts
 from pytest_py312.tree import escapes
 
 _BACKENDS = frozenset(
@@ -42,7 +42,7 @@ def find_distribution(files: Sequence[str], texts_of: Mapping[str, str]) -> Dist
 
     ``texts_of`` holds its pyproject.toml, setup.cfg and setup.py where they exist.
     """
-    toml = TomlText(texts_of.get("pyproject.toml", ""))
+    toml = read_toml(texts_of.get("pyproject.toml", ""))
     ini = read_ini(texts_of.get("setup.cfg", ""))
     setup = read_setup_py(texts_of.get("setup.py", ""))
     poetry = toml.table("tool", "poetry")

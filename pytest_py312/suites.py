@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from pytest_py312.model import Suite, SuiteKind
 from pytest_py312.readers.setuptools import read_ini
-from pytest_py312.readers.tomls import TomlText, texts
+from pytest_py312.readers.tomls import read_toml, texts
 
 INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """In pytest's own order: the first that has a section for pytest holds."""
@@ -82,7 +82,7 @@ def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
 
 
 def _toml_values(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
-    toml = TomlText(text)
+    toml = read_toml(text)
     if name == "pyproject.toml":
         own = toml.value("tool", "pytest")
         table = own.get("ini_options", own) if isinstance(own, dict) else None

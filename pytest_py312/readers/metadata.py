@@ -6,14 +6,14 @@ Never raises. A file that cannot be parsed says nothing here; who reads its depe
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pytest_py312.model import Declaration, Interpreter, Location
 from pytest_py312.readers.poetry import alternatives_of
 from pytest_py312.readers.setuptools import ini_list, read_ini, read_setup_py
-from pytest_py312.readers.tomls import TomlText, texts
+from pytest_py312.readers.tomls import TomlText, read_toml, texts
 
 _NEWEST_PATCH = 40
 """Higher than any patch number that a CPython minor has reached."""
@@ -45,6 +45,7 @@ def read_metadata(text: str, path: str) -> Metadata:
     return reader(text, path) if reader else Metadata()
 
 
+@lru_cache(maxsize=4096)
 def allows(specifier_text: str, interpreter: Interpreter) -> bool:
     """Whether some patch release of ``interpreter`` lies in the range, written as PEP 440 or as Poetry does."""
     for alternative in alternatives_of(specifier_text) or (specifier_text,):
@@ -91,7 +92,7 @@ def _classifiers(listed: Sequence[str], path: str, line_of: Callable[[int], int]
 
 
 def _pyproject(text: str, path: str) -> Metadata:
-    toml = TomlText(text)
+    toml = read_toml(text)
     ranges = []
     for keys in (
         ("project", "requires-python"),
@@ -132,14 +133,14 @@ def _toml_tools(toml: TomlText, path: str) -> Iterator[Declaration]:
 
 
 def _ruff(text: str, path: str) -> Metadata:
-    toml = TomlText(text)
+    toml = read_toml(text)
     value = toml.value("target-version")
     found = (_version("tool", value[:200], path, toml.line("target-version")),) if isinstance(value, str) else ()
     return Metadata(tools=found)
 
 
 def _pipfile(text: str, path: str) -> Metadata:
-    toml = TomlText(text)
+    toml = read_toml(text)
     for key in ("python_full_version", "python_version"):
         value = toml.value("requires", key)
         if isinstance(value, str):

@@ -3,12 +3,12 @@
 from pytest_py312.readers.pyproject import add_dependency
 from pytest_py312.readers.requirements import Collector
 from pytest_py312.readers.tables import DependencyTable
-from pytest_py312.readers.tomls import TomlText
+from pytest_py312.readers.tomls import read_toml
 
 
 def read_pipfile_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
     """The tables ``packages`` and ``dev-packages``, whose forms are those of Poetry."""
-    toml = TomlText(text)
+    toml = read_toml(text)
     if toml.trouble:
         found = Collector(path)
         found.problem(toml.trouble_line or 1, "", f"The file is no TOML: {toml.trouble}.")

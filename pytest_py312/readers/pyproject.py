@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312.readers.poetry import Untranslatable, python_marker, specifier_of
 from pytest_py312.readers.requirements import Collector, Include, LocalPath
 from pytest_py312.readers.tables import DependencyTable
-from pytest_py312.readers.tomls import TomlText, texts
+from pytest_py312.readers.tomls import TomlText, read_toml, texts
 
 
 def read_pyproject_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
@@ -18,7 +18,7 @@ def read_pyproject_dependencies(text: str, path: str) -> tuple[DependencyTable, 
 
     A text that is no TOML gives one table without a name, with the problem.
     """
-    toml = TomlText(text)
+    toml = read_toml(text)
     if toml.trouble:
         found = Collector(path)
         found.problem(toml.trouble_line or 1, "", f"The file is no TOML: {toml.trouble}.")

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pytest_py312.readers.toml_lines import KeyPath, key_lines
@@ -11,8 +11,14 @@ from pytest_py312.readers.toml_lines import KeyPath, key_lines
 LENGTH_LIMIT = 1_000_000
 
 
+@lru_cache(maxsize=4)
+def read_toml(text: str) -> "TomlText":
+    """``text`` parsed; several readers ask for the same text one after the other."""
+    return TomlText(text)
+
+
 class TomlText:
-    """A parsed TOML text. ``trouble`` is not empty when it cannot be parsed; ``data`` is then empty."""
+    """A parsed TOML text, for reading only. ``trouble`` is not empty where it is none; ``data`` is then empty."""
 
     def __init__(self, text: str) -> None:
         self.data: dict[str, Any] = {}
