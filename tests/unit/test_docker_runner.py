@@ -1,12 +1,7 @@
-"""The docker runner's pure parts: recipes, judgements, readers of what untrusted code wrote, retries on a fake engine."""
+"""The docker runner's pure parts: recipes, judgements, and starts on a fake engine."""
 
-import json
-import os
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +11,11 @@ from hypothesis import strategies as st
 
 from pytest_py312.errors import RunnerUnavailable
 from pytest_py312.model import Interpreter, InterpreterBuild, Plan
-from pytest_py312.runners.base import CellJob, CommandRun, Ended
-from pytest_py312.runners.docker import DockerRunner, engine_version
+from pytest_py312.runners.base import CellJob, Ended
+from pytest_py312.runners.docker import DockerRunner
 from pytest_py312.runners.docker_attendant import end_of
-from pytest_py312.runners.docker_builder import fingerprint_in
 from pytest_py312.runners.docker_cell import judged, not_run, refused_end
 from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, State
-from pytest_py312.runners.docker_owner import Owner, is_abandoned, started_at, this_process
-from pytest_py312.runners.docker_ping import version_in
 from pytest_py312.runners.docker_recipes import (
     Ground,
     attendant_recipe,
@@ -34,7 +26,6 @@ from pytest_py312.runners.docker_recipes import (
     source_binds,
     user_of_cells,
 )
-from pytest_py312.runners.docker_records import Tail, in_bytes, read_bounded, read_records
 
 INTERPRETERS = [Interpreter(3, minor) for minor in (9, 10, 12)]
 MIB = 1024**2
@@ -300,175 +291,7 @@ def test_a_full_disk_on_this_side() -> None:
     assert not_run(ValueError("libs does not exist"), 0.0).ended is Ended.NOT_STARTED
 
 
-@pytest.mark.parametrize(
-    "stdout", ["", "{}", "[]\n[]", '{"version": "3.12.1"}\n{}', "x\ny", '{"executable": "/p"}\nnull']
-)
-def test_what_is_no_fingerprint(stdout: str) -> None:
-    """A banner, a half answer and other JSON are not taken for a build."""
-    run = CommandRun(argv=(), ended=Ended.EXITED, exit_code=0, stdout=stdout, stderr="", seconds=0.0)
-    assert fingerprint_in(run) is None
-
-
-def test_the_images_own_setuptools_is_the_seed() -> None:
-    """The second object is laid over the first."""
-    stdout = 'a banner\n{"executable": "/p", "seed": ["setuptools==1"]}\n{"seed": ["setuptools==2"]}\n'
-    run = CommandRun(argv=(), ended=Ended.EXITED, exit_code=0, stdout=stdout, stderr="", seconds=0.0)
-    assert fingerprint_in(run) == {"executable": "/p", "seed": ["setuptools==2"]}
-
-
-# ---- what untrusted code wrote
-
-
-def test_records_are_read_in_order(tmp_path: Path) -> None:
-    """Objects count, all other lines are dropped."""
-    path = tmp_path / "records.jsonl"
-    path.write_bytes(b'{"a": 1}\n\n[1]\nnot json\n\xff\n{"event": "end"}\n{"half')
-    assert read_records(path) == ({"a": 1}, {"event": "end"})
-
-
-def test_too_long_records_lose_their_end(tmp_path: Path) -> None:
-    """And with it the record that says they are complete."""
-    path = tmp_path / "records.jsonl"
-    path.write_text('{"a": 1}\n' * 10 + '{"event": "end"}\n')
-    assert read_records(path, limit=30) == ({"a": 1},) * 3
-
-
-def test_only_regular_files_are_read(tmp_path: Path) -> None:
-    """Not a link, not a pipe (and nobody waits for its other end), not a folder, not what is missing."""
-    (tmp_path / "target").write_text("{}")
-    (tmp_path / "link").symlink_to(tmp_path / "target")
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "folder").mkdir()
-    for name in ("link", "pipe", "folder", "missing"):
-        assert read_bounded(tmp_path / name, 10) is None
-    assert read_bounded(tmp_path / "target", 1) == b"{"
-
-
-@given(st.binary(max_size=300))
-def test_no_bytes_crash_the_reader(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    """Whatever they are, records come out as objects."""
-    path = tmp_path_factory.getbasetemp() / "any.jsonl"
-    path.write_bytes(content)
-    assert all(isinstance(record, dict) for record in read_records(path))
-
-
-@given(st.lists(st.binary(max_size=40)), st.integers(1, 50))
-def test_a_tail_is_the_end_of_what_came(parts: list[bytes], limit: int) -> None:
-    """Exactly the last bytes, however they were cut into parts."""
-    tail = Tail(limit)
-    for part in parts:
-        tail.add(part)
-    assert tail.text() == b"".join(parts)[-limit:].decode("utf-8", "replace")
-
-
-def test_a_flood_on_one_stream_leaves_the_other_its_last_words() -> None:
-    """Each of two lanes keeps its half, in the order of arrival."""
-    tail = Tail(8, lanes=2)
-    tail.add(b"out")
-    for _ in range(100):
-        tail.add(b"eeee", lane=1)
-    assert tail.text() == "outeeee"
-
-
-def test_sizes_are_said_in_words() -> None:
-    """As in a plan."""
-    assert [in_bytes(size) for size in (100, 2048, 256 * MIB, 3 * 512 * MIB)] == [
-        "100 bytes",
-        "2 KiB",
-        "256 MiB",
-        "1.5 GiB",
-    ]
-
-
-# ---- owners
-
-
-def test_a_living_owner_keeps_its_containers() -> None:
-    """However old they are; and a label is read back as it was written."""
-    me = this_process()
-    assert Owner.parse(str(me)) == me
-    assert not is_abandoned(str(me), created=0.0, now=1e9, me=me)
-
-
-def test_a_dead_owner_is_known_at_once() -> None:
-    """A process that has ended, and one whose number has been given to another."""
-    me = this_process()
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    for pid, started in ((ended.pid, 1), (me.pid, me.started - 1)):
-        label = str(Owner(boot=me.boot, namespace=me.namespace, user=me.user, pid=pid, started=started))
-        assert is_abandoned(label, created=99.0, now=100.0, me=me)
-    assert started_at(ended.pid) is None
-
-
-def test_an_owner_that_cannot_be_seen_from_here_is_given_a_day() -> None:
-    """Another machine or namespace that shares the engine, another user, or a label of another making."""
-    me = this_process()
-    labels = [
-        f"other-boot/{me.namespace}/{me.user}/1/1",
-        f"{me.boot}/pid:[1]/{me.user}/1/1",
-        "rubbish",
-        "",
-        f"{me.boot}/{me.namespace}/x/1/1",
-    ]
-    for label in labels:
-        assert not is_abandoned(label, created=0.0, now=3600.0, me=me)
-        assert is_abandoned(label, created=0.0, now=25 * 3600.0, me=me)
-    somebody = Owner(boot=me.boot, namespace=me.namespace, user=1234, pid=me.pid, started=me.started)
-    assert not is_abandoned(f"{me.boot}/{me.namespace}/77/99999999/1", created=0.0, now=1.0, me=somebody)
-
-
-@given(st.text())
-def test_no_label_crashes_the_sweep(label: str) -> None:
-    """Labels are anybody's to write."""
-    me = Owner(boot="b", namespace="n", user=1, pid=1, started=1)
-    assert is_abandoned(label, created=0.0, now=0.0, me=me) in (True, False)
-
-
-# ---- asking whether an engine is there
-
-
-@pytest.fixture
-def answering(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
-    """A socket that gives one answer to whoever asks: (its address, a list to put the answer in)."""
-    path = tmp_path / "engine.sock"
-    answers: list[bytes] = []
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        server.listen()
-
-        def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(answers[0])
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"unix://{path}", answers
-        thread.join(5)
-
-
-def test_an_engine_says_its_version(answering: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the address that DOCKER_HOST names."""
-    address, answers = answering
-    answers.append(b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"Version": "26.1.5"}\n')
-    monkeypatch.setenv("DOCKER_HOST", address)
-    assert engine_version() == "26.1.5"
-
-
-@pytest.mark.parametrize(
-    "address", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1", "tcp://x", "ssh://host", "", "unix://\0"]
-)
-def test_where_no_engine_is_there_is_no_version(address: str) -> None:
-    """Nothing is raised, whatever the address."""
-    assert engine_version(0.2, address=address or "nonsense") is None
-
-
-@given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda body: b"HTTP/1.0 200 OK\r\n\r\n" + body))
-def test_no_answer_crashes_the_question(answer: bytes) -> None:
-    """Anything may listen there."""
-    assert version_in(answer) is None or isinstance(version_in(answer), str)
+# ---- the runner as a whole
 
 
 def test_importing_the_runner_does_not_import_the_sdk() -> None:
@@ -565,8 +388,3 @@ def test_an_engine_that_goes_away_is_not_a_refusal(ground: Ground) -> None:
     with pytest.raises(EngineLost, match="does not answer"):
         launch(client, ground)
     assert client.created == 1
-
-
-def test_the_request_file_is_plain_json(ground: Ground) -> None:
-    """What is written for the probe can be read back by any JSON reader."""
-    assert json.loads(json.dumps(request_for(job_of(ground))))["kind"] == "suite"

@@ -131,29 +131,33 @@ def test_a_job_that_kills_its_neighbours_spoils_no_later_one(bench: Bench) -> No
     assert bench.run(runner, "say(event='here')").ended is Ended.EXITED
 
 
-def test_a_container_that_somebody_removes(bench: Bench, containers: Callable[[str], list[str]]) -> None:
+def test_a_container_that_somebody_removes(bench: Bench) -> None:
     """The cell ends at once, as killed."""
     runner = bench.runner()
     job = bench.job(runner, SLEEP)
     runner.tool(job.build, ["{python}", "-c", ""])
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(runner.run, job)
-        _remove_when_running(bench, containers)
+        _remove_when_running(bench)
         run = future.result(timeout=60)
     assert run.ended in (Ended.KILLED, Ended.OUT_OF_MEMORY), run
     assert run.trouble
 
 
-def _remove_when_running(bench: Bench, containers: Callable[[str], list[str]]) -> None:
+def _remove_when_running(bench: Bench) -> None:
     import docker
 
     client = docker.APIClient(version="auto")
-    cell: list[str] = []
-    while not cell:
+
+    def cells() -> list[str]:
         found = client.containers(filters={"label": f"pytest-py312.run={bench.run_id}"})
-        cell = [one["Id"] for one in found if one["Labels"]["pytest-py312.cell"].endswith("suite")]
-    client.remove_container(cell[0], force=True)
-    client.close()
+        return [str(one["Id"]) for one in found if one["Labels"]["pytest-py312.cell"].endswith("suite")]
+
+    try:
+        _wait_for(cells)
+        client.remove_container(cells()[0], force=True)
+    finally:
+        client.close()
 
 
 def test_close_ends_what_is_under_way(bench: Bench, isolation: str) -> None:
@@ -198,11 +202,13 @@ def test_what_a_killed_run_left_is_swept_by_the_next(
         here=str(Path(__file__).parent), folder=str(tmp_path / "other"), run_id=run_id, isolation=isolation, code=SLEEP
     )
     with subprocess.Popen([sys.executable, "-c", script]) as controller:
-        _wait_for(lambda: list(tmp_path.glob("other/run/docker/**/records.jsonl")))
-        assert len(containers(run_id)) == 2  # the builder and the cell
-        bench.runner()
-        assert len(containers(run_id)) == 2, "a living run's containers were swept"
-        controller.send_signal(signal.SIGKILL)
+        try:
+            _wait_for(lambda: list(tmp_path.glob("other/run/docker/**/records.jsonl")))
+            assert len(containers(run_id)) == 2  # the builder and the cell
+            bench.runner()
+            assert len(containers(run_id)) == 2, "a living run's containers were swept"
+        finally:
+            controller.send_signal(signal.SIGKILL)
     bench.runner()
     assert containers(run_id) == []
 
