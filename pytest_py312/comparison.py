@@ -197,7 +197,7 @@ def nothing_ran(run: SuiteRun, service: Service) -> str:
 
 
 def telling_line(detail: str) -> str:
-    """The line of a traceback's end that says what went wrong: the exception among pytest's ``E`` lines, else the last."""
+    """The line of a traceback that says what went wrong: the exception among pytest's ``E`` lines, else the last."""
     lines = [line.strip() for line in detail.strip().splitlines() if line.strip()]
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
     exceptions = [line for line in marked if re.match(r"[\w.]+(?:Error|Exception|Warning|Exit|Interrupt)\b", line)]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.checks.base import Facts, Judgement
-from pytest_py312.checks.remedies import GENERAL, remedy_for
+from pytest_py312.checks.remedies import GENERAL, SUCCESSORS, remedy_for
 from pytest_py312.comparison import compare, confirm, covers, first_bad, nothing_ran, telling_line, without_addresses
 from pytest_py312.installer import Installation, versions_of
 from pytest_py312.model import Cell, Finding, Interpreter, Location, Outcome, Severity, SuiteComparison, SuiteRun
@@ -162,13 +162,13 @@ def _worse(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: Facts)
     differing = _differing(facts, cell)
     failing = Telling(
         code="PY401",
-        place=f", but not on {comparison.baseline}",
+        place=f" (not on {comparison.baseline})",
         since=comparison.first_bad,
         note=differing,
     )
     missing = Telling(
         code="PY402",
-        place=f", but not on {comparison.baseline}",
+        place=f" (not on {comparison.baseline})",
         verb=("is missing", "are missing"),
         since=comparison.first_bad,
         note=differing,
@@ -255,7 +255,7 @@ def _told(cell: Cell, names: Iterable[str], run: SuiteRun, telling: Telling) -> 
         yield Finding(
             code=telling.code,
             message=f"{count}{telling.place}: {cause}",
-            remedy=_remedy(telling.code, cause),
+            remedy=_remedy(telling.code, cause, detail),
             severity=telling.severity,
             location=_location(cell, members[0], detail),
             names=tuple(members),
@@ -283,17 +283,24 @@ def _cause(run: SuiteRun, name: str) -> str:
     return line if result is not None else f"cannot be collected: {line}"
 
 
-def _remedy(code: str, cause: str) -> str:
-    known = remedy_for(cause)
-    if known:
-        return known
+def _remedy(code: str, cause: str, detail: str) -> str:
     if code == "PY403":
         return "make it independent of what changes from run to run, such as the order of a set"
     if code == "PY404":
         return ""
+    library = _library(detail)
+    if library:
+        return f"the cause is in {library}: {SUCCESSORS.get(library) or 'require a version of it that runs there'}"
     if cause.startswith(("skipped", "expected to fail", "there is no such test")):
         return "let it run there as well, or waive it in the plan with a reason"
-    return GENERAL
+    return remedy_for(cause) or GENERAL
+
+
+def _library(detail: str) -> str:
+    """The installed package in which a traceback ends, or empty when it ends in the service's own code."""
+    places = re.findall(r"^(\S+\.py):\d+: ", detail, re.MULTILINE)
+    found = re.search(r"site-packages/([A-Za-z]\w*)", places[-1]) if places else None
+    return found[1] if found else ""
 
 
 def _location(cell: Cell, name: str, detail: str) -> Location:
