@@ -6,6 +6,7 @@ Its parts are the ``docker_*`` modules of this folder. Importing this module doe
 import atexit
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -64,8 +65,8 @@ class DockerRunner:
         self._owner = this_process()
         self._engine: Engine = connect()
         self._engine.sweep(self._owner, time.time())
-        self._folder = run_folder.resolve() / "docker"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # private (mode 0700), and this process's own: workers of one run share the run's folder
+        self._folder = Path(tempfile.mkdtemp(prefix="docker-", dir=run_folder.resolve()))
         # a run that ends without close() leaves nothing behind either
         atexit.register(self.close)
 
@@ -206,7 +207,7 @@ class DockerRunner:
             builder.close()
         if "_attendants" in self.__dict__:
             self._attendants.close()
-        self._engine.remove_run(self._run_id)
+        self._engine.remove_run(self._run_id, str(self._owner))
         self._engine.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -333,10 +333,10 @@ class Engine:
         with contextlib.suppress(EngineLost, Refused), _told_apart():
             self._client.remove_container(container, force=True, v=True)
 
-    def remove_run(self, run_id: str) -> None:
-        """End and remove all containers of one run. Never raises."""
+    def remove_run(self, run_id: str, owner: str) -> None:
+        """End and remove what one process has started for a run (its workers have theirs). Never raises."""
         with contextlib.suppress(EngineLost, Refused):
-            for found in self._labelled(f"{RUN_LABEL}={run_id}"):
+            for found in self._labelled(f"{RUN_LABEL}={run_id}", f"{OWNER_LABEL}={owner}"):
                 self.remove(str(found["Id"]))
 
     def sweep(self, me: Owner, now: float) -> int:
@@ -350,9 +350,9 @@ class Engine:
                     swept += 1
         return swept
 
-    def _labelled(self, label: str) -> list[Mapping[str, Any]]:
+    def _labelled(self, *labels: str) -> list[Mapping[str, Any]]:
         with _told_apart():
-            return list(self._client.containers(all=True, filters={"label": label}))
+            return list(self._client.containers(all=True, filters={"label": list(labels)}))
 
     def close(self) -> None:
         """Let go of the connections."""

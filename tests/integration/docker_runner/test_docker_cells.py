@@ -2,6 +2,7 @@
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from conftest import INTERPRETERS, Bench
@@ -132,6 +133,16 @@ def test_a_failing_process_keeps_its_exit_code(bench: Bench, isolation: str) -> 
     assert (run.ended, run.exit_code, run.records, run.trouble) == (Ended.EXITED, 3, ({"event": "start"},), "")
 
 
+def test_a_worker_that_ends_leaves_the_others_alone(bench: Bench, isolation: str) -> None:
+    """Workers share the run; each one's close() removes only what that worker has started."""
+    first, second = bench.runner(isolation=isolation), bench.runner(isolation=isolation)
+    second._owner = replace(second._owner, pid=1, started=1)
+    job = bench.job(first, "say(number=1)")
+    assert first.run(job).ended is Ended.EXITED
+    second.close()
+    assert first.run(job).records == ({"number": 1}, {"event": "end"})
+
+
 def test_many_cells_at_once(bench: Bench, isolation: str) -> None:
     """Eight cells from four threads on three interpreters: each gets its own answer."""
     runner = bench.runner(isolation=isolation)
@@ -154,7 +165,7 @@ def test_what_the_run_leaves_on_this_machine(bench: Bench, isolation: str) -> No
     """The run's folder is private while it lasts, and empty after close(), which may be called twice."""
     runner = bench.runner(isolation=isolation)
     bench.run(runner, "say(ran=True)")
-    folder = bench.folder / "run/docker"
+    (folder,) = (bench.folder / "run").iterdir()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     runner.close()
     runner.close()

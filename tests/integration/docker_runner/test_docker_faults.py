@@ -203,7 +203,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(
     )
     with subprocess.Popen([sys.executable, "-c", script]) as controller:
         try:
-            _wait_for(lambda: list(tmp_path.glob("other/run/docker/**/records.jsonl")))
+            _wait_for(lambda: list(tmp_path.glob("other/run/docker-*/**/records.jsonl")))
             assert len(containers(run_id)) == 2  # the builder and the cell
             bench.runner()
             assert len(containers(run_id)) == 2, "a living run's containers were swept"
