@@ -21,6 +21,17 @@ import os
 import shutil
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import unittest
+    from collections.abc import Mapping
+    from typing import Any
+
+    import pytest
+
+    Request = Mapping[str, Any]
+    """What REQUEST.json holds."""
 
 TAIL_LINES = 14
 TAIL_CHARACTERS = 2400
@@ -33,11 +44,11 @@ NOT_COPIED = {
 class Records:
     """The file of records. Written with O_APPEND in single writes, so that forked children cannot tear lines."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._owner = os.getpid()
 
-    def add(self, event, **fields):
+    def add(self, event: str, **fields: object) -> None:
         if os.getpid() != self._owner:
             return  # a test's forked child that runs our hooks must not report for its parent
         fields["event"] = event
@@ -45,14 +56,14 @@ class Records:
         os.write(self._fd, line.encode("ascii"))
 
 
-def tail(text):
+def tail(text: str) -> str:
     """The last lines of a traceback: what a developer reads first."""
     lines = text.strip().splitlines()
     cut = "\n".join(lines[-TAIL_LINES:])
     return cut[-TAIL_CHARACTERS:]
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     if len(argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
@@ -72,7 +83,7 @@ def main(argv):
 # ---- the scratch copy
 
 
-def copy_source(request, records):
+def copy_source(request: Request) -> str:
     """Copy the request's folders from source to scratch, and return the service's folder there."""
     source, scratch = request["source"], request["scratch"]
     for folder in request["folders"]:
@@ -84,14 +95,14 @@ def copy_source(request, records):
     return service
 
 
-def _not_copied(folder, names):
+def _not_copied(folder: str, names: list[str]) -> list[str]:
     return [
         name for name in names
         if name in NOT_COPIED or os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
     ]  # fmt: skip
 
 
-def _copy(source, target):
+def _copy(source: str, target: str) -> str:
     """Copy a file with its mode, made writable; a socket or device is passed over."""
     if os.path.islink(source):
         os.symlink(os.readlink(source), target)
@@ -101,7 +112,7 @@ def _copy(source, target):
     return target
 
 
-def prepare_paths(request, service):
+def prepare_paths(request: Request, service: str) -> None:
     """Set the paths of this process and its children as an installed service would find them."""
     scratch = request["scratch"]
     home = os.path.join(scratch, "home")
@@ -128,7 +139,7 @@ def prepare_paths(request, service):
     sys.path.extend(installed)
 
 
-def write_distribution(distribution, site):
+def write_distribution(distribution: Mapping[str, Any], site: str) -> str:
     """Write metadata and console scripts of a service that is laid in without a build; returns the scripts' folder."""
     name, version = distribution["name"], distribution["version"]
     info = os.path.join(site, "%s-%s.dist-info" % (name.replace("-", "_").replace(".", "_"), version))
@@ -152,7 +163,7 @@ def write_distribution(distribution, site):
     return programs
 
 
-def run_prepare(request, records):
+def run_prepare(request: Request, records: Records) -> bool:
     """Run the plan's prepare commands; false when one fails, with a record that says which."""
     import subprocess
 
@@ -174,8 +185,8 @@ def run_prepare(request, records):
 # ---- suites
 
 
-def run_suite(request, records):
-    service = copy_source(request, records)
+def run_suite(request: Request, records: Records) -> int:
+    service = copy_source(request)
     prepare_paths(request, service)
     if not run_prepare(request, records):
         return 1
@@ -186,20 +197,21 @@ def run_suite(request, records):
 class PytestRecorder:
     """A pytest plugin that writes down how each test ended. Used inside the cell, with the cell's own pytest."""
 
-    def __init__(self, records, scratch):
+    def __init__(self, records: Records, scratch: str) -> None:
         self._records = records
         self._scratch = scratch
-        self._open = {}
-        self._warnings = {}
+        self._open: dict[str, tuple[str, float, str]] = {}
+        self._warnings: dict[tuple[str, str, str], int] = {}
         self.tests = 0
 
-    def pytest_runtest_logstart(self, nodeid, location):
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._records.add("running", id=nodeid)
 
-    def pytest_runtest_logreport(self, report):
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome, seconds, detail = self._open.get(report.nodeid, ("", 0.0, ""))
         text = ""
-        if report.outcome == "rerun":  # pytest-rerunfailures: only the last try counts
+        kind: str = report.outcome
+        if kind == "rerun":  # pytest-rerunfailures: only the last try counts
             self._open.pop(report.nodeid, None)
             return
         new = _pytest_outcome(report)
@@ -213,35 +225,35 @@ class PytestRecorder:
         if report.when == "teardown":
             self._close(report.nodeid)
 
-    def pytest_collectreport(self, report):
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self._records.add("collect_error", id=report.nodeid or ".", detail=tail(report.longreprtext))
         elif report.skipped and report.nodeid:
             self._records.add("collect_skip", id=report.nodeid, detail=_skip_reason(report))
 
-    def pytest_collection_finish(self, session):
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.add("collected", count=len(session.items))
 
-    def pytest_warning_recorded(self, warning_message, when, nodeid, location):
+    def pytest_warning_recorded(self, warning_message: Any) -> None:
         category = getattr(warning_message.category, "__name__", str(warning_message.category))
         origin = "%s:%s" % (str(warning_message.filename).replace(self._scratch + os.sep, ""), warning_message.lineno)
         key = (category, str(warning_message.message)[:300], origin)
         self._warnings[key] = self._warnings.get(key, 0) + 1
 
-    def pytest_sessionfinish(self, session):
+    def pytest_sessionfinish(self) -> None:
         for nodeid in list(self._open):
             self._close(nodeid)
         for (category, message, origin), count in list(self._warnings.items())[:500]:
             self._records.add("warning", category=category, message=message, origin=origin, count=count)
 
-    def _close(self, nodeid):
+    def _close(self, nodeid: str) -> None:
         outcome, seconds, detail = self._open.pop(nodeid)
         if outcome:
             self.tests += 1
             self._records.add("test", id=nodeid, outcome=outcome, seconds=round(seconds, 6), detail=detail)
 
 
-def _pytest_outcome(report):
+def _pytest_outcome(report: pytest.TestReport) -> str:
     expected_to_fail = hasattr(report, "wasxfail")
     if report.skipped:
         return "xfailed" if expected_to_fail else "skipped"
@@ -252,12 +264,12 @@ def _pytest_outcome(report):
     return ""
 
 
-def _worse(new, old):
+def _worse(new: str, old: str) -> bool:
     order = ("", "passed", "xpassed", "skipped", "xfailed", "failed", "error")
     return order.index(new) > order.index(old)
 
 
-def _skip_reason(report):
+def _skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     if hasattr(report, "wasxfail"):
         return str(report.wasxfail)
     longrepr = report.longrepr
@@ -266,7 +278,7 @@ def _skip_reason(report):
     return str(longrepr or "")[-300:]
 
 
-def run_pytest(request, records):
+def run_pytest(request: Request, records: Records) -> int:
     try:
         import pytest
     except ImportError as error:
@@ -290,18 +302,24 @@ def run_pytest(request, records):
 _PYTEST_CODES = {2: "interrupted", 3: "internal error in pytest", 4: "pytest was called wrongly", 5: "no tests ran"}
 
 
-def run_unittest(request, records):
+def run_unittest(request: Request, records: Records) -> int:
     import unittest
-    from unittest.loader import _FailedTest
+    from unittest.loader import _FailedTest  # type: ignore[attr-defined]  # private, the same in 3.8 to 3.14
 
     class Recording(unittest.TextTestResult):
-        def startTest(self, test):
+        _bad: str | None = None
+
+        def _traceback(self, err: Any, test: unittest.TestCase) -> str:
+            text: str = self._exc_info_to_string(err, test)  # type: ignore[attr-defined]  # private, in 3.8 to 3.14
+            return tail(text)
+
+        def startTest(self, test: unittest.TestCase) -> None:
             super().startTest(test)
             self._begun = time.perf_counter()
             self._bad = None
             records.add("running", id=test.id())
 
-        def _note(self, test, outcome, detail=""):
+        def _note(self, test: unittest.TestCase, outcome: str, detail: str = "") -> None:
             if isinstance(test, _FailedTest):
                 records.add("collect_error", id=test.id().split(".")[-1], detail=detail)
                 self._bad = "collect"
@@ -310,49 +328,49 @@ def run_unittest(request, records):
                 seconds = round(time.perf_counter() - getattr(self, "_begun", time.perf_counter()), 6)
                 records.add("test", id=test.id(), outcome=outcome, seconds=seconds, detail=detail)
 
-        def addSuccess(self, test):
+        def addSuccess(self, test: unittest.TestCase) -> None:
             super().addSuccess(test)
             if not self._bad:
                 self._note(test, "passed")
 
-        def addFailure(self, test, err):
+        def addFailure(self, test: unittest.TestCase, err: Any) -> None:
             super().addFailure(test, err)
-            self._note(test, "failed", tail(self._exc_info_to_string(err, test)))
+            self._note(test, "failed", self._traceback(err, test))
 
-        def addError(self, test, err):
+        def addError(self, test: Any, err: Any) -> None:
             super().addError(test, err)
-            detail = tail(self._exc_info_to_string(err, test))
+            detail = self._traceback(err, test)
             if isinstance(test, unittest.TestCase):
                 self._note(test, "error", detail)
             else:  # setUpClass or setUpModule failed: its tests never start, and no id of theirs is known
                 records.add("collect_error", id=str(test), detail=detail)
 
-        def addSkip(self, test, reason):
+        def addSkip(self, test: unittest.TestCase, reason: str) -> None:
             super().addSkip(test, reason)
             self._note(test, "skipped", reason)
 
-        def addExpectedFailure(self, test, err):
+        def addExpectedFailure(self, test: unittest.TestCase, err: Any) -> None:
             super().addExpectedFailure(test, err)
             self._note(test, "xfailed")
 
-        def addUnexpectedSuccess(self, test):
+        def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
             super().addUnexpectedSuccess(test)
             self._note(test, "xpassed")
 
-        def addSubTest(self, test, subtest, err):
+        def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
             super().addSubTest(test, subtest, err)
             if err is not None:
                 kind = "failed" if issubclass(err[0], test.failureException) else "error"
-                self._note(test, kind, tail(self._exc_info_to_string(err, test)))
+                self._note(test, kind, self._traceback(err, test))
 
     arguments = list(request.get("select") or request["arguments"])
-    runner = unittest.TextTestRunner(resultclass=Recording, verbosity=1)
+    runner = unittest.TextTestRunner(resultclass=Recording, verbosity=1)  # type: ignore[arg-type]  # typeshed wants a callable of its protocol
     program = unittest.main(module=None, argv=["python -m unittest", *arguments], testRunner=runner, exit=False)
     records.add("collected", count=program.result.testsRun)
     return 0 if program.result.wasSuccessful() else 1
 
 
-def run_command(request, records):
+def run_command(request: Request, records: Records) -> int:
     """Run any command that writes JUnit, and read the tests from that file."""
     import subprocess
     from xml.etree import ElementTree
@@ -385,7 +403,7 @@ def run_command(request, records):
     return code
 
 
-def _number(text):
+def _number(text: str | None) -> float:
     try:
         return float(text or 0)
     except ValueError:
@@ -395,13 +413,13 @@ def _number(text):
 # ---- imports
 
 
-def run_imports(request, records):
+def run_imports(request: Request, records: Records) -> int:
     """Import each module. One that fails here is tried alone in a fresh process before it is said to fail."""
     import importlib
 
     os.chdir(request["scratch"])
     sys.path[0:1] = []
-    failed = []
+    failed: list[str] = []
     for name in request["modules"]:
         records.add("importing", module=name)
         try:
@@ -417,7 +435,7 @@ def run_imports(request, records):
     return 0
 
 
-def import_alone(name):
+def import_alone(name: str) -> tuple[bool, str]:
     import subprocess
 
     done = subprocess.run(
