@@ -1,0 +1,191 @@
+"""Fakes and builders for tests of checks, runners and the parts between them. No process, no network, no Docker.
+
+cell = cell_of("3.12")
+facts = FakeFacts(runs={"3.9": run_of({"tests/test_x.py::test_a": "passed"}), "3.12": run_of({...})})
+assert SuiteCheck().judge(cell, facts).outcome.status is Status.PASSED
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_py312.distributions import Entry
+from pytest_py312.environments import Environment
+from pytest_py312.installer import Installation
+from pytest_py312.model import (
+    Cell,
+    Interpreter,
+    InterpreterBuild,
+    Plan,
+    RequirementSource,
+    Service,
+    ServiceSettings,
+    Suite,
+    SuiteKind,
+    SuiteRun,
+    TestResult,
+)
+from pytest_py312.requirements import RequirementSet
+from pytest_py312.runners.base import CellJob, CellRun, CellUnavailable, CommandRun, Ended
+
+INTERPRETERS = ("3.9", "3.10", "3.12")
+
+
+def service(name: str = "user-service", **changes: Any) -> Service:
+    """A service in ``services/<name>`` that is on 3.9 and has a pytest suite; ``changes`` replace any field."""
+    made = Service(
+        name=name,
+        path=f"services/{name}",
+        stage=1,
+        critical=False,
+        baseline=Interpreter(3, 9),
+        baseline_source="the test says so",
+        requirements=(RequirementSource(path=f"services/{name}/requirements.txt"),),
+        test_requirements=(),
+        suite=Suite(kind=SuiteKind.PYTEST),
+        settings=ServiceSettings(),
+        manifest=f"services/{name}/requirements.txt",
+    )
+    return replace(made, **changes)
+
+
+def cell_of(interpreter: str = "3.12", of: Service | None = None) -> Cell:
+    """A cell of ``of`` (or of :func:`service`)."""
+    return Cell(service=of or service(), interpreter=Interpreter.parse(interpreter))
+
+
+def build_of(interpreter: str = "3.12", patch: int = 1, **changes: Any) -> InterpreterBuild:
+    """A build of ``interpreter`` that exists nowhere."""
+    made = InterpreterBuild(
+        interpreter=Interpreter.parse(interpreter),
+        version=f"{interpreter}.{patch}",
+        executable=f"/opt/python{interpreter}/bin/python{interpreter}",
+        origin="a test",
+        digest=f"digest-{interpreter}",
+        flags="pgo",
+    )
+    return replace(made, **changes)
+
+
+def run_of(
+    outcomes: Mapping[str, str], interpreter: str = "3.12", *, details: Mapping[str, str] | None = None, **changes: Any
+) -> SuiteRun:
+    """A run in which each test ended as ``outcomes`` says; ``details`` are the ends of tracebacks or reasons."""
+    known = details or {}
+    results = {
+        name: TestResult(id=name, outcome=outcome, detail=known.get(name, "")) for name, outcome in outcomes.items()
+    }
+    return replace(SuiteRun(interpreter=Interpreter.parse(interpreter), results=results), **changes)
+
+
+def installation_of(
+    interpreter: str = "3.12", versions: Mapping[str, str] | None = None, **changes: Any
+) -> Installation:
+    """A proven installation of ``versions`` (normalised name to version)."""
+    held = dict(versions or {})
+    modules = {name: (name.replace("-", "_"),) for name in held}
+    folder = Path("/nowhere")
+    made = Installation(
+        build=build_of(interpreter),
+        environment=Environment(key="0" * 32, folder=folder, versions=held, modules=modules),
+        imports={module: "" for names in modules.values() for module in names},
+        entries=tuple(Entry(name=name, version=version, folder=folder) for name, version in held.items()),
+    )
+    return replace(made, **changes)
+
+
+def service_tree(root: Path, files: Mapping[str, str]) -> Path:
+    """Write ``files`` (relative path to text) below ``root`` and return it."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
+@dataclass(kw_only=True)
+class FakeFacts:
+    """checks.base.Facts, made by hand. Keys are interpreters (``"3.12"``).
+
+    ``runs`` are first runs; ``again`` answers for every further one and, without it, the first run is repeated. What
+    was asked for is in ``asked``: (interpreter, attempt, tests).
+    """
+
+    plan: Plan = field(default_factory=lambda: Plan(root=Path("/nowhere")))
+    interpreters: Sequence[str] = INTERPRETERS
+    runs: Mapping[str, SuiteRun] = field(default_factory=dict)
+    installations: Mapping[str, Installation] = field(default_factory=dict)
+    required: RequirementSet = field(default_factory=RequirementSet)
+    again: Callable[[str, int, tuple[str, ...]], SuiteRun] | None = None
+    asked: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
+
+    def cells(self, service: Service) -> Sequence[Cell]:
+        found = [Interpreter.parse(text) for text in self.interpreters]
+        return [Cell(service=service, interpreter=one) for one in found if one >= service.baseline]
+
+    def requirements(self, service: Service) -> RequirementSet:
+        return self.required
+
+    def installation(self, cell: Cell) -> Installation:
+        return self.installations.get(str(cell.interpreter)) or installation_of(str(cell.interpreter))
+
+    def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
+        name = str(cell.interpreter)
+        self.asked.append((name, attempt, select))
+        if attempt and self.again is not None:
+            return self.again(name, attempt, select)
+        return replace(self.runs[name], interpreter=cell.interpreter)
+
+
+@dataclass(kw_only=True)
+class FakeRunner:
+    """runners.base.Runner that starts nothing: ``answers`` are given to tools in turn, ``cell`` answers jobs.
+
+    What it was asked is in ``tools`` (argv) and ``jobs``.
+    """
+
+    name: str = "local"
+    interpreters: Sequence[str] = INTERPRETERS
+    answers: list[CommandRun] = field(default_factory=list)
+    cell: Callable[[CellJob], CellRun] | None = None
+    tools: list[tuple[str, ...]] = field(default_factory=list)
+    jobs: list[CellJob] = field(default_factory=list)
+    closed: bool = False
+
+    def describe(self) -> str:
+        return f"{self.name} (fake)"
+
+    def find(self, interpreter: Interpreter) -> InterpreterBuild:
+        if str(interpreter) not in self.interpreters:
+            raise CellUnavailable(f"no Python {interpreter} was found. Get one")
+        return build_of(str(interpreter))
+
+    def tool(
+        self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+    ) -> CommandRun:
+        self.tools.append(tuple(argv))
+        return self.answers.pop(0)
+
+    def inside(self, path: Path) -> str:
+        return str(path)
+
+    def run(self, job: CellJob) -> CellRun:
+        self.jobs.append(job)
+        return self.cell(job) if self.cell else cell_run_of({"event": "end", "code": 0})
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def command_run_of(stdout: str = "", stderr: str = "", exit_code: int | None = 0, **changes: Any) -> CommandRun:
+    """A command that exited."""
+    made = CommandRun(
+        argv=("tool",), ended=Ended.EXITED, exit_code=exit_code, stdout=stdout, stderr=stderr, seconds=0.0
+    )
+    return replace(made, **changes)
+
+
+def cell_run_of(*records: Mapping[str, Any], **changes: Any) -> CellRun:
+    """A cell's process that exited by itself after it had reported ``records``."""
+    return replace(CellRun(ended=Ended.EXITED, exit_code=0, seconds=0.0, records=records), **changes)
