@@ -13,12 +13,12 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from csv import reader as csv_reader
 from dataclasses import asdict, dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock
 from packaging.utils import canonicalize_name
 
 from pytest_py312.model import InterpreterBuild
@@ -66,8 +66,7 @@ class Store:
         wishes = {pin.line: pin for pin in pins}
         if all(self.entry(pin, build) for pin in wishes.values()):
             return
-        self._root.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._root / f"{build.digest}.lock"):
+        with self._alone(build):
             missing = [pin for pin in wishes.values() if self.entry(pin, build) is None]
             for batch in _batches([pin for pin in missing if not pin.from_source]):
                 self._install(batch, build, wanted, [])
@@ -83,8 +82,7 @@ class Store:
         """
         entry = self.tree_entry(source, key, build)
         if entry is None:
-            self._root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._root / f"{build.digest}.lock"):
+            with self._alone(build):
                 entry = self.tree_entry(source, key, build)
                 if entry is None:
                     entry = self._install([self._tree_pin(source, key)], build, Wanted(lines=()), [])[0]
@@ -96,6 +94,13 @@ class Store:
 
     def _tree_pin(self, source: Path, key: str) -> Pin:
         return Pin(name=f"tree-{key}", version="", line=self._runner.inside(source), from_source=True)
+
+    def _alone(self, build: InterpreterBuild) -> AbstractContextManager[object]:
+        """One process at a time fills the store of one build."""
+        from filelock import FileLock  # costs 6 ms, which an unchanged run has no use for
+
+        self._root.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._root / f"{build.digest}.lock")
 
     def _folder(self, pin: Pin, build: InterpreterBuild) -> Path:
         # hashes and markers of a line do not change what is installed, a url does

@@ -92,6 +92,10 @@ class Installer:
                 self._digests[folder] = tree_digest(self._plan.root / folder)
             return self._digests[folder]
 
+    def is_unchanged(self, folder: str) -> bool:
+        """Whether a folder still holds what :meth:`digest` said of it."""
+        return tree_digest(self._plan.root / folder) == self.digest(folder)
+
     def directly_required(self, service: Service) -> tuple[str, ...]:
         """Normalised names of the projects that the service's files name."""
         return tuple(dict.fromkeys(item.name for item in self.requirements(service).entries))

@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from filelock import FileLock
 
 T = TypeVar("T")
 
@@ -35,6 +34,8 @@ class Once:
             return cast(T, self._answers[key])
 
     def _across(self, key: str, work: Callable[[], T], folder: Path) -> T:
+        from filelock import FileLock
+
         name = sha256(key.encode()).hexdigest()[:32]
         file = folder / f"{name}.pickle"
         with FileLock(folder / f"{name}.lock"):

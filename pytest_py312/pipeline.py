@@ -83,6 +83,7 @@ class Gate:
         self._closed = threading.Event()
         self._code = ""
         self._cells: dict[str, tuple[Cell, ...]] = {}
+        self._keys: dict[str, str] = {}
         self.resolver = Resolver(
             cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours, reuse=reuse
         )
@@ -168,9 +169,7 @@ class Gate:
         outcome = replace(outcome, seconds=round(clock.stopwatch() - started, 3))
         judgement = replace(judgement, outcome=outcome)
         if outcome.status is Status.PASSED and self._reuse:
-            key = key or self._key(item)  # the locks are known only now
-            if key:
-                self._state.keep_outcome(key, encode(judgement))
+            self._keep(item, judgement)
         return judgement
 
     def _recalled(self, key: str, item: Item) -> Judgement | None:
@@ -189,25 +188,43 @@ class Gate:
         return replace(judgement, outcome=replace(outcome, cached=True, seconds=0.0))
 
     def _key(self, item: Item) -> str:
-        """What an outcome depends on, in one digest; empty while a part of it (a lock) is not known.
+        """What an outcome depends on, in one digest; empty while a part of it (a lock) is not known."""
+        whole = self._service_key(item.cell.service)
+        if not whole:
+            return ""
+        return hashlib.sha256(f"{whole} {item.check.name} {item.cell.interpreter}".encode()).hexdigest()
 
-        Source, locks, interpreter builds, this package's code, uv, the runner, and all that the plan says of the
-        service: for all of the service's cells, since the baseline's run decides about the others.
+    def _service_key(self, service: Service) -> str:
+        """Source, locks, interpreter builds, this package's code, uv, the runner, and all the plan says of the service.
+
+        For all of the service's cells together, since the baseline's run decides about the others.
         """
-        service = item.cell.service
-        parts: list[object] = [item.check.name, str(item.cell.interpreter), self._code_digest(), self._uv_version]
-        parts += [self._runner.name, self._plan.isolation, self._plan.reruns, encode(service)]
-        parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, item.cell)]
-        local = [required.path for required in self.requirements(service).locals]
+        if service.name in self._keys:
+            return self._keys[service.name]
+        parts: list[object] = [self._code_digest(), self._uv_version, self._runner.name, self._plan.isolation]
+        parts += [self._plan.reruns, encode(service)]
+        parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, self.cells(service)[0])]
+        parts += [self._installer.digest(folder) for folder in self._read_folders(service)]
         outside = [file for file in self.requirements(service).files if not file.startswith(f"{service.path}/")]
-        parts += [self._installer.digest(folder) for folder in sorted({*folders_of(service), *local})]
         parts += [hashlib.sha256((self._plan.root / file).read_bytes()).hexdigest() for file in sorted(outside)]
         for cell in self.cells(service):
             lock = self._known_lock(cell)
             if lock is None:
                 return ""
             parts.append(lock)
-        return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+        key = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+        self._keys[service.name] = key
+        return key
+
+    def _read_folders(self, service: Service) -> list[str]:
+        local = [required.path for required in self.requirements(service).locals]
+        return sorted({*folders_of(service), *local})
+
+    def _keep(self, item: Item, judgement: Judgement) -> None:
+        """Keep a passed outcome for later runs, unless the source has changed while it was worked out."""
+        key = self._key(item)
+        if key and all(self._installer.is_unchanged(folder) for folder in self._read_folders(item.cell.service)):
+            self._state.keep_outcome(key, encode(judgement))
 
     def _known_lock(self, cell: Cell) -> list[str] | None:
         try:

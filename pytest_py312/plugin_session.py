@@ -135,6 +135,8 @@ class GateSession:
         return False if collection_path == self.aim.plan.root else None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if not self._config.pluginmanager.hasplugin("xdist"):
+            return
         for item in items:
             if isinstance(item, GateItem):
                 # with --dist loadgroup a service stays on one worker; elsewhere the marker means nothing
