@@ -42,18 +42,26 @@ NOT_COPIED = {
 
 
 class Records:
-    """The file of records. Written with O_APPEND in single writes, so that forked children cannot tear lines."""
+    """The file of records. Written with O_APPEND in single writes, so that forked children cannot tear lines.
+
+    Opened for each record: a suite may close every descriptor, and have another file get the number. The functions
+    are held, so that a test that replaces them (or a whole file system) does not take the records along.
+    """
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._path = os.path.abspath(path)
+        self._open, self._write, self._close, self._pid = os.open, os.write, os.close, os.getpid
+        self._dumps = json.dumps
         self._owner = os.getpid()
 
     def add(self, event: str, **fields: object) -> None:
-        if os.getpid() != self._owner:
+        if self._pid() != self._owner:
             return  # a test's forked child that runs our hooks must not report for its parent
         fields["event"] = event
-        line = json.dumps(fields, ensure_ascii=True) + "\n"
-        os.write(self._fd, line.encode("ascii"))
+        line = self._dumps(fields, ensure_ascii=True) + "\n"
+        descriptor = self._open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._write(descriptor, line.encode("ascii"))
+        self._close(descriptor)
 
 
 def tail(text: str) -> str:
@@ -73,8 +81,11 @@ def main(argv: list[str]) -> int:
     records.add("start", python=sys.version.split()[0], executable=sys.executable)
     kinds = {"suite": run_suite, "imports": run_imports}
     code = kinds[request["kind"]](request, records)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass  # the suite has closed or replaced it: the records are what counts
     records.add("end", code=code)
     # threads that the suite left running, and its atexit hooks, must not keep a finished run from being over
     os._exit(0)
