@@ -297,12 +297,14 @@ def run_pytest(request: Request, records: Records) -> int:
         return 1
     versions = {"pytest": pytest.__version__}
     records.add("tools", versions=versions)
-    arguments = ["-p", "no:cacheprovider", "--continue-on-collection-errors", "--maxfail=0"]
+    arguments = ["-p", "no:cacheprovider"]
     if request.get("import_mode"):
         arguments.append("--import-mode=" + request["import_mode"])
     arguments += request["arguments"]
     if request.get("select"):
         arguments = [item for item in arguments if item.startswith("-")] + list(request["select"])
+    # last, so that a -x of the suite's own does not hide what comes after a failure that both sides have
+    arguments += ["--continue-on-collection-errors", "--maxfail=0"]
     sys.argv = ["pytest", *arguments]
     recorder = PytestRecorder(records, os.path.join(request["scratch"], "repository"))
     code = int(pytest.main(arguments, plugins=[recorder]))
