@@ -297,7 +297,7 @@ def run_pytest(request: Request, records: Records) -> int:
         return 1
     versions = {"pytest": pytest.__version__}
     records.add("tools", versions=versions)
-    arguments = ["-p", "no:cacheprovider"]
+    arguments = []
     if request.get("import_mode"):
         arguments.append("--import-mode=" + request["import_mode"])
     arguments += request["arguments"]
