@@ -302,9 +302,12 @@ def run_pytest(request: Request, records: Records) -> int:
         arguments.append("--import-mode=" + request["import_mode"])
     arguments += request["arguments"]
     if request.get("select"):
-        arguments = [item for item in arguments if item.startswith("-")] + list(request["select"])
+        # only paths make way: "-m", "not slow" stays, and after "--" no option can take a test for its value
+        arguments = [item for item in arguments if item.startswith("-") or not os.path.exists(item.split("::")[0])]
     # last, so that a -x of the suite's own does not hide what comes after a failure that both sides have
     arguments += ["--continue-on-collection-errors", "--maxfail=0"]
+    if request.get("select"):
+        arguments += ["--", *request["select"]]
     sys.argv = ["pytest", *arguments]
     recorder = PytestRecorder(records, os.path.join(request["scratch"], "repository"))
     code = int(pytest.main(arguments, plugins=[recorder]))
