@@ -337,7 +337,7 @@ def run_unittest(request: Request, records: Records) -> int:
 
         def _note(self, test: unittest.TestCase, outcome: str, detail: str = "") -> None:
             if isinstance(test, _FailedTest):
-                records.add("collect_error", id=test.id().split(".")[-1], detail=detail)
+                records.add("collect_error", id=test.id().replace("unittest.loader._FailedTest.", "", 1), detail=detail)
                 self._bad = "collect"
             elif self._bad != "collect":
                 self._bad = outcome
