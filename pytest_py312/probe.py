@@ -339,7 +339,7 @@ def run_unittest(request: Request, records: Records) -> int:
             if isinstance(test, _FailedTest):
                 records.add("collect_error", id=test.id().replace("unittest.loader._FailedTest.", "", 1), detail=detail)
                 self._bad = "collect"
-            elif self._bad != "collect":
+            elif self._bad != "collect" and _worse(outcome, self._bad or ""):
                 self._bad = outcome
                 seconds = round(time.perf_counter() - getattr(self, "_begun", time.perf_counter()), 6)
                 records.add("test", id=test.id(), outcome=outcome, seconds=seconds, detail=detail)
