@@ -137,7 +137,8 @@ class _Reading:
         elif event == "trouble":
             detail = str(record.get("detail", "")).strip()
             self.trouble = str(record.get("what", "")) + (f"\n{detail}" if detail else "")
-        elif event == "exit" and record.get("code") in (2, 3, 4) and not self.collection_errors:
+        elif event == "exit" and record.get("code") in ((2, 3) if self.collection_errors else (2, 3, 4)):
+            # 4 beside a collection error only means that a chosen test's file cannot be collected
             self.trouble = self.trouble or f"{record.get('meaning')} (exit code {record['code']})"
 
     def _take_test(self, record: Mapping[str, Any]) -> None:
