@@ -21,6 +21,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,10 +83,8 @@ def main(argv: list[str]) -> int:
     kinds = {"suite": run_suite, "imports": run_imports}
     code = kinds[request["kind"]](request, records)
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            pass  # the suite has closed or replaced it: the records are what counts
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()  # the suite may have closed or replaced it: the records are what counts
     records.add("end", code=code)
     # threads that the suite left running, and its atexit hooks, must not keep a finished run from being over
     os._exit(0)
@@ -393,10 +392,8 @@ def run_command(request: Request, records: Records) -> int:
 
     words = request["arguments"]
     words = [sys.executable, *words[1:]] if words[0] in ("python", "python3") else words
-    try:
+    with suppress(OSError):
         os.remove(request["junit"])  # committed, or left by a prepare command
-    except OSError:
-        pass
     try:
         code = subprocess.call(words)
     except OSError as error:
