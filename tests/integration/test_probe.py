@@ -1,0 +1,631 @@
+"""The probe in real cells: pytest, unittest, any command and imports, on every interpreter that is here."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from uv import find_uv_bin
+
+from pytest_py312.distributions import Store
+from pytest_py312.environments import Environments
+from pytest_py312.model import Distribution, Interpreter, Service, Suite, SuiteKind, SuiteRun
+from pytest_py312.resolution import Resolver, Wanted
+from pytest_py312.runners.base import CellJob, CellRun, CellUnavailable, Ended
+from pytest_py312.runners.local import LocalRunner
+from pytest_py312.suite import read_run, suite_job
+from pytest_py312.testing import cell_of, service, service_tree
+
+ALL = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+TOGETHER = ("3.9", "3.10", "3.12")
+
+
+@dataclass
+class Cells:
+    """A repository with one service, and cells of it on real interpreters."""
+
+    folder: Path
+    cache: Path
+    run_id: str = field(default_factory=lambda: uuid4().hex)
+
+    def __post_init__(self) -> None:
+        self.runner = LocalRunner(
+            cache=self.cache,
+            uv=Path(find_uv_bin()),
+            run_id=self.run_id,
+            run_folder=self.folder / "run",
+            fetch=False,
+        )
+
+    def environment(self, interpreter: str, *lines: str) -> Path:
+        """An installed environment with ``lines`` in it, made by the tool's own parts."""
+        runner = self.runner
+        try:
+            build = runner.find(Interpreter.parse(interpreter))
+        except CellUnavailable as reason:
+            pytest.skip(str(reason))
+        resolver = Resolver(cache=self.cache, runner=runner, uv_version="test", lock_hours=24.0)
+        wanted = Wanted(lines=lines)
+        pins = resolver.resolve(wanted, build).pins if lines else ()
+        store, environments = Store(cache=self.cache, runner=runner), Environments(cache=self.cache, runner=runner)
+        store.fill(pins, build, wanted)
+        entries = [entry for pin in pins if (entry := store.entry(pin, build))]
+        key = environments.key_of([pin.line for pin in pins], build)
+        return environments.make(key, entries, build).folder
+
+    def suite(
+        self,
+        interpreter: str,
+        files: Mapping[str, str],
+        of: Service | None = None,
+        *,
+        requires: tuple[str, ...] | None = None,
+        select: tuple[str, ...] = (),
+        **limits: Any,
+    ) -> SuiteRun:
+        """Run the suite of a service (pytest, unless ``of`` says otherwise) that consists of ``files``."""
+        cell = cell_of(interpreter, of)
+        if requires is None:
+            suite = cell.service.suite
+            requires = ("pytest",) if suite is not None and suite.kind is SuiteKind.PYTEST else ()
+        environment = self.environment(interpreter, *requires)
+        root = self.folder / "repository"
+        service_tree(root / cell.service.path, files)
+        build = self.runner.find(cell.interpreter)
+        job = suite_job(cell, build, environment, root=root, built=False, select=select)
+        return read_run(self.runner.run(replace(job, **limits)), cell, {})
+
+    def imports(self, interpreter: str, *modules: str) -> CellRun:
+        """Import ``modules`` in a bare environment."""
+        environment = self.environment(interpreter)
+        return self.runner.run(
+            CellJob(
+                identifier=f"imports-{interpreter}",
+                build=self.runner.find(Interpreter.parse(interpreter)),
+                environment=environment,
+                root=self.folder,
+                folders=(),
+                request={"kind": "imports", "modules": list(modules)},
+            )
+        )
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def cells(tmp_path: Path, shared_cache: Path) -> Iterator[Cells]:
+    made = Cells(folder=tmp_path, cache=shared_cache)
+    yield made
+    made.runner.close()
+
+
+def outcomes(run: SuiteRun) -> dict[str, str]:
+    """Test ids, without their file, and how they ended."""
+    return {name.split("::", 1)[-1]: result.outcome for name, result in run.results.items()}
+
+
+def of_kind(kind: SuiteKind, *arguments: str, **more: Any) -> Service:
+    return service(suite=Suite(kind=kind, arguments=arguments, **more))
+
+
+# ---- pytest
+
+EVERY_END = {
+    "tests/test_ends.py": """
+import pytest
+
+def test_passes(): assert True
+def test_fails(): assert [1] == [2], "not the same"
+
+@pytest.fixture
+def no_setup(): raise OSError("no setup")
+def test_setup(no_setup): pass
+
+@pytest.fixture
+def no_teardown():
+    yield
+    raise OSError("no teardown")
+def test_teardown(no_teardown): pass
+
+@pytest.mark.skip(reason="not today")
+def test_skipped(): pass
+@pytest.mark.xfail(reason="known")
+def test_xfailed(): assert False
+@pytest.mark.xfail
+def test_xpassed(): pass
+@pytest.mark.parametrize("text", ["a", "b c", "ü"])
+def test_each(text): assert text != "b c"
+
+class TestGroup:
+    def test_inside(self): pass
+""",
+    "tests/test_broken.py": "import no_such_module_anywhere\n\ndef test_never(): pass\n",
+}
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("interpreter", ALL)
+def test_every_way_in_which_a_test_can_end_is_told_apart(cells: Cells, interpreter: str) -> None:
+    run = cells.suite(interpreter, EVERY_END)
+
+    assert run.complete, run.trouble
+    assert outcomes(run) == {
+        "test_passes": "passed",
+        "test_fails": "failed",
+        "test_setup": "error",
+        "test_teardown": "error",
+        "test_skipped": "skipped",
+        "test_xfailed": "xfailed",
+        "test_xpassed": "xpassed",
+        "test_each[a]": "passed",
+        "test_each[b c]": "failed",
+        "test_each[\\xfc]": "passed",
+        "TestGroup::test_inside": "passed",
+    }
+    assert list(run.collection_errors) == ["tests/test_broken.py"]
+    assert "no_such_module_anywhere" in run.collection_errors["tests/test_broken.py"]
+    assert "not the same" in run.results["tests/test_ends.py::test_fails"].detail
+    assert "not today" in run.results["tests/test_ends.py::test_skipped"].detail
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_one_failing_test_never_keeps_the_others_from_running(cells: Cells, interpreter: str) -> None:
+    """``-x`` in a suite's arguments would hide whatever comes after a failure that both sides have."""
+    files = {"test_x.py": "def test_a(): assert False\ndef test_b(): pass\n"}
+
+    for arguments in (("-x",), ("--maxfail=1", "--exitfirst")):
+        run = cells.suite(interpreter, files, of_kind(SuiteKind.PYTEST, *arguments))
+        assert outcomes(run) == {"test_a": "failed", "test_b": "passed"}
+
+
+@pytest.mark.network
+def test_a_configuration_that_counts_on_the_cache_of_pytest_works(cells: Cells) -> None:
+    files = {
+        "pytest.ini": "[pytest]\naddopts = --ff --strict-config\ncache_dir = .cache/pytest\n",
+        "test_x.py": "def test_a(): pass\n",
+    }
+
+    run = cells.suite("3.12", files)
+
+    assert run.trouble == ""
+    assert outcomes(run) == {"test_a": "passed"}
+
+
+@pytest.mark.network
+def test_chosen_tests_run_with_the_options_of_the_suite_and_without_its_paths(cells: Cells) -> None:
+    files = {
+        "pytest.ini": "[pytest]\nmarkers = slow\n",
+        "tests/test_x.py": "import pytest\n\ndef test_a(): pass\n\n@pytest.mark.slow\ndef test_b(): pass\n",
+        "tests/test_y.py": "def test_c(): pass\n",
+    }
+    suite = of_kind(SuiteKind.PYTEST, "-m", "not slow", "tests", "-p", "no:doctest")
+
+    run = cells.suite("3.12", files, suite, select=("tests/test_x.py::test_a", "tests/test_x.py::test_b"))
+
+    assert run.complete, run.trouble
+    assert outcomes(run) == {"test_a": "passed"}
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_subtests_count_for_the_test_that_holds_them(cells: Cells, interpreter: str) -> None:
+    files = {
+        "test_x.py": """
+import unittest
+
+class Case(unittest.TestCase):
+    def test_one_bad(self):
+        for number in range(3):
+            with self.subTest(number=number):
+                self.assertNotEqual(number, 1)
+    def test_all_good(self):
+        with self.subTest("only"):
+            pass
+"""
+    }
+
+    run = cells.suite(interpreter, files)
+
+    assert outcomes(run) == {"Case::test_one_bad": "failed", "Case::test_all_good": "passed"}
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("os.abort()", "SIGABRT"),
+        ("os._exit(0)", "exit code 0"),
+        ("os._exit(3)", "exit code 3"),
+    ],
+)
+def test_a_test_that_ends_the_interpreter_is_to_blame_for_it(cells: Cells, code: str, expected: str) -> None:
+    files = {"test_x.py": f"import os\ndef test_a(): pass\ndef test_b(): {code}\ndef test_c(): pass\n"}
+
+    run = cells.suite("3.12", files)
+
+    assert outcomes(run) == {"test_a": "passed", "test_b": "error"}
+    assert expected in run.results["test_x.py::test_b"].detail
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_forked_child_that_goes_on_into_pytest_reports_nothing(cells: Cells, interpreter: str) -> None:
+    files = {"test_x.py": "import os\ndef test_a():\n    assert os.fork() >= 0\ndef test_b(): pass\n"}
+
+    run = cells.suite(interpreter, files)
+
+    assert run.complete, run.trouble
+    assert outcomes(run) == {"test_a": "passed", "test_b": "passed"}
+    assert len(run.results) == 2
+
+
+@pytest.mark.network
+def test_what_had_ended_before_the_time_limit_is_kept(cells: Cells) -> None:
+    files = {"test_x.py": "import time\ndef test_a(): pass\ndef test_b(): time.sleep(600)\n"}
+
+    run = cells.suite("3.12", files, time_limit=4.0)
+
+    assert not run.complete
+    assert "time limit of 4 s reached" in run.trouble
+    assert outcomes(run)["test_a"] == "passed"
+
+
+RUDE = {
+    "closes all descriptors but its streams": "import os\ndef test_a(): os.closerange(3, 256)\ndef test_b(): pass\n",
+    "reuses descriptors": """
+import os
+def test_a():
+    os.closerange(3, 256)
+    global kept
+    kept = [open("file%d" % number, "w") for number in range(20)]
+def test_b(): assert [os.stat(file.name).st_size for file in kept] == [0] * 20
+""",
+    "prints to both streams": """
+import os, sys
+def test_a():
+    print("x" * 3_000_000); print("y" * 3_000_000, file=sys.stderr)
+    os.write(1, b"z" * 300_000); os.write(2, b"\\xff" * 300_000)
+def test_b(): pass
+""",
+    "changes its folder": "import os\ndef test_a(): os.chdir('/')\ndef test_b(): pass\n",
+    "deletes its folder": """
+import os
+def test_a():
+    os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone")
+def test_b(): pass
+""",
+    "loses its streams": "import sys\ndef test_a(): sys.stdout = sys.stderr = None\ndef test_b(): pass\n",
+    "leaves a thread": """
+import threading, time
+def test_a(): threading.Thread(target=time.sleep, args=(600,)).start()
+def test_b(): pass
+""",
+    "replaces what the probe uses": """
+import json, os, pytest
+
+@pytest.fixture(scope="module", autouse=True)
+def replaced():
+    with pytest.MonkeyPatch.context() as patch:
+        for module, names in ((os, ("open", "write", "close", "getpid")), (json, ("dumps",))):
+            for name in names: patch.setattr(module, name, lambda *words, **named: 1 / 0)
+        yield
+def test_a(): pass
+def test_b(): pass
+""",
+}
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("what", RUDE)
+def test_a_suite_may_be_rude_and_is_still_reported(cells: Cells, what: str) -> None:
+    run = cells.suite("3.12", {"test_rude.py": RUDE[what]}, of_kind(SuiteKind.PYTEST, "-s"))
+
+    assert run.trouble == "", run.output_tail
+    assert outcomes(run) == {"test_a": "passed", "test_b": "passed"}
+
+
+@pytest.mark.network
+def test_pytest_itself_dies_without_its_folder_and_then_nothing_is_called_complete(cells: Cells) -> None:
+    files = {"test_x.py": "import os, shutil\ndef test_a(): pass\ndef test_b(): shutil.rmtree(os.getcwd())\n"}
+
+    run = cells.suite("3.12", files)
+
+    assert not run.complete
+    assert outcomes(run)["test_a"] == "passed"
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        ("import pytest\ndef test_b(): pytest.exit('enough')\n", "interrupted"),
+        ("def test_b(): raise KeyboardInterrupt\n", "interrupted"),
+    ],
+)
+def test_a_run_that_was_broken_off_is_not_complete(cells: Cells, code: str, word: str) -> None:
+    """Also beside a file that cannot be collected: what was not run would otherwise look as if it never existed."""
+    files = {"test_a.py": "import no_such_module_anywhere\n", "test_b.py": code, "test_c.py": "def test_c(): pass\n"}
+
+    run = cells.suite("3.12", files)
+
+    assert not run.complete
+    assert word in run.trouble
+
+
+@pytest.mark.network
+def test_files_of_one_name_need_the_import_mode_that_the_suite_has(cells: Cells) -> None:
+    files = {"a/test_same.py": "def test_a(): pass\n", "b/test_same.py": "def test_b(): pass\n"}
+
+    apart = cells.suite("3.12", files, of_kind(SuiteKind.PYTEST, import_mode="importlib"))
+
+    assert outcomes(apart) == {"test_a": "passed", "test_b": "passed"}
+    assert not apart.collection_errors
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_static_distribution_is_seen_as_if_it_were_installed(cells: Cells, interpreter: str) -> None:
+    """Its code, its metadata and its console script, in the suite and in what the suite starts."""
+    files = {
+        "src/billing/__init__.py": "def main():\n    print('billed')\n",
+        "tests/test_x.py": """
+import importlib.metadata, subprocess, sys
+
+def test_import():
+    import billing
+def test_metadata():
+    assert importlib.metadata.version("acme-billing") == "1.2.3"
+def test_script():
+    assert subprocess.check_output(["billing"]).strip() == b"billed"
+def test_child():
+    subprocess.check_call([sys.executable, "-c", "import billing"], cwd="/")
+""",
+    }
+    distribution = Distribution(
+        name="acme-billing", version="1.2.3", static=True, source_roots=("src",), scripts=(("billing", "billing:main"),)
+    )
+
+    run = cells.suite(interpreter, files, service(distribution=distribution))
+
+    assert set(outcomes(run).values()) == {"passed"}, run.output_tail
+    assert len(run.results) == 4
+
+
+@pytest.mark.network
+def test_prepare_commands_run_first_and_one_that_fails_ends_it(cells: Cells) -> None:
+    files = {"test_x.py": "def test_a():\n    import made\n"}
+    settings = service().settings
+    making = replace(settings, prepare=(("python", "-c", "open('made.py', 'w').close()"),))
+    failing = replace(settings, prepare=(("python", "-c", "raise SystemExit('no protoc')"),))
+    absent = replace(settings, prepare=(("no-such-program-anywhere", "x"),))
+
+    assert outcomes(cells.suite("3.12", files, service(settings=making))) == {"test_a": "passed"}
+    for settings, word in ((failing, "exited with 1"), (absent, "exited with 127")):
+        run = cells.suite("3.12", files, service(settings=settings))
+        assert not run.complete
+        assert "prepare command" in run.trouble
+        assert word in run.trouble
+
+
+@pytest.mark.network
+def test_the_tree_of_the_user_stays_as_it_is(cells: Cells) -> None:
+    files = {"test_x.py": "def test_a():\n    open('left', 'w').close()\n    open(__file__, 'a').write('#')\n"}
+
+    run = cells.suite("3.12", files)
+
+    folder = cells.folder / "repository" / service().path
+    assert outcomes(run) == {"test_a": "passed"}
+    assert {path.name: path.read_text() for path in folder.iterdir()} == files
+    assert not list((cells.folder / "run" / "cells").iterdir())
+
+
+# ---- unittest
+
+
+@pytest.mark.parametrize("interpreter", ALL)
+def test_every_end_of_a_unittest_test_is_told_apart(cells: Cells, interpreter: str) -> None:
+    files = {
+        "tests/__init__.py": "",
+        "tests/test_ends.py": """
+import unittest
+
+class Ends(unittest.TestCase):
+    def test_passes(self): pass
+    def test_fails(self): self.assertEqual(1, 2)
+    def test_errs(self): raise OSError
+    @unittest.skip("not today")
+    def test_skipped(self): pass
+    @unittest.expectedFailure
+    def test_xfailed(self): self.fail()
+    @unittest.expectedFailure
+    def test_xpassed(self): pass
+    def test_subtests(self):
+        for number in range(3):
+            with self.subTest(number=number): self.assertNotEqual(number, 1)
+    def test_subtest_then_skip(self):
+        with self.subTest("bad"): self.fail()
+        self.skipTest("the rest is skipped")
+
+class BadTeardown(unittest.TestCase):
+    def tearDown(self): raise OSError("no teardown")
+    def test_teardown(self): pass
+
+class NoClass(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): raise OSError("no class")
+    def test_never(self): pass
+""",
+        "tests/test_broken.py": "import no_such_module_anywhere\n",
+    }
+
+    run = cells.suite(interpreter, files, of_kind(SuiteKind.UNITTEST, "discover", "-t", ".", "-s", "tests"))
+
+    assert run.complete, run.trouble
+    assert {name.rpartition(".")[2]: result.outcome for name, result in run.results.items()} == {
+        "test_passes": "passed",
+        "test_fails": "failed",
+        "test_errs": "error",
+        "test_skipped": "skipped",
+        "test_xfailed": "xfailed",
+        "test_xpassed": "xpassed",
+        "test_subtests": "failed",
+        "test_subtest_then_skip": "failed",
+        "test_teardown": "error",
+    }
+    assert sorted(run.collection_errors) == ["setUpClass (tests.test_ends.NoClass)", "tests.test_broken"]
+
+
+@pytest.mark.parametrize("interpreter", ALL)
+def test_a_unittest_class_that_skips_itself_first_ends_nothing(cells: Cells, interpreter: str) -> None:
+    files = {
+        "test_x.py": """
+import unittest
+
+class A(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls): raise unittest.SkipTest("no database")
+    def test_a(self): pass
+
+class B(unittest.TestCase):
+    def test_b(self): pass
+"""
+    }
+
+    run = cells.suite(interpreter, files, of_kind(SuiteKind.UNITTEST))
+
+    assert run.complete, run.output_tail
+    assert run.results["test_x.B.test_b"].outcome == "passed"
+
+
+def test_chosen_unittest_tests_run_alone(cells: Cells) -> None:
+    code = "import unittest\nclass A(unittest.TestCase):\n  def test_a(self): pass\n  def test_b(self): pass\n"
+
+    run = cells.suite("3.12", {"test_x.py": code}, of_kind(SuiteKind.UNITTEST), select=("test_x.A.test_b",))
+
+    assert list(run.results) == ["test_x.A.test_b"]
+
+
+# ---- any command
+
+JUNIT = """
+import sys
+open("report.xml", "w").write('''<testsuites><testsuite name="s">
+<testcase classname="c" name="good" time="0.5"/>
+<testcase classname="c" name="bad" time="nonsense"><failure message="boom">at line 3</failure></testcase>
+<testcase classname="c" name="ill"><error message="ouch"/></testcase>
+<testcase classname="c" name="idle"><skipped message="no"/></testcase>
+<testcase name="twice"><failure message="the first of two"/></testcase>
+<testcase name="twice"/>
+</testsuite></testsuites>''')
+sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_the_tests_of_a_command_are_read_from_its_junit_file(cells: Cells, interpreter: str) -> None:
+    """Of two tests of one name the worse counts."""
+    suite = of_kind(SuiteKind.COMMAND, "python", "run.py", junit="report.xml")
+
+    run = cells.suite(interpreter, {"run.py": JUNIT}, suite)
+
+    assert run.complete, run.trouble
+    assert {name: result.outcome for name, result in run.results.items()} == {
+        "c::good": "passed",
+        "c::bad": "failed",
+        "c::ill": "error",
+        "c::idle": "skipped",
+        "twice": "failed",
+    }
+    assert "boom" in run.results["c::bad"].detail
+
+
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        ({"run.py": "raise SystemExit(7)"}, "exited with 7 and left no JUnit file"),
+        ({"run.py": "open('report.xml', 'w').write('<testsuite>')"}, "left no JUnit file that can be read"),
+        # a report that was committed, or left by a prepare command, is not this run's
+        ({"run.py": "raise SystemExit(7)", "report.xml": "<a><testcase name='old'/></a>"}, "left no JUnit file"),
+        # all tests well, and yet it says that something is wrong: not to be called well
+        (
+            {"run.py": "open('report.xml', 'w').write('<a><testcase name=\"x\"/></a>'); raise SystemExit(9)"},
+            "exited with 9",
+        ),
+    ],
+)
+def test_a_command_without_a_report_of_its_own_is_trouble(cells: Cells, files: dict[str, str], word: str) -> None:
+    suite = of_kind(SuiteKind.COMMAND, "python", "run.py", junit="report.xml")
+
+    run = cells.suite("3.12", files, suite)
+
+    assert not run.complete
+    assert word in run.trouble
+
+
+def test_a_command_that_does_not_exist_is_trouble(cells: Cells) -> None:
+    run = cells.suite("3.12", {"x": ""}, of_kind(SuiteKind.COMMAND, "no-such-program-anywhere", junit="r.xml"))
+
+    assert not run.complete
+    assert "could not be started" in run.trouble
+
+
+# ---- imports
+
+
+@pytest.mark.parametrize("interpreter", ALL)
+def test_each_module_is_imported_and_a_failing_one_tried_alone(cells: Cells, interpreter: str) -> None:
+    done = cells.imports(interpreter, "json", "no_such_module_anywhere", "xml.dom")
+
+    assert done.trouble == ""
+    answers = {record["module"]: record["ok"] for record in done.records if record["event"] == "import"}
+    assert answers == {"json": True, "xml.dom": True, "no_such_module_anywhere": False}
+
+
+def test_modules_that_the_target_lost_are_found_missing_there_only(cells: Cells) -> None:
+    for interpreter, there in (("3.9", True), ("3.10", True), ("3.12", False)):
+        done = cells.imports(interpreter, "asynchat", "imp")
+        answers = {record["module"]: record["ok"] for record in done.records if record["event"] == "import"}
+        assert answers == {"asynchat": there, "imp": there}
+
+
+# ---- the probe itself
+
+
+def test_called_wrongly_it_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    from pytest_py312 import probe
+
+    assert probe.main(["probe.py"]) == 2
+    assert "REQUEST.json" in capsys.readouterr().err
+
+
+def test_records_are_one_json_object_a_line(tmp_path: Path) -> None:
+    from pytest_py312.probe import Records
+
+    Records(str(tmp_path / "records")).add("test", id="a\nb\ud800", outcome="passed")
+
+    lines = (tmp_path / "records").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"id": "a\nb\ud800", "outcome": "passed", "event": "test"}]
+
+
+def test_a_cell_that_cannot_be_started_says_so(cells: Cells, tmp_path: Path) -> None:
+    job = CellJob(
+        identifier="no-interpreter",
+        build=cells.runner.find(Interpreter(*sys.version_info[:2])),
+        environment=tmp_path / "no" / "environment",
+        root=tmp_path,
+        folders=(),
+        request={"kind": "imports", "modules": []},
+    )
+
+    done = cells.runner.run(job)
+
+    assert done.ended is Ended.NOT_STARTED
+    assert "could not be started" in done.trouble
