@@ -3,6 +3,7 @@
 Comparing two runs is next door (comparison.py).
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,9 @@ def suite_job(
                 "version": distribution.version,
                 "scripts": scripts,
             }
-    purpose = f"suite-{attempt}{'-selected' if select else ''}"
+    # two interpreters may ask the baseline for different tests at the same moment
+    chosen = f"-{zlib.crc32(chr(0).join(select).encode('utf-8', 'surrogatepass')):08x}" if select else ""
+    purpose = f"suite-{attempt}{chosen}"
     return CellJob(
         identifier=f"{cell.identifier}-{purpose}",
         build=build,
