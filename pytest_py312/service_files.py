@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pytest_py312.model import Declaration
 from pytest_py312.readers.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.readers.metadata import FILES, Metadata, read_metadata
 from pytest_py312.readers.setuptools import read_ini, read_setup_py
-from pytest_py312.readers.workflow import WorkflowText, read_workflow
 from pytest_py312.suites import INI_FILES
 from pytest_py312.tree import Listing, Scan, Tree, join
 
@@ -32,6 +32,10 @@ _FILE_LIMIT = 50
 """Dockerfiles and workflows that are read of one service."""
 
 
+if TYPE_CHECKING:
+    from pytest_py312.readers.workflow import WorkflowText
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceFiles:
     """The files of one service. ``scan`` and the keys of ``texts`` are relative to it; facts bear paths of the root."""
@@ -40,7 +44,7 @@ class ServiceFiles:
     scan: Scan
     texts: Mapping[str, str]
     dockerfiles: tuple[DockerfileText, ...]
-    workflows: tuple[WorkflowText, ...]
+    workflows: "tuple[WorkflowText, ...]"
     metadata: Mapping[str, Metadata]
 
     @property
@@ -69,9 +73,19 @@ def read_service(tree: Tree, path: str) -> ServiceFiles:
         dockerfiles=tuple(
             read_dockerfile(text, place) for place, text in _texts(tree, path, dockerfiles[:_FILE_LIMIT])
         ),
-        workflows=tuple(read_workflow(text, place) for place, text in _texts(tree, path, workflows[:_FILE_LIMIT])),
+        workflows=_workflows(tree, path, workflows[:_FILE_LIMIT]),
         metadata={name: read_metadata(text, join(path, name)) for name, text in texts.items()},
     )
+
+
+def _workflows(tree: Tree, path: str, names: list[str]) -> "tuple[WorkflowText, ...]":
+    if not names:
+        return ()
+    from pytest_py312.readers.workflow import (
+        read_workflow,  # loads YAML, which a fleet without workflows can do without
+    )
+
+    return tuple(read_workflow(text, place) for place, text in _texts(tree, path, names))
 
 
 def _texts(tree: Tree, path: str, names: list[str]) -> Iterator[tuple[str, str]]:
