@@ -61,7 +61,6 @@ class Installer:
         store: Store,
         environments: Environments,
         once: Once,
-        reuse: bool = True,
     ) -> None:
         self._plan = plan
         self._cache = cache
@@ -70,7 +69,6 @@ class Installer:
         self._store = store
         self._environments = environments
         self._once = once
-        self._reuse = reuse
         self._sets: dict[str, RequirementSet] = {}
         self._digests: dict[str, str] = {}
         self._guard = threading.Lock()
@@ -282,7 +280,7 @@ class Installer:
     ) -> dict[str, str]:
         """Import each module in the cell; what was found out about this environment before still holds."""
         question = f"imports-{zlib.crc32(','.join(modules).encode()):x}"
-        known = self._environments.recall(environment.key, question) if self._reuse else None
+        known = self._environments.recall(environment.key, question)
         if isinstance(known, dict):
             return {str(name): str(detail) for name, detail in known.items()}
         answers: dict[str, str] = {}

@@ -84,9 +84,7 @@ class Gate:
         self._code = ""
         self._cells: dict[str, tuple[Cell, ...]] = {}
         self._keys: dict[str, str] = {}
-        self.resolver = Resolver(
-            cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours, reuse=reuse
-        )
+        self.resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self._installer = Installer(
             plan=plan,
             cache=cache,
@@ -95,7 +93,6 @@ class Gate:
             store=Store(cache=cache, runner=runner),
             environments=Environments(cache=cache, runner=runner),
             once=self._once,
-            reuse=reuse,
         )
 
     # -- facts, for the checks

@@ -48,9 +48,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--py312-no-cache",
         action="store_true",
         default=None,
-        help="work everything out anew: no outcome, lock or import of an earlier run is used again",
+        help="judge everything anew: no outcome of an earlier run is used again (locks and environments are)",
     )
-    parser.addini("py312_no_cache", "work everything out anew", type="bool", default=False)
+    parser.addini("py312_no_cache", "judge everything anew", type="bool", default=False)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

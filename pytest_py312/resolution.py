@@ -83,13 +83,12 @@ class Unchecked(Exception):
 class Resolver:
     """uv, through its command line. Locks are kept by content in ``cache`` and used again for ``lock_hours``."""
 
-    def __init__(self, *, cache: Path, runner: Runner, uv_version: str, lock_hours: float, reuse: bool = True) -> None:
+    def __init__(self, *, cache: Path, runner: Runner, uv_version: str, lock_hours: float) -> None:
         self._folder = cache / "locks"
         self._temporary = cache / "tmp"
         self._runner = runner
         self._uv_version = uv_version
         self._lock_seconds = lock_hours * 3600.0
-        self._reuse = reuse
 
     def describe(self) -> str:
         return f"uv {self._uv_version}"
@@ -103,7 +102,7 @@ class Resolver:
         except (OSError, ValueError, TypeError, KeyError):
             return None
         fresh = bool(wanted.exclude_newer) or clock.timestamp() - lock.created < self._lock_seconds
-        return lock if self._reuse and fresh else None
+        return lock if fresh else None
 
     def resolve(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
         """The lock of ``wanted`` on ``build``.
