@@ -1,0 +1,50 @@
+"""Guards around every test: what it changes outside of itself, and what a unit test must not do."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+ABOUT_PROCESSES = frozenset(
+    f"test_{name}.py"
+    for name in (
+        "attendant", "command", "docker_builder", "docker_owner", "docker_runner", "interpreters", "probe",
+        "runner_local", "runs",
+    )
+)  # fmt: skip
+"""Unit tests of modules whose very subject is a process; all other unit tests start none."""
+
+
+@pytest.fixture(autouse=True)
+def _environment_stays() -> Iterator[None]:
+    """A test leaves ``os.environ`` as it was: use ``monkeypatch.setenv``."""
+    before = dict(os.environ)
+    yield
+    after = dict(os.environ)
+    for variables in (before, after):
+        variables.pop("PYTEST_CURRENT_TEST", None)
+    changed = sorted({*before.items()} ^ {*after.items()})
+    if changed:
+        for name in {name for name, _ in changed}:
+            os.environ.pop(name, None)
+            if name in before:
+                os.environ[name] = before[name]
+        pytest.fail(f"the test changed the environment: {changed}")
+
+
+@pytest.fixture(autouse=True)
+def _unit_tests_start_no_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit test that starts a process is slow, depends on the machine, and belongs into tests/integration."""
+    path = request.path
+    if not path.is_relative_to(TESTS / "unit") or path.name in ABOUT_PROCESSES:
+        return
+
+    def refuse(*arguments: Any, **_: Any) -> NoReturn:
+        pytest.fail(f"{path.name} starts a process ({arguments[1:2]}): that belongs into tests/integration")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)

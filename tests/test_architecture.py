@@ -1,0 +1,250 @@
+"""Who may import whom. The rules are data; what breaks one is named with its line."""
+
+import ast
+import fnmatch
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "pytest_py312"
+OURS = "pytest_py312"
+
+ONLY_IN = {
+    # probe and attendant run inside cells, where nothing of ours is installed
+    "subprocess": ("command", "probe"),
+    "multiprocessing": (),
+    "docker": ("runners.docker_*",),
+    "sqlite3": ("store",),
+    "pytest": ("plugin", "plugin_*", "hookspecs", "testing", "probe"),
+    "_pytest": ("plugin_*",),
+    # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
+    "time": ("clock", "probe", "attendant", "runners.docker", "runners.docker_*"),
+}
+"""Library -> patterns of the modules (below the package) that may import it."""
+
+LAZY = frozenset({"docker", "requests", "urllib3", "rich", "sqlite3"})
+"""Never imported before they are needed: the first is slow, and pytest starts without any of them."""
+EAGER_ALL_THE_SAME = {"sqlite3": ("store",)}
+
+NEVER = (
+    # (importing, imported): patterns of modules below the package
+    ("model", "*"),
+    ("errors", "*"),
+    ("__init__", "*"),
+    ("probe", "*"),
+    ("attendant", "*"),
+    ("checks.*", "runners.*"),
+    ("checks.*", "suite"),
+    ("checks.*", "pipeline"),
+    ("checks.*", "command"),
+    ("readers.*", "checks.*"),
+    ("readers.*", "runners.*"),
+    ("readers.*", "command"),
+    ("runners.*", "checks.*"),
+    ("runners.*", "pipeline"),
+)
+FACES = ("plugin", "plugin_*", "hookspecs", "__main__")
+REPORTS_SEE = ("model", "reports.*")
+CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
+MAY_ASK_THE_DATE = ("clock",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """One import: the module (dotted, complete), its line, and whether it is made when the importing module is."""
+
+    module: str
+    line: int
+    eager: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """A module of the package; ``name`` is below it (``runners.docker``), ``__init__`` ends the name of a folder."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+    imports: tuple[Import, ...]
+
+    @property
+    def ours(self) -> list[tuple[str, int]]:
+        """What it imports of ours, as names below the package."""
+        return [(found.module.removeprefix(f"{OURS}."), found.line) for found in self.imports if is_ours(found.module)]
+
+    @property
+    def foreign(self) -> list[tuple[str, Import]]:
+        """What else it imports, by its first name."""
+        return [(found.module.split(".")[0], found) for found in self.imports if not is_ours(found.module)]
+
+
+def is_ours(module: str) -> bool:
+    return module == OURS or module.startswith(f"{OURS}.")
+
+
+def fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def imports_in(tree: ast.Module, known: set[str]) -> Iterator[Import]:
+    """Every import, wherever it stands. Those for type checkers alone are not eager."""
+    pending: list[tuple[ast.AST, bool]] = [(tree, True)]
+    while pending:
+        node, eager = pending.pop()
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(module=alias.name, line=node.lineno, eager=eager)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: imports are absolute"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield Import(module=inner if inner in known else node.module or "", line=node.lineno, eager=eager)
+        lazily = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or (
+            isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        )
+        pending += [(child, eager and not lazily) for child in ast.iter_child_nodes(node)]
+
+
+def all_modules() -> list[Module]:
+    paths = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in sorted(PACKAGE.rglob("*.py"))}
+    known = {f"{OURS}.{name.removesuffix('.__init__')}" for name in paths.values()}
+    found = []
+    for path, name in paths.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found.append(Module(name=name, path=path, tree=tree, imports=tuple(imports_in(tree, known))))
+    return found
+
+
+MODULES = all_modules()
+
+
+def name_of(module: Module) -> str:
+    return module.name
+
+
+each_module = pytest.mark.parametrize("module", MODULES, ids=name_of)
+
+
+@each_module
+def test_libraries_are_used_behind_their_door(module: Module) -> None:
+    """Processes, the engine, the database, pytest and the clock have one door each."""
+    wrong = [
+        f"{module.path.name}:{found.line} imports {name}, which is for {', '.join(ONLY_IN[name]) or 'nobody'}"
+        for name, found in module.foreign
+        if name in ONLY_IN and not fits(module.name, ONLY_IN[name])
+    ]
+    assert wrong == []
+
+
+@each_module
+def test_heavy_libraries_are_imported_when_they_are_needed(module: Module) -> None:
+    """`pytest` without the gate, and the gate without Docker, must not pay for them."""
+    wrong = [
+        f"{module.path.name}:{found.line} imports {name} when it is imported itself"
+        for name, found in module.foreign
+        if name in LAZY and found.eager and not fits(module.name, EAGER_ALL_THE_SAME.get(name, ()))
+    ]
+    assert wrong == []
+
+
+@each_module
+def test_nobody_imports_what_is_not_his(module: Module) -> None:
+    """The layers: nouns below everything, faces above everything, checks apart from what runs things."""
+    wrong = [
+        f"{module.path.name}:{line} imports {name}: {importing} never imports {imported}"
+        for name, line in module.ours
+        for importing, imported in NEVER
+        if fits(module.name, (importing,)) and fits(name, (imported,)) and name != OURS
+    ]
+    assert wrong == []
+
+
+@each_module
+def test_nobody_imports_a_face(module: Module) -> None:
+    """But pytest's face its own parts."""
+    faces = [f"{module.path.name}:{line} imports {name}" for name, line in module.ours if fits(name, FACES)]
+    assert faces == [] or fits(module.name, ("plugin", "plugin_*"))
+
+
+@pytest.mark.parametrize("module", [found for found in MODULES if found.name.startswith("reports.")], ids=name_of)
+def test_reports_see_the_model_only(module: Module) -> None:
+    """What a report says comes from the Report it is given."""
+    assert [f"{name} (line {line})" for name, line in module.ours if not fits(name, REPORTS_SEE)] == []
+
+
+@each_module
+def test_a_module_does_not_import_its_own_folder(module: Module) -> None:
+    """The folder's ``__init__`` imports its modules, not they it. ``__version__`` imports nothing, so it may be had."""
+    folder = module.name.rpartition(".")[0]
+    if folder:
+        assert folder not in [name for name, _ in module.ours]
+    from_the_top = [
+        alias.name
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ImportFrom) and node.module == OURS
+        for alias in node.names
+    ]
+    modules = {name.split(".")[0] for name in (other.name for other in MODULES)}
+    assert [name for name in from_the_top if name not in modules and name != "__version__"] == []
+
+
+@each_module
+def test_only_the_clock_tells_the_date(module: Module) -> None:
+    """``datetime.now`` and ``date.today`` are asked for in clock.py."""
+    calls = [
+        f"{module.path.name}:{node.lineno} calls {ast.unparse(node.func)}"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in CLOCK_CALLS
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in ("datetime", "date")
+    ]
+    assert calls == [] or fits(module.name, MAY_ASK_THE_DATE)
+
+
+def test_no_circle_of_any_size() -> None:
+    """Not even one that a late import would hide."""
+    graph = {
+        module.name.removesuffix(".__init__"): {name for name, _ in module.ours if name != OURS} for module in MODULES
+    }
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"these import each other: {' -> '.join(error.args[1])}")
+    assert {"model", "pipeline", "plugin"} <= set(order)
+
+
+@pytest.mark.parametrize("name", ["probe", "attendant"])
+def test_what_runs_inside_a_cell_needs_nothing(name: str) -> None:
+    """The standard library, and the pytest of the service; in the words of Python 3.8."""
+    module = next(module for module in MODULES if module.name == name)
+    ast.parse(module.path.read_text(encoding="utf-8"), feature_version=(3, 8))
+    foreign = {found for found, _ in module.foreign} - set(sys.stdlib_module_names)
+    assert foreign <= ({"pytest"} if name == "probe" else set())
+
+
+@pytest.mark.parametrize(
+    ("importing", "source", "rule"),
+    [
+        ("checks.new", "from pytest_py312.runners.base import Runner", test_nobody_imports_what_is_not_his),
+        ("model", "from pytest_py312 import errors", test_nobody_imports_what_is_not_his),
+        ("pipeline", "def late():\n    from pytest_py312.plugin_aim import Aim", test_nobody_imports_a_face),
+        ("runners.local", "import pytest_py312.plugin", test_nobody_imports_a_face),
+        ("store", "from pytest_py312 import __main__", test_nobody_imports_a_face),
+        ("pipeline", "import subprocess", test_libraries_are_used_behind_their_door),
+        ("store", "def late():\n    from docker.errors import NotFound", test_libraries_are_used_behind_their_door),
+        ("runners.docker_new", "import docker", test_heavy_libraries_are_imported_when_they_are_needed),
+    ],
+)
+def test_a_broken_rule_is_seen(importing: str, source: str, rule: Callable[[Module], None]) -> None:
+    """However it is written, and however late it is imported."""
+    tree = ast.parse(source)
+    known = {f"{OURS}.{module.name}" for module in MODULES}
+    module = Module(name=importing, path=Path("new.py"), tree=tree, imports=tuple(imports_in(tree, known)))
+    with pytest.raises(AssertionError, match=r"new\.py:\d imports"):
+        rule(module)
