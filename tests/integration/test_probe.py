@@ -326,7 +326,7 @@ def test_b(): pass
 @pytest.mark.network
 @pytest.mark.parametrize("what", RUDE)
 def test_a_suite_may_be_rude_and_is_still_reported(cells: Cells, what: str) -> None:
-    run = cells.suite("3.12", {"test_rude.py": RUDE[what]}, of_kind(SuiteKind.PYTEST, "-s"))
+    run = cells.suite("3.12", {"test_rude.py": RUDE[what]}, of_kind(SuiteKind.PYTEST, "-s", "-p", "no:faulthandler"))
 
     assert run.trouble == "", run.output_tail
     assert outcomes(run) == {"test_a": "passed", "test_b": "passed"}
