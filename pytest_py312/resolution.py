@@ -280,9 +280,11 @@ def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Excep
             f"{name}{version} has no wheel for {build.interpreter}, and its source cannot be built here: "
             f"{lacks[0].strip()}. Install what its build needs, or use an image that has it"
         )
-    lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.strip().startswith("hint:")]
+    said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     detail = "\n".join(lines[-6:])
-    reason = lines[-1] if lines else "no reason given"
+    compiler = next((line for line in lines if re.search(r":\d+: (?:fatal )?error: ", line)), "")
+    reason = compiler or (lines[-1] if lines else "no reason given")
     return Blocked(
         [
             Finding(
