@@ -5,12 +5,13 @@ itself (plugin_session.py and all below it) is imported when a ``--py312`` optio
 """
 
 from collections.abc import Generator
+from typing import Literal
 
 import pytest
 
 KINDS = ("dependencies", "source", "versions", "suite", "benchmark", "rollout")
 
-_OPTIONS: tuple[tuple[str, str, str, str], ...] = (
+_OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
     # option, metavar, ini twin's type, help
     ("stage", "N[,N]", "args", "check the services of these stages"),
     ("services", "NAME[,NAME]", "args", "check these services only: names, paths or globs of either"),
@@ -43,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             metavar=metavar,
             help=text,
         )
-        parser.addini(dest, text, type="args" if several else "string", default=None)
+        parser.addini(dest, text, type=kind, default=None)
     group.addoption(
         "--py312-no-cache",
         action="store_true",

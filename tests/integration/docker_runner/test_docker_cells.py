@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from conftest import INTERPRETERS, Bench
 
 from pytest_py312.runners.base import Ended
+from tests.integration.docker_runner.conftest import INTERPRETERS, Bench
 
 pytestmark = pytest.mark.docker
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from conftest import INTERPRETERS, Bench, unavailable
 
 from pytest_py312.runners.base import Ended
 from pytest_py312.runners.docker import engine_version
+from tests.integration.docker_runner.conftest import INTERPRETERS, Bench, unavailable
 
 pytestmark = pytest.mark.docker
 

@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from conftest import INTERPRETERS, Bench
 
 from pytest_py312.model import Interpreter
 from pytest_py312.runners.base import CellUnavailable, Ended
+from tests.integration.docker_runner.conftest import INTERPRETERS, Bench
 
 pytestmark = pytest.mark.docker
 
