@@ -6,7 +6,6 @@ itself (plugin_session.py and all below it) is imported when a ``--py312`` optio
 
 from collections.abc import Generator
 from typing import Literal
-from typing import Literal
 
 import pytest
 
