@@ -36,7 +36,10 @@ def decode(kind: type[T], data: Any) -> T:
 
     :raises ValueError: it does not fit.
     """
-    return cast(T, _decode(kind, data))
+    try:
+        return cast(T, _decode(kind, data))
+    except (TypeError, OverflowError) as error:  # a field that is not there; a number that no float holds
+        raise ValueError(str(error)) from error
 
 
 @cache
