@@ -64,7 +64,7 @@ class State:
                 return None  # a cache that cannot be read is an empty one
         try:
             return json.loads(row[0]) if row else None
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):
             return None
 
     def keep_outcome(self, key: str, document: object) -> None:
@@ -90,7 +90,7 @@ class State:
                 row = self._connection.execute("SELECT seconds FROM durations WHERE name = ?", (name,)).fetchone()
             except sqlite3.Error:
                 return None
-        return float(row[0]) if row else None
+        return float(row[0]) if row and isinstance(row[0], int | float) else None
 
     def keep_duration(self, name: str, seconds: float) -> None:
         """Remember how long ``name`` took."""
