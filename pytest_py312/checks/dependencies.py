@@ -10,6 +10,9 @@ from pytest_py312.checks.remedies import SUCCESSORS
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Location, Outcome, Severity, Status
 
+BLOCK_EVERYWHERE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY107"))
+"""What keeps a set from being installed at all: as bad on the baseline, it proves nothing here either."""
+
 
 class Dependencies:
     """The requirements resolve, install, and what they name can be imported.
@@ -66,7 +69,7 @@ def _outcome(cell: Cell, here: Installation, before: Installation, findings: lis
 
 def _blocks_everywhere(findings: list[Finding]) -> bool:
     """Whether something keeps the set from being installed at all, here as on the baseline."""
-    return any(found.code in ("PY101", "PY102", "PY103", "PY104", "PY107") for found in findings if not found.waived)
+    return any(found.code in BLOCK_EVERYWHERE for found in findings if not found.waived)
 
 
 def _unreadable(cell: Cell, facts: Facts) -> Iterator[Finding]:
