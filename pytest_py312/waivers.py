@@ -7,6 +7,7 @@ list of accepted trouble can only be as long as the trouble.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from pytest_py312.checks.dependencies import BLOCK_EVERYWHERE
 from pytest_py312.model import Cell, Finding, Outcome, Status, Waiver
 from pytest_py312.patterns import matches, matches_test
 
@@ -38,8 +39,8 @@ def apply_waivers(outcome: Outcome, waivers: Sequence[Waiver], codes: Sequence[s
     judged = Outcome.judged(
         service=outcome.service, interpreter=outcome.interpreter, check=outcome.check, findings=findings
     )
-    hidden = outcome.status is Status.FAILED and not any(found.blocks for found in outcome.findings)
-    if hidden and any(not found.waived and found.preexisting for found in findings):
+    stuck = any(found.code in BLOCK_EVERYWHERE and not found.waived for found in findings)
+    if outcome.status is Status.FAILED and judged.status is Status.PASSED and stuck:
         # failed for what is as bad on the baseline (a set that cannot be installed at all)
         judged = replace(judged, status=Status.FAILED, reason=outcome.reason)
     return replace(judged, seconds=outcome.seconds, cached=outcome.cached, nodeid=outcome.nodeid)
