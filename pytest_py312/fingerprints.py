@@ -28,17 +28,33 @@ def tree_digest(folder: Path) -> str:
             if entry.name in NOT_COPIED:
                 continue
             if entry.is_symlink():
-                content = b"link\0" + os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - scandir gives strings
+                content = os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - scandir gives strings
             elif entry.is_dir():
                 pending.append((entry.path, name))
                 continue
             elif entry.is_file():
-                content = Path(entry.path).read_bytes()
+                content = _content(entry.path)
             else:
                 continue
-            executable = b"x" if entry.stat(follow_symlinks=False).st_mode & 0o100 else b"-"
-            digest.update(os.fsencode(name) + b"\0" + executable + str(len(content)).encode() + b"\0" + content)
+            digest.update(os.fsencode(name) + b"\0" + _kind(entry) + str(len(content)).encode() + b"\0" + content)
     return digest.hexdigest()
+
+
+def _content(path: str) -> bytes:
+    """What is in a file; one that cannot be read, or is gone by now, is told when a cell misses it."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        return f"unreadable: {error.errno}".encode()
+
+
+def _kind(entry: "os.DirEntry[str]") -> bytes:
+    if entry.is_symlink():
+        return b"link"
+    try:
+        return b"x" if entry.stat(follow_symlinks=False).st_mode & 0o100 else b"-"
+    except OSError:
+        return b"?"
 
 
 def copy_tree(source: Path, target: Path) -> None:
