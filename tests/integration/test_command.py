@@ -1,0 +1,227 @@
+"""The door to processes: floods, limits, leftovers, with real processes."""
+
+import os
+import select
+import signal
+import sys
+import threading
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from pytest_py312 import command
+from pytest_py312.runners.base import CommandRun, Ended
+
+PYTHON = sys.executable
+
+
+def python(code: str, **options: object) -> CommandRun:
+    return command.run([PYTHON, "-c", code], **options)  # type: ignore[arg-type]  # options are passed on as they are
+
+
+def ends(pid: int, within: float = 10.0) -> bool:
+    """Whether a process is gone, or goes within some seconds: a kill needs a moment to be carried out."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    with os.fdopen(descriptor):
+        return bool(select.select([descriptor], [], [], within)[0])
+
+
+def test_a_command_that_works_says_what_it_said() -> None:
+    done = python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
+
+    assert (done.ended, done.exit_code, done.ok) == (Ended.EXITED, 3, False)
+    assert (done.stdout, done.stderr) == ("out\n", "err\n")
+    assert done.argv[0] == PYTHON
+
+
+def test_floods_on_both_pipes_block_nothing_and_their_ends_are_kept() -> None:
+    code = (
+        "import os\nfor _ in range(80):\n    os.write(1, b'o' * 65536); os.write(2, b'e' * 65536)\n"
+        "os.write(1, b'last words'); os.write(2, b'last cry')"
+    )
+
+    done = python(code, tail=4096, time_limit=60)
+
+    assert done.ok
+    assert done.stdout.endswith("last words")
+    assert done.stderr.endswith("last cry")
+    assert done.stdout.startswith("[... cut ...]")
+    assert len(done.stdout) < 5000
+
+
+def test_what_is_no_text_is_shown_as_well_as_it_can_be() -> None:
+    assert python(r"import os; os.write(1, b'a\xff\x00z')").stdout == "a\ufffd\x00z"
+
+
+def test_merged_streams_come_in_order() -> None:
+    code = "import os\nfor n in range(3):\n    os.write(1, b'o%d ' % n); os.write(2, b'e%d ' % n)"
+
+    done = python(code, merge=True)
+
+    assert done.stdout == "o0 e0 o1 e1 o2 e2 "
+    assert done.stderr == ""
+
+
+def test_stdin_is_given_whole_and_then_ends() -> None:
+    done = python("import sys; text = sys.stdin.read(); print(len(text), text[-1])", stdin="ä" * 300_000)
+
+    assert done.stdout == "300000 ä\n"
+
+
+def test_without_stdin_nobody_waits_for_it() -> None:
+    assert python("import sys; print(repr(sys.stdin.read()))", time_limit=20).stdout == "''\n"
+
+
+def test_the_folder_and_the_variables_are_those_that_are_given(tmp_path: Path) -> None:
+    done = python("import os; print(os.getcwd()); print(sorted(os.environ))", cwd=tmp_path, env={"ONLY": "1"})
+
+    folder, variables = done.stdout.splitlines()
+    assert Path(folder) == tmp_path
+    assert "ONLY" in variables
+    assert "HOME" not in variables
+
+
+@pytest.mark.parametrize(
+    ("argv", "word"),
+    [
+        (["/no/such/program"], "No such file"),
+        ([__file__], "Permission denied"),
+        (["/"], "Permission denied"),
+        (["py\0thon"], "null byte"),
+    ],
+)
+def test_what_cannot_be_started_is_said_and_not_raised(argv: list[str], word: str) -> None:
+    done = command.run(argv)
+
+    assert (done.ended, done.exit_code, done.ok) == (Ended.NOT_STARTED, None, False)
+    assert "could not be started" in done.stderr
+    assert word in done.stderr
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    done = python("pass", cwd=tmp_path / "none")
+
+    assert done.ended is Ended.NOT_STARTED
+    assert "none" in done.stderr
+
+
+def test_at_the_time_limit_it_may_clean_up() -> None:
+    code = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    print('cleaned')"
+
+    done = python(code, time_limit=1.0, grace=20.0)
+
+    assert done.ended is Ended.TIMED_OUT
+    assert done.stdout == "cleaned\n"
+    assert done.exit_code == 0
+
+
+def test_what_does_not_heed_the_time_limit_is_killed() -> None:
+    code = (
+        "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    )
+
+    done = python(code, time_limit=1.0, grace=0.3)
+
+    assert (done.ended, done.exit_code) == (Ended.TIMED_OUT, -signal.SIGKILL)
+    assert done.stdout == "deaf\n"
+
+
+def test_over_the_memory_limit_it_is_killed_its_children_counted() -> None:
+    code = (
+        "import subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; kept = bytearray(200 * 1024**2); time.sleep(600)'])\n"
+        "time.sleep(600)"
+    )
+
+    done = python(code, memory_limit=120 * 1024**2, time_limit=60)
+
+    assert (done.ended, done.exit_code) == (Ended.OUT_OF_MEMORY, -signal.SIGKILL)
+
+
+def test_a_signal_from_elsewhere_is_told_apart() -> None:
+    done = python("import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+
+    assert (done.ended, done.exit_code) == (Ended.KILLED, -signal.SIGTERM)
+
+
+def test_it_can_be_ended_from_another_thread(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    started = tmp_path / "started"
+    os.mkfifo(started)
+
+    def cancel() -> None:
+        started.read_text()  # returns when the command has written to it
+        cancelled.set()
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    done = python(f"import time; open({str(started)!r}, 'w').write('x'); time.sleep(600)", cancelled=cancelled)
+    thread.join(10)
+
+    assert done.ended is Ended.CANCELLED
+
+
+FORKS: dict[str, str] = {
+    "a child": "pid = subprocess.Popen([sys.executable, '-c', sleep]).pid; print(pid)",
+    "a child that holds no pipe": (
+        "null = subprocess.DEVNULL\n"
+        "print(subprocess.Popen([sys.executable, '-c', sleep], stdout=null, stderr=null).pid)"
+    ),
+    "a child that does not heed": (
+        "print(subprocess.Popen([sys.executable, '-c', "
+        "'import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);' + sleep]).pid)"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FORKS)
+def test_no_child_outlives_its_command(what: str) -> None:
+    done = python(f"import subprocess, sys\nsleep = 'import time; time.sleep(600)'\n{FORKS[what]}", time_limit=60)
+
+    assert done.ok, done.stderr
+    assert ends(int(done.stdout))
+
+
+DAEMON = """
+import os, sys, time
+read, write = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(write, str(os.getpid()).encode())
+        os.close(0); os.close(1); os.close(2)
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+print(os.read(read, 20).decode())
+"""
+
+
+def test_a_daemon_of_its_own_session_is_found_by_its_mark() -> None:
+    done = python(DAEMON, mark=uuid4().hex, time_limit=60)
+
+    assert done.ok, done.stderr
+    assert ends(int(done.stdout))
+
+
+def test_marks_of_others_are_left_alone() -> None:
+    mine, other = uuid4().hex, uuid4().hex
+    done = python(DAEMON, env={**os.environ, command.MARK: other}, time_limit=60)
+    daemon = int(done.stdout)
+
+    python("pass", mark=mine)
+    assert not ends(daemon, within=0)
+
+    assert command.kill_marked(lambda value: value == other) == 1
+    assert ends(daemon)
+
+
+def test_a_process_that_is_gone_uses_no_memory() -> None:
+    done = python("import os; print(os.getpid())")
+
+    assert command.resident_memory(int(done.stdout)) == 0
+    assert command.resident_memory(os.getpid()) > 0

@@ -1,0 +1,288 @@
+"""The local runner when things go wrong: full disks, limits, killed runs, and what it lets a cell see."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import pytest
+from uv import find_uv_bin
+
+from pytest_py312 import command, runs
+from pytest_py312.environments import Environments
+from pytest_py312.model import Interpreter, InterpreterBuild
+from pytest_py312.runners.base import CellJob, CellRun, Ended
+from pytest_py312.runners.local import LocalRunner
+from pytest_py312.testing import service_tree
+
+HERE = Interpreter(*sys.version_info[:2])
+
+
+class Bench:
+    """A local runner on a folder, and a bare environment of the interpreter that runs this."""
+
+    def __init__(self, folder: Path, run_folder: Path | None = None) -> None:
+        self.folder = folder
+        self.runner = LocalRunner(
+            cache=folder / "cache",
+            uv=Path(find_uv_bin()),
+            run_id=uuid4().hex,
+            run_folder=run_folder or folder / "run",
+            fetch=False,
+        )
+        self.build: InterpreterBuild = self.runner.find(HERE)
+        environments = Environments(cache=folder / "cache", runner=self.runner)
+        self.environment = environments.make(environments.key_of([], self.build), [], self.build).folder
+
+    def suite(self, code: str, **changes: Any) -> CellRun:
+        """Run ``code`` as the suite of a service: a command that writes a JUnit file."""
+        root = service_tree(self.folder / "repository", {"service/run.py": code})
+        request = {
+            "kind": "suite", "runner": "command", "arguments": ["python", "run.py"], "junit": "junit.xml",
+            "service": "service",
+        }  # fmt: skip
+        job = CellJob(
+            identifier="service-suite",
+            build=self.build,
+            environment=self.environment,
+            root=root,
+            folders=("service",),
+            request=request,
+        )
+        return self.runner.run(replace(job, **changes))
+
+    @property
+    def left(self) -> list[Path]:
+        return list((self.folder / "run" / "cells").iterdir())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.runner.close()
+
+
+WELL = "open('junit.xml', 'w').write('<s><testcase name=\"a\"/></s>')\n"
+
+
+def test_a_suite_that_ends_well_leaves_nothing(bench: Bench) -> None:
+    done = bench.suite(WELL)
+
+    assert (done.ended, done.exit_code, done.trouble) == (Ended.EXITED, 0, "")
+    assert done.records[-1]["event"] == "end"
+    assert bench.left == []
+
+
+def test_a_cell_sees_nothing_of_the_callers_python(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONPATH", "PYTHONHOME", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "/leaked")
+
+    done = bench.suite("import json, os\nprint(json.dumps([dict(os.environ), os.getcwd()]))\n" + WELL)
+
+    variables, folder = json.loads(done.output_tail.splitlines()[-1])
+    assert "/leaked" not in variables.values()
+    assert Path(folder).is_relative_to(bench.folder / "run")
+    assert Path(variables["HOME"]).is_relative_to(bench.folder / "run")
+    assert Path(variables["TMPDIR"]).is_relative_to(bench.folder / "run")
+    assert variables["PATH"].split(os.pathsep)[0] == str(bench.environment / "bin")
+
+
+def test_variables_of_the_plan_reach_the_suite(bench: Bench) -> None:
+    done = bench.suite("import os; print(os.environ['DATABASE'])\n" + WELL, variables=(("DATABASE", "sqlite://"),))
+
+    assert "sqlite://" in done.output_tail
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "ended", "word"),
+    [
+        ({"time_limit": 1.0, "grace": 0.5}, "import time; time.sleep(600)", Ended.TIMED_OUT, "time limit of 1 s"),
+        (
+            {"memory_limit": 100 * 1024**2},
+            "import time; kept = bytearray(200 * 1024**2); time.sleep(600)",
+            Ended.OUT_OF_MEMORY,
+            "memory limit of 100 MiB",
+        ),
+        (
+            {},
+            "import os, signal; os.kill(os.getppid(), signal.SIGKILL)",
+            Ended.KILLED,
+            "killed by signal 9, which this run did not send",
+        ),
+    ],
+)
+def test_every_bad_end_has_its_sentence(
+    bench: Bench, limits: dict[str, float], code: str, ended: Ended, word: str
+) -> None:
+    done = bench.suite(code, **limits)
+
+    assert done.ended is ended
+    assert word in done.trouble
+    assert bench.left == []
+
+
+def test_a_missing_environment_is_said(bench: Bench) -> None:
+    done = bench.suite(WELL, environment=bench.folder / "none")
+
+    assert done.ended is Ended.NOT_STARTED
+    assert "could not be started" in done.trouble
+
+
+def test_a_service_that_is_gone_by_now_is_trouble(bench: Bench) -> None:
+    done = bench.suite(WELL, folders=("service", "gone"))
+
+    assert done.trouble
+    assert "gone" in done.output_tail
+
+
+def test_a_closed_runner_ends_what_is_started_later(bench: Bench) -> None:
+    bench.runner.close()
+
+    assert bench.suite("import time; time.sleep(600)").ended is Ended.CANCELLED
+
+
+def test_a_cell_cannot_have_a_file_of_the_host_read(bench: Bench, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text('{"event": "test", "id": "stolen", "outcome": "passed"}\n')
+    plant = "import os, sys\nrecords = '../../../records.jsonl'\nos.remove(records)\n"
+
+    done = bench.suite(plant + f"os.symlink({str(secret)!r}, records)\n" + WELL)
+
+    assert done.records == ()
+    assert done.trouble
+
+
+# ---- full disks
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of ``size`` in memory; only root may mount one."""
+    folder.mkdir()
+    if (
+        os.getuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False, capture_output=True
+        ).returncode
+    ):
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_suite_that_fills_the_disk_is_told_as_that(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "2m") as disk:
+        bench = Bench(tmp_path, run_folder=disk)
+        done = bench.suite("open('large', 'wb').write(bytes(8 * 1024**2))")
+        bench.runner.close()
+
+    assert "No space left on device" in done.output_tail
+    assert done.trouble or [record for record in done.records if record["event"] == "trouble"]
+
+
+def test_a_run_folder_without_any_room_is_told_as_that(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        bench = Bench(tmp_path, run_folder=disk)
+        (disk / "full").write_bytes(b"")
+        with suppress(OSError), (disk / "full").open("wb") as file:
+            file.write(bytes(1024**2))
+        done = bench.suite(WELL)
+        bench.runner.close()
+
+    assert done.ended is Ended.DISK_FULL
+    assert "disk" in done.trouble or "No space left" in done.trouble
+
+
+def test_a_cache_folder_without_room_is_an_os_error(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        bench = Bench(tmp_path)
+        with suppress(OSError), (disk / "full").open("wb") as file:
+            file.write(bytes(1024**2))
+        environments = Environments(cache=disk, runner=bench.runner)
+        with pytest.raises(OSError, match="No space left on device"):
+            environments.make("key", [], bench.build)
+        assert environments.get("key") is None
+        bench.runner.close()
+
+
+# ---- a run that was killed
+
+SLEEPING = {
+    "services/a/requirements.txt": "",
+    "services/a/Dockerfile": f"FROM python:{HERE}-slim\n",
+    "services/a/tests/test_a.py": """
+import os, time
+def test_a():
+    with open(os.environ["STARTED"], "w") as file: file.write(str(os.getpid()))
+    time.sleep(600)
+""",
+}
+PLAN = """\
+target = "{target}"
+interpreters = ["{target}"]
+services = ["services/*"]
+[defaults]
+suite = ["python", "-c", "import tests.test_a; tests.test_a.test_a()"]
+junit = "r.xml"
+environment = {{ STARTED = "{started}" }}
+"""
+
+
+def test_the_next_run_sweeps_what_a_killed_run_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    root = service_tree(tmp_path / "fleet", SLEEPING)
+    (root / "py312.toml").write_text(PLAN.format(target=HERE, started=started))
+    argv = [sys.executable, "-m", "pytest", "-q", "--py312", "--py312-runner=local"]
+    argv += [f"--py312-cache-dir={tmp_path / 'cache'}", "-p", "no:cacheprovider"]
+    output = (tmp_path / "output").open("wb")
+    run = subprocess.Popen(
+        argv, cwd=root, env={**os.environ, "TMPDIR": str(temporary)}, stdout=output, stderr=subprocess.STDOUT
+    )
+    descriptor = os.open(started, os.O_RDONLY | os.O_NONBLOCK)
+    leftover = 0
+    until = time.monotonic() + 60
+    while not leftover and run.poll() is None and time.monotonic() < until:
+        with suppress(BlockingIOError):
+            leftover = int(os.read(descriptor, 20) or 0)
+        time.sleep(0.05)
+    os.close(descriptor)
+    run.send_signal(signal.SIGKILL)
+    run.wait(10)
+    output.close()
+    assert leftover, (tmp_path / "output").read_text()
+    assert psutil.pid_exists(leftover)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(temporary))
+    (left,) = runs.runs_folder().iterdir()
+
+    assert runs.sweep() == [left.name]
+
+    assert not left.exists()
+    _, alive = psutil.wait_procs([psutil.Process(leftover)] if psutil.pid_exists(leftover) else [], timeout=10)
+    assert not alive
+    assert runs.sweep() == []
+    assert command.kill_marked(lambda value: value.startswith(f"{left.name}:")) == 0
+
+
+def test_the_folder_of_a_run_that_goes_on_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = runs.open_run("mine")
+
+    assert runs.sweep() == []
+    assert folder.is_dir()
+    assert folder.stat().st_mode & 0o777 == 0o700
