@@ -1,0 +1,113 @@
+"""docs/reference says what the code has: every option with its twin, every code of a finding, every link."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_py312 import plugin
+from pytest_py312.__main__ import COMMANDS
+from pytest_py312.checks import CHECKS
+from pytest_py312.plan_file import plan_in
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def rows(page: Path) -> list[list[str]]:
+    """The cells of every row of every table, without the headings."""
+    lines = re.findall(r"^\| (`.*) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.split(r"(?<!\\) \| ", line) for line in lines]
+
+
+class Recorder:
+    """Stands for pytest's parser and option group, and keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, str] = {}
+        self.inis: dict[str, str] = {}
+
+    def getgroup(self, *_: str) -> "Recorder":
+        return self
+
+    def addoption(self, name: str, *, action: str, metavar: str = "", **_: object) -> None:
+        self.options[name] = metavar
+
+    def addini(self, name: str, _: str, *, type: str, default: object) -> None:
+        self.inis[name] = type
+
+
+@pytest.fixture
+def recorded() -> Recorder:
+    recorder = Recorder()
+    plugin.pytest_addoption(recorder)  # type: ignore[arg-type]  # stands for pytest's
+    return recorder
+
+
+def test_the_page_of_options_has_each_with_its_twin(recorded: Recorder) -> None:
+    """In the words of --help, and none that does not exist."""
+    listed = {
+        cells[0].strip("`").replace("\\|", "|"): cells[1].strip("`")
+        for cells in rows(REFERENCE / "options.md")
+        if cells[0].startswith("`--py312")
+    }
+    existing = {
+        f"{name}={metavar}" if metavar else name: name.removeprefix("--").replace("-", "_")
+        for name, metavar in recorded.options.items()
+    }
+    assert listed == existing
+
+
+def test_the_page_of_options_tells_the_type_of_each_twin(recorded: Recorder) -> None:
+    types = {"args": "list", "string": "string", "bool": "flag, bool"}
+    listed = {cells[1].strip("`"): cells[2] for cells in rows(REFERENCE / "options.md") if "--py312" in cells[0]}
+    assert listed == {name: types[kind] for name, kind in recorded.inis.items()}
+
+
+def test_the_page_of_options_has_each_command() -> None:
+    listed = {cells[0].strip("`").split()[1] for cells in rows(REFERENCE / "options.md") if "`py312 " in cells[0]}
+    assert listed == set(COMMANDS)
+
+
+def test_the_page_of_findings_has_each_code_once() -> None:
+    """Those of the checks, and that of the waivers."""
+    listed = [cells[0].strip("`") for cells in rows(REFERENCE / "findings.md")]
+    assert listed == [*sorted(code for check in CHECKS for code in check.codes), "PY901"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """To a file that is there and, where they name one, to a heading of it."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith(("http:", "https:")):
+            continue
+        name, _, heading = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (heading and heading not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    made = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return made | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent != REFERENCE], ids=lambda page: page.stem)
+def test_every_plan_that_is_shown_is_toml_and_known(page: Path, tmp_path: Path) -> None:
+    """What is shown can be copied: each block of TOML with a plan's keys is read as a plan."""
+    from datetime import date
+
+    from pytest_py312.config import load_plan
+
+    for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        if "[tool.pytest]" in block:
+            continue
+        (tmp_path / "py312.toml").write_text(block, encoding="utf-8")
+        found = plan_in(tmp_path)
+        assert found is not None
+        assert load_plan(found, today=date(2026, 11, 25)).source == "py312.toml"
