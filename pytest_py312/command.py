@@ -257,7 +257,7 @@ def kill_marked(wanted: Callable[[str], bool]) -> int:
     Catches children that made a session of their own or were inherited by init. Looks three times, since a child may
     fork between the look and the kill.
     """
-    killed = 0
+    killed: set[int] = set()
     for _ in range(3):
         found = [process for process, value in _marked() if wanted(value)]
         if not found:
@@ -265,8 +265,8 @@ def kill_marked(wanted: Callable[[str], bool]) -> int:
         for process in found:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
-                killed += 1
-    return killed
+                killed.add(process)
+    return len(killed)
 
 
 def _marked() -> list[tuple[int, str]]:
