@@ -28,9 +28,10 @@ def read_records(path: Path) -> tuple[Mapping[str, Any], ...]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return ()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return ()
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return ()
         data = file.read(LARGEST)
     records = []
     for line in data.split(b"\n"):
