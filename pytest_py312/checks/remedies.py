@@ -20,7 +20,7 @@ GENERAL = "mend the code so that it runs on both, or require a version of the li
 
 REMEDIES: tuple[tuple[str, str], ...] = (
     (
-        r"No module named '(?:distutils|setuptools|pkg_resources)",
+        r"No module named '(?:distutils|setuptools|pkg_resources)['.]",
         "an environment has no setuptools from 3.12 on, and distutils is gone: require setuptools (below 82 for "
         "pkg_resources), or use importlib.metadata, importlib.resources and packaging instead",
     ),
