@@ -1,0 +1,167 @@
+"""PY1xx from facts made by hand: what blocks, what was as bad before, what could not be found out."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312.checks.dependencies import Dependencies
+from pytest_py312.distributions import Entry
+from pytest_py312.installer import Installation
+from pytest_py312.model import Finding, Location, Outcome, Severity, Status
+from pytest_py312.readers.requirements import read_requirements
+from pytest_py312.requirements import LocatedEntry, RequirementProblem, RequirementSet
+from pytest_py312.resolution import Lock, Pin
+from pytest_py312.testing import FakeFacts, cell_of, installation_of
+
+WHERE = Location(path="services/user-service/requirements.txt", line=2)
+CONFLICT = Finding(code="PY101", message="the set conflicts", location=WHERE, names=("numpy",))
+
+
+def required(*lines: str) -> RequirementSet:
+    text = read_requirements("\n".join(lines), WHERE.path)
+    entries = tuple(
+        LocatedEntry(entry=entry, location=Location(path=WHERE.path, line=entry.line)) for entry in text.entries
+    )
+    return RequirementSet(entries=entries)
+
+
+def broken(*findings: Finding) -> Installation:
+    return Installation(findings=findings)
+
+
+def judged(target: Installation, baseline: Installation | None = None, **facts: Any) -> Outcome:
+    installations = {"3.12": target, "3.9": baseline or installation_of("3.9")}
+    return Dependencies().judge(cell_of("3.12"), FakeFacts(installations=installations, **facts)).outcome
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_set_that_installs_and_imports_passes(interpreter: str) -> None:
+    facts = FakeFacts(installations={interpreter: installation_of(interpreter, {"numpy": "1.26.4"})})
+
+    outcome = Dependencies().judge(cell_of(interpreter), facts).outcome
+
+    assert (outcome.status, outcome.findings) == (Status.PASSED, ())
+    assert (outcome.service, str(outcome.interpreter), outcome.check) == ("user-service", interpreter, "dependencies")
+
+
+def test_what_blocks_on_the_target_only_fails_with_its_culprit() -> None:
+    outcome = judged(broken(CONFLICT))
+
+    assert (outcome.status, outcome.reason) == (Status.FAILED, "the set conflicts")
+    assert outcome.findings == (CONFLICT,)
+
+
+def test_what_conflicts_on_both_is_pre_existing_and_still_no_pass() -> None:
+    outcome = judged(broken(CONFLICT), broken(CONFLICT))
+
+    assert outcome.status is Status.FAILED
+    assert outcome.reason == "the set conflicts (as on 3.9)"
+    assert [finding.preexisting for finding in outcome.findings] == [True]
+
+
+def test_what_could_not_be_found_out_is_errored() -> None:
+    outcome = judged(Installation(unchecked="uv could not resolve the set: no network"))
+
+    assert (outcome.status, outcome.reason) == (Status.ERRORED, "uv could not resolve the set: no network")
+
+
+def test_a_baseline_that_could_not_be_checked_is_told_and_does_not_block() -> None:
+    outcome = judged(installation_of("3.12"), Installation(unchecked="no Python 3.9 was found"))
+
+    assert outcome.status is Status.PASSED
+    (finding,) = outcome.findings
+    assert (finding.code, finding.severity) == ("PY111", Severity.WARNING)
+    assert "no Python 3.9 was found" in finding.message
+
+
+# ---- imports
+
+
+def test_what_installs_but_does_not_import_fails_and_names_its_project() -> None:
+    target = installation_of("3.12", {"async-redis": "1.3.1"})
+    detail = "Traceback\n  ...\nTypeError: duplicate base class TimeoutError"
+
+    outcome = judged(
+        replace(target, imports={"async_redis": detail}), required=required("# first", "async-redis==1.3.1")
+    )
+
+    (finding,) = outcome.findings
+    assert (outcome.status, finding.code, finding.names) == (Status.FAILED, "PY105", ("async-redis",))
+    assert finding.location == WHERE
+    assert "async-redis==1.3.1 installs on 3.12, but `import async_redis` fails" in finding.message
+    assert finding.message.endswith("TypeError: duplicate base class TimeoutError")
+    assert "asyncio.TimeoutError is TimeoutError from 3.11 on" in finding.remedy
+    assert finding.detail == detail
+
+
+def test_what_does_not_import_on_the_baseline_either_is_pre_existing() -> None:
+    failing = {"aioredis": "ImportError: libssl"}
+    sides = [replace(installation_of(text, {"aioredis": "1"}), imports=failing) for text in ("3.12", "3.9")]
+
+    outcome = judged(*sides)
+
+    assert outcome.status is Status.PASSED
+    assert [finding.preexisting for finding in outcome.findings] == [True]
+
+
+def test_a_module_of_another_name_still_names_its_project() -> None:
+    target = installation_of("3.12", {"pyyaml": "5.4"})
+    assert target.environment is not None
+    environment = replace(target.environment, modules={"pyyaml": ("yaml",)})
+
+    outcome = judged(replace(target, environment=environment, imports={"yaml": "ImportError: no"}))
+
+    assert outcome.findings[0].names == ("pyyaml",)
+
+
+# ---- what pip would refuse
+
+
+@pytest.mark.parametrize(
+    ("requires_python", "blocks"), [("<3.12", True), (">=3.8,<3.11", True), (">=3.8", False), ("", False), ("?", False)]
+)
+def test_a_distribution_that_shuts_the_interpreter_out_blocks(requires_python: str, blocks: bool) -> None:
+    entry = Entry(name="numba", version="0.56", folder=Path("/nowhere"), requires_python=requires_python)
+
+    outcome = judged(replace(installation_of("3.12", {"numba": "0.56"}), entries=(entry,)))
+
+    assert [finding.code for finding in outcome.findings] == (["PY103"] if blocks else [])
+    assert outcome.status is (Status.FAILED if blocks else Status.PASSED)
+
+
+def test_a_line_that_pip_refuses_fails_on_every_interpreter() -> None:
+    problem = RequirementProblem(text="numpy=>1", message="It is not PEP 508.", location=WHERE)
+    facts = FakeFacts(required=RequirementSet(problems=(problem,)))
+
+    for interpreter in ("3.9", "3.10", "3.12"):
+        outcome = Dependencies().judge(cell_of(interpreter), facts).outcome
+        assert outcome.status is Status.FAILED
+        assert [(found.code, found.location) for found in outcome.findings] == [("PY107", WHERE)]
+
+
+def test_what_was_built_from_source_is_a_note() -> None:
+    entry = Entry(name="numpy", version="1.21.6", folder=Path("/nowhere"), from_source=True)
+    lock = Lock(pins=(Pin(name="numpy", version="1.21.6", line="numpy==1.21.6", from_source=True),))
+
+    outcome = judged(replace(installation_of("3.12", {"numpy": "1.21.6"}), entries=(entry,), lock=lock))
+
+    assert outcome.status is Status.PASSED
+    assert [(found.code, found.severity) for found in outcome.findings] == [("PY110", Severity.NOTE)]
+
+
+def test_every_code_that_it_tells_is_among_its_codes() -> None:
+    """Waivers and the reference know a check by these."""
+    problem = RequirementProblem(text="x", message="No.", location=WHERE)
+    entry = Entry(name="numba", version="1", folder=Path("/nowhere"), requires_python="<3", from_source=True)
+    lock = Lock(pins=(Pin(name="numba", version="1", line="numba==1"),))
+    target = replace(
+        installation_of("3.12", {"numba": "1"}), entries=(entry,), lock=lock, imports={"numba": "ImportError: no"}
+    )
+
+    outcome = judged(target, Installation(unchecked="no"), required=RequirementSet(problems=(problem,)))
+
+    told = {finding.code for finding in outcome.findings}
+    assert told == {"PY103", "PY105", "PY107", "PY110", "PY111"}
+    assert told <= set(Dependencies().codes)
