@@ -92,7 +92,7 @@ def test_what_installs_but_does_not_import_fails_and_names_its_project() -> None
     assert finding.location == WHERE
     assert "async-redis==1.3.1 installs on 3.12, but `import async_redis` fails" in finding.message
     assert finding.message.endswith("TypeError: duplicate base class TimeoutError")
-    assert "asyncio.TimeoutError is TimeoutError from 3.11 on" in finding.remedy
+    assert "require a version of async-redis that runs on 3.12" in finding.remedy
     assert finding.detail == detail
 
 
