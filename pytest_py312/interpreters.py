@@ -192,8 +192,9 @@ def _fingerprinted(interpreter: Interpreter, path: Path, origin: str, remembered
     if data is None:
         probe = command.run([str(path), "-I", "-c", FINGERPRINT_SCRIPT], time_limit=30)
         try:
-            data = json.loads(probe.stdout)
-        except ValueError:
+            data = dict(json.loads(probe.stdout))
+            data["executable"]
+        except (ValueError, TypeError, KeyError):
             words = (probe.stderr or probe.stdout).strip().splitlines()
             said = words[-1] if words else "nothing"
             raise CellUnavailable(f"{path} does not start as a Python (it says: {said})") from None
