@@ -127,12 +127,15 @@ def find_local(interpreter: Interpreter, *, uv: str, fetch: bool, remembered: "R
     :raises CellUnavailable: none was found. The text says where it was looked for and how to get one.
     """
     wrong: list[str] = []
+    named = f"PY312_PYTHON_{interpreter.major}_{interpreter.minor}"
     for path, origin in candidates(interpreter, os.environ, uv):
         if path.is_file() and os.access(path, os.X_OK):
             try:
                 return _fingerprinted(interpreter, path, origin, remembered)
             except CellUnavailable as error:
                 wrong.append(str(error))
+        if origin == named:
+            raise CellUnavailable(f"{named}={path} cannot be used: {wrong[0] if wrong else 'it is no program'}")
     hint = f"; looked at: {'; '.join(wrong)}" if wrong else ""
     if not fetch:
         raise CellUnavailable(
