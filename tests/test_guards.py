@@ -1,0 +1,76 @@
+"""What the conftest files of this project promise about its tests."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.runners import docker_ping
+
+ROOT = Path(__file__).parents[1]
+
+MARKED = """
+import pytest
+
+@pytest.mark.docker
+def test_with_an_engine(): ...
+
+def test_without(): ...
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project with the conftest files of this one, on a machine without an engine."""
+    monkeypatch.setattr(docker_ping, "engine_version", lambda: None)
+    monkeypatch.delenv("CI", raising=False)
+    pytester.makeini("[pytest]\nmarkers =\n  docker: x\n  network: x\n")
+    pytester.makeconftest((ROOT / "conftest.py").read_text(encoding="utf-8"))
+    for folder in ("unit", "integration"):
+        (pytester.path / "tests" / folder).mkdir(parents=True)
+    guards = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    (pytester.path / "tests" / "conftest.py").write_text(guards, encoding="utf-8")
+    return pytester
+
+
+def test_a_test_that_needs_docker_is_skipped_where_there_is_none(project: pytest.Pytester) -> None:
+    """With the reason."""
+    project.makepyfile(MARKED)
+    result = project.runpytest_inprocess("-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*no Docker engine answers*"])
+
+
+def test_nothing_is_skipped_for_want_of_docker_in_ci(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that skips there would be green for nothing."""
+    monkeypatch.setenv("CI", "true")
+    project.makepyfile(MARKED)
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*CI=true, and no Docker engine answers*"])
+
+
+STARTS = "import subprocess, sys\ndef test_it():\n    subprocess.run([sys.executable, '-c', ''], check=True)\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "passes"),
+    [("unit/test_model.py", False), ("unit/test_command.py", True), ("integration/test_x.py", True)],
+)
+def test_unit_tests_start_no_process(project: pytest.Pytester, path: str, passes: bool) -> None:
+    """But those of modules that are about processes."""
+    (project.path / "tests" / path).write_text(STARTS)
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(passed=int(passes), failed=int(not passes))
+    if not passes:
+        result.stdout.fnmatch_lines(["*that belongs into tests/integration*"])
+
+
+def test_a_test_that_changes_the_environment_is_told(project: pytest.Pytester) -> None:
+    """And the next one finds it as it was."""
+    (project.path / "tests" / "unit" / "test_model.py").write_text(
+        "import os\ndef test_it():\n    os.environ['LEFT'] = '1'\n\n"
+        "def test_next():\n    assert 'LEFT' not in os.environ\n"
+    )
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*the test changed the environment*LEFT*"])
