@@ -177,7 +177,7 @@ class Remembered:
             data = json.loads(self._file(path).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return data if isinstance(data, dict) else None
+        return data if isinstance(data, dict) and "executable" in data else None
 
     def put(self, path: Path, data: Mapping[str, Any]) -> None:
         try:
