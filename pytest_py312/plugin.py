@@ -68,13 +68,17 @@ def _asked_for(config: pytest.Config) -> bool:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
     if not _asked_for(early_config):
         return (yield)
+    from pytest_py312.errors import Py312Error
     from pytest_py312.plugin_aim import conftests_of_the_repository_only
 
-    with conftests_of_the_repository_only(early_config):
-        return (yield)
+    try:
+        with conftests_of_the_repository_only(early_config, args):
+            return (yield)
+    except Py312Error as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -80,7 +80,7 @@ def aim_of(config: pytest.Config, default_cache: Path) -> Aim:
         runner=_text(config, "runner", ("auto", "local", "docker")),
         isolation=_text(config, "isolation", ("cell", "interpreter")),
         reports=tuple(_report(config, text) for text in _texts(config, "report")),
-        cache=Path(_text(config, "cache_dir") or default_cache).expanduser().absolute(),
+        cache=_cache(config, default_cache),
         jobs=_jobs(_text(config, "jobs")),
         reuse=not option(config, "no_cache"),
     )
@@ -146,17 +146,27 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
+def _cache(config: pytest.Config, default_cache: Path) -> Path:
+    named = _text(config, "cache_dir")
+    path = (config.invocation_params.dir / Path(named or default_cache).expanduser()).absolute()
+    if path.exists() and not path.is_dir():
+        raise OptionError(f"{path}: the cache is a folder, and this is a file; name another with --py312-cache-dir")
+    return path
+
+
 def _report(config: pytest.Config, text: str) -> Path:
     path = config.invocation_params.dir / text
     if path.suffix != ".json":
         raise OptionError(f"--py312-report={text}: the form is told by the ending, and .json is the one that is known")
     if not path.parent.is_dir():
         raise OptionError(f"--py312-report={text}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise OptionError(f"--py312-report={text}: it is a folder; name a file")
     return path
 
 
 @contextmanager
-def conftests_of_the_repository_only(early_config: pytest.Config) -> Generator[None]:
+def conftests_of_the_repository_only(early_config: pytest.Config, args: list[str]) -> Generator[None]:
     """Let pytest load the conftest files of the repository, not those of the services on the command line.
 
     pytest imports ``conftest.py`` of every path that is typed, and of its ``test*`` folders. Those of a service belong
@@ -164,17 +174,36 @@ def conftests_of_the_repository_only(early_config: pytest.Config) -> Generator[N
     """
     namespace = early_config.known_args_namespace
     typed = namespace.file_or_dir
-    namespace.file_or_dir = (
-        [str(early_config.invocation_params.dir)] if not typed else [str(_above(early_config, typed))]
-    )
+    folder = _folder_of_plan(early_config, typed)
+    namespace.file_or_dir = [str(folder)]
+    _leave_out_options_of_a_service(early_config, args, folder)
     try:
         yield
     finally:
         namespace.file_or_dir = typed
 
 
-def _above(config: pytest.Config, typed: list[str]) -> Path:
+def _leave_out_options_of_a_service(config: pytest.Config, args: list[str], folder: Path) -> None:
+    """Take the ``addopts`` of a service's own pytest settings off the command line.
+
+    pytest takes its settings from the first file above the path that is typed. For a service's path that is often the
+    service's, and what it asks for (``--cov=app``) is for its cells, and may be unknown here.
+    """
+    file = config.inipath
+    asked_for = getattr(config.known_args_namespace, "inifilename", None)
+    if file is None or asked_for or folder.resolve() not in file.parent.resolve().parents:
+        return
+    options = config.getini("addopts")
+    if options and args[: len(options)] == options:
+        del args[: len(options)]
+
+
+def _folder_of_plan(config: pytest.Config, typed: list[str]) -> Path:
+    """Where the plan is that this command line means, also when it was started in a service's folder."""
     start = config.invocation_params.dir
-    first = (start / str(typed[0]).split("::")[0]).absolute()
+    named = option(config, "plan")
+    if named:
+        return (start / str(named)).parent
+    first = (start / str(typed[0]).split("::")[0]).absolute() if typed else start
     plan = find_plan(first if first.is_dir() else first.parent)
     return plan.parent if plan is not None else start

@@ -55,6 +55,8 @@ class GateSession:
         self._checks = (*CHECKS, *extra)
         self.plant: Plant = self._plant()
         self.workshop = Workshop(self.aim, shared=_shared(config))
+        if not config.option.collectonly:
+            self.workshop.describe_runner()  # a runner that cannot work is told before the first item
         self._judged: dict[str, Judgement] = {}
         self._ran_out = False
 
@@ -152,12 +154,13 @@ class GateSession:
         if session.config.option.collectonly or session.testsfailed:
             return
         items = [node.item for node in session.items if isinstance(node, GateItem)]
-        if not items:
-            return
-        if _is_worker(session.config):
-            self.workshop.gate.prepare_shared(items)
-        elif not _is_controller(session.config):
-            self.workshop.gate.start_ahead(items)
+        try:
+            if items and _is_worker(session.config):
+                self.workshop.gate.prepare_shared(items)
+            elif items and not _is_controller(session.config):
+                self.workshop.gate.start_ahead(items)
+        except Py312Error as error:
+            raise pytest.UsageError(str(error)) from None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -174,7 +177,10 @@ class GateSession:
             return report
         outcome = replace(judgement.outcome, nodeid=item.nodeid)
         setattr(report, PAYLOAD, encode(replace(judgement, outcome=outcome)))
-        report.user_properties += _properties(outcome)
+        properties = _properties(outcome)
+        report.user_properties += properties
+        # JUnit takes them from the teardown's report; an item that is run again (--reruns) has them once
+        item.user_properties = [found for found in item.user_properties if found[0] not in _ANSWERED] + properties
         if outcome.status is Status.ERRORED and report.failed:
             report.when = "setup"  # pytest's own word for "could not be tried": shown as ERROR, counted apart
         if isinstance(call.excinfo and call.excinfo.value, GateFailed):
@@ -196,12 +202,13 @@ class GateSession:
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
         cells = {item.cell.identifier for _, items in self.plant for item in items}
+        asks = not config.option.collectonly  # which engine answers is not asked for a mere list
         return terminal.header(
             target=str(self.aim.plan.target),
             services=len(self.plant),
             cells=len(cells),
-            runner=self.workshop.describe_runner(),
-            resolver=self.workshop.describe_resolver(),
+            runner=self.workshop.describe_runner() if asks else "",
+            resolver=self.workshop.describe_resolver() if asks else "",
             plan=self.aim.plan.source,
         )
 
@@ -271,6 +278,9 @@ class GateSession:
     def pytest_configure_node(self, node: Any) -> None:
         """xdist's controller tells its workers where they meet."""
         node.workerinput["py312_shared"] = str(self.workshop.shared_folder())
+
+
+_ANSWERED = ("py312_status", "py312_codes", "py312_cached")
 
 
 def _properties(outcome: Outcome) -> list[tuple[str, object]]:
