@@ -45,14 +45,17 @@ class State:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30.0, check_same_thread=False, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, VERSION):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, VERSION):
+                raise OSError(f"it was written by another version of this tool (form {version}, known: {VERSION})")
+            connection.executescript(SCHEMA)
+            connection.execute(f"PRAGMA user_version={VERSION}")
+        except BaseException:
             connection.close()
-            raise OSError(f"it was written by another version of this tool (form {version}, known: {VERSION})")
-        connection.executescript(SCHEMA)
-        connection.execute(f"PRAGMA user_version={VERSION}")
+            raise
         return connection
 
     def outcome(self, key: str) -> object:

@@ -3,7 +3,7 @@
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_py312.readers.toml_lines import KeyPath, key_lines
@@ -100,6 +100,7 @@ def test_every_line_is_right_whatever_the_names_and_values(
     assert {path: line for path, line in found.items() if len(path) == 1 or path in expected} == expected
 
 
+@example("'\r'")
 @given(st.text(alphabet="ab.=[]{}\"'#,\n\r 1-:T\\", max_size=60))
 def test_whatever_the_text_it_ends_in_lines_that_exist(text: str) -> None:
     """Not even text that is no TOML crashes the scanner."""
