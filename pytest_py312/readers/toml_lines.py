@@ -122,9 +122,9 @@ class _Scanner:
         if self._text[self._at : self._at + 1] in ('"', "'"):
             quoted = self._take(_STRING)
             try:
-            name = tomllib.loads(f"key = {quoted}")["key"]
-        except tomllib.TOMLDecodeError:
-            raise _Lost from None
+                name = tomllib.loads(f"key = {quoted}")["key"]
+            except tomllib.TOMLDecodeError:
+                raise _Lost from None
             part = str(name)
         else:
             part = self._take(_BARE_KEY)
