@@ -81,7 +81,7 @@ class Environments:
                 "modules": {entry.name: list(entry.modules) for entry in entries},
             }
             (part / "environment.json").write_text(json.dumps(facts), encoding="utf-8")
-            if not _rename(part, folder):
+            if not _rename(part, folder) and self.get(key) is None:
                 shutil.rmtree(folder, ignore_errors=True)  # an unfinished one from before, without environment.json
                 _rename(part, folder)
         finally:
@@ -142,7 +142,7 @@ def _rename(part: Path, folder: Path) -> bool:
     try:
         part.rename(folder)
     except OSError:
-        return (folder / "environment.json").is_file()  # another process was quicker: its environment is the same
+        return False  # one is there: of a quicker process, which is the same, or an unfinished one
     return True
 
 
