@@ -1,0 +1,61 @@
+"""What tests of pytest's face stand on: a small repository, and a gate that answers from a table.
+
+``faked`` runs pytest in this process with a workshop that starts nothing, so that a test says in a line what the gate
+would answer. ``real`` runs pytest in a process of its own, with real cells on this machine.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312 import plugin_session
+from pytest_py312.model import InterpreterBuild
+from pytest_py312.testing import service_tree
+from pytest_py312.workshop import Settings
+from tests.plugin.gate_helpers import FLEET, REAL_FLEET, Faked, Real
+
+
+@pytest.fixture
+def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
+    """The repository ``FLEET`` as pytest's folder, with a faked workshop."""
+    service_tree(pytester.path, FLEET)
+    made = Faked(pytester=pytester, root=pytester.path)
+
+    class FakeWorkshop:
+        """pytest_py312.workshop.Workshop, as far as a session uses it."""
+
+        def __init__(self, settings: Settings, *, shared: Path | None = None) -> None:
+            made.settings.append(settings)
+            self.gate = made.gate
+
+        def describe_runner(self) -> str:
+            return "fake (a test)"
+
+        def describe_resolver(self) -> str:
+            return "none"
+
+        def shared_folder(self) -> Path:
+            return made.root
+
+        def builds(self) -> tuple[InterpreterBuild, ...]:
+            return ()
+
+        def close(self) -> None:
+            made.closed += 1
+
+    monkeypatch.setattr(plugin_session, "Workshop", FakeWorkshop)
+    return made
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all real runs of this test session."""
+    return tmp_path_factory.mktemp("py312-cache")
+
+
+@pytest.fixture
+def real(tmp_path: Path, session_cache: Path) -> Real:
+    """The repository ``REAL_FLEET``, and real cells."""
+    root, temporary = tmp_path / "repository", tmp_path / "temporary"
+    temporary.mkdir()
+    return Real(root=service_tree(root, REAL_FLEET), cache=session_cache, temporary=temporary)

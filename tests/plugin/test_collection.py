@@ -1,0 +1,149 @@
+"""What is collected: ids under real paths that can be run again, from files alone, and nothing imported."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.testing import service_tree
+from tests.plugin.gate_helpers import IDS, Faked
+
+
+def test_every_cell_has_an_item_for_each_check(faked: Faked) -> None:
+    """From each service's baseline up to the target, under the service's real path, in the plan's order."""
+    assert faked.ids() == IDS
+
+
+@pytest.mark.parametrize("nodeid", IDS)
+def test_each_id_can_be_run_again_by_itself(faked: Faked, nodeid: str) -> None:
+    faked.run(nodeid).assert_outcomes(passed=1)
+    path, interpreter, check = nodeid.split("::")
+    assert faked.asked() == [f"{Path(path).name}-{interpreter}-{check}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([IDS[9], IDS[0]], [IDS[0], IDS[9]]),
+        (["services/user-service::py3.12"], IDS[8:]),
+        (["services/user-service"], IDS[4:]),
+        (["services/user-service/"], IDS[4:]),
+        (["services/user-service/tests/test_user.py"], IDS[4:]),
+        (["services/auth-service/requirements.txt"], IDS[:4]),
+        (["services"], IDS),
+        (["."], IDS),
+        (["services/auth-service", "services/user-service::py3.9::suite"], [*IDS[:4], IDS[5]]),
+        (["--py312-stage=2"], IDS[4:]),
+        (["--py312-stage=1,2"], IDS),
+        (["--py312-services=auth-service"], IDS[:4]),
+        (["--py312-services=services/u*"], IDS[4:]),
+        (["--py312-python=3.9,3.12"], [*IDS[2:6], *IDS[8:]]),
+        (["--py312-stage=2", "--py312-python=3.9", "services/user-service::py3.9::suite"], [IDS[5]]),
+    ],
+)
+def test_what_is_chosen_on_the_command_line(faked: Faked, arguments: list[str], expected: list[str]) -> None:
+    """Paths, node ids and options each narrow the choice; the plan's order stays."""
+    assert faked.ids(*arguments) == expected
+
+
+def test_paths_hold_from_where_pytest_was_started(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a service's folder its own path is ``.``; the ids stay relative to pytest's rootdir."""
+    faked.root.joinpath("pytest.ini").write_text("[pytest]\n")
+    monkeypatch.chdir(faked.root / "services/user-service")
+    assert faked.ids() == IDS
+    assert faked.ids(".") == IDS[4:]
+    assert faked.ids("tests") == IDS[4:]
+    assert faked.ids("../auth-service::py3.12::suite") == [IDS[3]]
+
+
+def test_a_path_from_outside_the_repository(
+    faked: Faked, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan is looked for upwards of the path that is given, wherever pytest was started."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    result = faked.run(f"{faked.root}/services/user-service::py3.12::suite", f"--rootdir={faked.root}")
+    result.assert_outcomes(passed=1)
+    assert faked.asked() == ["user-service-py3.12-suite"]
+
+
+def test_the_plan_may_lie_below_the_rootdir(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the ids have the way down in front of them, and each can still be run again from the rootdir."""
+    below = faked.root / "backend"
+    below.mkdir()
+    for name in ("services", "py312.toml"):
+        faked.root.joinpath(name).rename(below / name)
+    faked.root.joinpath("test_of_the_rest.py").write_text("raise SystemExit('not asked for')\n")
+    faked.root.joinpath("pytest.ini").write_text("[pytest]\n")
+    moved = [f"backend/{nodeid}" for nodeid in IDS]
+    assert faked.ids("--py312-plan=backend/py312.toml") == moved
+    assert faked.ids("backend") == moved
+    for nodeid in moved:
+        assert faked.ids(nodeid) == [nodeid]
+    monkeypatch.chdir(below)
+    assert faked.ids() == moved
+    assert faked.ids("services/auth-service") == moved[:4]
+
+
+def test_the_plan_may_lie_above_the_rootdir(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service with a pytest.ini of its own does not become the rootdir of a run that looks at the repository."""
+    faked.root.joinpath("services/user-service/pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    monkeypatch.chdir(faked.root / "services")
+    faked.run("--rootdir=.", "user-service::py3.12::suite").assert_outcomes(passed=1)
+    assert faked.asked() == ["user-service-py3.12-suite"]
+
+
+def test_a_service_with_its_own_settings_of_pytest_can_be_named(faked: Faked) -> None:
+    """The settings of a service are for its cells: here its options would be unknown, and its ids relative to it."""
+    faked.root.joinpath("services/user-service/pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    result = faked.run("services/user-service::py3.12::suite")
+    result.assert_outcomes(passed=1)
+    assert faked.asked() == ["user-service-py3.12-suite"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["services/user-service"], ["services/user-service/tests"], [IDS[9]]])
+def test_nothing_of_a_service_is_imported(faked: Faked, arguments: list[str]) -> None:
+    """Every conftest.py, __init__.py and test of the fleet would end the process that imports it."""
+    result = faked.run(*arguments)
+    result.stdout.no_fnmatch_line("*was imported where pytest was started*")
+    result.stderr.no_fnmatch_line("*was imported where pytest was started*")
+    assert result.ret == 0
+
+
+def test_the_repositorys_own_conftest_is_loaded(faked: Faked) -> None:
+    """It may add checks and fixtures to the gate, also where a service is named on the command line."""
+    faked.root.joinpath("conftest.py").write_text(
+        "def pytest_report_header(config):\n    return 'the conftest of the repository'\n"
+    )
+    for arguments in ([], ["services/user-service"], [IDS[0]]):
+        faked.run(*arguments).stdout.fnmatch_lines(["the conftest of the repository"])
+
+
+def test_a_repository_of_one_service(faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service may be the repository itself."""
+    files = {"Dockerfile": "FROM python:3.9\n", "requirements.txt": "", "tests/test_x.py": "", "conftest.py": ""}
+    root = service_tree(tmp_path / "alone", files)
+    monkeypatch.chdir(root)
+    ids = faked.ids("--rootdir=.")
+    assert [nodeid.split("::", 1)[1] for nodeid in ids][-2:] == ["py3.12::dependencies", "py3.12::suite"]
+    faked.run("--rootdir=.", ids[-1]).assert_outcomes(passed=1)
+
+
+def test_a_repository_without_a_plan_says_what_it_assumed(faked: Faked) -> None:
+    """The services are found by what their folders hold, and the header says that no plan stands behind it."""
+    faked.root.joinpath("py312.toml").unlink()
+    faked.root.joinpath("services/user-service/Dockerfile").unlink()
+    result = faked.run()
+    result.stdout.fnmatch_lines(["py312: target 3.12; 2 services, * no plan, defaults hold", "*Assumed*"])
+    assert "user-service" in result.stdout.str().split("Assumed")[1]
+
+
+def test_a_service_on_the_target_has_one_cell(faked: Faked) -> None:
+    faked.root.joinpath("services/user-service/Dockerfile").write_text("FROM python:3.12-slim\n")
+    assert faked.ids("services/user-service") == IDS[8:]
+
+
+def test_options_in_a_services_own_settings_stay_in_its_cells(faked: Faked) -> None:
+    """pytest would take ``addopts`` of the file that is nearest to a typed path; the repository's own still hold."""
+    faked.root.joinpath("services/user-service/pytest.ini").write_text("[pytest]\naddopts = -k nothing --no-such\n")
+    faked.run("services/user-service", "-k", "suite").assert_outcomes(passed=3, deselected=3)
+    faked.root.joinpath("pytest.ini").write_text("[pytest]\naddopts = -k py3.9\n")
+    faked.run().assert_outcomes(passed=2, deselected=8)
