@@ -2,7 +2,7 @@
 
     store/<build>/<distribution>/   installed distributions     envs/<key>/      environments, linked from the store
     locks/<key>.json                resolutions                 sources/<key>/   copies of source trees that are built
-    interpreters/<key>.json         what is known of programs   uv/              uv's own cache in builder containers
+    interpreters/<key>.json         what is known of programs   uv/, pip/        their own caches, for builder containers
     tmp/<name>/                     work in progress
 
 Everything in it can be made again, so removing costs time and never a verdict. Whole entries are removed, the one whose
@@ -15,7 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -70,7 +70,7 @@ def entries_of(cache: Path) -> list[CacheEntry]:
     found += _environments(cache / "envs")
     found += [_entry(area, file, file) for area in ("locks", "interpreters") for file in _inside(cache / area)]
     found += [_entry(area, path) for area in ("sources", "tmp") for path in _inside(cache / area)]
-    found += [_entry("uv", path) for path in [cache / "uv"] if path.is_dir()]
+    found += [_tool_cache(path) for path in (cache / "pip", cache / "uv") if path.is_dir()]
     found += [_entry("tmp", path) for path in _inside(cache) if path.name.startswith(GOING)]
     return sorted(found, key=lambda entry: (entry.area, entry.name))
 
@@ -179,6 +179,12 @@ def _environments(folder: Path) -> Iterator[CacheEntry]:
     for paths in groups.values():
         first = min(paths, key=lambda path: len(path.name))
         yield _entry("envs", first, first / "environment.json", beside=[path for path in paths if path != first])
+
+
+def _tool_cache(path: Path) -> CacheEntry:
+    """A tool's own cache, whole: used when anything at its top was last changed."""
+    entry = _entry(path.name, path)
+    return replace(entry, used=max([entry.used, *(_used(inner, None) for inner in _inside(path))]))
 
 
 def _entry(area: str, path: Path, mark: Path | None = None, beside: Iterable[Path] = ()) -> CacheEntry:

@@ -49,7 +49,14 @@ def cache(tmp_path: Path) -> Path:
         (environment / "environment.json").write_text("{}")
         (root / "envs" / f"{digest}.imports-1.json").write_text("{}")
         (root / "store" / f"{digest}.lock").touch()
-    for name in ("locks/a.json", "interpreters/b.json", "sources/key/setup.py", "tmp/work/requirements.in", "uv/x"):
+    for name in (
+        "locks/a.json",
+        "interpreters/b.json",
+        "sources/key/setup.py",
+        "tmp/work/requirements.in",
+        "uv/x",
+        "pip/x",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("{}")
     return root
@@ -60,7 +67,7 @@ def test_an_entry_is_all_that_belongs_together(cache: Path) -> None:
     found = entries_of(cache)
     assert {one.name: len(one.paths) for one in found if one.area == "envs"} == {"39": 2, "310": 2, "312": 2}
     assert [one.name for one in found if one.area == "store"] == ["app-1.0-abc"] * 3
-    assert {one.area for one in found} == {"store", "envs", "locks", "interpreters", "sources", "tmp", "uv"}
+    assert {one.area for one in found} == {"store", "envs", "locks", "interpreters", "sources", "tmp", "uv", "pip"}
 
 
 def test_files_that_are_shared_count_once(cache: Path) -> None:
