@@ -2,7 +2,7 @@
 
     store/<build>/<distribution>/   installed distributions     envs/<key>/      environments, linked from the store
     locks/<key>.json                resolutions                 sources/<key>/   copies of source trees that are built
-    interpreters/<key>.json         what is known of programs   uv/, pip/        their own caches, for builder containers
+    interpreters/<key>.json         what is known of programs   uv/, pip/        those of tools in builder containers
     tmp/<name>/                     work in progress
 
 Everything in it can be made again, so removing costs time and never a verdict. Whole entries are removed, the one whose
