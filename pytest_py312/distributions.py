@@ -29,6 +29,25 @@ NOT_MODULES = frozenset(("tests", "test", "testing", "docs", "doc", "examples", 
 """Top-level folders that distributions install by mistake; nobody imports them."""
 
 
+CATALOGUE = 64
+"""A folder with more modules than this is a catalogue (lexers, locales): a program imports a few of them."""
+
+COMPILE_SCRIPT = """
+import compileall, os, sys
+root, largest, left_out = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",")
+for folder, folders, files in os.walk(root):
+    folders[:] = [name for name in folders if name not in ("__pycache__", "tests", *left_out)]
+    modules = [name for name in files if name.endswith(".py")]
+    if len(modules) > largest:
+        modules = [name for name in modules if name.startswith("_")]
+    for name in modules:
+        compileall.compile_file(os.path.join(folder, name), quiet=2)
+"""
+"""Compiles what a cell is likely to import. uv's --compile-bytecode compiles everything, which is a third of the whole
+cost of a cold run: most of it in catalogues, in tests, and in the setuptools that nobody asked for. What is left out
+costs its import once an environment."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """An installed distribution in the store.
@@ -123,10 +142,15 @@ class Store:
             )
             _must_work(made, wanted, build)
             argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--link-mode", "copy"]
-            argv += ["--compile-bytecode", "--directory", inside(work)]
+            argv += ["--directory", inside(work)]
             argv += ["--python", inside(environment / "bin" / "python"), *options]
             done = self._runner.tool(build, [*argv, "--requirements", inside(requirements)], time_limit=1800)
             _must_work(done, wanted, build)
+            seeds = {seed.partition("==")[0] for seed in build.seed}
+            if any(pin.name not in seeds for pin in pins):
+                left_out = ",".join(sorted(seeds))
+                argv = ["{python}", "-I", "-c", COMPILE_SCRIPT, inside(environment / "lib"), str(CATALOGUE), left_out]
+                self._runner.tool(build, argv, time_limit=600)  # what it cannot compile is compiled when imported
             return self._take_apart(environment, pins, build)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -156,6 +180,7 @@ class Store:
             )
             facts = asdict(entry) | {"folder": "", "prefix": self._runner.inside(environment)}
             (part / "entry.json").write_text(json.dumps(facts), encoding="utf-8")
+            shutil.rmtree(target, ignore_errors=True)  # one whose entry.json is damaged
             part.rename(target)
             entries.append(entry)
         if not entries:
@@ -165,12 +190,12 @@ class Store:
 
 def _load(folder: Path) -> Entry | None:
     try:
-        facts = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        facts = dict(json.loads((folder / "entry.json").read_text(encoding="utf-8")))
+        facts.pop("prefix", None)
+        lists = {key: tuple(facts[key]) for key in ("modules", "requires")}
+        return Entry(**{**facts, **lists, "folder": folder})
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    facts.pop("prefix", None)
-    lists = {key: tuple(facts[key]) for key in ("modules", "requires")}
-    return Entry(**{**facts, **lists, "folder": folder})
 
 
 def _must_work(done: CommandRun, wanted: Wanted, build: InterpreterBuild) -> None:

@@ -25,9 +25,6 @@ from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
 TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
 """Tools of the suite that are kept at the baseline's version on every interpreter, with all of pytest's plugins."""
 
-RESOLVING_AT_ONCE = 8
-"""Resolutions in flight at once: they wait for the network most of the time."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
@@ -61,6 +58,7 @@ class Installer:
         store: Store,
         environments: Environments,
         once: Once,
+        parallel: int,
     ) -> None:
         self._plan = plan
         self._cache = cache
@@ -69,6 +67,7 @@ class Installer:
         self._store = store
         self._environments = environments
         self._once = once
+        self._parallel = parallel
         self._sets: dict[str, RequirementSet] = {}
         self._digests: dict[str, str] = {}
         self._guard = threading.Lock()
@@ -147,10 +146,14 @@ class Installer:
             constraints = _tool_constraints(before) if isinstance(before, Lock) else ()
         if constraints:
             try:
-                return self._resolver.resolve(self._wanted(cell, trees, constraints), build)
+                return self._resolved(self._wanted(cell, trees, constraints), build)
             except Blocked:
                 pass  # these tools do not work there: what does is reported as a difference
-        return self._resolver.resolve(self._wanted(cell, trees, ()), build)
+        return self._resolved(self._wanted(cell, trees, ()), build)
+
+    def _resolved(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
+        """Services that ask for the same are resolved once, also when they ask at the same moment."""
+        return self._once(f"resolve {self._resolver.key(wanted, build)}", lambda: self._resolver.resolve(wanted, build))
 
     def lock(self, cell: Cell) -> Lock | Installation:
         """The lock of a cell or, where there is none, the installation that says why."""
@@ -211,7 +214,7 @@ class Installer:
             by_interpreter.setdefault(cell.interpreter, []).append(cell)
             if not cell.is_baseline:
                 by_interpreter.setdefault(cell.service.baseline, []).append(_baseline(cell))
-        with ThreadPoolExecutor(RESOLVING_AT_ONCE) as pool:
+        with ThreadPoolExecutor(self._parallel) as pool:
             unique = {cell.identifier: cell for group in by_interpreter.values() for cell in group}
             # the others need their baseline's lock first; two that wait for the same lock wait for one resolution
             ordered = sorted(unique.values(), key=lambda cell: not cell.is_baseline)

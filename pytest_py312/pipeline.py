@@ -93,6 +93,7 @@ class Gate:
             store=Store(cache=cache, runner=runner),
             environments=Environments(cache=cache, runner=runner),
             once=self._once,
+            parallel=parallel,
         )
 
     # -- facts, for the checks

@@ -118,6 +118,10 @@ class Resolver:
         return lock
 
     def _file(self, wanted: Wanted, build: InterpreterBuild) -> Path:
+        return self._folder / f"{self.key(wanted, build)}.json"
+
+    def key(self, wanted: Wanted, build: InterpreterBuild) -> str:
+        """What a lock depends on, in one digest."""
         key = json.dumps(
             [
                 self._runner.name,
@@ -129,7 +133,7 @@ class Resolver:
                 wanted.hashes,
             ]
         )
-        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+        return hashlib.sha256(key.encode()).hexdigest()[:40]
 
     def _ask(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
         from_source: list[str] = []
