@@ -195,7 +195,7 @@ def test_a_named_program_that_will_not_do_is_not_passed_over(
 
 @given(st.dictionaries(st.text(max_size=9), st.none() | st.text(max_size=9) | st.integers() | st.lists(st.integers())))
 def test_no_fingerprint_crashes_the_reader(data: dict[str, Any]) -> None:
-    whole = {**fingerprint(), **data}
+    whole = {**data, **fingerprint()}
 
     assert build_from_fingerprint(NEW, whole, origin="x").interpreter == NEW
 
