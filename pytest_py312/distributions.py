@@ -144,6 +144,8 @@ class Store:
             argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--link-mode", "copy"]
             argv += ["--directory", inside(work)]
             argv += ["--python", inside(environment / "bin" / "python"), *options]
+            # a wheel that an older Python has built and that fits all says nothing of the build on this one
+            argv += ["--refresh"] if any(pin.from_source for pin in pins) else []
             done = self._runner.tool(build, [*argv, "--requirements", inside(requirements)], time_limit=1800)
             _must_work(done, wanted, build)
             seeds = {seed.partition("==")[0] for seed in build.seed}
