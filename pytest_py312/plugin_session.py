@@ -185,6 +185,9 @@ class GateSession:
             report.when = "setup"  # pytest's own word for "could not be tried": shown as ERROR, counted apart
         if isinstance(call.excinfo and call.excinfo.value, GateFailed):
             report.location = _location(item, outcome)
+        if report.skipped:
+            place, line, _ = item.reportinfo()
+            report.longrepr = (str(place), (line or 0) + 1, f"Skipped: {outcome.reason}")
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
