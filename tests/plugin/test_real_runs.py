@@ -1,0 +1,208 @@
+"""Whole runs with real cells on this machine: what is known again, what is worked out anew, and what is left behind."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.plugin.gate_helpers import IDS, PLAN, Real
+
+pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
+
+AUTH, USER = IDS[:4], IDS[4:]
+BROKEN = "services/user-service::py3.12::suite"
+VERDICTS = {nodeid: "failed" if nodeid == BROKEN else "passed" for nodeid in IDS}
+
+
+def append(file: Path, text: str) -> None:
+    file.write_text(file.read_text() + text)
+
+
+def test_a_fleet_is_judged(real: Real) -> None:
+    """A test that dies on 3.12 only blocks its own service, and is told by name and place."""
+    run = real.run()
+    assert run.code == pytest.ExitCode.TESTS_FAILED
+    assert run.statuses == VERDICTS
+    (found,) = run.findings(BROKEN)
+    assert found["code"] == "PY401"
+    assert found["names"] == ["tests/test_user.py::Names::test_old_alias"]
+    assert (found["path"], found["line"]) == ("services/user-service/tests/test_user.py", 10)
+    assert "assertEquals" in found["message"]
+    assert real.run_folders() == []
+
+
+def test_what_passed_is_known_in_the_next_run(real: Real) -> None:
+    """Known answers are marked, what failed is looked at again, and ``--py312-no-cache`` asks for everything."""
+    assert real.run().statuses == VERDICTS
+    again = real.run("-v")
+    assert again.statuses == {
+        nodeid: word if word == "failed" else "passed cached" for nodeid, word in VERDICTS.items()
+    }
+    assert "PASSED (cached)" in again.out
+    assert real.run("--py312-no-cache").statuses == VERDICTS
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("services/auth-service/auth.py", "\n# a comment\n"),
+        ("services/auth-service/tests/data.txt", "new"),
+        ("services/auth-service/requirements.txt", "iniconfig\n"),
+        ("py312.toml", '[service."auth-service"]\nenvironment = { A = "1" }\n'),
+    ],
+)
+def test_a_change_is_worked_out_for_its_service_only(real: Real, file: str, text: str) -> None:
+    real.run()
+    path = real.root / file
+    path.write_text((path.read_text() if path.exists() else "") + text)
+    statuses = real.run().statuses
+    assert [statuses[nodeid] for nodeid in AUTH] == ["passed"] * 4
+    assert [statuses[nodeid] for nodeid in USER] == ["passed cached"] * 5 + ["failed"]
+
+
+def test_a_change_while_the_suite_runs_is_not_kept_as_the_answer_to_either(real: Real) -> None:
+    """A pass that another source has earned must not be remembered for this one."""
+    source, seen = real.root / "services/auth-service/auth.py", real.root / "seen"
+    good, bad = source.read_text(), "def allowed(name):\n    return False\n"
+    source.write_text(bad)
+    # the cells' copies are made from a tree that is mended just before, and broken again after
+    append(
+        real.root / "py312.toml",
+        '[service."auth-service"]\n'
+        f"prepare = [['python', '-c', 'import pathlib; "
+        f'pathlib.Path("auth.py").write_text(pathlib.Path("{seen}").read_text()); '
+        f'pathlib.Path("{source}").write_text(pathlib.Path("{seen}").read_text())\']]\n',
+    )
+    seen.write_text(good)
+    first = real.run("services/auth-service::py3.12::suite").statuses
+    assert first == {"services/auth-service::py3.12::suite": "passed"}
+    source.write_text(bad)
+    seen.write_text(bad)
+    second = real.run("services/auth-service::py3.12::suite")
+    assert [found["code"] for found in second.findings("services/auth-service::py3.12::suite")] == ["PY404"]
+
+
+def waiver(**keys: str) -> str:
+    fields = {"service": "user-service", "reason": "known", "owner": "the team", **keys}
+    text = "".join(f'{name} = "{value}"\n' for name, value in fields.items())
+    return f"\n[[waiver]]\n{text}until = 2099-01-31\n"
+
+
+@pytest.mark.parametrize("accepted", [{"code": "PY401"}, {"test": "tests/test_user.py::*::test_old_alias"}])
+def test_a_waiver_that_is_needed(real: Real, accepted: dict[str, str]) -> None:
+    """It is shown and does not block."""
+    append(real.root / "py312.toml", waiver(**accepted))
+    run = real.run()
+    assert run.code == pytest.ExitCode.OK
+    assert [found["waived"] for found in run.findings(BROKEN)] == [True]
+    assert "proven: 2 services" in run.out
+
+
+def test_a_waiver_that_is_not_needed_any_more_fails(real: Real) -> None:
+    append(real.root / "py312.toml", waiver(service="auth-service", code="PY401"))
+    run = real.run("services/auth-service")
+    assert run.code == pytest.ExitCode.TESTS_FAILED
+    assert [found["code"] for found in run.findings("services/auth-service::py3.12::suite")] == ["PY901"]
+
+
+def test_a_suite_that_the_plan_leaves_out_is_skipped_with_the_reason(real: Real) -> None:
+    append(real.root / "py312.toml", '[service."user-service"]\nsuite = false\nreason = "it needs a cluster"\n')
+    run = real.run("services/user-service", "-rs")
+    assert [run.statuses[nodeid] for nodeid in USER if nodeid.endswith("suite")] == ["skipped"] * 3
+    assert "SKIPPED [3] services/user-service/requirements.txt:1: it needs a cluster" in run.out
+    assert "1 service without a suite" in run.out
+
+
+def test_a_service_without_tests_is_an_error(real: Real) -> None:
+    real.root.joinpath("services/auth-service/tests/test_auth.py").unlink()
+    run = real.run("services/auth-service")
+    assert run.code == pytest.ExitCode.TESTS_FAILED
+    assert [run.statuses[nodeid] for nodeid in AUTH] == ["passed", "errored", "passed", "errored"]
+    assert "no tests were found in services/auth-service" in run.out
+
+
+def test_a_suite_of_which_nothing_ran_is_an_error(real: Real) -> None:
+    """A green suite of skipped tests proves nothing."""
+    real.root.joinpath("services/auth-service/tests/test_auth.py").write_text(
+        "import pytest\n\n@pytest.mark.skip(reason='later')\ndef test_a(): pass\n"
+    )
+    run = real.run("services/auth-service")
+    assert run.code == pytest.ExitCode.TESTS_FAILED
+    assert [run.statuses[nodeid] for nodeid in AUTH] == ["passed", "errored", "passed", "errored"]
+
+
+def test_a_service_on_the_target_is_judged_by_itself(real: Real) -> None:
+    """There is nothing to compare with: what fails there blocks."""
+    real.root.joinpath("services/user-service/Dockerfile").write_text("FROM python:3.12-slim\n")
+    run = real.run("services/user-service")
+    assert run.statuses == {USER[4]: "passed", USER[5]: "failed"}
+
+
+@pytest.mark.parametrize("options", [["-n", "2"], ["-n", "2", "--dist", "loadgroup"], ["-n", "0"]])
+def test_workers_say_what_one_process_says(real: Real, options: list[str]) -> None:
+    run = real.run(*options)
+    assert run.code == pytest.ExitCode.TESTS_FAILED
+    assert run.statuses == VERDICTS
+    assert real.run_folders() == []
+
+
+def test_workers_run_each_suite_once(real: Real) -> None:
+    """Whatever worker asks, a cell's suite runs once for all that need it."""
+    log = real.root.parent / "log"
+    real.root.joinpath("services/auth-service/tests/test_auth.py").write_text(
+        f"import sys\n\ndef test_a():\n    with open({str(log)!r}, 'a') as file:\n"
+        "        file.write(f'{sys.version_info[1]}\\n')\n"
+    )
+    assert real.run("-n", "2", "services/auth-service").code == pytest.ExitCode.OK
+    assert sorted(log.read_text().split()) == ["10", "12"]
+
+
+def test_a_conftest_may_add_a_check(real: Real) -> None:
+    """By the hook ``pytest_py312_checks``: it has its own items, marker and verdicts, also in workers."""
+    real.root.joinpath("conftest.py").write_text(
+        "from pytest_py312.checks.base import Judgement\n"
+        "from pytest_py312.model import Outcome\n\n"
+        "class Licence:\n"
+        "    name, codes = 'licence', ('XX1',)\n"
+        "    def judge(self, cell, facts):\n"
+        "        return Judgement(outcome=Outcome.judged(service=cell.service.name, interpreter=cell.interpreter,\n"
+        "                                                check='licence', findings=[]))\n\n"
+        "def pytest_py312_checks(config):\n    return [Licence()]\n\n"
+        "def pytest_configure(config):\n    config.addinivalue_line('markers', 'py312_licence: licences')\n"
+    )
+    expected = [f"{nodeid.rpartition('::')[0]}::licence" for nodeid in IDS if nodeid.endswith("suite")]
+    for options in ([], ["-n", "2"]):
+        run = real.run("--strict-markers", "-m", "py312_licence", "--py312-no-cache", *options)
+        assert run.code == pytest.ExitCode.OK, run.out + run.err
+        assert sorted(run.statuses) == sorted(expected)
+
+
+def test_an_interrupted_run_leaves_nothing_behind(real: Real) -> None:
+    """Ctrl-C in the middle of a suite: exit code 2, no process of a cell, no run folder."""
+    fifo = real.root.parent / "begun"
+    os.mkfifo(fifo)
+    real.root.joinpath("services/auth-service/tests/test_auth.py").write_text(
+        f"import os, time\n\ndef test_a():\n    with open({str(fifo)!r}, 'w') as file:\n"
+        "        file.write(str(os.getpid()))\n    time.sleep(600)\n"
+    )
+    argv = real.command("services/auth-service::py3.12::suite", "--py312-jobs=1")
+    with subprocess.Popen(
+        argv, cwd=real.root, env=real.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        cell = psutil.Process(int(fifo.read_text()))
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate(timeout=60)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED, out
+    assert "Traceback" not in out
+    assert not cell.is_running() or cell.status() == psutil.STATUS_ZOMBIE
+    assert real.run_folders() == []
+
+
+def test_the_plans_words_hold_over_a_repository_without_stages(real: Real) -> None:
+    """All services count as stage 1 then."""
+    real.root.joinpath("py312.toml").write_text(PLAN.split("[[stage]]")[0])
+    run = real.run("--py312-stage=1", "--collect-only", "-q")
+    assert [line for line in run.out.splitlines() if "::" in line] == IDS
