@@ -221,7 +221,7 @@ def _refusal(answer: CommandRun, words: str, wanted: Wanted, build: InterpreterB
     """What a failed ``uv pip compile`` means."""
     if answer.ended is not Ended.EXITED:
         return Unchecked(f"uv was ended: {answer.ended.value} {answer.stderr.strip()[-200:]}".strip())
-    if "Failed to build" in words or "Failed to download and build" in words:
+    if any(text in words for text in BUILD_FAILED):
         return build_refusal(answer.stderr, wanted, build)
     if "No solution found" not in words:
         return Unchecked(f"uv could not resolve the set: {words.removeprefix('error: ')[:400] or 'it gave no reason'}")
@@ -260,6 +260,9 @@ def _readable(cause: str) -> str:
     return text.removeprefix("Because ").strip()[:500]
 
 
+BUILD_FAILED = ("Failed to build", "Failed to download and build", "The build backend returned an error")
+"""uv's words for a build that failed; the last ones, without a name, of a folder that is required by path."""
+
 _MACHINE_LACKS = re.compile(
     r"(?:command '\S+' failed: No such file or directory"
     r"|unable to execute '?\S+'?: No such file"
@@ -293,7 +296,7 @@ def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Excep
         [
             Finding(
                 code="PY104",
-                message=f"{name}{version}: no wheel for {build.interpreter}, and its source fails to build: {reason}",
+                message=f"{name or 'a source'}{version}: no wheel for {build.interpreter}, and its source fails to build: {reason}",
                 remedy=f"require a version of {name} that has a wheel for {build.interpreter}",
                 location=wanted.where(name),
                 names=(name,) if name else (),
