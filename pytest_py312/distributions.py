@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from pytest_py312.model import InterpreterBuild
-from pytest_py312.resolution import Pin, Unchecked, Wanted, build_refusal
+from pytest_py312.resolution import BUILD_FAILED, Pin, Unchecked, Wanted, build_refusal
 from pytest_py312.runners.base import CommandRun, Ended, Runner
 
 NOT_MODULES = frozenset(("tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts"))
@@ -206,7 +206,7 @@ def _must_work(done: CommandRun, wanted: Wanted, build: InterpreterBuild) -> Non
     words = " ".join(done.stderr.split())
     if done.ended is not Ended.EXITED:
         raise Unchecked(f"installing was ended: {done.ended.value} {words[-200:]}".strip())
-    if "Failed to build" in words or "Failed to download and build" in words:
+    if any(text in words for text in BUILD_FAILED):
         raise build_refusal(done.stderr, wanted, build)
     raise Unchecked(f"installing failed: {words.removeprefix('error: ')[:400] or f'exit code {done.exit_code}'}")
 
