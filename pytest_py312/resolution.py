@@ -281,6 +281,7 @@ def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Excep
     named = re.search(rf"Failed to (?:download and )?build `{_NAME}(?:==([^`]+))?", stderr)
     name = canonicalize_name(named[1]) if named else ""
     version = f"=={named[2]}" if named and named[2] else ""
+    what = f"{name or 'a source'}{version}"
     lacks = _MACHINE_LACKS.search(stderr)
     if lacks:
         return Unchecked(
@@ -296,7 +297,7 @@ def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Excep
         [
             Finding(
                 code="PY104",
-                message=f"{name or 'a source'}{version}: no wheel for {build.interpreter}, and its source fails to build: {reason}",
+                message=f"{what}: no wheel for {build.interpreter}, and its source fails to build: {reason}",
                 remedy=f"require a version of {name} that has a wheel for {build.interpreter}",
                 location=wanted.where(name),
                 names=(name,) if name else (),
