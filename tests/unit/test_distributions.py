@@ -188,12 +188,22 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
 # ---- what may go wrong
 
 FAILED_BUILD = "error: Failed to build `olddist==0.1`\n  ModuleNotFoundError: No module named 'distutils'\n"
+FAILED_TREE = """\
+error: The build backend returned an error
+  cause: Call to `setuptools.build_meta:__legacy__.get_requires_for_build_wheel` failed (exit status: 1)
+
+         [stderr]
+         Traceback (most recent call last):
+           File "<string>", line 3, in <module>
+         ModuleNotFoundError: No module named 'imp'
+"""
 
 
 @pytest.mark.parametrize(
     ("refusal", "kind", "words"),
     [
         (command_run_of(stderr=FAILED_BUILD, exit_code=1), Blocked, "No module named 'distutils'"),
+        (command_run_of(stderr=FAILED_TREE, exit_code=1), Blocked, "No module named 'imp'"),
         (command_run_of(stderr="error: Failed to fetch: x", exit_code=2), Unchecked, "Failed to fetch"),
         (command_run_of(stderr="", exit_code=2), Unchecked, "exit code 2"),
         (command_run_of(ended=Ended.TIMED_OUT, exit_code=-2), Unchecked, "time limit reached"),
