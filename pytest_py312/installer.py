@@ -207,20 +207,20 @@ class Installer:
 
     # -- installations
 
-    def prepare(self, cells: Sequence[Cell]) -> None:
-        """Resolve and fill the store for many cells, each interpreter's wheels in one go. What fails is told later."""
-        by_interpreter: dict[Interpreter, list[Cell]] = {}
+    def by_interpreter(self, cells: Sequence[Cell]) -> dict[Interpreter, list[Cell]]:
+        """``cells`` and their baselines' cells, each once, by interpreter in ascending order."""
+        found: dict[Interpreter, dict[str, Cell]] = {}
         for cell in cells:
-            by_interpreter.setdefault(cell.interpreter, []).append(cell)
-            if not cell.is_baseline:
-                by_interpreter.setdefault(cell.service.baseline, []).append(_baseline(cell))
+            for one in (cell, _baseline(cell)):
+                found.setdefault(one.interpreter, {})[one.identifier] = one
+        return {interpreter: list(found[interpreter].values()) for interpreter in sorted(found)}
+
+    def prepare(self, interpreter: Interpreter, cells: Sequence[Cell]) -> bool:
+        """Resolve for many cells of an interpreter, and fill the store in one go. What fails is told to who asks."""
         with ThreadPoolExecutor(self._parallel) as pool:
-            unique = {cell.identifier: cell for group in by_interpreter.values() for cell in group}
-            # the others need their baseline's lock first; two that wait for the same lock wait for one resolution
-            ordered = sorted(unique.values(), key=lambda cell: not cell.is_baseline)
-            list(pool.map(self.lock, ordered))
-        with ThreadPoolExecutor(max(1, len(by_interpreter))) as pool:
-            list(pool.map(lambda item: self._fill(*item), by_interpreter.items()))
+            list(pool.map(self.lock, cells))
+        self._fill(interpreter, cells)
+        return True
 
     def _fill(self, interpreter: Interpreter, cells: Sequence[Cell]) -> None:
         locks = [lock for cell in cells if isinstance(lock := self.lock(cell), Lock)]

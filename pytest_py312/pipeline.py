@@ -11,13 +11,15 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pytest_py312 import clock
+from pytest_py312.ahead import Ahead
 from pytest_py312.checks import CHECKS
 from pytest_py312.checks.base import Check, Judgement
 from pytest_py312.codec import decode, encode
@@ -26,7 +28,7 @@ from pytest_py312.environments import Environments
 from pytest_py312.fingerprints import code_digest
 from pytest_py312.installer import Installation, Installer, versions_of
 from pytest_py312.matrix import cells_of
-from pytest_py312.model import Cell, InterpreterBuild, Outcome, Plan, Service, Status, SuiteRun
+from pytest_py312.model import Cell, Interpreter, InterpreterBuild, Outcome, Plan, Service, Status, SuiteRun
 from pytest_py312.once import Once
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.resolution import Resolver
@@ -79,7 +81,8 @@ class Gate:
         self._slots = threading.Semaphore(parallel)
         self._used: list[str] = []
         self._ahead: dict[str, Future[Judgement]] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._workers: Ahead | None = None
+        self._preparing: Ahead | None = None
         self._closed = threading.Event()
         self._code = ""
         self._cells: dict[str, tuple[Cell, ...]] = {}
@@ -238,18 +241,53 @@ class Gate:
     # -- working ahead
 
     def start_ahead(self, items: Sequence[Item]) -> None:
-        """Begin to answer ``items`` in the background, with as many cells at once as there are cores for it."""
-        pool = ThreadPoolExecutor(2 * self._parallel + 2, thread_name_prefix="py312")
-        self._pool = pool
+        """Begin to answer ``items`` in the background, with as many cells at once as there are cores for it.
+
+        While one interpreter's distributions are installed, the next one's are resolved, and suites whose
+        environments can be made already run.
+        """
         fresh = [item for item in items if not self._quickly(item)]
         if not fresh:
             return
-        prepared = pool.submit(self._prepare, fresh)
-        cells = {item.cell.identifier: item.cell for item in fresh if item.check.name == "suite"}
-        for cell in cells.values():
-            pool.submit(self._after, prepared, lambda cell=cell: self.suite_run(cell))  # type: ignore[misc]  # bound now
+        self._workers = Ahead(self._parallel + 2)
+        self._preparing = Ahead(2)
+        order = {name: index for index, name in enumerate(dict.fromkeys(item.cell.service.name for item in fresh))}
         for item in fresh:
-            self._ahead[item.name] = pool.submit(self._answer_after, prepared, item)
+            self._ahead[item.name] = Future()
+        waiting = _Countdown(fresh, lambda ready: self._queue(ready, order))
+        for interpreter, cells in self._installer.by_interpreter([item.cell for item in fresh]).items():
+            self._preparing.add(
+                (interpreter.minor,), partial(self._prepare_one, interpreter, tuple(cells), waiting, order)
+            )
+
+    def _prepare_one(
+        self, interpreter: Interpreter, cells: Sequence[Cell], waiting: "_Countdown", order: Mapping[str, int]
+    ) -> None:
+        try:
+            self._installer.prepare(interpreter, cells)
+        finally:
+            for cell in cells:
+                if cell in waiting.with_suites:
+                    self._work((order[cell.service.name], 0, cell.interpreter.minor), partial(self.suite_run, cell))
+            waiting.done(interpreter)
+
+    def _queue(self, items: Sequence[Item], order: Mapping[str, int]) -> None:
+        """All of a service's interpreters are prepared: its items can be answered."""
+        for index, item in enumerate(items):
+            self._work((order[item.cell.service.name], 1, index), partial(self._answer, item))
+
+    def _work(self, priority: tuple[int, ...], work: Callable[[], object]) -> None:
+        if self._workers is not None:
+            self._workers.add(priority, work)
+
+    def _answer(self, item: Item) -> None:
+        future = self._ahead[item.name]
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(self._judge(item))
+        except Exception as error:
+            future.set_exception(error)
 
     def _quickly(self, item: Item) -> bool:
         """Answer an item at once if an earlier run's answer still holds."""
@@ -262,24 +300,12 @@ class Gate:
         self._ahead[item.name] = future
         return True
 
-    def _prepare(self, items: Sequence[Item]) -> bool:
-        self._installer.prepare(tuple({item.cell.identifier: item.cell for item in items}.values()))
-        return True
-
-    def _after(self, prepared: "Future[bool]", work: Callable[[], object]) -> None:
-        prepared.result()
-        if not self._closed.is_set():
-            work()
-
-    def _answer_after(self, prepared: "Future[bool]", item: Item) -> Judgement:
-        prepared.result()
-        return self._judge(item)
-
     def prepare_shared(self, items: Sequence[Item]) -> None:
         """For xdist's workers: what all items need is resolved and installed by the first worker that comes."""
         fresh = [item for item in items if not self._quickly(item)]
         self._ahead.clear()
-        self._once("prepare", lambda: self._prepare(fresh))
+        for interpreter, cells in self._installer.by_interpreter([item.cell for item in fresh]).items():
+            self._once(f"prepare {interpreter}", partial(self._installer.prepare, interpreter, tuple(cells)))
 
     def builds(self) -> tuple[InterpreterBuild, ...]:
         """The interpreter builds that were used."""
@@ -295,10 +321,38 @@ class Gate:
         for future in self._ahead.values():
             future.cancel()
         self._runner.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._preparing, self._workers):
+            if threads is not None:
+                threads.close()
         self._state.touch(self._used)
         self._state.close()
+
+
+class _Countdown:
+    """Says when all interpreters of a service are prepared."""
+
+    def __init__(self, items: Sequence[Item], ready: Callable[[Sequence[Item]], None]) -> None:
+        self._items: dict[str, list[Item]] = {}
+        for item in items:
+            self._items.setdefault(item.cell.service.name, []).append(item)
+        self._missing = {
+            name: {item.cell.interpreter for item in group} | {group[0].cell.service.baseline}
+            for name, group in self._items.items()
+        }
+        self._ready = ready
+        self._lock = threading.Lock()
+        self.with_suites = {item.cell for item in items if item.check.name == "suite"}
+
+    def done(self, interpreter: Interpreter) -> None:
+        with self._lock:
+            finished = []
+            for name, missing in self._missing.items():
+                if interpreter in missing:
+                    missing.discard(interpreter)
+                    if not missing:
+                        finished.append(name)
+        for name in finished:
+            self._ready(self._items[name])
 
 
 def new_run_id() -> str:
