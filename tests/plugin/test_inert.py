@@ -1,0 +1,85 @@
+"""Without a ``--py312`` option the plugin does nothing, and costs nothing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pytest_py312.testing import service_tree
+from tests.plugin.gate_helpers import FLEET, IDS, Faked, Real
+
+HEAVY = ("docker", "uv", "yaml", "rich", "packaging", "psutil", "filelock", "platformdirs", "sqlite3", "requests")
+OWN = {"pytest_py312", "pytest_py312.plugin", "pytest_py312.hookspecs"}
+
+LOADED = (
+    "import json, sys\n"
+    "before = set(sys.modules)\n"
+    "def pytest_unconfigure(config):\n"
+    "    with open('loaded.json', 'w') as file:\n"
+    "        json.dump(sorted(sys.modules), file)\n"
+)
+
+WATCH = (
+    "import sys\n"
+    "def watch(event, details):\n"
+    "    if event in ('subprocess.Popen', 'os.fork', 'os.posix_spawn', 'socket.connect', 'socket.getaddrinfo'):\n"
+    "        print('WATCHED', event, details, flush=True)\n"
+    "sys.addaudithook(watch)\n"
+)
+
+
+def loaded(faked: Faked, monkeypatch: pytest.MonkeyPatch, *options: str) -> set[str]:
+    """What modules a run in a process of its own, with this plugin and no other, has imported."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    faked.root.joinpath("conftest.py").write_text(LOADED)
+    faked.root.joinpath("test_own.py").write_text("def test_a(): pass\n")
+    argv = [sys.executable, "-m", "pytest", "-p", "pytest_py312.plugin", *options]
+    done = subprocess.run(argv, cwd=faked.root, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(json.loads((faked.root / "loaded.json").read_text()))
+
+
+def test_nothing_heavy_is_imported(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = loaded(faked, monkeypatch, "test_own.py")
+    without = loaded(faked, monkeypatch, "test_own.py", "-p", "no:pytest_py312.plugin")
+    new = {name.partition(".")[0] for name in found - without}
+    assert new.isdisjoint(HEAVY)
+    assert {name for name in found if name.partition(".")[0] == "pytest_py312"} == OWN
+
+
+def test_modifiers_alone_do_not_ask_for_it(faked: Faked) -> None:
+    """``--py312-runner`` in addopts is a setting, and turns no run into a gate."""
+    faked.root.joinpath("test_own.py").write_text("def test_a(): pass\n")
+    result = faked.bare("test_own.py", "--py312-runner=local", "--py312-jobs=2", "--py312-no-cache")
+    result.assert_outcomes(passed=1)
+    assert "py312:" not in result.stdout.str()
+
+
+def test_it_can_be_named_where_plugins_are_not_loaded_by_themselves(
+    faked: Faked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    result = faked.bare("-p", "pytest_py312.plugin", "--py312", "--collect-only", "-q")
+    assert [line for line in result.outlines if "::" in line] == IDS
+
+
+def test_a_list_of_items_starts_no_process_and_asks_no_network(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which items there are is read from files, also with the header that a plain ``--collect-only`` has."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    service_tree(real.root, {**FLEET, "watching.py": WATCH})
+    variables = {**real.variables, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    for options in (["-q"], []):
+        argv = [sys.executable, "-m", "pytest", "-p", "watching", "-p", "pytest_py312.plugin", "--py312"]
+        done = subprocess.run(
+            [*argv, "--collect-only", *options],
+            cwd=real.root,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "WATCHED" not in done.stdout
+        assert "2 services" in done.stdout or "10 tests collected" in done.stdout
