@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, document TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS durations (name TEXT PRIMARY KEY, seconds REAL NOT NULL);
 """
 VERSION = 1
+OPENING_TRIES = 100
 KEPT_SECONDS = 60 * 24 * 3600.0
 """Outcomes that no run asked for in this time are forgotten (60 days)."""
 
@@ -37,11 +38,22 @@ class State:
             ignore = folder / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("# state of pytest-py312: not for version control\n*\n", encoding="utf-8")
-            self._connection = self._open()
+            self._connection = self._opened()
         except (OSError, sqlite3.Error) as error:
             raise StateError(
                 f"{self._path}: the state file cannot be used: {error}. Remove it, or make its folder writable"
             ) from error
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open it. Two that make it at once lock each other out, and the switch to WAL heeds no busy time-out."""
+        for _ in range(OPENING_TRIES):
+            try:
+                return self._open()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                clock.pause(0.05)
+        return self._open()
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30.0, check_same_thread=False, isolation_level=None)
