@@ -87,7 +87,8 @@ class Store:
             return
         with self._alone(build):
             missing = [pin for pin in wishes.values() if self.entry(pin, build) is None]
-            for batch in _batches([pin for pin in missing if not pin.from_source]):
+            wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
+            for batch in _batches(wheels):
                 self._install(batch, build, wanted, [])
             for pin in missing:
                 if pin.from_source:
@@ -125,7 +126,7 @@ class Store:
         # hashes and markers of a line do not change what is installed, a url does
         what = pin.line if " @ " in pin.line or not pin.version else f"{pin.name}=={pin.version}"
         kind = "source" if pin.from_source else "wheel"
-        digest = hashlib.sha256(f"{what}\0{kind}".encode()).hexdigest()[:12]
+        digest = hashlib.sha256(f"{what}\0{kind}\0{pin.index}".encode()).hexdigest()[:12]
         return self._root / f"{self._runner.name}-{build.digest}" / f"{pin.name}-{pin.version or 'tree'}-{digest}"
 
     def _install(
@@ -136,7 +137,8 @@ class Store:
         inside = self._runner.inside
         environment, requirements = work / "environment", work / "requirements.txt"
         try:
-            requirements.write_text("\n".join(pin.line for pin in pins) + "\n", encoding="utf-8")
+            lines = [pins[0].index, *(pin.line for pin in pins)]
+            requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
             made = self._runner.tool(
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
             )
@@ -212,11 +214,11 @@ def _must_work(done: CommandRun, wanted: Wanted, build: InterpreterBuild) -> Non
 
 
 def _batches(pins: Sequence[Pin]) -> list[list[Pin]]:
-    """Groups in which no project stands twice: an environment holds one version of each."""
+    """Groups of one index in which no project stands twice: an environment holds one version of each."""
     batches: list[dict[str, Pin]] = []
     for pin in pins:
         for batch in batches:
-            if pin.name not in batch:
+            if pin.name not in batch and next(iter(batch.values())).index == pin.index:
                 batch[pin.name] = pin
                 break
         else:

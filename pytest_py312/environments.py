@@ -59,6 +59,7 @@ class Environments:
         try:
             facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
             modules = {name: tuple(names) for name, names in facts["modules"].items()}
+            os.utime(folder / "environment.json")  # when it was last used, for `py312 cache prune`
             return Environment(key=key, folder=folder, versions=facts["versions"], modules=modules)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None

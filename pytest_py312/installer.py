@@ -18,7 +18,7 @@ from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree, tree_digest
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service, SuiteKind
 from pytest_py312.once import Once
-from pytest_py312.requirements import RequirementSet, requirement_set
+from pytest_py312.requirements import LocatedOption, RequirementSet, requirement_set
 from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
 
@@ -99,7 +99,7 @@ class Installer:
 
     def _wanted(self, cell: Cell, trees: Sequence[Entry], constraints: Sequence[str]) -> Wanted:
         found = self.requirements(cell.service)
-        lines = [option for item in found.options if (option := f"{item.name} {item.value}".strip())]
+        lines = []
         for item in found.entries:
             hashes = "".join(f" --hash={one}" for one in item.entry.hashes)
             lines.append(item.text + hashes)
@@ -111,10 +111,18 @@ class Installer:
         return Wanted(
             lines=tuple(dict.fromkeys(lines)),
             constraints=(*(item.text for item in found.constraints), *constraints),
+            options=tuple(dict.fromkeys(self._option(item) for item in found.options)),
             direct=tuple((item.name, item.location) for item in found.entries),
             exclude_newer=self._plan.exclude_newer,
             hashes=any(item.entry.hashes for item in found.entries),
         )
+
+    def _option(self, option: LocatedOption) -> str:
+        """An option line; a folder in it is relative to the file that names it."""
+        value = option.value
+        if option.name == "--find-links" and "://" not in value:
+            value = str((self._plan.root / option.location.path).parent / value)
+        return f"{option.name} {value}".strip()
 
     # -- locks
 

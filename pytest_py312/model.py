@@ -501,6 +501,8 @@ class Report:
     services: tuple[Service, ...]
     cells: tuple[Cell, ...]
     outcomes: tuple[Outcome, ...]
+    checks: tuple[str, ...] = ()
+    """Names of the checks that every cell is asked; what was left out of them keeps a service from being proven."""
     comparisons: tuple[SuiteComparison, ...] = ()
     assumptions: tuple[str, ...] = ()
     runner: str = ""

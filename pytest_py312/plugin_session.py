@@ -225,6 +225,7 @@ class GateSession:
             services=tuple(service for service in self.fleet.services if service.name in named),
             cells=self._cells(outcomes),
             outcomes=tuple(outcomes),
+            checks=tuple(check.name for check in self._checks),
             comparisons=tuple(comparison for judgement in judged if (comparison := judgement.comparison) is not None),
             assumptions=self.fleet.assumptions,
             runner=self.workshop.describe_runner(),

@@ -10,7 +10,7 @@ import os
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -27,12 +27,14 @@ MOST_ROUNDS = 8
 class Wanted:
     """A set of requirements as a resolver takes it.
 
-    ``lines`` are what is asked for (PEP 508 or options such as ``--find-links``), ``constraints`` only narrow.
-    ``direct`` says where each directly required project (normalised name) stands.
+    ``lines`` are what is asked for (PEP 508), ``constraints`` only narrow, ``options`` say which index or folder to
+    take it from (``--index-url ...``, as in a requirements file). ``direct`` says where each directly required
+    project (normalised name) stands.
     """
 
     lines: tuple[str, ...]
     constraints: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     direct: tuple[tuple[str, Location], ...] = ()
     exclude_newer: str = ""
     hashes: bool = False
@@ -43,12 +45,16 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pin:
-    """One distribution of a lock. ``line`` is what an installer is told: ``name==version`` or ``name @ url``."""
+    """One distribution of a lock. ``line`` is what an installer is told: ``name==version`` or ``name @ url``.
+
+    ``index`` are the option lines with which it was found: the same version from elsewhere may be something else.
+    """
 
     name: str
     version: str
     line: str
     from_source: bool = False
+    index: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +67,7 @@ class Lock:
     @property
     def digest(self) -> str:
         """The same for the same distributions, whenever they were resolved."""
-        return hashlib.sha256("\n".join(pin.line for pin in self.pins).encode()).hexdigest()[:32]
+        return hashlib.sha256("\n".join(pin.index + pin.line for pin in self.pins).encode()).hexdigest()[:32]
 
     @property
     def versions(self) -> dict[str, str]:
@@ -129,6 +135,7 @@ class Resolver:
                 build.digest,
                 sorted(wanted.lines),
                 sorted(wanted.constraints),
+                wanted.options,
                 wanted.exclude_newer,
                 wanted.hashes,
             ]
@@ -140,7 +147,9 @@ class Resolver:
         for _ in range(MOST_ROUNDS):
             answer = self._compile(wanted, build, from_source)
             if answer.ok:
-                return Lock(pins=_pins(answer.stdout, from_source), created=clock.timestamp())
+                return Lock(
+                    pins=_pins(answer.stdout, from_source, "\n".join(wanted.options)), created=clock.timestamp()
+                )
             words = _folded(answer.stderr)
             more = [name for name in _without_wheels(words) if name not in from_source]
             if not more:
@@ -153,7 +162,7 @@ class Resolver:
         folder.mkdir(parents=True)
         requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
         try:
-            requirements.write_text("\n".join(wanted.lines) + "\n", encoding="utf-8")
+            requirements.write_text("\n".join((*wanted.options, *wanted.lines)) + "\n", encoding="utf-8")
             constraints.write_text("\n".join(wanted.constraints) + "\n", encoding="utf-8")
             inside = self._runner.inside
             argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--color", "never"]
@@ -170,7 +179,7 @@ class Resolver:
 
 
 def _as_dict(pin: Pin) -> dict[str, object]:
-    return {"name": pin.name, "version": pin.version, "line": pin.line, "from_source": pin.from_source}
+    return asdict(pin)
 
 
 def _write(path: Path, data: object) -> None:
@@ -181,7 +190,7 @@ def _write(path: Path, data: object) -> None:
     part.replace(path)
 
 
-def _pins(text: str, from_source: Sequence[str]) -> tuple[Pin, ...]:
+def _pins(text: str, from_source: Sequence[str], index: str) -> tuple[Pin, ...]:
     """Read ``uv pip compile``'s output: one distribution a line, hashes on continuation lines."""
     pins = []
     for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines():
@@ -197,6 +206,7 @@ def _pins(text: str, from_source: Sequence[str]) -> tuple[Pin, ...]:
                 version=exact[1] if exact and "@" not in words.split("==")[0] else "",
                 line=words,
                 from_source=normalised in from_source or " @ " in words,
+                index=index,
             )
         )
     return tuple(sorted(pins, key=lambda pin: pin.name))

@@ -119,7 +119,7 @@ def judge(report: Report) -> Verdict:
     for name in names:
         if states.get(name) in (State.FAILED, State.ERRORED):
             continue
-        why = _left_open(name, services.get(name), chosen.get(name, ()), outcomes, report.plan.target)
+        why = _left_open(name, services.get(name), chosen.get(name, ()), outcomes, report)
         if why:
             unfinished.append((name, why))
         else:
@@ -148,9 +148,10 @@ def _states_of_services(outcomes: Iterable[Outcome]) -> dict[str, State]:
 
 
 def _left_open(
-    name: str, service: Service | None, chosen: Sequence[Interpreter], outcomes: Outcomes, target: Interpreter
+    name: str, service: Service | None, chosen: Sequence[Interpreter], outcomes: Outcomes, report: Report
 ) -> str:
     """Why a service that nothing speaks against is not ready, or ``""``."""
+    target = report.plan.target
     on_target = outcomes.get((name, target), ())
     if state_of(on_target) is not State.PASSED:
         return f"nothing was checked on {target}"
@@ -158,6 +159,10 @@ def _left_open(
         suites = [outcome for outcome in on_target if outcome.check == "suite"]
         if state_of(suites) is not State.PASSED:
             return f"the suite was not run on {target}"
+    asked = {outcome.check for outcome in on_target}
+    left_out = [check for check in report.checks if check not in asked]
+    if left_out:
+        return f"not asked on {target}: {', '.join(left_out)}"
     unchecked = [interpreter for interpreter in chosen if not outcomes.get((name, interpreter))]
     if unchecked:
         return f"nothing was checked on {', '.join(map(str, sorted(unchecked)))}"
