@@ -9,8 +9,10 @@ import pytest
 
 from pytest_py312 import clock
 from pytest_py312.config import default_plan, find_plan, load_plan
+from pytest_py312.discovery import discover
 from pytest_py312.errors import OptionError, PlanError, perhaps
 from pytest_py312.model import Interpreter, Plan
+from pytest_py312.patterns import tidy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,12 +177,22 @@ def conftests_of_the_repository_only(early_config: pytest.Config, args: list[str
     namespace = early_config.known_args_namespace
     typed = namespace.file_or_dir
     folder = _folder_of_plan(early_config, typed)
+    if _is_one_service(early_config):
+        namespace.noconftest = True  # all of the repository's conftest files are the service's
     namespace.file_or_dir = [str(folder)]
     _leave_out_options_of_a_service(early_config, args, folder)
     try:
         yield
     finally:
         namespace.file_or_dir = typed
+
+
+def _is_one_service(config: pytest.Config) -> bool:
+    """Whether the folder of the plan is itself a service."""
+    plan = _plan(config, chosen_paths(config))
+    if plan.services and "." not in map(tidy, plan.services):
+        return False
+    return any(service.path == "." for service in discover(plan).services)
 
 
 def _leave_out_options_of_a_service(config: pytest.Config, args: list[str], folder: Path) -> None:

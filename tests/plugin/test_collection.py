@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.testing import service_tree
-from tests.plugin.gate_helpers import IDS, Faked
+from tests.plugin.gate_helpers import IDS, TRAP, Faked
 
 
 def test_every_cell_has_an_item_for_each_check(faked: Faked) -> None:
@@ -118,8 +118,9 @@ def test_the_repositorys_own_conftest_is_loaded(faked: Faked) -> None:
 
 
 def test_a_repository_of_one_service(faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service may be the repository itself."""
-    files = {"Dockerfile": "FROM python:3.9\n", "requirements.txt": "", "tests/test_x.py": "", "conftest.py": ""}
+    """The service may be the repository itself: its conftest files are for its cells as well."""
+    files = {"Dockerfile": "FROM python:3.9\n", "requirements.txt": "", "tests/test_x.py": TRAP}
+    files |= {"conftest.py": TRAP, "tests/conftest.py": TRAP}
     root = service_tree(tmp_path / "alone", files)
     monkeypatch.chdir(root)
     ids = faked.ids("--rootdir=.")
