@@ -13,6 +13,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ SITE_HOOK = (
 """A .pth line: a service that is laid in without a build stands on the path after site-packages, as an editable
 installation would, in every interpreter that its suite starts. https://docs.python.org/3/library/site.html"""
 
-FORM = "1"
+FORM = "2"
 """Goes into every key: raised when environments are put together in another way."""
 
 
@@ -78,6 +79,8 @@ class Environments:
                 _link_tree(entry.folder / "lib", site)
                 self._link_data(entry, part, folder)
             facts = {
+                "manifest": manifest(part),
+                "entries": [str(entry.folder) for entry in entries],
                 "versions": {entry.name: entry.version for entry in entries},
                 "modules": {entry.name: list(entry.modules) for entry in entries},
             }
@@ -125,6 +128,26 @@ class Environments:
                 target.write_bytes(content)
                 target.chmod(0o755)
 
+    def is_intact(self, environment: Environment) -> bool:
+        """Whether an environment is as it was made. One that a suite has written to is thrown away.
+
+        Its files are hard links to the store: what was written through one of them is in every environment that has
+        the distribution. So the entries go as well, and are installed anew for whoever asks next.
+        """
+        try:
+            facts = json.loads((environment.folder / "environment.json").read_text(encoding="utf-8"))
+            if facts["manifest"] == manifest(environment.folder):
+                return True
+            touched = [Path(entry) for entry in facts["entries"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            touched = []
+        for folder in (environment.folder, *touched):
+            gone = folder.with_name(f".gone-{uuid.uuid4().hex[:8]}")
+            with suppress(OSError):
+                folder.rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)
+        return False
+
     def recall(self, key: str, question: str) -> object:
         """What :meth:`remember` was told of ``question``, or ``None``."""
         try:
@@ -137,6 +160,25 @@ class Environments:
         part = self._root / f".{key}.{uuid.uuid4().hex[:8]}"
         part.write_text(json.dumps(answer), encoding="utf-8")
         part.replace(self._root / f"{key}.{question}.json")
+
+
+def manifest(folder: Path) -> str:
+    """A digest of the names, sizes and times of an environment's files; byte code may come and go."""
+    digest = hashlib.sha256()
+    pending = [str(folder)]
+    while pending:
+        with os.scandir(pending.pop()) as items:
+            entries = sorted(items, key=lambda item: item.name)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name != "__pycache__":
+                    pending.append(entry.path)
+            elif entry.name != "environment.json":
+                status = entry.stat(follow_symlinks=False)
+                digest.update(
+                    f"{entry.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogatepass")
+                )
+    return digest.hexdigest()
 
 
 def _rename(part: Path, folder: Path) -> bool:

@@ -282,6 +282,10 @@ class Installer:
             entries=tuple(entries),
         )
 
+    def is_intact(self, environment: Environment) -> bool:
+        """Whether a suite has left its environment as it was; see environments.py."""
+        return self._environments.is_intact(environment)
+
     def _modules(self, service: Service, environment: Environment, trees: Sequence[Entry]) -> tuple[str, ...]:
         names = [*self.directly_required(service), *(tree.name for tree in trees)]
         return tuple(sorted({module for name in names for module in environment.modules.get(name, ())}))

@@ -37,6 +37,11 @@ from pytest_py312.store import State
 from pytest_py312.suite import folders_of, run_suite, suite_job
 from pytest_py312.waivers import apply_waivers, waivers_of
 
+WROTE_TO_ENVIRONMENT = (
+    "its environment (site-packages, which cells share) was written to while it ran, by this suite or another one, and "
+    "was thrown away. Keep suites from installing or patching there, or use the docker runner, where it is read-only"
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
@@ -140,6 +145,8 @@ class Gate:
             if self._closed.is_set():
                 return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, trouble="the run was ended")
             run = run_suite(self._runner, job, cell, versions_of(installed))
+            if self._runner.name == "local" and not self._installer.is_intact(installed.environment):
+                run = replace(run, complete=False, trouble=WROTE_TO_ENVIRONMENT)
         if not select and run.complete:
             self._state.keep_duration(f"suite {cell.identifier}", run.seconds)
         return run
