@@ -41,6 +41,18 @@ def key_lines(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, int
         return {}
 
 
+def string_spans(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, tuple[int, int]]:
+    """From where to where (counted in characters) each string value stands, quotation marks included.
+
+    Empty when what is found does not agree with ``document``, as in :func:`key_lines`.
+    """
+    try:
+        scanner = _Scanner(text)
+        return scanner.strings if scanner.scan().keys() == set(_paths(document, ())) else {}
+    except (_Lost, RecursionError):
+        return {}
+
+
 def _paths(value: object, path: KeyPath) -> Iterator[KeyPath]:
     if isinstance(value, dict):
         members: list[tuple[str | int, object]] = list(value.items())
@@ -63,6 +75,7 @@ class _Scanner:
         self._at = 0
         self._breaks = [match.start() for match in re.finditer("\n", text)]
         self._lines: dict[KeyPath, int] = {}
+        self.strings: dict[KeyPath, tuple[int, int]] = {}
         self._lengths: dict[KeyPath, int] = {}
         """How many tables each array of tables has so far."""
 
@@ -138,7 +151,9 @@ class _Scanner:
         elif self._accept("{"):
             self._inline_table(path)
         elif self._text[self._at : self._at + 1] in ('"', "'"):
+            start = self._at
             self._take(_STRING)
+            self.strings[path] = (start, self._at)
         else:
             self._take(_SCALAR)
 

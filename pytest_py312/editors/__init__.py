@@ -1,0 +1,1 @@
+"""Text + edit -> text: the smallest change, everything else byte-identical."""
