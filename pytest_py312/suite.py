@@ -37,31 +37,6 @@ def suite_job(
     and is seen to be flaky, where with random seeds it may look like a regression.
     """
     service, settings = cell.service, cell.service.settings
-    suite = service.suite
-    if suite is None:
-        raise ValueError(f"{service.name} has no suite")
-    request: dict[str, Any] = {
-        "kind": "suite",
-        "runner": suite.kind.value,
-        "arguments": list(suite.arguments),
-        "junit": suite.junit,
-        "import_mode": suite.import_mode,
-        "prepare": [list(argv) for argv in settings.prepare],
-        "select": list(select),
-        "service": service.path,
-        "python_path": list(service.python_path),
-        "installed": [],
-    }
-    distribution = service.distribution
-    if distribution is not None and not built:
-        request["installed"] = list(distribution.source_roots)
-        if distribution.static:
-            scripts = [list(script) for script in distribution.scripts]
-            request["distribution"] = {
-                "name": distribution.name,
-                "version": distribution.version,
-                "scripts": scripts,
-            }
     # two interpreters may ask the baseline for different tests at the same moment
     chosen = f"-{zlib.crc32(chr(0).join(select).encode('utf-8', 'surrogatepass')):08x}" if select else ""
     purpose = f"suite-{attempt}{chosen}"
@@ -71,12 +46,37 @@ def suite_job(
         environment=environment,
         root=root,
         folders=folders_of(service),
-        request=request,
+        request={**_request(service, built=built), "select": list(select)},
         variables=(("PYTHONHASHSEED", str(attempt)), *settings.environment),
         time_limit=settings.time_limit,
         memory_limit=settings.memory_limit,
         network=settings.network,
     )
+
+
+def _request(service: Service, *, built: bool) -> dict[str, Any]:
+    """What the probe is asked: see there."""
+    suite = service.suite
+    if suite is None:
+        raise ValueError(f"{service.name} has no suite")
+    request: dict[str, Any] = {
+        "kind": "suite",
+        "runner": suite.kind.value,
+        "arguments": list(suite.arguments),
+        "junit": suite.junit,
+        "import_mode": suite.import_mode,
+        "prepare": [list(argv) for argv in service.settings.prepare],
+        "service": service.path,
+        "python_path": list(service.python_path),
+        "installed": [],
+    }
+    own = service.distribution
+    if own is not None and not built:
+        request["installed"] = list(own.source_roots)
+        if own.static:
+            scripts = [list(script) for script in own.scripts]
+            request["distribution"] = {"name": own.name, "version": own.version, "scripts": scripts}
+    return request
 
 
 def run_suite(runner: Runner, job: CellJob, cell: Cell, versions: Mapping[str, str]) -> SuiteRun:
