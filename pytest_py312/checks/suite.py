@@ -24,7 +24,7 @@ class SuiteCheck:
     """
 
     name = "suite"
-    codes: tuple[str, ...] = ("PY401", "PY402", "PY403", "PY404", "PY405", "PY406")
+    codes: tuple[str, ...] = ("PY401", "PY402", "PY403", "PY404", "PY405")
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
         if cell.service.suite is None:
