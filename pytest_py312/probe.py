@@ -241,6 +241,10 @@ class PytestRecorder:
         elif report.skipped and report.nodeid:
             self._records.add("collect_skip", id=report.nodeid, detail=_skip_reason(report))
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # pytest.exit() may choose any exit code, 0 as well, and the tests behind it have not run
+        self._records.add("trouble", what="the suite was broken off: %s" % str(excinfo.value)[:300], detail="")
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.add("collected", count=len(session.items))
 

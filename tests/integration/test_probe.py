@@ -345,8 +345,9 @@ def test_pytest_itself_dies_without_its_folder_and_then_nothing_is_called_comple
 @pytest.mark.parametrize(
     ("code", "word"),
     [
-        ("import pytest\ndef test_b(): pytest.exit('enough')\n", "interrupted"),
-        ("def test_b(): raise KeyboardInterrupt\n", "interrupted"),
+        ("import pytest\ndef test_b(): pytest.exit('enough')\n", "broken off: enough"),
+        ("import pytest\ndef test_b(): pytest.exit('enough', 0)\n", "broken off: enough"),
+        ("def test_b(): raise KeyboardInterrupt\n", "broken off"),
     ],
 )
 def test_a_run_that_was_broken_off_is_not_complete(cells: Cells, code: str, word: str) -> None:
