@@ -14,6 +14,9 @@ from pytest_py312.runners.base import CellJob, CellRun, Ended, Runner
 CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 """Signals by which an interpreter dies of its own doing: the test that was running then is to blame."""
 
+OUTCOMES = ("passed", "xpassed", "skipped", "xfailed", "failed", "error")
+"""How a test may end, the worst last."""
+
 
 def folders_of(service: Service) -> tuple[str, ...]:
     """The folders of the repository that a cell of ``service`` reads."""
@@ -91,7 +94,10 @@ def read_run(done: CellRun, cell: Cell, versions: Mapping[str, str]) -> SuiteRun
         reading.take(record)
     trouble = done.trouble or reading.trouble
     crash = _crash(done)
-    if crash and reading.running:
+    if crash and reading.running and cell.is_baseline:
+        # nobody knows how the tests after it end there, so nothing on another interpreter can be held against them
+        trouble = f"the interpreter died in {reading.running} ({crash})"
+    elif crash and reading.running:
         # the interpreter died in a test: that is the test's failure, not a run that could not be made
         detail = f"the interpreter died here ({crash}).\n{done.output_tail[-1200:]}"
         reading.results[reading.running] = TestResult(id=reading.running, outcome="error", detail=detail)
@@ -147,14 +153,18 @@ class _Reading:
     def _take_test(self, record: Mapping[str, Any]) -> None:
         name = str(record.get("id", ""))
         outcome = str(record.get("outcome", ""))
-        if name and outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
+        if name and outcome in OUTCOMES:
             seconds = record.get("seconds")
-            self.results[name] = TestResult(
+            result = TestResult(
                 id=name,
                 outcome=outcome,
                 seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
                 detail=str(record.get("detail", "")),
             )
+            before = self.results.get(name)
+            # load_tests may give several tests one id: none of them passes for another that did not
+            if before is None or OUTCOMES.index(outcome) > OUTCOMES.index(before.outcome):
+                self.results[name] = result
         if self.running == name:
             self.running = ""
 

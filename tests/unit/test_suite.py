@@ -117,6 +117,29 @@ def test_the_test_in_which_the_interpreter_dies_has_failed(ended: Ended, code: i
     assert "last words" in run.results["t::a"].detail
 
 
+def test_a_baseline_that_dies_in_a_test_is_not_complete() -> None:
+    """What comes after that test is known on no side: it must not look as if it were nothing new."""
+    done = cell_run_of(
+        {"event": "test", "id": "t::a", "outcome": "passed"},
+        {"event": "running", "id": "t::b"},
+        ended=Ended.KILLED,
+        exit_code=-11,
+        trouble="killed",
+    )
+
+    run = read_run(done, cell_of("3.9"), {})
+
+    assert not run.complete
+    assert run.trouble == "the interpreter died in t::b (SIGSEGV)"
+
+
+@pytest.mark.parametrize("outcomes", [("failed", "passed"), ("passed", "failed")])
+def test_of_tests_with_one_id_the_worst_counts(outcomes: tuple[str, str]) -> None:
+    done = cell_run_of(*({"event": "test", "id": "t::a", "outcome": outcome} for outcome in outcomes))
+
+    assert read_run(done, cell_of(), {}).results["t::a"].outcome == "failed"
+
+
 @pytest.mark.parametrize(
     ("ended", "code"),
     [
