@@ -114,11 +114,12 @@ class Faked:
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """``pytest --py312 ARGUMENTS`` in the repository."""
-        return self.pytester.runpytest_inprocess("--py312", *arguments, no_reraise_ctrlc=True)
+        return self.bare("--py312", *arguments)
 
     def bare(self, *arguments: str) -> pytest.RunResult:
-        """``pytest ARGUMENTS``."""
-        return self.pytester.runpytest_inprocess(*arguments)
+        """``pytest ARGUMENTS``, in the plan's order unless ``-p randomly`` is among them."""
+        order = () if "randomly" in arguments else ("-p", "no:randomly")
+        return self.pytester.runpytest_inprocess(*order, *arguments, no_reraise_ctrlc=True)
 
     def ids(self, *arguments: str) -> list[str]:
         """The node ids that ``--collect-only -q`` lists."""
