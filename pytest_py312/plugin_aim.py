@@ -116,7 +116,12 @@ def _plan(config: pytest.Config, chosen: tuple[Chosen, ...]) -> Plan:
         raise OptionError(f"the paths belong to different plans, {listed}: check them one after the other")
     if files:
         return load_plan(files.pop(), today=clock.today())
-    return default_plan(start if not chosen else _common(places))
+    return default_plan(_checkout(_common(places)) if chosen else start)
+
+
+def _checkout(folder: Path) -> Path:
+    """The checkout that ``folder`` lies in, where there is one: without a plan a service's path is relative to it."""
+    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
 
 
 def _common(places: list[Path]) -> Path:

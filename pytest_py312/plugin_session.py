@@ -58,7 +58,8 @@ class GateSession:
         if not config.option.collectonly:
             self.workshop.describe_runner()  # a runner that cannot work is told before the first item
         self._judged: dict[str, Judgement] = {}
-        self._ran_out = False
+        self._cut_short = False
+        self._unwritten: list[str] = []
 
     # -- what is chosen
 
@@ -241,18 +242,22 @@ class GateSession:
         answered = {(outcome.service, outcome.interpreter) for outcome in outcomes}
         cells = {item.cell.identifier: item.cell for _, items in self.plant for item in items}
         return tuple(
-            cell for cell in cells.values() if self._ran_out or (cell.service.name, cell.interpreter) in answered
+            cell for cell in cells.values() if self._cut_short or (cell.service.name, cell.interpreter) in answered
         )
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        self._ran_out = bool(session.shouldstop or session.shouldfail) or exitstatus == pytest.ExitCode.INTERRUPTED
+        self._cut_short = bool(session.shouldstop or session.shouldfail) or exitstatus == pytest.ExitCode.INTERRUPTED
         if _is_worker(session.config) or session.config.option.collectonly:
             return
         report = self.report(int(exitstatus))
         session.config.hook.pytest_py312_report(config=session.config, report=report)
         for path in self.aim.reports:
-            path.write_text(json_document.render(report), encoding="utf-8")
+            try:
+                path.write_text(json_document.render(report), encoding="utf-8")
+            except OSError as error:
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+                self._unwritten.append(f"{path} could not be written: {error.strerror or error}")
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
         if config.option.collectonly or not self._judged:
@@ -273,7 +278,10 @@ class GateSession:
                 writer.write(text, **markup)
             writer.write("\n")
         for path in self.aim.reports:
-            writer.write_line(f"report: {path}")
+            if not self._unwritten:
+                writer.write_line(f"report: {path}")
+        for complaint in self._unwritten:
+            writer.write_line(complaint, red=True)
 
     def pytest_unconfigure(self) -> None:
         self.workshop.close()
