@@ -8,7 +8,17 @@ from pytest_py312.checks.base import Facts, Judgement
 from pytest_py312.checks.remedies import GENERAL, SUCCESSORS, remedy_for
 from pytest_py312.comparison import compare, confirm, covers, first_bad, nothing_ran, telling_line, without_addresses
 from pytest_py312.installer import Installation, versions_of
-from pytest_py312.model import Cell, Finding, Interpreter, Location, Outcome, Severity, SuiteComparison, SuiteRun
+from pytest_py312.model import (
+    Cell,
+    Finding,
+    Interpreter,
+    Location,
+    Outcome,
+    Severity,
+    Status,
+    SuiteComparison,
+    SuiteRun,
+)
 
 LONGEST_CAUSE = 240
 """Characters of an exception's line that are told; the whole of it is in the detail."""
@@ -36,17 +46,19 @@ class SuiteCheck:
         reason = _unusable(cell, run)
         if reason and not _taken_by_collection(cell, run):
             return Judgement(outcome=_errored(cell, reason))
-        if cell.is_baseline:
-            return _judge_baseline(cell, run, facts)
-        return _judge_against_baseline(cell, run, facts)
+        judged = _judge_baseline(cell, run, facts) if cell.is_baseline else _judge_against_baseline(cell, run, facts)
+        reason = _nothing_passes(cell, run, facts) if judged.outcome.status is Status.PASSED else ""
+        return replace(judged, outcome=_errored(cell, reason, judged.outcome.findings)) if reason else judged
 
 
 def _outcome(cell: Cell, findings: list[Finding]) -> Outcome:
     return Outcome.judged(service=cell.service.name, interpreter=cell.interpreter, check="suite", findings=findings)
 
 
-def _errored(cell: Cell, reason: str) -> Outcome:
-    return Outcome.errored(service=cell.service.name, interpreter=cell.interpreter, check="suite", reason=reason)
+def _errored(cell: Cell, reason: str, findings: Iterable[Finding] = ()) -> Outcome:
+    return Outcome.errored(
+        service=cell.service.name, interpreter=cell.interpreter, check="suite", reason=reason, findings=findings
+    )
 
 
 def _without_suite(cell: Cell) -> Outcome:
@@ -80,6 +92,22 @@ def _unusable(cell: Cell, run: SuiteRun) -> str:
         count = len(run.results)
         return f"the suite did not come to its end on {run.interpreter}: {run.trouble} ({count} tests had ended)"
     return nothing_ran(run, cell.service)
+
+
+def _nothing_passes(cell: Cell, run: SuiteRun, facts: Facts) -> str:
+    """The sentence for a suite of which no test passes, here or where it is compared with; else empty.
+
+    All of it fails on both where what it needs (a database, a setting) is not there: nothing can be worse then, and
+    nothing is proven.
+    """
+    other = facts.cells(cell.service)[-1 if cell.is_baseline else 0]
+    there = facts.suite_run(other) if facts.installation(other).environment is not None else run
+    if any(result.ran_well for side in (run, there) for result in side.results.values()):
+        return ""
+    first = next((name for name, result in sorted(run.results.items()) if result.broken), "")
+    cause = f" ({first}: {_cause(run, first)})" if first else ""
+    places = " or ".join(str(one) for one in sorted({run.interpreter, there.interpreter}))
+    return f"no test of {cell.service.path} passes on {places}, so nothing can be told of a move{cause}"
 
 
 def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> Judgement:

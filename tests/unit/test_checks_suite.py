@@ -177,6 +177,25 @@ def test_a_run_that_proves_nothing_is_errored(run: SuiteRun, word: str, interpre
     assert word in outcome.reason
 
 
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize("end", ["failed", "error", "xfailed"])
+def test_a_suite_of_which_no_test_passes_proves_nothing(end: str, interpreter: str) -> None:
+    """All of it fails on both where its database is not there."""
+    lost = run_of({A: end, B: end}, details={A: "E   OSError: no database"})
+
+    outcome = judge(facts(lost, lost), interpreter).outcome
+
+    assert outcome.status is Status.ERRORED
+    assert "no test of services/user-service passes on 3.9 or 3.1" in outcome.reason
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_a_suite_that_passes_on_the_target_alone_is_not_blocked_for_it(interpreter: str) -> None:
+    lost = run_of({A: "failed"}, details={A: "E   OSError: broken before"})
+
+    assert judge(facts(lost, run_of({A: "passed"})), interpreter).outcome.status is Status.PASSED
+
+
 @pytest.mark.parametrize("run", [BROKEN_OFF, NOTHING, ALL_SKIPPED])
 def test_without_a_baseline_there_is_nothing_to_compare_with(run: SuiteRun) -> None:
     outcome = judge(facts(run, WELL, between=WELL)).outcome
