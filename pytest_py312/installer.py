@@ -21,6 +21,7 @@ from pytest_py312.once import Once
 from pytest_py312.requirements import LocatedOption, RequirementSet, requirement_set
 from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
+from pytest_py312.suite import crash_of
 
 TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
 """Tools of the suite that are kept at the baseline's version on every interpreter, with all of pytest's plugins."""
@@ -333,7 +334,8 @@ class Installer:
                     "" if record.get("ok") is True else str(record.get("detail") or "failed")
                 )
         if done.trouble and importing not in answers:
-            if not importing:
+            if not importing or not crash_of(done):
+                # ended by the run or the machine: no fault of the module, and nothing to be remembered
                 raise Unchecked(f"the imports could not be tried: {done.trouble}")
             answers[importing] = f"importing it ended the process: {done.trouble}"
         elif not done.trouble and any(module not in answers for module in modules):

@@ -93,7 +93,7 @@ def read_run(done: CellRun, cell: Cell, versions: Mapping[str, str]) -> SuiteRun
     for record in done.records:
         reading.take(record)
     trouble = done.trouble or reading.trouble
-    crash = _crash(done)
+    crash = crash_of(done)
     if crash and reading.running and cell.is_baseline:
         # nobody knows how the tests after it end there, so nothing on another interpreter can be held against them
         trouble = f"the interpreter died in {reading.running} ({crash})"
@@ -115,7 +115,8 @@ def read_run(done: CellRun, cell: Cell, versions: Mapping[str, str]) -> SuiteRun
     )
 
 
-def _crash(done: CellRun) -> str:
+def crash_of(done: CellRun) -> str:
+    """By what a cell's process ended itself early, or empty: it did not, or others ended it."""
     code = done.exit_code
     if done.ended not in (Ended.EXITED, Ended.KILLED) or code is None or not done.trouble:
         return ""
