@@ -196,7 +196,12 @@ class Gate:
         return replace(judgement, outcome=replace(outcome, cached=True, seconds=0.0))
 
     def _key(self, item: Item) -> str:
-        """What an outcome depends on, in one digest; empty while a part of it (a lock) is not known."""
+        """What an outcome depends on, in one digest; empty while a part of it (a lock) is not known.
+
+        Of a check from elsewhere it is never known: neither what it reads nor whether its own code has changed.
+        """
+        if item.check not in CHECKS:
+            return ""
         whole = self._service_key(item.cell.service)
         if not whole:
             return ""

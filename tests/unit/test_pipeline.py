@@ -1,0 +1,72 @@
+"""Which answers of an earlier run the gate uses again."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.checks import CHECKS
+from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.model import Cell, Outcome, Plan, Service
+from pytest_py312.pipeline import Gate, Item
+from pytest_py312.resolution import Lock
+from pytest_py312.store import State
+from pytest_py312.testing import FakeRunner, cell_of, service
+
+
+@dataclass(kw_only=True)
+class Own:
+    """A check that somebody has added to the gate's own."""
+
+    name: str = "own"
+    codes: tuple[str, ...] = ("OWN1",)
+    asked: list[Cell] = field(default_factory=list)
+
+    def judge(self, cell: Cell, facts: Facts) -> Judgement:
+        self.asked.append(cell)
+        passed = Outcome.judged(
+            service=cell.service.name, interpreter=cell.interpreter, check=self.name, findings=(), reason="it is fine"
+        )
+        return Judgement(outcome=passed)
+
+
+def judged_anew(root: Path, of: Service, own: Own, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How often ``own`` was really asked in two runs with nothing changed between them."""
+    for _ in range(2):
+        gate = Gate(
+            plan=Plan(root=root),
+            runner=FakeRunner(interpreters=("3.9", "3.10", "3.11", "3.12")),
+            cache=root / "cache",
+            state=State(root / ".py312"),
+            uv_version="test",
+            parallel=1,
+        )
+        monkeypatch.setattr(gate._installer, "known_lock", lambda cell: Lock(pins=()))
+        gate.judge(Item(cell=cell_of("3.12", of), check=own))
+        gate.close()
+    return len(own.asked)
+
+
+@pytest.fixture
+def fleet_of_one(tmp_path: Path) -> tuple[Path, Service]:
+    of = service(requirements=())
+    (tmp_path / of.path).mkdir(parents=True)
+    return tmp_path, of
+
+
+def test_a_check_of_the_gate_is_not_asked_again_while_nothing_changes(
+    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Own(name=CHECKS[0].name)
+    monkeypatch.setattr("pytest_py312.pipeline.CHECKS", (own,))
+
+    assert judged_anew(*fleet_of_one, own, monkeypatch) == 1
+
+
+def test_a_check_from_elsewhere_is_always_asked(
+    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows what it reads, nor whether its code has changed since."""
+    own = Own()
+
+    assert judged_anew(*fleet_of_one, own, monkeypatch) == 2
