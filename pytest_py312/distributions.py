@@ -21,8 +21,8 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
-from pytest_py312.model import InterpreterBuild
-from pytest_py312.resolution import BUILD_FAILED, Pin, Unchecked, Wanted, build_refusal
+from pytest_py312.model import Finding, InterpreterBuild
+from pytest_py312.resolution import BUILD_FAILED, Blocked, Pin, Unchecked, Wanted, build_refusal
 from pytest_py312.runners.base import CommandRun, Ended, Runner
 
 NOT_MODULES = frozenset(("tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts"))
@@ -90,10 +90,24 @@ class Store:
             wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
             for batch in _batches(wheels):
                 self._install(batch, build, wanted, [])
-            for pin in missing:
-                if pin.from_source:
-                    options = [] if " @ " in pin.line else ["--no-binary", pin.name]
-                    self._install([pin], build, wanted, options)
+            self._build([pin for pin in missing if pin.from_source], build, wanted)
+
+    def _build(self, pins: Sequence[Pin], build: InterpreterBuild, wanted: Wanted) -> None:
+        """Build each source by itself, also after one has failed: all that block are told at once."""
+        findings: list[Finding] = []
+        unchecked: Unchecked | None = None
+        for pin in pins:
+            options = [] if " @ " in pin.line else ["--no-binary", pin.name]
+            try:
+                self._install([pin], build, wanted, options)
+            except Blocked as blocked:
+                findings += blocked.findings
+            except Unchecked as reason:
+                unchecked = unchecked or reason
+        if findings:
+            raise Blocked(findings)
+        if unchecked is not None:
+            raise unchecked
 
     def install_tree(self, source: Path, key: str, build: InterpreterBuild) -> Entry:
         """Build and install the source tree ``source`` (in the cache folder); ``key`` names its content.

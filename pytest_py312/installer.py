@@ -16,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from pytest_py312.distributions import Entry, Store
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree, tree_digest
+from pytest_py312.locking import Locking
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service, SuiteKind
 from pytest_py312.once import Once
 from pytest_py312.requirements import LocatedOption, RequirementSet, requirement_set
@@ -69,6 +70,7 @@ class Installer:
         self._environments = environments
         self._once = once
         self._parallel = parallel
+        self._locking = Locking(cache=cache, resolver=resolver, once=once, lock_hours=plan.lock_hours)
         self._sets: dict[str, RequirementSet] = {}
         self._digests: dict[str, str] = {}
         self._guard = threading.Lock()
@@ -154,15 +156,10 @@ class Installer:
             before = self.lock(_baseline(cell))
             constraints = _tool_constraints(before) if isinstance(before, Lock) else ()
         if constraints:
-            try:
-                return self._resolved(self._wanted(cell, trees, constraints), build)
-            except Blocked:
-                pass  # these tools do not work there: what does is reported as a difference
-        return self._resolved(self._wanted(cell, trees, ()), build)
-
-    def _resolved(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
-        """Services that ask for the same are resolved once, also when they ask at the same moment."""
-        return self._once(f"resolve {self._resolver.key(wanted, build)}", lambda: self._resolver.resolve(wanted, build))
+            lock = self._locking.attempt(self._wanted(cell, trees, constraints), build)
+            if lock is not None:
+                return lock  # else these tools do not work there: what does is reported as a difference
+        return self._locking.lock(self._wanted(cell, trees, ()), build)
 
     def lock(self, cell: Cell) -> Lock | Installation:
         """The lock of a cell or, where there is none, the installation that says why."""
@@ -171,10 +168,11 @@ class Installer:
     def _lock_or_reason(self, cell: Cell) -> Lock | Installation:
         try:
             build = self._runner.find(cell.interpreter)
-            trees, _ = self._built_trees(cell, build)
-            return self._lock(cell, build, trees)
-        except Blocked as blocked:
-            return Installation(build=self._runner.find(cell.interpreter), findings=blocked.findings)
+            trees, broken = self._built_trees(cell, build)
+            try:
+                return self._lock(cell, build, trees)
+            except Blocked as blocked:
+                return Installation(build=build, findings=(*broken, *blocked.findings))
         except (CellUnavailable, Unchecked) as reason:
             return Installation(unchecked=str(reason))
 

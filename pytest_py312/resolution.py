@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312 import clock
 from pytest_py312.model import Finding, InterpreterBuild, Location
 from pytest_py312.runners.base import CommandRun, Ended, Runner
+from pytest_py312.uv_settings import only_index, settings_digest
 
 MOST_ROUNDS = 8
 """How many times a resolution is tried again with one more project allowed to build from source."""
@@ -83,7 +84,14 @@ class Blocked(Exception):
 
 
 class Unchecked(Exception):
-    """It could not be found out: no network, an index that fails, a resolver that cannot start. ``str()`` says why."""
+    """It could not be found out: no network, an index that fails, a resolver that cannot start. ``str()`` says why.
+
+    ``names`` are the projects that it is about (normalised), where it is about some and not about the whole set.
+    """
+
+    def __init__(self, reason: str, names: Sequence[str] = ()) -> None:
+        self.names = tuple(names)
+        super().__init__(reason)
 
 
 class Resolver:
@@ -95,6 +103,8 @@ class Resolver:
         self._runner = runner
         self._uv_version = uv_version
         self._lock_seconds = lock_hours * 3600.0
+        self._settings = settings_digest(os.environ)
+        self._index_urls: dict[tuple[str, ...], str | None] = {}
 
     def describe(self) -> str:
         return f"uv {self._uv_version}"
@@ -120,8 +130,39 @@ class Resolver:
         if lock is not None:
             return lock
         lock = self._ask(wanted, build)
-        _write(self._file(wanted, build), {"created": lock.created, "pins": [_as_dict(pin) for pin in lock.pins]})
+        write_whole(self._file(wanted, build), {"created": lock.created, "pins": [_as_dict(pin) for pin in lock.pins]})
         return lock
+
+    def resolves_offline(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> bool:
+        """Whether ``wanted`` resolves from what is in uv's cache: then it resolves.
+
+        That it does not proves nothing, as a project that is not in the cache looks like one that does not exist.
+        """
+        try:
+            self._ask(wanted, build, from_source, offline=True)
+        except (Blocked, Unchecked):
+            return False
+        return True
+
+    def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
+        """Why ``wanted`` cannot be had, or ``None`` when it can. Keeps nothing.
+
+        :raises Unchecked: it could not be found out.
+        """
+        try:
+            self._ask(wanted, build, from_source)
+        except Blocked as blocked:
+            return blocked.findings[0]
+        return None
+
+    def index_url(self, wanted: Wanted, build: InterpreterBuild) -> str | None:
+        """The one index that uv uses for ``wanted``, credentials and all; ``None`` where it uses more than that."""
+        key = (build.digest, *wanted.options)
+        if key not in self._index_urls:
+            asked = Wanted(lines=(), options=wanted.options)
+            said = self._compile(asked, build, (), more=("--emit-index-url", "--emit-find-links"))
+            self._index_urls[key] = only_index(said.stdout) if said.ok else None
+        return self._index_urls[key]
 
     def _file(self, wanted: Wanted, build: InterpreterBuild) -> Path:
         return self._folder / f"{self.key(wanted, build)}.json"
@@ -132,6 +173,7 @@ class Resolver:
             [
                 self._runner.name,
                 self._uv_version,
+                self._settings,
                 build.digest,
                 sorted(wanted.lines),
                 sorted(wanted.constraints),
@@ -142,10 +184,12 @@ class Resolver:
         )
         return hashlib.sha256(key.encode()).hexdigest()[:40]
 
-    def _ask(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
-        from_source: list[str] = []
+    def _ask(
+        self, wanted: Wanted, build: InterpreterBuild, sources: Sequence[str] = (), *, offline: bool = False
+    ) -> Lock:
+        from_source = list(sources)
         for _ in range(MOST_ROUNDS):
-            answer = self._compile(wanted, build, from_source)
+            answer = self._compile(wanted, build, from_source, offline=offline)
             if answer.ok:
                 return Lock(
                     pins=_pins(answer.stdout, from_source, "\n".join(wanted.options)), created=clock.timestamp()
@@ -157,7 +201,15 @@ class Resolver:
             from_source += more
         raise Unchecked(f"the resolution did not settle in {MOST_ROUNDS} rounds (built from source: {from_source})")
 
-    def _compile(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str]) -> CommandRun:
+    def _compile(
+        self,
+        wanted: Wanted,
+        build: InterpreterBuild,
+        from_source: Sequence[str],
+        *,
+        offline: bool = False,
+        more: Sequence[str] = (),
+    ) -> CommandRun:
         folder = self._temporary / uuid.uuid4().hex
         folder.mkdir(parents=True)
         requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
@@ -170,6 +222,8 @@ class Resolver:
             argv += [word for name in from_source for word in ("--no-binary", name)]
             argv += ["--exclude-newer", wanted.exclude_newer] if wanted.exclude_newer else []
             argv += ["--generate-hashes"] if wanted.hashes else []
+            argv += ["--offline"] if offline else []
+            argv += more
             argv += ["--constraint", inside(constraints)] if wanted.constraints else []
             return self._runner.tool(build, [*argv, inside(requirements)], time_limit=600)
         finally:
@@ -182,7 +236,7 @@ def _as_dict(pin: Pin) -> dict[str, object]:
     return asdict(pin)
 
 
-def _write(path: Path, data: object) -> None:
+def write_whole(path: Path, data: object) -> None:
     """Write a cache file so that a reader sees the whole of it or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
@@ -254,15 +308,15 @@ def _refusal(answer: CommandRun, words: str, wanted: Wanted, build: InterpreterB
 
 
 def _blamed(cause: str, wanted: Wanted) -> tuple[str, ...]:
-    """The directly required projects in uv's cause: those it says "you require" of, else all that it mentions."""
-    direct = {name for name, _ in wanted.direct}
+    """The directly required projects that uv's cause mentions, those first of which it says "you require".
+
+    Where it mentions none of them, all that it says are required.
+    """
     required = [canonicalize_name(name) for name in re.findall(rf"you require {_NAME}", cause)]
-    mentioned = [canonicalize_name(name) for name in re.findall(rf"\b{_NAME}(?=[=<>!~]| depends| was)", cause)]
-    for group in (required, mentioned):
-        names = tuple(dict.fromkeys(name for name in group if name in direct))
-        if names:
-            return names
-    return tuple(dict.fromkeys(required))
+    mentioned = [canonicalize_name(name) for name in re.findall(rf"(?<![\w.-]){_NAME}(?=[\s=<>!~\[,]|$)", cause)]
+    direct = {name for name, _ in wanted.direct}
+    names = tuple(dict.fromkeys(name for name in (*required, *mentioned) if name in direct))
+    return names or tuple(dict.fromkeys(required))
 
 
 def _readable(cause: str) -> str:
@@ -296,7 +350,8 @@ def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Excep
     if lacks:
         return Unchecked(
             f"{name}{version} has no wheel for {build.interpreter}, and its source cannot be built here: "
-            f"{lacks[0].strip()}. Install what its build needs, or use an image that has it"
+            f"{lacks[0].strip()}. Install what its build needs, or use an image that has it",
+            names=(name,) if name else (),
         )
     said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
     lines = [line.strip() for line in said.splitlines() if line.strip()]

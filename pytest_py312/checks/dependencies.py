@@ -22,7 +22,19 @@ class Dependencies:
     """
 
     name = "dependencies"
-    codes: tuple[str, ...] = ("PY101", "PY102", "PY103", "PY104", "PY105", "PY106", "PY107", "PY110", "PY111")
+    codes: tuple[str, ...] = (
+        "PY101",
+        "PY102",
+        "PY103",
+        "PY104",
+        "PY105",
+        "PY106",
+        "PY107",
+        "PY110",
+        "PY111",
+        "PY112",
+        "PY113",
+    )
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
         here = facts.installation(cell)

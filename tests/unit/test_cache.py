@@ -52,6 +52,7 @@ def cache(tmp_path: Path) -> Path:
     for name in (
         "locks/a.json",
         "interpreters/b.json",
+        "simple/numpy.json",
         "sources/key/setup.py",
         "tmp/work/requirements.in",
         "uv/x",
@@ -67,7 +68,17 @@ def test_an_entry_is_all_that_belongs_together(cache: Path) -> None:
     found = entries_of(cache)
     assert {one.name: len(one.paths) for one in found if one.area == "envs"} == {"39": 2, "310": 2, "312": 2}
     assert [one.name for one in found if one.area == "store"] == ["app-1.0-abc"] * 3
-    assert {one.area for one in found} == {"store", "envs", "locks", "interpreters", "sources", "tmp", "uv", "pip"}
+    assert {one.area for one in found} == {
+        "store",
+        "envs",
+        "locks",
+        "interpreters",
+        "simple",
+        "sources",
+        "tmp",
+        "uv",
+        "pip",
+    }
 
 
 def test_files_that_are_shared_count_once(cache: Path) -> None:

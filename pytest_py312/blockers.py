@@ -1,0 +1,267 @@
+"""All that keeps a set of requirements from being installed, in one run: not what a resolver stumbles over first.
+
+What is wrong with a requirement by itself comes from the index (screen.py), for all of them at once. Those are taken
+out, and the rest is peeled: the resolver is asked, what it names is confirmed to clash by itself and taken out as well,
+until what is left resolves. Then each member of a conflict is put back alone, as it may clash with others too.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from packaging.utils import canonicalize_name
+
+from pytest_py312.index import Index
+from pytest_py312.model import Confidence, Finding, InterpreterBuild, Severity
+from pytest_py312.refusals import placed
+from pytest_py312.resolution import Resolver, Unchecked, Wanted
+from pytest_py312.screen import Standing, Target, Verdict, is_wanted, parsed, screen, target_of
+
+MOST_PEELS = 15
+"""Conflicts taken out of one set, one after the other."""
+MOST_QUESTIONS = 80
+"""Questions to the resolver about one set."""
+MOST_MEMBERS = 8
+"""A conflict of more requirements is told as the resolver tells it, and not made smaller."""
+
+CONFLICT_WORDS = "the set conflicts on "
+
+UNTOLD = "PY113"
+"""The code of a finding that says what could not be told: with one, the list of blockers may be too short."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Requested:
+    """One line of a set: ``text`` is PEP 508, hashes cut off."""
+
+    name: str
+    text: str
+    line: str
+
+
+def all_blockers(
+    wanted: Wanted, build: InterpreterBuild, resolver: Resolver, index: Index, *, first: Finding | None = None
+) -> list[Finding]:
+    """Everything that blocks ``wanted``, which the resolver has refused (with ``first``, where that is known).
+
+    Errors are what blocks; warnings say what was noticed beside it (``PY112``) and what could not be told
+    (:data:`UNTOLD`). Without an error nothing was found that blocks. Never raises for what index or resolver do.
+    """
+    target = target_of(
+        build, exclude_newer=wanted.exclude_newer, prereleases=any(line == "--pre" for line in wanted.options)
+    )
+    requested = [item for item in _requested(wanted) if _applies(item, target)]
+    pages = index.pages(item.name for item in requested if _is_indexed(item))
+    verdicts = [(item, screen(pages[item.name], item.text, target)) for item in requested if _is_indexed(item)]
+    alone = [_single(item, verdict, build) for item, verdict in verdicts if verdict.standing.blocks]
+    sources = [verdict for _, verdict in verdicts if verdict.standing is Standing.SOURCE_ONLY]
+
+    blocking = {verdict.name for _, verdict in verdicts if verdict.standing.blocks}
+    peel = _Peel(build=build, resolver=resolver, requested=requested, sources=tuple({one.name for one in sources}))
+    peel.run(_without(wanted, blocking), None if blocking else first)
+    peel.put_back()
+    blocking |= peel.dropped
+    notes = [_not_tried(verdict, build) for verdict in sources if verdict.name not in blocking]
+    notes += [_about_yanked(verdict) for _, verdict in verdicts if verdict.standing is Standing.YANKED]
+    return list(placed(list(dict.fromkeys([*alone, *peel.found, *notes])), wanted))
+
+
+def _requested(wanted: Wanted) -> Iterator[Requested]:
+    for line in wanted.lines:
+        text = line.partition(" --hash=")[0].strip()
+        requirement = parsed(text)
+        if requirement is not None:
+            yield Requested(name=canonicalize_name(requirement.name), text=text, line=line)
+
+
+def _applies(item: Requested, target: Target) -> bool:
+    requirement = parsed(item.text)
+    return requirement is not None and is_wanted(requirement, target)
+
+
+def _is_indexed(item: Requested) -> bool:
+    return " @ " not in item.text and "://" not in item.text
+
+
+def _without(wanted: Wanted, names: Collection[str]) -> Wanted:
+    """``wanted`` less all lines of some projects."""
+    gone = {item.line for item in _requested(wanted) if item.name in names}
+    return replace(wanted, lines=tuple(line for line in wanted.lines if line not in gone))
+
+
+def _only(wanted: Wanted, names: Collection[str]) -> Wanted:
+    """``wanted`` with nothing but the lines of some projects."""
+    kept = {item.line for item in _requested(wanted) if item.name in names}
+    return replace(wanted, lines=tuple(line for line in wanted.lines if line in kept))
+
+
+@dataclass(kw_only=True, slots=True)
+class _Peel:
+    """The rest of a set, conflict by conflict. ``found`` are the findings, ``dropped`` the projects in them."""
+
+    build: InterpreterBuild
+    resolver: Resolver
+    requested: Sequence[Requested]
+    sources: tuple[str, ...]
+    found: list[Finding] = field(default_factory=list)
+    dropped: set[str] = field(default_factory=set)
+    questions: int = 0
+    whole: Wanted = field(default_factory=lambda: Wanted(lines=()))
+    settled: Wanted | None = None
+    """What is left and resolves."""
+
+    def run(self, wanted: Wanted, first: Finding | None) -> None:
+        self.whole = rest = wanted
+        for _ in range(MOST_PEELS):
+            try:
+                refusal = first or self._refusal(rest)
+            except Unchecked as reason:
+                members = self._members(reason.names, rest)
+                self.found.append(_unknown(str(reason), members))
+                self.dropped.update(members)
+            else:
+                if refusal is None:
+                    self.settled = rest
+                    return
+                members = self._take(refusal, rest)
+                if not members:
+                    self.found.append(_unknown("what else blocks the set could not be told", ()))
+            if not members:
+                return
+            first, rest = None, _without(rest, members)
+        self.found.append(
+            _unknown(f"more than {MOST_PEELS} conflicts: what else blocks the set was not looked for", ())
+        )
+
+    def put_back(self) -> None:
+        """Look for further conflicts of each member of one with what was left."""
+        if self.settled is None:
+            return
+        members = sorted({name for finding in self.found if len(finding.names) > 1 for name in finding.names})
+        for name in members:
+            kept = {item.name for item in _requested(self.settled)} | {name}
+            tried = _only(self.whole, kept)
+            try:
+                refusal = self._refusal(tried)
+                if refusal is not None:
+                    self._take(refusal, tried)
+            except Unchecked as reason:
+                self.found.append(_unknown(str(reason), (name,)))
+
+    def _refusal(self, wanted: Wanted) -> Finding | None:
+        if self._resolves_offline(wanted):
+            return None
+        return self.resolver.refusal(wanted, self.build, self._sources(wanted))
+
+    def _resolves_offline(self, wanted: Wanted) -> bool:
+        self.questions += 1
+        if self.questions > MOST_QUESTIONS:
+            raise Unchecked(f"the resolver was asked {MOST_QUESTIONS} times, and no more")
+        return self.resolver.resolves_offline(wanted, self.build, self._sources(wanted))
+
+    def _sources(self, wanted: Wanted) -> list[str]:
+        """What may be built; a project that only comes in through another has wheels: this set's pin has none."""
+        here = {item.name for item in _requested(wanted)}
+        return [name for name in self.sources if name in here]
+
+    def _members(self, names: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+        """Those of ``names`` that are required here, so that they can be taken out."""
+        here = {item.name for item in _requested(wanted)}
+        return tuple(sorted(name for name in dict.fromkeys(names) if name in here))
+
+    def _take(self, refusal: Finding, wanted: Wanted) -> tuple[str, ...]:
+        """Add the finding that ``refusal`` amounts to, and return the projects to take out for it."""
+        members = self._members(refusal.names, wanted)
+        if refusal.code in ("PY101", "PY102") and members:
+            refusal, members = self._smallest(refusal, members, wanted)
+        finding = self._told(refusal, members)
+        if (finding.code, finding.names) not in {(one.code, one.names) for one in self.found}:
+            self.found.append(finding)
+        self.dropped.update(members)
+        return members
+
+    def _smallest(self, refusal: Finding, members: tuple[str, ...], wanted: Wanted) -> tuple[Finding, tuple[str, ...]]:
+        """Confirm that ``members`` clash by themselves, without those that have no part in it."""
+        try:
+            for fewer in dict.fromkeys((self._fewer(members, wanted), members)):
+                alone = self._refusal(_only(wanted, fewer))
+                if alone is not None:
+                    return alone, fewer
+        except Unchecked:
+            pass  # it was refused, only not made smaller
+        return replace(refusal, confidence=Confidence.LIKELY), members
+
+    def _fewer(self, members: tuple[str, ...], wanted: Wanted) -> tuple[str, ...]:
+        """Those of ``members`` without which the others resolve: from the cache, so that it has to be confirmed."""
+        for name in members if len(members) <= MOST_MEMBERS else ():
+            fewer = tuple(one for one in members if one != name)
+            if fewer and not self._resolves_offline(_only(wanted, fewer)):
+                members = fewer
+        return members
+
+    def _told(self, refusal: Finding, members: tuple[str, ...]) -> Finding:
+        if refusal.code != "PY101":
+            return replace(refusal, names=members or refusal.names)
+        texts = [item.text for item in self.requested if item.name in members]
+        on = str(self.build.interpreter)
+        cause = refusal.message.removeprefix(f"{CONFLICT_WORDS}{on}: ")
+        if not members:
+            return refusal
+        if len(texts) == 1:
+            what, remedy = f"{texts[0]} cannot be had on {on}", f"require another version of {members[0]}"
+        else:
+            what, remedy = f"{_listed(texts)} clash on {on}", f"loosen one of {', '.join(members)}"
+        return replace(refusal, message=f"{what}: {cause}", remedy=remedy, names=members)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)
+
+
+def _single(item: Requested, verdict: Verdict, build: InterpreterBuild) -> Finding:
+    """What keeps a requirement from being installed, whatever it stands beside."""
+    name, on = verdict.name, build.interpreter
+    release = f"{name}=={verdict.version}"
+    better = (
+        f"{name}=={verdict.better} is the first after it that installs on {on} from a wheel" if verdict.better else ""
+    )
+    if verdict.standing is Standing.NO_PROJECT:
+        code, message = "PY102", f"{name} is not on the index"
+        remedy = "correct the name, or point the resolver at the index that has it"
+    elif verdict.standing is Standing.NO_VERSION:
+        code, message = "PY102", f"no version of {name} fits {item.text}: {verdict.reason}"
+        remedy = f"require a version of {name} that exists"
+    elif verdict.standing is Standing.EXCLUDED:
+        code = "PY103"
+        message = f"{release} says Requires-Python {verdict.reason}: pip refuses it on {build.version}"
+        remedy = better or f"no version of {name} allows {on}: replace it"
+    else:
+        code, there = "PY104", f"; {verdict.reason}" if verdict.reason else ""
+        message = f"{release}: no wheel for {on}, and no source that could be built{there}"
+        remedy = better or f"no later version of {name} has a wheel for {on}: replace it"
+    return Finding(code=code, message=message, remedy=remedy, names=(name,))
+
+
+def _not_tried(verdict: Verdict, build: InterpreterBuild) -> Finding:
+    there = f" ({verdict.reason})" if verdict.reason else ""
+    better = f"{verdict.name}=={verdict.better} is the first after it with a wheel" if verdict.better else ""
+    return Finding(
+        code="PY112",
+        message=f"{verdict.name}=={verdict.version} has no wheel for {build.interpreter}{there}; whether its source "
+        "builds was not tried, as the set is blocked by something else",
+        remedy=better or "remove what blocks the set, and the source is tried",
+        severity=Severity.WARNING,
+        names=(verdict.name,),
+    )
+
+
+def _about_yanked(verdict: Verdict) -> Finding:
+    return Finding(
+        code="PY112",
+        message=f"{verdict.name}=={verdict.version} was yanked; it installs only because it is pinned",
+        severity=Severity.WARNING,
+        names=(verdict.name,),
+    )
+
+
+def _unknown(reason: str, names: Sequence[str]) -> Finding:
+    return Finding(code=UNTOLD, message=reason, severity=Severity.WARNING, names=tuple(names))

@@ -1,0 +1,83 @@
+"""The lock of a set, or everything that keeps it from having one, both from memory where an earlier run knows."""
+
+import threading
+from pathlib import Path
+
+from pytest_py312.blockers import UNTOLD, all_blockers
+from pytest_py312.index import Index
+from pytest_py312.model import Finding, InterpreterBuild, Severity
+from pytest_py312.once import Once
+from pytest_py312.refusals import Refusals, placed
+from pytest_py312.resolution import Blocked, Lock, Resolver, Unchecked, Wanted
+
+
+class Locking:
+    """Asks the resolver, and whoever else is needed when it refuses. Safe for threads and several processes."""
+
+    def __init__(self, *, cache: Path, resolver: Resolver, once: Once, lock_hours: float) -> None:
+        self._cache = cache
+        self._resolver = resolver
+        self._once = once
+        self._lock_hours = lock_hours
+        self._refusals = Refusals(cache=cache, resolver=resolver, lock_hours=lock_hours)
+        self._indexes: dict[tuple[str | None, str], Index] = {}
+        self._guard = threading.Lock()
+
+    def attempt(self, wanted: Wanted, build: InterpreterBuild) -> Lock | None:
+        """The lock of ``wanted``, or ``None`` where it has none, whatever the reason.
+
+        :raises Unchecked: it could not be found out.
+        """
+        if self._refusals.known(wanted, build):
+            return None
+        try:
+            return self._resolved(wanted, build)
+        except Blocked as blocked:
+            self._refusals.keep(wanted, build, blocked.findings)
+            return None
+
+    def lock(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
+        """The lock of ``wanted``.
+
+        :raises Blocked: there is none; its findings are all that blocks.
+        :raises Unchecked: it could not be found out.
+        """
+        known = self._refusals.known(wanted, build)
+        if known:
+            raise Blocked(known)
+        try:
+            return self._resolved(wanted, build)
+        except Blocked as blocked:
+            raise Blocked(self._all(wanted, build, blocked.findings[0])) from None
+        except Unchecked as reason:
+            # one source that cannot be built on this machine must not hide what blocks the set on all
+            findings = self._all(wanted, build, None) if reason.names else ()
+            if _is_blocked(findings):
+                raise Blocked(findings) from None
+            raise
+
+    def _resolved(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
+        """Services that ask for the same are resolved once, also when they ask at the same moment."""
+        return self._once(f"resolve {self._resolver.key(wanted, build)}", lambda: self._resolver.resolve(wanted, build))
+
+    def _all(self, wanted: Wanted, build: InterpreterBuild, first: Finding | None) -> tuple[Finding, ...]:
+        index = self._index(wanted, build)
+        key = f"blockers {self._resolver.key(wanted, build)}"
+        findings = self._once(key, lambda: all_blockers(wanted, build, self._resolver, index, first=first))
+        if _is_blocked(findings) and not any(finding.code == UNTOLD for finding in findings):
+            self._refusals.keep(wanted, build, findings)
+        return placed(findings, wanted)
+
+    def _index(self, wanted: Wanted, build: InterpreterBuild) -> Index:
+        """The index that uv uses for ``wanted``: one object for each, as it remembers what it was told."""
+        key = (self._resolver.index_url(wanted, build), wanted.exclude_newer)
+        with self._guard:
+            if key not in self._indexes:
+                self._indexes[key] = Index(
+                    cache=self._cache, url=key[0], lock_hours=self._lock_hours, exclude_newer=key[1]
+                )
+            return self._indexes[key]
+
+
+def _is_blocked(findings: "tuple[Finding, ...] | list[Finding]") -> bool:
+    return any(finding.severity is Severity.ERROR for finding in findings)

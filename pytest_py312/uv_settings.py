@@ -1,0 +1,31 @@
+"""What the user has told uv beside the requirements: variables and files of settings, and the index they lead to."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def settings_digest(environ: Mapping[str, str]) -> str:
+    """The same for the same settings: with another index, an answer of uv's is another one."""
+    variables = sorted((name, value) for name, value in environ.items() if name.startswith("UV_"))
+    digest = hashlib.sha256(json.dumps(variables).encode())
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "/") / ".config")
+    named = environ.get("UV_CONFIG_FILE")
+    for file in (home / "uv" / "uv.toml", Path("/etc/uv/uv.toml"), *([Path(named)] if named else [])):
+        try:
+            digest.update(file.read_bytes())
+        except (OSError, ValueError):
+            digest.update(b"\0")
+    return digest.hexdigest()[:16]
+
+
+def only_index(text: str) -> str | None:
+    """The address in what ``uv pip compile --emit-index-url --emit-find-links`` printed.
+
+    ``None`` where there is none, or something beside it: then no single index can tell what uv finds.
+    """
+    words = [line.split() for line in text.splitlines() if line.startswith("-")]
+    if len(words) == 1 and len(words[0]) == 2 and words[0][0] == "--index-url":
+        return words[0][1]
+    return None
