@@ -76,7 +76,7 @@ def annotate(text: str, *, line: int, comment: str) -> str:
     end = len(body) if end < 0 else end
     end -= body.endswith("\r", start, end)
     # what stands before the end of the string is no comment, whatever it looks like
-    edited = body[:last] + annotated(body[last:end], comment) + body[end:]
+    edited = body[: last - 1] + annotated(body[last - 1 : end], comment) + body[end:]
     if _repr(read_toml(edited).data) != _repr(toml.data):
         raise EditRefused("A comment there would change what the file says.")
     return text[: len(text) - len(body)] + edited

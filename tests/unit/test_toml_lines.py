@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_py312.readers.toml_lines import KeyPath, key_lines
+from pytest_py312.readers.toml_lines import KeyPath, key_lines, string_spans
 
 
 def lines_of(text: str) -> dict[KeyPath, int]:
@@ -110,3 +110,18 @@ def test_whatever_the_text_it_ends_in_lines_that_exist(text: str) -> None:
         document = {}
     found = key_lines(text, document)
     assert all(1 <= line <= text.count("\n") + 1 for line in found.values())
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_string_is_found_with_its_quotation_marks(ending: str) -> None:
+    """In arrays, tables within a line and over several lines, whatever ends the lines."""
+    text = ending.join(['a = [\'x\', """', 'y"""]', "[t]", 'k = { v = "z", n = 1 } # "c"', ""])
+    spans = string_spans(text, tomllib.loads(text))
+    found = {path: text[start:end] for path, (start, end) in spans.items()}
+    assert found == {("a", 0): "'x'", ("a", 1): f'"""{ending}y"""', ("t", "k", "v"): '"z"'}
+
+
+def test_strings_of_another_document_are_not_told() -> None:
+    """A wrong place is worse than none."""
+    assert string_spans('a = "x"', {"b": "x"}) == {}
+    assert string_spans("a = ", {"a": "x"}) == {}
