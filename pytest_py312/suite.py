@@ -17,6 +17,9 @@ CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 OUTCOMES = ("passed", "xpassed", "skipped", "xfailed", "failed", "error")
 """How a test may end, the worst last."""
 
+EXIT_CODE = "exit code of pytest"
+"""Stands among the tests for a run that failed as a whole."""
+
 
 def folders_of(service: Service) -> tuple[str, ...]:
     """The folders of the repository that a cell of ``service`` reads."""
@@ -92,6 +95,7 @@ def read_run(done: CellRun, cell: Cell, versions: Mapping[str, str]) -> SuiteRun
     reading = _Reading()
     for record in done.records:
         reading.take(record)
+    reading.take_exit_code()
     trouble = done.trouble or reading.trouble
     crash = crash_of(done)
     if crash and reading.running and cell.is_baseline:
@@ -133,6 +137,7 @@ class _Reading:
         self.warnings: list[SuiteWarning] = []
         self.running = ""
         self.trouble = ""
+        self.exit_code: object = None
 
     def take(self, record: Mapping[str, Any]) -> None:
         event = record.get("event")
@@ -147,9 +152,26 @@ class _Reading:
         elif event == "trouble":
             detail = str(record.get("detail", "")).strip()
             self.trouble = str(record.get("what", "")) + (f"\n{detail}" if detail else "")
-        elif event == "exit" and record.get("code") in ((2, 3) if self.collection_errors else (2, 3, 4)):
+        elif event == "exit":
+            self._take_exit(record)
+
+    def _take_exit(self, record: Mapping[str, Any]) -> None:
+        self.exit_code = record.get("code")
+        if self.exit_code in ((2, 3) if self.collection_errors else (2, 3, 4)):
             # 4 beside a collection error only means that a chosen test's file cannot be collected
-            self.trouble = self.trouble or f"{record.get('meaning')} (exit code {record['code']})"
+            self.trouble = self.trouble or f"{record.get('meaning')} (exit code {self.exit_code})"
+
+    def take_exit_code(self) -> None:
+        """Where no test failed and pytest says that the run did, it is told as if it were a test.
+
+        A plugin or a conftest decides so: too little coverage, a leak that is found in the end. As bad on both sides,
+        it is nothing new.
+        """
+        broken = self.collection_errors or any(result.broken for result in self.results.values())
+        if not self.results or broken or self.exit_code in (None, 0, 2, 3, 4, 5):
+            return
+        detail = f"pytest ended with exit code {self.exit_code}, although no test failed"
+        self.results[EXIT_CODE] = TestResult(id=EXIT_CODE, outcome="error", detail=detail)
 
     def _take_test(self, record: Mapping[str, Any]) -> None:
         name = str(record.get("id", ""))

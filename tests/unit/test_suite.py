@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.model import Distribution, ServiceSettings, SuiteWarning
 from pytest_py312.runners.base import CellJob, Ended
-from pytest_py312.suite import read_run, run_suite, suite_job
+from pytest_py312.suite import EXIT_CODE, read_run, run_suite, suite_job
 from pytest_py312.testing import FakeRunner, build_of, cell_of, cell_run_of, service
 
 
@@ -131,6 +131,26 @@ def test_a_baseline_that_dies_in_a_test_is_not_complete() -> None:
 
     assert not run.complete
     assert run.trouble == "the interpreter died in t::b (SIGSEGV)"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "told"),
+    [
+        ("passed", 0, False),
+        ("passed", 1, True),
+        ("passed", 17, True),
+        ("failed", 1, False),
+    ],
+)
+def test_a_run_that_fails_without_a_failed_test_is_told_as_one(outcome: str, code: int, told: bool) -> None:
+    """A plugin finds too little coverage, say: green tests, and a red run."""
+    done = cell_run_of({"event": "test", "id": "t::a", "outcome": outcome}, {"event": "exit", "code": code})
+
+    run = read_run(done, cell_of(), {})
+
+    assert run.complete
+    assert (EXIT_CODE in run.results) is told
+    assert not told or f"exit code {code}" in run.results[EXIT_CODE].detail
 
 
 @pytest.mark.parametrize("outcomes", [("failed", "passed"), ("passed", "failed")])
