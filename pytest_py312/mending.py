@@ -26,6 +26,7 @@ REGENERATED_BY = {
 }
 """Lock files, and the command that makes them anew."""
 
+_LOCKS_OF = {"pyproject.toml": ("uv.lock", "poetry.lock", "pdm.lock"), "Pipfile": ("Pipfile.lock",)}
 _MARKS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
@@ -167,9 +168,9 @@ def _editor_of(path: str) -> _Editor:
         command = "uv export --format pylock.toml"
     if command:
         raise EditRefused(f"A lock file is not edited by hand: edit what it is made from, then run: {command}")
-    if name == "pyproject.toml":
+    if name in ("pyproject.toml", "Pipfile"):
         return pyproject_editor
-    if name in ("setup.py", "setup.cfg", "Pipfile"):
+    if name in ("setup.py", "setup.cfg"):
         raise EditRefused(f"{name} is not edited by this tool; make the change by hand.")
     return requirements_editor
 
@@ -187,6 +188,24 @@ def _decoded(data: bytes) -> tuple[str, Callable[[str], bytes]]:
     if text.encode(encoding) != data:
         raise EditRefused("The file's encoding would not survive an edit.")
     return text, lambda edited: edited.encode(encoding)
+
+
+def stale_locks(root: Path, changes: Iterable[FileChange]) -> tuple[tuple[str, str], ...]:
+    """(Path of a lock file, the command that makes it anew) for each lock that ``changes`` leave behind, sorted.
+
+    A workspace has its lock above its members, so the folders above are looked into, up to the root.
+    """
+    found: set[tuple[str, str]] = set()
+    for change in changes:
+        folder, _, name = change.path.rpartition("/")
+        names = _LOCKS_OF.get(name, ())
+        while names:
+            prefix = f"{folder}/" if folder else ""
+            found |= {(prefix + lock, REGENERATED_BY[lock]) for lock in names if (root / prefix / lock).is_file()}
+            if not folder:
+                break
+            folder = folder.rpartition("/")[0]
+    return tuple(sorted(found))
 
 
 def diff_of(changes: Iterable[FileChange]) -> str:

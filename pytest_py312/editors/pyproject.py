@@ -1,4 +1,4 @@
-"""Edits of the dependencies of a pyproject.toml: only the characters of one specifier change, or one comment.
+"""Edits of the dependencies of a pyproject.toml or a Pipfile: one specifier changes, or one comment.
 
 The string is found by its place and replaced there, so no formatting is ever written anew. An edit is proved before it
 is handed back: the new text is parsed, and nothing but the one string may differ.
@@ -100,6 +100,7 @@ def _places(toml: TomlText) -> Iterator[_Place]:
                 yield _Place(name=_name_of(item), path=(*keys, index), poetry=False)
     tables: list[tuple[str, ...]] = [("tool", "poetry", "dependencies"), ("tool", "poetry", "dev-dependencies")]
     tables += [("tool", "poetry", "group", name, "dependencies") for name in toml.table("tool", "poetry", "group")]
+    tables += [("packages",), ("dev-packages",)]  # of a Pipfile, whose forms are Poetry's
     for keys in tables:
         for name, value in toml.table(*keys).items():
             if canonicalize_name(name) != "python":
@@ -130,8 +131,9 @@ def _line_key(place: _Place) -> KeyPath:
     """The path whose line a reader gives for the dependency: its list element, or its key in Poetry's table."""
     if not place.poetry:
         return place.path
-    depth = 6 if place.path[2] == "group" else 4
-    return place.path[:depth]
+    if place.path[0] != "tool":
+        return place.path[:2]
+    return place.path[: 6 if place.path[2] == "group" else 4]
 
 
 def _chosen(

@@ -91,6 +91,23 @@ def test_poetrys_own_forms_are_kept(line: int, name: str, specifier: str, old: s
     assert set_specifier(edited, line=line, name=name, specifier=specifier) == edited
 
 
+@pytest.mark.parametrize(
+    ("line", "name", "specifier", "old", "new"),
+    [
+        (2, "numpy", "==1.3", '"==1.2"', '"==1.3"'),
+        (3, "flask", ">=3", '"*"', '">=3"'),
+        (5, "pytest", "~=8.1", '"~=7.1"', '"~=8.1"'),
+    ],
+)
+def test_a_pipfile_is_edited_in_the_same_way(line: int, name: str, specifier: str, old: str, new: str) -> None:
+    """Its tables hold versions, or tables with one."""
+    pipfile = (
+        '[packages]\nnumpy = "==1.2"\nflask = { version = "*", extras = ["async"] }\n[dev-packages]\npytest = "~=7.1"\n'
+    )
+    edited = set_specifier(pipfile, line=line, name=name, specifier=specifier)
+    assert edited == pipfile.replace(old, new)
+
+
 def test_two_dependencies_of_one_name_on_one_line_are_told_apart_by_what_they_ask_for() -> None:
     """Without that the edit is refused, and an edit that was made already changes nothing."""
     edited = set_specifier(POETRY, line=11, name="two-forms", specifier="==1.4", old="==1.3")

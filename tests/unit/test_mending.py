@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.mending import Annotation, Edit, FileChange, diff_of, plan_edits
+from pytest_py312.mending import Annotation, Edit, FileChange, diff_of, plan_edits, stale_locks
 
 
 @pytest.fixture
@@ -108,6 +108,20 @@ def test_a_comment_that_the_encoding_cannot_hold_is_refused_alone(root: Path) ->
     plan = plan_edits(root, [numpy("r.txt"), Annotation(path="r.txt", line=1, comment="無")])
     assert [change.after for change in plan.changes] == ["numpy==1.26.0  # größer\n".encode("latin-1")]
     assert "encoding" in plan.refusals[0].reason
+
+
+def test_locks_that_the_changes_leave_behind_are_named_with_their_command(root: Path) -> None:
+    """Beside the file, or above it for a workspace; a requirements file has none."""
+    for name in ("uv.lock", "a/poetry.lock", "a/Pipfile.lock"):
+        (root / name).touch()
+
+    def stale(path: str) -> tuple[tuple[str, str], ...]:
+        return stale_locks(root, [FileChange(path=path, before=b"", after=b"x")])
+
+    assert stale("a/pyproject.toml") == (("a/poetry.lock", "poetry lock"), ("uv.lock", "uv lock"))
+    assert stale("pyproject.toml") == (("uv.lock", "uv lock"),)
+    assert stale("a/Pipfile") == (("a/Pipfile.lock", "pipenv lock"),)
+    assert stale("a/requirements.txt") == ()
 
 
 def test_a_diff_is_unified_and_says_where_a_final_newline_is_missing() -> None:
