@@ -53,6 +53,8 @@ class GateSession:
         config.hook.pytest_py312_fleet(config=config, plan=self.aim.plan, fleet=self.fleet)
         extra = [check for checks in config.hook.pytest_py312_checks(config=config) or () for check in checks]
         self._checks = (*CHECKS, *extra)
+        for check in extra:
+            config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         self.plant: Plant = self._plant()
         self.workshop = Workshop(self.aim, shared=_shared(config))
         if not config.option.collectonly:
