@@ -5,7 +5,7 @@ out, and the rest is peeled: the resolver is asked, what it names is confirmed t
 until what is left resolves. Then each member of a conflict is put back alone, as it may clash with others too.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.utils import canonicalize_name
@@ -182,19 +182,24 @@ class _Peel:
     def _smallest(self, refusal: Finding, members: tuple[str, ...], wanted: Wanted) -> tuple[Finding, tuple[str, ...]]:
         """Confirm that ``members`` clash by themselves, without those that have no part in it."""
         try:
-            for fewer in dict.fromkeys((self._fewer(members, wanted), members)):
+            # from the cache first: it may call a set impossible that is not, so the outcome has to be confirmed
+            fewer = self._fewer(members, wanted, self._resolves_offline)
+            alone = self._refusal(_only(wanted, fewer))
+            if alone is None and fewer != members:
+                fewer = self._fewer(members, wanted, lambda tried: self._refusal(tried) is None)
                 alone = self._refusal(_only(wanted, fewer))
-                if alone is not None:
-                    return alone, fewer
+            if alone is not None:
+                return alone, fewer
         except Unchecked:
             pass  # it was refused, only not made smaller
         return replace(refusal, confidence=Confidence.LIKELY), members
 
-    def _fewer(self, members: tuple[str, ...], wanted: Wanted) -> tuple[str, ...]:
-        """Those of ``members`` without which the others resolve: from the cache, so that it has to be confirmed."""
+    @staticmethod
+    def _fewer(members: tuple[str, ...], wanted: Wanted, resolves: Callable[[Wanted], bool]) -> tuple[str, ...]:
+        """Those of ``members`` without which the others resolve."""
         for name in members if len(members) <= MOST_MEMBERS else ():
             fewer = tuple(one for one in members if one != name)
-            if fewer and not self._resolves_offline(_only(wanted, fewer)):
+            if fewer and not resolves(_only(wanted, fewer)):
                 members = fewer
         return members
 

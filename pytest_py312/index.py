@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -228,7 +229,8 @@ class Index:
             part.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
             part.replace(path)
         except (OSError, ValueError):  # only a cache: a full disk shows itself where it matters
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
 
     # -- the network
 
