@@ -1,5 +1,6 @@
 """The smallest change of a specifier, on pages made by hand: 3.12 is the target, 3.9 or 3.10 the baseline."""
 
+import json
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -10,6 +11,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from pytest_py312.candidates import Candidate, NoCandidate, candidates, smallest_change
+from pytest_py312.index import read_page
+from pytest_py312.model import Interpreter, InterpreterBuild
+from pytest_py312.screen import target_of
 
 
 class File(NamedTuple):
@@ -150,6 +154,30 @@ def test_a_project_that_only_has_pre_releases_or_a_pin_on_one_may_move_to_one() 
     betas = page(v0_41b0="39", v0_42b0="pure", v0_43b0="pure")
     answer = smallest_change(betas, "==0.41b0", target=PY312, baseline=PY39)
     assert answer == Candidate(specifier="==0.42b0", version="0.42b0", also_on_baseline=True)
+
+
+def test_a_page_of_the_index_and_a_build_are_what_is_asked_for() -> None:
+    """As the index module reads the one, and the screen the other."""
+    names = ["numpy-1.24.3-cp310-cp310-manylinux_2_17_x86_64.whl", "numpy-1.24.3.tar.gz"]
+    names += [f"numpy-1.26.0-cp{minor}-cp{minor}-manylinux_2_17_x86_64.whl" for minor in (39, 310, 312)]
+    files = [{"filename": name, "hashes": {}, "url": ""} for name in names]
+    found = read_page("numpy", json.dumps({"meta": {"api-version": "1.1"}, "name": "numpy", "files": files}))
+    old, new = (
+        target_of(
+            InterpreterBuild(
+                interpreter=Interpreter.parse(version),
+                version=version,
+                executable="/usr/local/bin/python",
+                origin=f"image python:{version}-slim",
+                digest="",
+                flags="",
+            ),
+            machine="x86_64",
+        )
+        for version in ("3.10.13", "3.12.1")
+    )
+    answer = smallest_change(found, "==1.24.3", target=new, baseline=old)
+    assert answer == Candidate(specifier="==1.26.0", version="1.26.0", also_on_baseline=True)
 
 
 VERSION = st.builds(
