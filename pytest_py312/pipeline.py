@@ -33,6 +33,7 @@ from pytest_py312.once import Once
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.resolution import Resolver
 from pytest_py312.runners.base import CellUnavailable, Runner
+from pytest_py312.runners.local import LOCAL, TELLING_VARIABLES
 from pytest_py312.store import State
 from pytest_py312.suite import folders_of, run_suite, suite_job
 from pytest_py312.waivers import apply_waivers, waivers_of
@@ -216,6 +217,8 @@ class Gate:
             return self._keys[service.name]
         parts: list[object] = [self._code_digest(), self._uv_version, self._runner.name, self._plan.isolation]
         parts += [self._plan.reruns, encode(service)]
+        if self._runner.name == LOCAL:
+            parts.append([os.environ.get(name) for name in TELLING_VARIABLES])
         parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, self.cells(service)[0])]
         parts += [self._installer.digest(folder) for folder in self._read_folders(service)]
         outside = [file for file in self.requirements(service).files if not file.startswith(f"{service.path}/")]

@@ -19,17 +19,23 @@ from pytest_py312.runners.records import came_to_its_end, read_records, write_re
 
 PROBE = Path(__file__).parent.parent / "probe.py"
 
+LOCAL = "local"
+"""The runner's name."""
+
 KEPT_VARIABLES = (
     "PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SYSTEMROOT",
 )  # fmt: skip
 """What a cell inherits of the caller's variables: how to find programs, talk and be talked to, nothing about Python."""
 
+TELLING_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
+"""Those of them on which results may depend. The others differ from shell to shell and say where things are."""
+
 
 class LocalRunner:
     """runners.base.Runner on this machine."""
 
-    name = "local"
+    name = LOCAL
 
     def __init__(self, *, cache: Path, uv: Path, run_id: str, run_folder: Path, fetch: bool, reason: str = "") -> None:
         self._uv = uv

@@ -30,9 +30,12 @@ class Own:
         return Judgement(outcome=passed)
 
 
-def judged_anew(root: Path, of: Service, own: Own, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How often ``own`` was really asked in two runs with nothing changed between them."""
-    for _ in range(2):
+def judged_anew(
+    root: Path, of: Service, own: Own, monkeypatch: pytest.MonkeyPatch, zones: tuple[str, str] = ("UTC", "UTC")
+) -> int:
+    """How often ``own`` was really asked in two runs with nothing changed between them but the time zone."""
+    for zone in zones:
+        monkeypatch.setenv("TZ", zone)
         gate = Gate(
             plan=Plan(root=root),
             runner=FakeRunner(interpreters=("3.9", "3.10", "3.11", "3.12")),
@@ -61,6 +64,16 @@ def test_a_check_of_the_gate_is_not_asked_again_while_nothing_changes(
     monkeypatch.setattr("pytest_py312.pipeline.CHECKS", (own,))
 
     assert judged_anew(*fleet_of_one, own, monkeypatch) == 1
+
+
+def test_another_time_zone_is_another_question(
+    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell on this machine sees the caller's, and a suite may hang on it."""
+    own = Own(name=CHECKS[0].name)
+    monkeypatch.setattr("pytest_py312.pipeline.CHECKS", (own,))
+
+    assert judged_anew(*fleet_of_one, own, monkeypatch, ("UTC", "Asia/Tokyo")) == 2
 
 
 def test_a_check_from_elsewhere_is_always_asked(
