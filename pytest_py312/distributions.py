@@ -161,7 +161,8 @@ class Store:
             argv += ["--directory", inside(work)]
             argv += ["--python", inside(environment / "bin" / "python"), *options]
             # a wheel that an older Python has built and that fits all says nothing of the build on this one
-            argv += ["--refresh"] if any(pin.from_source for pin in pins) else []
+            # and of a wheel in a local folder uv keeps what it has seen first under that name
+            argv += ["--refresh"] if any(pin.from_source or "--find-links /" in pin.index for pin in pins) else []
             done = self._runner.tool(build, [*argv, "--requirements", inside(requirements)], time_limit=1800)
             _must_work(done, wanted, build)
             seeds = {seed.partition("==")[0] for seed in build.seed}

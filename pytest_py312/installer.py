@@ -4,6 +4,7 @@ The order of the work: read the requirements, resolve the whole set for the cell
 lacks (for all cells of an interpreter in one go), link the environment together, import what is directly required.
 """
 
+import os
 import threading
 import zlib
 from collections.abc import Mapping, Sequence
@@ -124,7 +125,9 @@ class Installer:
         """An option line; a folder in it is relative to the file that names it."""
         value = option.value
         if option.name == "--find-links" and "://" not in value:
-            value = str((self._plan.root / option.location.path).parent / value)
+            folder = (self._plan.root / option.location.path).parent / value
+            # the comment makes locks, and what was installed from there, depend on what lies in the folder
+            value = f"{folder} # {self.digest(os.path.relpath(folder, self._plan.root))}"
         return f"{option.name} {value}".strip()
 
     # -- locks
@@ -264,7 +267,8 @@ class Installer:
         self._store.fill(pins, build, self._wanted(cell, trees, ()))
         entries = [entry for pin in pins if (entry := self._store.entry(pin, build))] + trees
         lines = [
-            *(pin.line + (" (source)" if pin.from_source else "") for pin in pins),
+            # with its index: the same version from elsewhere may be something else
+            *(pin.index + pin.line + (" (source)" if pin.from_source else "") for pin in pins),
             *(str(tree.folder) for tree in trees),
         ]
         key = self._environments.key_of(lines, build)

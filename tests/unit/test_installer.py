@@ -8,32 +8,35 @@ import pytest
 from pytest_py312.distributions import Store
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.installer import Installer
-from pytest_py312.model import Plan
+from pytest_py312.model import Plan, RequirementSource
 from pytest_py312.once import Once
 from pytest_py312.resolution import Resolver, Unchecked
 from pytest_py312.runners.base import Ended
-from pytest_py312.testing import FakeRunner, build_of, cell_of, cell_run_of
+from pytest_py312.testing import FakeRunner, build_of, cell_of, cell_run_of, service, service_tree
 
 IMPORTING = {"event": "importing", "module": "acme"}
+
+
+def installer_of(root: Path, runner: FakeRunner) -> Installer:
+    """An installer for the repository ``root``, with its cache there as well."""
+    (root / "envs").mkdir(exist_ok=True)
+    return Installer(
+        plan=Plan(root=root),
+        cache=root,
+        runner=runner,
+        resolver=Resolver(cache=root, runner=runner, uv_version="test", lock_hours=24.0),
+        store=Store(cache=root, runner=runner),
+        environments=Environments(cache=root, runner=runner),
+        once=Once(None),
+        parallel=1,
+    )
 
 
 def imports_of(cache: Path, *records: dict[str, Any], **end: Any) -> dict[str, str]:
     """What is told of the module ``acme`` whose cell reported ``records`` and ended as ``end`` says."""
     runner = FakeRunner(cell=lambda job: cell_run_of(*records, **end))
-    (cache / "envs").mkdir(exist_ok=True)
-    environments = Environments(cache=cache, runner=runner)
-    installer = Installer(
-        plan=Plan(root=cache),
-        cache=cache,
-        runner=runner,
-        resolver=Resolver(cache=cache, runner=runner, uv_version="test", lock_hours=24.0),
-        store=Store(cache=cache, runner=runner),
-        environments=environments,
-        once=Once(None),
-        parallel=1,
-    )
     environment = Environment(key="0" * 32, folder=cache / "environment", versions={}, modules={})
-    return installer._imports(cell_of(), build_of(), environment, ("acme",))
+    return installer_of(cache, runner)._imports(cell_of(), build_of(), environment, ("acme",))
 
 
 @pytest.mark.parametrize(
@@ -64,3 +67,18 @@ def test_an_import_that_others_ended_is_not_held_against_the_module(
         imports_of(tmp_path, IMPORTING, ended=ended, exit_code=code, trouble="the run was ended")
 
     assert imports_of(tmp_path, {"event": "import", "module": "acme", "ok": True}) == {"acme": ""}
+
+
+def test_a_lock_does_not_outlive_the_folder_of_wheels_that_it_was_found_in(tmp_path: Path) -> None:
+    """``--find-links ../wheels`` stays the same text when another wheel of the same version lies there."""
+    of = service(requirements=(RequirementSource(path="user/requirements.txt"),))
+    root = service_tree(tmp_path, {"user/requirements.txt": "--find-links ../wheels\nacme\n", "wheels/a.whl": "1"})
+    resolver = Resolver(cache=root, runner=FakeRunner(), uv_version="test", lock_hours=24.0)
+    keys = []
+    for content in ("1", "2", "1"):
+        (root / "wheels/a.whl").write_text(content)
+        wanted = installer_of(root, FakeRunner())._wanted(cell_of(of=of), (), ())
+        keys.append(resolver.key(wanted, build_of()))
+
+    assert keys[0] == keys[2]
+    assert keys[0] != keys[1]
