@@ -11,7 +11,7 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -269,6 +269,7 @@ class Index:
         :raises _Trouble: no answer, or none that can be used.
         """
         import requests  # slow to import, and a set that resolves has no use for it
+        from urllib3.exceptions import HTTPError
 
         url = f"{str(self._url).rstrip('/')}/{name}/"
         limits = (CONNECT_LIMIT, SILENCE_LIMIT)
@@ -284,13 +285,13 @@ class Index:
                 if kind not in (JSON_KIND, "application/vnd.pypi.simple.latest+json"):
                     raise _Trouble("the index does not speak JSON", again=False)
                 body = bytearray()
-                for piece in answer.iter_content(65536):
+                for piece in _pieces(answer):
                     body += piece
                     if len(body) > SIZE_LIMIT:
                         raise _Trouble(f"its page is larger than {SIZE_LIMIT // 1024**2} MiB", again=False)
                     if clock.stopwatch() - started > PAGE_LIMIT:
                         raise _Trouble(f"its page took longer than {PAGE_LIMIT:g} s", again=False)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # the error's own text holds the address, and what stands in it
             raise _Trouble(f"the index did not answer ({type(error).__name__})", again=True) from None
         return read_page(name, bytes(body))
@@ -308,6 +309,16 @@ class Index:
                     session.mount(scheme, HTTPAdapter(pool_connections=THREADS, pool_maxsize=THREADS))
                 self._session = session
             return self._session
+
+
+def _pieces(answer: "requests.Response") -> Iterator[bytes]:
+    """The body as it comes in: waiting for a piece of some size would be waiting without end for a slow index."""
+    read = getattr(answer.raw, "read1", None)
+    if read is None:  # urllib3 before 2.1
+        yield from answer.iter_content(512)
+        return
+    while piece := read(65536, decode_content=True):
+        yield piece
 
 
 def _without_credentials(url: str) -> str:

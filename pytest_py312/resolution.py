@@ -23,6 +23,8 @@ from pytest_py312.uv_settings import only_index, settings_digest
 MOST_ROUNDS = 8
 """How many times a resolution is tried again with one more project allowed to build from source."""
 
+_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
@@ -39,6 +41,12 @@ class Wanted:
     direct: tuple[tuple[str, Location], ...] = ()
     exclude_newer: str = ""
     hashes: bool = False
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Normalised names of all projects that are asked for, in a file or because of something else."""
+        found = (re.match(_NAME, line) for line in self.lines)
+        return frozenset(canonicalize_name(name[0]) for name in found if name)
 
     def where(self, name: str) -> Location | None:
         return dict(self.direct).get(name)
@@ -271,9 +279,6 @@ def _folded(text: str) -> str:
     return " ".join(text.split())
 
 
-_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
-
-
 def _without_wheels(words: str) -> list[str]:
     """Projects that uv says have a source distribution but no wheel that fits."""
     cause = words.split("hint:")[0]
@@ -289,6 +294,9 @@ def _refusal(answer: CommandRun, words: str, wanted: Wanted, build: InterpreterB
         return build_refusal(answer.stderr, wanted, build)
     if "No solution found" not in words:
         return Unchecked(f"uv could not resolve the set: {words.removeprefix('error: ')[:400] or 'it gave no reason'}")
+    denied = re.search(r"hint: An index .*?((?:401|403) \w+)", words)
+    if denied:  # uv goes on as if the index had nothing
+        return Unchecked(f"the index refuses to answer ({denied[1]}): check its address and credentials")
     cause = re.sub(r"^.*?cause: ", "", words.split("hint:")[0]).strip()
     names = _blamed(cause, wanted)
     missing = re.search(rf"{_NAME} was not found in the package registry", cause)
@@ -308,14 +316,13 @@ def _refusal(answer: CommandRun, words: str, wanted: Wanted, build: InterpreterB
 
 
 def _blamed(cause: str, wanted: Wanted) -> tuple[str, ...]:
-    """The directly required projects that uv's cause mentions, those first of which it says "you require".
+    """The required projects that uv's cause mentions, those first of which it says "you require".
 
     Where it mentions none of them, all that it says are required.
     """
     required = [canonicalize_name(name) for name in re.findall(rf"you require {_NAME}", cause)]
     mentioned = [canonicalize_name(name) for name in re.findall(rf"(?<![\w.-]){_NAME}(?=[\s=<>!~\[,]|$)", cause)]
-    direct = {name for name, _ in wanted.direct}
-    names = tuple(dict.fromkeys(name for name in (*required, *mentioned) if name in direct))
+    names = tuple(dict.fromkeys(name for name in (*required, *mentioned) if name in wanted.names))
     return names or tuple(dict.fromkeys(required))
 
 

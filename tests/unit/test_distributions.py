@@ -239,3 +239,29 @@ def test_an_entry_says_what_its_metadata_say(tmp_path: Path) -> None:
     facts = json.loads((entry.folder / "entry.json").read_text())
     assert (facts["name"], facts["requires_python"], facts["requires"]) == ("numpy", "", [])
     assert entry.requires == ()
+
+
+def test_all_sources_that_fail_to_build_are_told_together(tmp_path: Path) -> None:
+    """And one that this machine cannot build hides none that nobody can."""
+
+    class Failing(Installing):
+        def tool(
+            self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+        ) -> CommandRun:
+            if "install" in argv:
+                name = Path(argv[-1]).read_text().partition("==")[0].strip()
+                reason = "mysql_config not found" if name == "mysqlclient" else "No module named 'distutils'"
+                return command_run_of(stderr=f"error: Failed to build `{name}==1`\n{reason}\n", exit_code=1)
+            return super().tool(build, argv, stdin=stdin, time_limit=time_limit)
+
+    made = Store(cache=tmp_path, runner=Failing())
+    pins = [Pin(name=name, version="1", line=f"{name}==1", from_source=True) for name in ("mysqlclient", "a", "b")]
+
+    with pytest.raises(Blocked) as caught:
+        made.fill(pins, BUILD, Wanted(lines=()))
+    assert [(finding.code, finding.names) for finding in caught.value.findings] == [
+        ("PY104", ("a",)),
+        ("PY104", ("b",)),
+    ]
+    with pytest.raises(Unchecked, match="mysql_config"):
+        made.fill(pins[:1], BUILD, Wanted(lines=()))

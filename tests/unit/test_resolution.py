@@ -196,6 +196,16 @@ def test_a_set_without_a_solution_names_the_culprit_and_its_line(
     assert finding.blocks
 
 
+def test_what_is_required_without_standing_in_a_file_is_blamed_as_well(tmp_path: Path) -> None:
+    """The tools of the suite, and what a source tree asks for."""
+    bare = Wanted(lines=("starlette==0.27.0", "fastapi==0.110.0", "-e ."))
+
+    with pytest.raises(Blocked) as caught:
+        resolver(tmp_path, [refused(CONFLICT)])[0].resolve(bare, build_of("3.12"))
+    (finding,) = caught.value.findings
+    assert (finding.names, finding.location) == (("fastapi", "starlette"), None)
+
+
 # ---- what could not be found out
 
 NO_NETWORK = """\
@@ -206,6 +216,21 @@ error: Request failed after 3 retries in 10.9s
   cause: tcp connect error
   cause: Connection refused (os error 111)
 """
+DENIED = """\
+error: No solution found when resolving dependencies
+  cause: Because numpy was not found in the package registry and you require numpy, we can conclude that your \
+requirements are unsatisfiable.
+
+hint: An index URL (http://127.0.0.1:9/simple) could not be queried due to a lack of valid authentication credentials \
+(401 Unauthorized)
+"""
+FORBIDDEN = (
+    DENIED.partition("hint:")[0]
+    + """\
+hint: An index (http://127.0.0.1:9/simple) returned a 403 Forbidden error. Check that the index URL is correct and the \
+credentials are valid.
+"""
+)
 NOT_PARSED = """\
 error: Couldn't parse requirement in `requirements.in` at position 0
   cause: no such comparison operator "=>", must be one of ~= == != <= >= < > ===
@@ -219,6 +244,8 @@ error: Couldn't parse requirement in `requirements.in` at position 0
     [
         (refused(NO_NETWORK), "Failed to fetch"),
         (refused(NOT_PARSED), "no such comparison operator"),
+        (refused(DENIED), "the index refuses to answer .401 Unauthorized."),
+        (refused(FORBIDDEN), "the index refuses to answer .403 Forbidden."),
         (refused(""), "it gave no reason"),
         (command_run_of(ended=Ended.TIMED_OUT, exit_code=-2), "time limit reached"),
         (command_run_of(ended=Ended.CANCELLED, exit_code=-9), "cancelled"),
