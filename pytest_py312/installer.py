@@ -12,15 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from pytest_py312.distributions import Entry, Store
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree, tree_digest
 from pytest_py312.locking import Locking
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service, SuiteKind
 from pytest_py312.once import Once
-from pytest_py312.requirements import LocatedOption, RequirementSet, requirement_set
+from pytest_py312.requirements import LocatedOption, RequirementSet, asked_by, requirement_set
 from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
 from pytest_py312.suite import crash_of
@@ -111,7 +109,11 @@ class Installer:
         names = {item.name for item in found.entries}
         if suite is not None and suite.kind is SuiteKind.PYTEST and "pytest" not in names:
             lines.append("pytest")
-        lines += [line for entry in trees for line in entry.requires if _applies(line)]
+        for entry in trees:
+            of_it = [local for local in found.locals if self._source(local.path)[1] in entry.folder.name]
+            extras = {extra for local in of_it for extra in local.extras}
+            asked = (asked_by(line, entry.name, extras, cell.interpreter) for line in entry.requires)
+            lines += [line for line in asked if line]
         return Wanted(
             lines=tuple(dict.fromkeys(lines)),
             constraints=(*(item.text for item in found.constraints), *constraints),
@@ -365,15 +367,6 @@ def _tool_constraints(lock: Lock) -> tuple[str, ...]:
         for pin in lock.pins
         if pin.version and not pin.from_source and (pin.name in TOOLS or pin.name.startswith("pytest-"))
     )
-
-
-def _applies(line: str) -> bool:
-    """Whether a Requires-Dist holds without any extra."""
-    try:
-        marker = Requirement(line).marker
-    except InvalidRequirement:
-        return False
-    return marker is None or "extra" not in str(marker) or marker.evaluate({"extra": ""})
 
 
 def _own_build(finding: Finding, folder: str, cell: Cell) -> Finding:

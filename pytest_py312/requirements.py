@@ -3,11 +3,14 @@
 Reads files only. What cannot be read or followed is a problem with a place, never an exception.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_py312.model import Location, RequirementSource
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from pytest_py312.model import Interpreter, Location, RequirementSource
 from pytest_py312.readers.requirements import Entry, Include, RequirementsText, read_requirements
 from pytest_py312.sources import TABLE_READERS
 from pytest_py312.tree import Tree, Unreadable, escapes, join
@@ -81,6 +84,21 @@ def requirement_set(plan_root: Path, sources: Sequence[RequirementSource]) -> Re
     for source in sources:
         gathered.read_source(source)
     return gathered.result()
+
+
+def asked_by(line: str, project: str, extras: Collection[str], interpreter: Interpreter) -> str:
+    """What a Requires-Dist ``line`` of ``project`` asks for with ``extras``, as a requirement; empty for nothing."""
+    try:
+        required = Requirement(line)
+    except InvalidRequirement:
+        return ""
+    if required.marker is None or "extra" not in str(required.marker):
+        return line
+    here = {"python_version": str(interpreter), "python_full_version": f"{interpreter}.0"}
+    if not any(required.marker.evaluate({**here, "extra": extra}) for extra in ("", *extras)):
+        return ""
+    required.marker = None  # a resolver knows of no extra here
+    return "" if canonicalize_name(required.name) == project else str(required)
 
 
 @dataclass(slots=True)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.model import RequirementSource
-from pytest_py312.requirements import RequirementSet, requirement_set
+from pytest_py312.model import Interpreter, RequirementSource
+from pytest_py312.requirements import RequirementSet, asked_by, requirement_set
 
 
 def read(root: Path, files: dict[str, str], *sources: str) -> RequirementSet:
@@ -114,3 +114,20 @@ def test_a_source_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     """A missing file, and a text that is no TOML."""
     found = read(tmp_path, {"pyproject.toml": "[project"}, "gone.txt", "pyproject.toml [project.dependencies]")
     assert [one.location.path for one in found.problems] == ["gone.txt", "pyproject.toml"]
+
+
+@pytest.mark.parametrize(
+    ("line", "asked"),
+    [
+        ("six>=1", "six>=1"),
+        ('six; python_version < "3.10"', 'six; python_version < "3.10"'),
+        ('redis>=4; extra == "cache"', "redis>=4"),
+        ('redis; extra == "queue"', ""),
+        ('redis; python_version < "3.10" and extra == "cache"', ""),
+        ('libs-common[cache]; extra == "cache"', ""),
+        ("no requirement at all", ""),
+    ],
+)
+def test_a_distribution_of_the_repository_asks_for_what_its_extras_name(line: str, asked: str) -> None:
+    """``-e ../libs/common[cache]``: the rest of a marker is for the cell's interpreter, not for the one we run on."""
+    assert asked_by(line, "libs-common", ("cache",), Interpreter(3, 12)) == asked
