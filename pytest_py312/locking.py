@@ -42,7 +42,7 @@ class Locking:
         :raises Blocked: there is none; its findings are all that blocks.
         :raises Unchecked: it could not be found out.
         """
-        known = self._refusals.known(wanted, build)
+        known = self._refusals.known(wanted, build, whole=True)
         if known:
             raise Blocked(known)
         try:
@@ -61,14 +61,29 @@ class Locking:
         return self._once(f"resolve {self._resolver.key(wanted, build)}", lambda: self._resolver.resolve(wanted, build))
 
     def _all(self, wanted: Wanted, build: InterpreterBuild, first: Finding | None) -> tuple[Finding, ...]:
-        index = self._index(wanted, build)
+        index = self.index(wanted, build)
         key = f"blockers {self._resolver.key(wanted, build)}"
         findings = self._once(key, lambda: all_blockers(wanted, build, self._resolver, index, first=first))
         if _is_blocked(findings) and not any(finding.code == UNTOLD for finding in findings):
-            self._refusals.keep(wanted, build, findings)
+            self._refusals.keep(wanted, build, findings, whole=True)
         return placed(findings, wanted)
 
-    def _index(self, wanted: Wanted, build: InterpreterBuild) -> Index:
+    def blame(self, wanted: Wanted, build: InterpreterBuild) -> tuple[str, ...] | None:
+        """``None`` where ``wanted`` has a lock, else the directly required projects that uv's refusal names.
+
+        :raises Unchecked: it could not be found out.
+        """
+        known = self._refusals.known(wanted, build)
+        if not known:
+            try:
+                self._resolved(wanted, build)
+                return None
+            except Blocked as blocked:
+                known = blocked.findings
+                self._refusals.keep(wanted, build, known)
+        return tuple(dict.fromkeys(name for finding in known for name in finding.names))
+
+    def index(self, wanted: Wanted, build: InterpreterBuild) -> Index:
         """The index that uv uses for ``wanted``: one object for each, as it remembers what it was told."""
         key = (self._resolver.index_url(wanted, build), wanted.exclude_newer)
         with self._guard:

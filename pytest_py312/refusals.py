@@ -19,12 +19,17 @@ class Refusals:
         self._resolver = resolver
         self._lock_seconds = lock_hours * 3600.0
 
-    def known(self, wanted: Wanted, build: InterpreterBuild) -> tuple[Finding, ...]:
-        """What :meth:`keep` was told in an earlier run, empty where that does not hold any more."""
+    def known(self, wanted: Wanted, build: InterpreterBuild, *, whole: bool = False) -> tuple[Finding, ...]:
+        """What :meth:`keep` was told in an earlier run, empty where that does not hold any more.
+
+        With ``whole``, only where it was all that blocks; without, the first refusal will do.
+        """
         try:
             data = json.loads(self._file(wanted, build).read_text(encoding="utf-8"))
             findings = tuple(decode(Finding, item) for item in data["findings"])
             created = float(data["created"])
+            if whole and data["whole"] is not True:
+                return ()
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return ()
         # whether a source builds depends on the machine as well, which no cut-off date holds still
@@ -32,9 +37,11 @@ class Refusals:
         fresh = dated or 0 <= clock.timestamp() - created < self._lock_seconds
         return placed(findings, wanted) if fresh else ()
 
-    def keep(self, wanted: Wanted, build: InterpreterBuild, findings: Sequence[Finding]) -> None:
-        """Remember all that blocks ``wanted``."""
-        data = {"created": clock.timestamp(), "findings": encode(tuple(findings))}
+    def keep(
+        self, wanted: Wanted, build: InterpreterBuild, findings: Sequence[Finding], *, whole: bool = False
+    ) -> None:
+        """Remember that ``wanted`` is refused, and why; with ``whole``, these are all the reasons."""
+        data = {"created": clock.timestamp(), "whole": whole, "findings": encode(tuple(findings))}
         try:
             write_whole(self._file(wanted, build), data)
         except OSError:  # only a cache: a full disk shows itself where it matters

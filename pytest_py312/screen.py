@@ -71,6 +71,7 @@ class Target:
 
     version: str
     tags: frozenset[str]
+    platforms: frozenset[str]
     environment: dict[str, str] = field(hash=False)
     cut_off: datetime | None = None
     prereleases: bool = False
@@ -119,6 +120,7 @@ def target_of(
     return Target(
         version=version,
         tags=frozenset(str(tag) for tag in tags),
+        platforms=frozenset(places),
         environment={
             "implementation_name": "cpython",
             "implementation_version": version,
@@ -251,11 +253,13 @@ class _Releases:
                     source = source or version
         newest = next(iter(usable))
         if source is not None:
-            wheels = _wheels_for(usable[source])
+            wheels = _wheels_for(usable[source], self._target)
             return Verdict(standing=Standing.SOURCE_ONLY, name=name, version=str(source), reason=wheels)
         if excluded is not None:
             return Verdict(standing=Standing.EXCLUDED, name=name, version=str(excluded[0]), reason=excluded[1])
-        return Verdict(standing=Standing.NO_FILE, name=name, version=str(newest), reason=_wheels_for(usable[newest]))
+        return Verdict(
+            standing=Standing.NO_FILE, name=name, version=str(newest), reason=_wheels_for(usable[newest], self._target)
+        )
 
     def _better(self, above: Version, but: set[Version]) -> str:
         for version in sorted(self._files):
@@ -277,9 +281,11 @@ def _is_pinned(specifier: SpecifierSet) -> bool:
     return any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in specifier)
 
 
-def _wheels_for(files: Iterable[File]) -> str:
-    """``it has wheels for 3.8 to 3.11 (cp38-cp311)`` in words, empty where it has none for a CPython."""
-    minors = {int(match) for file in files for match in re.findall(r"\bcp3(\d{1,2})\b", file.tags.partition("-")[0])}
+def _wheels_for(files: Iterable[File], target: Target) -> str:
+    """``it has wheels for 3.8 to 3.11`` of this platform in words, empty where it has none for a CPython."""
+    tags = (file.tags.split("-") for file in files if file.tags.count("-") == 2)
+    pythons = [python for python, _, places in tags if target.platforms.intersection(places.split("."))]
+    minors = {int(match) for python in pythons for match in re.findall(r"\bcp3(\d{1,2})\b", python)}
     if not minors:
         return ""
     low, high = min(minors), max(minors)

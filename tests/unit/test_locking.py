@@ -185,6 +185,15 @@ def test_an_attempt_that_is_refused_is_not_looked_into(tmp_path: Path) -> None:
     assert asked.attempt(Wanted(lines=("six",)), build_of()) is not None
 
 
+def test_what_was_refused_at_an_attempt_is_looked_into_when_all_is_asked_for(tmp_path: Path) -> None:
+    """A first refusal is remembered as one, not as all that blocks."""
+    locking(tmp_path)[0].attempt(WANTED, build_of())
+    asked, runner = locking(tmp_path)
+
+    assert blocked(asked)[0].message.startswith("fastapi==0.110.0 and starlette==0.27.0 clash")
+    assert runner.tools != []
+
+
 def test_findings_stand_in_the_order_of_their_lines() -> None:
     wanted = Wanted(lines=(), direct=(("b", Location(path="r.txt", line=10)), ("a", Location(path="r.txt", line=9))))
     findings = [

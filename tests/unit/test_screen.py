@@ -94,6 +94,13 @@ def test_without_a_wheel_and_without_a_source_nothing_can_be_done() -> None:
     assert (verdicts[2].reason, verdicts[2].better) == ("it has wheels for 3.8 to 3.11", "")
 
 
+def test_wheels_for_other_platforms_are_not_spoken_of() -> None:
+    """pillow 9.5.0 has wheels for 3.12, but not for Linux."""
+    found = page("app-9.5-cp311-cp311-manylinux1_x86_64.whl", "app-9.5-cp312-cp312-win_amd64.whl", "app-9.5.tar.gz")
+
+    assert on_each(found, "app==9.5")[2].reason == "it has wheels for 3.11"
+
+
 @pytest.mark.parametrize(
     ("text", "standing"),
     [
