@@ -11,9 +11,12 @@ from pytest_py312.probe import NOT_COPIED
 def tree_digest(folder: Path) -> str:
     """A digest over the relative path, the executable bit and the content of every file that a cell gets to see.
 
-    Symlinks count by where they point, not by what is there. A folder that does not exist has a digest of its own.
+    Symlinks count by where they point, not by what is there. A folder that does not exist has a digest of its own. A
+    file in its place (a wheel that is required by path) counts by its name and content.
     """
     digest = hashlib.blake2b(digest_size=20)
+    if folder.is_file():
+        digest.update(os.fsencode(folder.name) + b"\0" + _content(str(folder)))
     if not folder.is_dir():
         return digest.hexdigest()
     pending = [(str(folder), "")]
@@ -59,6 +62,9 @@ def _kind(entry: "os.DirEntry[str]") -> bytes:
 
 def copy_tree(source: Path, target: Path) -> None:
     """Copy what :func:`tree_digest` counts; symlinks stay symlinks."""
+    if source.is_file():
+        shutil.copyfile(source, target)
+        return
 
     def left_out(folder: str, names: list[str]) -> list[str]:
         return [name for name in names if name in NOT_COPIED or (Path(folder) / name / "pyvenv.cfg").exists()]

@@ -207,7 +207,9 @@ class Installer:
     def _source(self, folder: str) -> tuple[Path, str]:
         """Where the copy of a source tree lies in the cache, and the key of its content."""
         key = self.digest(folder)[:24]
-        return self._cache / "sources" / key, key
+        place = self._cache / "sources" / key
+        is_file = (self._plan.root / folder).is_file()  # an installer reads what a wheel is from its name
+        return (place / Path(folder).name if is_file else place), key
 
     def _copied(self, folder: str, source: Path) -> bool:
         if not source.exists():

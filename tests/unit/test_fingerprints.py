@@ -128,3 +128,16 @@ def test_two_trees_share_a_digest_exactly_where_they_are_the_same(
 def test_the_digest_of_the_code_is_the_same_each_time() -> None:
     assert code_digest() == code_digest()
     assert len(code_digest()) == 40
+
+
+def test_a_file_counts_by_its_name_and_content_and_is_copied_as_it_is(tmp_path: Path) -> None:
+    """A wheel that is required by path stands where a folder does."""
+    wheel, other = tmp_path / "a-1-py3-none-any.whl", tmp_path / "b-1-py3-none-any.whl"
+    wheel.write_bytes(b"1")
+    other.write_bytes(b"1")
+    before = tree_digest(wheel)
+    copy_tree(wheel, tmp_path / "copy.whl")
+    wheel.write_bytes(b"2")
+
+    assert len({before, tree_digest(wheel), tree_digest(other), tree_digest(tmp_path / "absent")}) == 4
+    assert (tmp_path / "copy.whl").read_bytes() == b"1"
