@@ -12,13 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from pytest_py312.distributions import Entry, Store
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree, tree_digest
 from pytest_py312.locking import Locking
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service, SuiteKind
 from pytest_py312.once import Once
-from pytest_py312.requirements import LocatedOption, RequirementSet, asked_by, requirement_set
+from pytest_py312.repairs import find_repair, with_changes
+from pytest_py312.requirements import LocatedEntry, LocatedOption, RequirementSet, asked_by, requirement_set
 from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
 from pytest_py312.suite import crash_of
@@ -99,12 +102,18 @@ class Installer:
         """Normalised names of the projects that the service's files name."""
         return tuple(dict.fromkeys(item.name for item in self.requirements(service).entries))
 
-    def _wanted(self, cell: Cell, trees: Sequence[Entry], constraints: Sequence[str]) -> Wanted:
+    def _wanted(
+        self,
+        cell: Cell,
+        trees: Sequence[Entry],
+        constraints: Sequence[str],
+        changed: Mapping[LocatedEntry, str] | None = None,
+    ) -> Wanted:
         found = self.requirements(cell.service)
         lines = []
         for item in found.entries:
             hashes = "".join(f" --hash={one}" for one in item.entry.hashes)
-            lines.append(item.text + hashes)
+            lines.append(_with_specifier(item, changed[item]) if changed and item in changed else item.text + hashes)
         suite = cell.service.suite
         names = {item.name for item in found.entries}
         if suite is not None and suite.kind is SuiteKind.PYTEST and "pytest" not in names:
@@ -180,6 +189,37 @@ class Installer:
                 return Installation(build=build, findings=(*broken, *blocked.findings))
         except (CellUnavailable, Unchecked) as reason:
             return Installation(unchecked=str(reason))
+
+    def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
+        """``findings`` of a blocked cell, with changes as remedies where some were found that let its set resolve."""
+        try:
+            build, before = self._runner.find(cell.interpreter), self._runner.find(cell.service.baseline)
+            trees, _ = self._built_trees(cell, build)
+
+            def blame(changed: Mapping[LocatedEntry, str], on: InterpreterBuild = build) -> tuple[str, ...] | None:
+                return self._locking.blame(self._wanted(cell, trees, (), changed), on)
+
+            changes = find_repair(
+                findings,
+                self.requirements(cell.service).entries,
+                index=self._locking.index(self._wanted(cell, trees, ()), build),
+                target=build,
+                baseline=before,
+                exclude_newer=self._plan.exclude_newer,
+                blame=blame,
+            )
+            by_place = {(change.path, change.line, change.name): change.new for change in changes}
+            chosen = {
+                item: by_place[place]
+                for item in self.requirements(cell.service).entries
+                if (place := (item.location.path, item.location.line or 0, item.name)) in by_place
+            }
+            also = bool(changes) and blame(chosen, before) is None
+        except (CellUnavailable, Unchecked):
+            return list(findings)
+        return with_changes(
+            findings, changes, also=also, baseline=str(cell.service.baseline), target=str(cell.interpreter)
+        )
 
     # -- source trees: the service itself where only a build can tell, and what is required by path
 
@@ -387,3 +427,11 @@ def _own_build(finding: Finding, folder: str, cell: Cell) -> Finding:
 def versions_of(installation: Installation) -> dict[str, str]:
     """What is installed: normalised name to version."""
     return dict(installation.environment.versions) if installation.environment else {}
+
+
+def _with_specifier(item: LocatedEntry, specifier: str) -> str:
+    """The requirement as PEP 508 with another specifier."""
+    requirement = Requirement(item.text)
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    marker = f" ; {requirement.marker}" if requirement.marker else ""
+    return f"{requirement.name}{extras}{specifier}{marker}"

@@ -71,6 +71,17 @@ class Confidence(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SpecifierChange:
+    """A change of one requirement's specifier. ``line`` counts from 1; ``old`` may be empty (no specifier yet)."""
+
+    path: str
+    line: int
+    name: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """One answer worth reading.
 
@@ -89,6 +100,8 @@ class Finding:
     preexisting: bool = False
     waived: bool = False
     detail: str = ""
+    changes: tuple[SpecifierChange, ...] = ()
+    """The remedy as edits, where it is one that was tried."""
 
     @property
     def blocks(self) -> bool:

@@ -28,7 +28,7 @@ from pytest_py312.environments import Environments
 from pytest_py312.fingerprints import code_digest
 from pytest_py312.installer import Installation, Installer, versions_of
 from pytest_py312.matrix import cells_of
-from pytest_py312.model import Cell, Interpreter, InterpreterBuild, Outcome, Plan, Service, Status, SuiteRun
+from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Outcome, Plan, Service, Status, SuiteRun
 from pytest_py312.once import Once
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.resolution import Resolver
@@ -121,6 +121,9 @@ class Gate:
 
     def installation(self, cell: Cell) -> Installation:
         return self._installer.installation(cell)
+
+    def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
+        return self._installer.repair(cell, findings)
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         chosen = (

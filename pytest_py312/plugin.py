@@ -30,6 +30,14 @@ _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
 )
 
 
+_SWITCHES: tuple[tuple[str, str], ...] = (
+    ("no-cache", "judge everything anew: no outcome of an earlier run is used again (locks and environments are)"),
+    ("diff", "show the changes of requirements that were found to mend what is blocked, as a unified diff"),
+    ("fix", "write these changes"),
+    ("allow-dirty", "write also to files with uncommitted changes"),
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("py312", "moving services to a new Python")
     group.addoption("--py312", action="store_true", default=None, help="check the services of this repository")
@@ -45,13 +53,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             help=text,
         )
         parser.addini(dest, text, type=kind, default=None)
-    group.addoption(
-        "--py312-no-cache",
-        action="store_true",
-        default=None,
-        help="judge everything anew: no outcome of an earlier run is used again (locks and environments are)",
-    )
-    parser.addini("py312_no_cache", "judge everything anew", type="bool", default=False)
+    for name, text in _SWITCHES:
+        dest = "py312_" + name.replace("-", "_")
+        group.addoption(f"--py312-{name}", dest=dest, action="store_true", default=None, help=text)
+        parser.addini(dest, text, type="bool", default=False)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -46,6 +46,9 @@ class Aim:
     cache: Path
     jobs: int
     reuse: bool
+    diff: bool = False
+    fix: bool = False
+    allow_dirty: bool = False
 
 
 def option(config: pytest.Config, name: str) -> object:
@@ -85,6 +88,9 @@ def aim_of(config: pytest.Config, default_cache: Path) -> Aim:
         cache=_cache(config, default_cache),
         jobs=_jobs(_text(config, "jobs")),
         reuse=not option(config, "no_cache"),
+        diff=bool(option(config, "diff")),
+        fix=bool(option(config, "fix")),
+        allow_dirty=bool(option(config, "allow_dirty")),
     )
 
 

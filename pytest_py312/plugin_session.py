@@ -23,6 +23,7 @@ from pytest_py312.model import Cell, Fleet, Outcome, Report, Service, Status
 from pytest_py312.pipeline import Item, errored_by_mistake, items_of
 from pytest_py312.plugin_aim import Aim, Chosen, aim_of
 from pytest_py312.plugin_items import GateFailed, GateItem, Plant, directory
+from pytest_py312.plugin_mending import Mending
 from pytest_py312.reports import json_document, terminal
 from pytest_py312.workshop import Workshop, default_cache
 
@@ -62,6 +63,9 @@ class GateSession:
         self._judged: dict[str, Judgement] = {}
         self._cut_short = False
         self._unwritten: list[str] = []
+        self._mending: Mending | None = None
+        if self.aim.diff or self.aim.fix:
+            self._mending = Mending(self.aim.plan.root, fix=self.aim.fix, allow_dirty=self.aim.allow_dirty)
 
     # -- what is chosen
 
@@ -254,6 +258,8 @@ class GateSession:
             return
         report = self.report(int(exitstatus))
         session.config.hook.pytest_py312_report(config=session.config, report=report)
+        if self._mending is not None:
+            self._mending.finish(session, report.outcomes)
         for path in self.aim.reports:
             try:
                 path.write_text(json_document.render(report), encoding="utf-8")
@@ -279,6 +285,8 @@ class GateSession:
                 markup = {"light" if style == "dim" else style: True} if style else {}
                 writer.write(text, **markup)
             writer.write("\n")
+        if self._mending is not None:
+            self._mending.show(writer)
         for path in self.aim.reports:
             if not self._unwritten:
                 writer.write_line(f"report: {path}")

@@ -15,6 +15,7 @@ from pytest_py312.environments import Environment
 from pytest_py312.installer import Installation
 from pytest_py312.model import (
     Cell,
+    Finding,
     Interpreter,
     InterpreterBuild,
     Plan,
@@ -129,6 +130,10 @@ class FakeFacts:
 
     def installation(self, cell: Cell) -> Installation:
         return self.installations.get(str(cell.interpreter)) or installation_of(str(cell.interpreter))
+
+    def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
+        """No repair is known."""
+        return list(findings)
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         name = str(cell.interpreter)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_py312.installer import Installation
-from pytest_py312.model import Cell, Outcome, Plan, Service, SuiteComparison, SuiteRun
+from pytest_py312.model import Cell, Finding, Outcome, Plan, Service, SuiteComparison, SuiteRun
 from pytest_py312.requirements import RequirementSet
 
 
@@ -34,6 +34,10 @@ class Facts(Protocol):
     def requirements(self, service: Service) -> RequirementSet: ...
 
     def installation(self, cell: Cell) -> Installation: ...
+
+    def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
+        """``findings`` of a blocked set, with changes that were tried as their remedies where there are some."""
+        ...
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         """A run of the cell's suite, or of the tests in ``select``; ``attempt`` 0 is the first."""

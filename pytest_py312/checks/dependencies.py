@@ -47,6 +47,8 @@ class Dependencies:
                 (found.code, found.names) for found in (*_unreadable(cell, facts), *_findings(baseline, before, facts))
             }
             findings = [replace(found, preexisting=(found.code, found.names) in known) for found in findings]
+        if cell == facts.cells(cell.service)[-1] and not here.unchecked:
+            findings = facts.repair(cell, findings)  # what has to be mended is what the target says
         return Judgement(outcome=_outcome(cell, here, before, findings))
 
 

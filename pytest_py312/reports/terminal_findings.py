@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_py312.model import Confidence, Finding, Interpreter, Outcome, Report, Status
+from pytest_py312.model import Confidence, Finding, Interpreter, Outcome, Report, Severity, Status
 from pytest_py312.reports.text import Page, StyledLine, counted, last_lines, listed, prose, visible
 
 FINDINGS_SHOWN = 10
@@ -103,9 +103,7 @@ def _block(
     newest = outcomes[-1]
     also = f"  (on {', '.join(interpreter.label for interpreter in on)})" if len(on) > 1 else ""
     lines = [page.line(("  " + node_id(newest, paths), "red"), (also, ""))]
-    findings = merged(
-        (outcome.interpreter, finding) for outcome in outcomes for finding in outcome.findings if finding.blocks
-    )
+    findings = merged((outcome.interpreter, finding) for outcome in outcomes for finding in _telling(outcome))
     reasons = dict.fromkeys(outcome.reason for outcome in outcomes if not _repeats(outcome))
     for reason in reasons:
         if reason.strip():
@@ -115,9 +113,17 @@ def _block(
     return lines + _rest(findings, page)
 
 
+def _telling(outcome: Outcome) -> list[Finding]:
+    """What a failed outcome failed for: what blocks or, where it is as bad on the baseline, those errors."""
+    blocking = [finding for finding in outcome.findings if finding.blocks]
+    return blocking or [
+        finding for finding in outcome.findings if finding.severity is Severity.ERROR and not finding.waived
+    ]
+
+
 def _repeats(outcome: Outcome) -> bool:
     """Whether the reason only says again what the first blocking finding says."""
-    said = [finding.message for finding in outcome.findings if finding.blocks and finding.message]
+    said = [finding.message for finding in _telling(outcome) if finding.message]
     return any(outcome.reason.startswith(message) for message in said)
 
 
@@ -184,7 +190,7 @@ def failure_text(outcome: Outcome, *, verbosity: int) -> str:
 
     Nothing in it can be obeyed by a terminal. Lines are not wrapped, so that they can be searched and copied.
     """
-    findings = [finding for finding in outcome.findings if finding.blocks or outcome.status is not Status.FAILED]
+    findings = _telling(outcome) if outcome.status is Status.FAILED else list(outcome.findings)
     lines = [prose(outcome.reason) or f"{visible(outcome.check)} {outcome.status.value}"]
     for finding in findings[:_IN_ITEM]:
         said = finding.message == outcome.reason
