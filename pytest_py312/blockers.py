@@ -113,19 +113,18 @@ class _Peel:
         self.whole = rest = wanted
         for _ in range(MOST_PEELS):
             try:
-                refusal = first or self._refusal(rest)
+                members = self._take(first, rest) if first else self._next(rest)
             except Unchecked as reason:
                 members = self._members(reason.names, rest)
                 self.found.append(_unknown(str(reason), members))
                 self.dropped.update(members)
-            else:
-                if refusal is None:
-                    self.settled = rest
-                    return
-                members = self._take(refusal, rest)
                 if not members:
-                    self.found.append(_unknown("what else blocks the set could not be told", ()))
+                    return
+            if members is None:
+                self.settled = rest
+                return
             if not members:
+                self.found.append(_unknown("what else blocks the set could not be told", ()))
                 return
             first, rest = None, _without(rest, members)
         self.found.append(
@@ -139,24 +138,39 @@ class _Peel:
         members = sorted({name for finding in self.found if len(finding.names) > 1 for name in finding.names})
         for name in members:
             kept = {item.name for item in _requested(self.settled)} | {name}
-            tried = _only(self.whole, kept)
             try:
-                refusal = self._refusal(tried)
-                if refusal is not None:
-                    self._take(refusal, tried)
+                self._next(_only(self.whole, kept))
             except Unchecked as reason:
                 self.found.append(_unknown(str(reason), (name,)))
 
-    def _refusal(self, wanted: Wanted) -> Finding | None:
-        if self._resolves_offline(wanted):
+    def _next(self, wanted: Wanted) -> tuple[str, ...] | None:
+        """Add one finding of ``wanted``, and return the projects to take out for it; ``None`` where it resolves.
+
+        What the cache makes of a large set is quick to ask for, and a clash of a few that is confirmed with the
+        network is one of the whole: only where it is not confirmed is the whole asked about with the network.
+        """
+        guess = self._guess(wanted)
+        if guess is None:
             return None
+        members = self._members(guess.names, wanted)
+        clash = self._clash(members, wanted) if members else None
+        if clash is not None:
+            return self._add(*clash)
+        refusal = self._refusal(wanted)
+        return None if refusal is None else self._take(refusal, wanted)
+
+    def _guess(self, wanted: Wanted) -> Finding | None:
+        self._count()
+        return self.resolver.guess(wanted, self.build, self._sources(wanted))
+
+    def _refusal(self, wanted: Wanted) -> Finding | None:
+        self._count()
         return self.resolver.refusal(wanted, self.build, self._sources(wanted))
 
-    def _resolves_offline(self, wanted: Wanted) -> bool:
+    def _count(self) -> None:
         self.questions += 1
         if self.questions > MOST_QUESTIONS:
             raise Unchecked(f"the resolver was asked {MOST_QUESTIONS} times, and no more")
-        return self.resolver.resolves_offline(wanted, self.build, self._sources(wanted))
 
     def _sources(self, wanted: Wanted) -> list[str]:
         """What may be built; a project that only comes in through another has wheels: this set's pin has none."""
@@ -173,6 +187,9 @@ class _Peel:
         members = self._members(refusal.names, wanted)
         if refusal.code in ("PY101", "PY102") and members:
             refusal, members = self._smallest(refusal, members, wanted)
+        return self._add(refusal, members)
+
+    def _add(self, refusal: Finding, members: tuple[str, ...]) -> tuple[str, ...]:
         finding = self._told(refusal, members)
         if (finding.code, finding.names) not in {(one.code, one.names) for one in self.found}:
             self.found.append(finding)
@@ -182,17 +199,22 @@ class _Peel:
     def _smallest(self, refusal: Finding, members: tuple[str, ...], wanted: Wanted) -> tuple[Finding, tuple[str, ...]]:
         """Confirm that ``members`` clash by themselves, without those that have no part in it."""
         try:
-            # from the cache first: it may call a set impossible that is not, so the outcome has to be confirmed
-            fewer = self._fewer(members, wanted, self._resolves_offline)
-            alone = self._refusal(_only(wanted, fewer))
-            if alone is None and fewer != members:
+            clash = self._clash(members, wanted)
+            if clash is None:
                 fewer = self._fewer(members, wanted, lambda tried: self._refusal(tried) is None)
                 alone = self._refusal(_only(wanted, fewer))
-            if alone is not None:
-                return alone, fewer
+                clash = None if alone is None else (alone, fewer)
+            if clash is not None:
+                return clash
         except Unchecked:
             pass  # it was refused, only not made smaller
         return replace(refusal, confidence=Confidence.LIKELY), members
+
+    def _clash(self, members: tuple[str, ...], wanted: Wanted) -> tuple[Finding, tuple[str, ...]] | None:
+        """The fewest of ``members`` that do not resolve from the cache, where the network confirms that they do not."""
+        fewer = self._fewer(members, wanted, lambda tried: self._guess(tried) is None)
+        alone = self._refusal(_only(wanted, fewer))
+        return None if alone is None else (alone, fewer)
 
     @staticmethod
     def _fewer(members: tuple[str, ...], wanted: Wanted, resolves: Callable[[Wanted], bool]) -> tuple[str, ...]:

@@ -141,16 +141,18 @@ class Resolver:
         write_whole(self._file(wanted, build), {"created": lock.created, "pins": [_as_dict(pin) for pin in lock.pins]})
         return lock
 
-    def resolves_offline(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> bool:
-        """Whether ``wanted`` resolves from what is in uv's cache: then it resolves.
+    def guess(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
+        """Why ``wanted`` does not resolve from what is in uv's cache, or ``None`` when it does: then it resolves.
 
-        That it does not proves nothing, as a project that is not in the cache looks like one that does not exist.
+        A reason is a guess and no more: a project that is not in the cache looks like one that does not exist.
         """
         try:
             self._ask(wanted, build, from_source, offline=True)
-        except (Blocked, Unchecked):
-            return False
-        return True
+        except Blocked as blocked:
+            return blocked.findings[0]
+        except Unchecked as reason:
+            return Finding(code="PY101", message=str(reason))
+        return None
 
     def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
         """Why ``wanted`` cannot be had, or ``None`` when it can. Keeps nothing.

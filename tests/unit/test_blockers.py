@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ from pytest_py312.resolution import Resolver, Unchecked, Wanted
 from pytest_py312.testing import FakeRunner, build_of
 
 TOGETHER = ("3.9", "3.10", "3.12")
+
+
+class Cache(Enum):
+    """What the resolver's cache holds: everything, nothing, or what makes it blame those who are not to blame."""
+
+    FULL = "full"
+    EMPTY = "empty"
+    LYING = "lying"
 
 
 class KnownIndex(Index):
@@ -41,7 +50,7 @@ class Oracle(Resolver):
         *conflicts: Sequence[str],
         said: Sequence[str] = (),
         broken: Mapping[str, Finding | Unchecked] | None = None,
-        offline: bool = True,
+        offline: Cache = Cache.FULL,
     ) -> None:
         super().__init__(cache=Path("/nowhere"), runner=FakeRunner(), uv_version="0", lock_hours=0.0)
         self.conflicts = conflicts
@@ -51,11 +60,25 @@ class Oracle(Resolver):
         self.asked: list[frozenset[str]] = []
         self.built: set[str] = set()
 
-    def resolves_offline(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> bool:
+    def guess(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
         names = names_of(wanted)
-        return self.offline and not any(
-            set(one) <= names for one in (*self.conflicts, *([name] for name in self.broken))
-        )
+        self.built.update(from_source)
+        if self.offline is Cache.EMPTY:
+            return Finding(code="PY101", message="nothing is there")
+        if self.offline is Cache.LYING:
+            return Finding(code="PY102", message="nothing is there", names=tuple(sorted(names)[:2]))
+        return self._clash(names, build)
+
+    def _clash(self, names: frozenset[str], build: InterpreterBuild) -> Finding | None:
+        for name in self.broken:
+            if name in names:
+                return Finding(code="PY104", message="a guess")
+        for conflict in self.conflicts:
+            if set(conflict) <= names:
+                blamed = tuple(dict.fromkeys((*conflict, *(name for name in self.said if name in names))))
+                message = f"the set conflicts on {build.interpreter}: they do not fit"
+                return Finding(code="PY101", message=message, names=blamed)
+        return None
 
     def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
         names = names_of(wanted)
@@ -67,12 +90,7 @@ class Oracle(Resolver):
                 if isinstance(broken, Unchecked):
                     raise broken
                 return broken
-        for conflict in self.conflicts:
-            if set(conflict) <= names:
-                blamed = tuple(dict.fromkeys((*conflict, *(name for name in self.said if name in names))))
-                message = f"the set conflicts on {build.interpreter}: they do not fit"
-                return Finding(code="PY101", message=message, names=blamed)
-        return None
+        return self._clash(names, build)
 
 
 def names_of(wanted: Wanted) -> frozenset[str]:
@@ -236,7 +254,7 @@ def test_names_that_do_not_clash_by_themselves_are_likely_and_not_certain() -> N
             found = super().refusal(wanted, build, from_source)
             return found and replace(found, names=("a",))
 
-    findings = found_in(wanting("a", "b", "c"), Vague("ab"))
+    findings = found_in(wanting("a", "b", "c"), Vague("ab", offline=Cache.EMPTY))
 
     assert told(findings) == {("PY101", ("a",))}
     assert findings[0].confidence is Confidence.LIKELY
@@ -244,8 +262,8 @@ def test_names_that_do_not_clash_by_themselves_are_likely_and_not_certain() -> N
 
 def test_what_does_not_resolve_from_the_cache_is_asked_with_the_network() -> None:
     """A cache in which nothing is found makes no conflict, and none larger than it is."""
-    assert found_in(wanting("a", "b", "c"), Oracle(offline=False)) == []
-    findings = found_in(wanting("a", "b", "c", "x"), Oracle("ab", said="cx", offline=False))
+    assert found_in(wanting("a", "b", "c"), Oracle(offline=Cache.EMPTY)) == []
+    findings = found_in(wanting("a", "b", "c", "x"), Oracle("ab", said="cx", offline=Cache.EMPTY))
     assert told(findings) == {("PY101", ("a", "b"))}
 
 
@@ -269,7 +287,7 @@ def test_a_source_that_this_machine_cannot_build_does_not_hide_the_rest() -> Non
 def test_a_resolver_that_fails_ends_the_search_and_that_is_said() -> None:
     class Failing(Oracle):
         def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
-            if len(self.asked) >= 3:
+            if len(self.asked) >= 2:
                 raise Unchecked("the network is gone")
             return super().refusal(wanted, build, from_source)
 
@@ -302,10 +320,10 @@ def test_the_search_is_bounded() -> None:
 @given(
     st.lists(st.sets(st.sampled_from("abcdefgh"), min_size=1, max_size=3), max_size=4),
     st.sets(st.sampled_from("abcdefgh")),
-    st.booleans(),
+    st.sampled_from(Cache),
 )
 def test_what_is_told_clashes_and_what_is_left_does_not(
-    conflicts: list[set[str]], said: set[str], offline: bool
+    conflicts: list[set[str]], said: set[str], offline: Cache
 ) -> None:
     least = [one for one in conflicts if not any(other < one for other in conflicts)]
     oracle = Oracle(*(sorted(one) for one in conflicts), said=sorted(said), offline=offline)
