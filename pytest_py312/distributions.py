@@ -10,6 +10,7 @@ An entry is moved into place whole, so what is there is finished. One process at
 
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
@@ -137,8 +138,9 @@ class Store:
         return FileLock(self._root / f"{build.digest}.lock")
 
     def _folder(self, pin: Pin, build: InterpreterBuild) -> Path:
-        # hashes and markers of a line do not change what is installed, a url does
-        what = pin.line if " @ " in pin.line or not pin.version else f"{pin.name}=={pin.version}"
+        # markers of a line do not change what is installed; a url does, and hashes say which file may be
+        own = " @ " in pin.line or "--hash" in pin.line or not pin.version
+        what = pin.line if own else f"{pin.name}=={pin.version}"
         kind = "source" if pin.from_source else "wheel"
         digest = hashlib.sha256(f"{what}\0{kind}\0{pin.index}".encode()).hexdigest()[:12]
         return self._root / f"{self._runner.name}-{build.digest}" / f"{pin.name}-{pin.version or 'tree'}-{digest}"
@@ -223,9 +225,22 @@ def _must_work(done: CommandRun, wanted: Wanted, build: InterpreterBuild) -> Non
     words = " ".join(done.stderr.split())
     if done.ended is not Ended.EXITED:
         raise Unchecked(f"installing was ended: {done.ended.value} {words[-200:]}".strip())
+    mismatch = re.search(r"[Hh]ash mismatch for `?([A-Za-z0-9._-]+?)(?:==([^`\s]+))?`?(?:\s|$)", words)
+    if mismatch:
+        raise Blocked([_other_file(canonicalize_name(mismatch[1]), wanted)])
     if any(text in words for text in BUILD_FAILED):
         raise build_refusal(done.stderr, wanted, build)
     raise Unchecked(f"installing failed: {words.removeprefix('error: ')[:400] or f'exit code {done.exit_code}'}")
+
+
+def _other_file(name: str, wanted: Wanted) -> Finding:
+    return Finding(
+        code="PY114",
+        message=f"no hash that is required of {name} is that of its file for this interpreter: pip refuses it",
+        remedy="make the file with hashes anew, with the hashes of the target's wheels among them",
+        location=wanted.where(name),
+        names=(name,),
+    )
 
 
 def _batches(pins: Sequence[Pin]) -> list[list[Pin]]:

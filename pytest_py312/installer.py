@@ -157,8 +157,24 @@ class Installer:
         for attempt in dict.fromkeys((constraints, ())):
             lock = self._resolver.known(self._wanted(cell, built, attempt), build)
             if lock is not None:
-                return lock
+                return self._with_own_hashes(cell, lock)
         return None
+
+    def _with_own_hashes(self, cell: Cell, lock: Lock) -> Lock:
+        """``lock`` with the hashes that the service's files give in place of the index's own.
+
+        The resolver answers with the hashes of whatever the index has, and to those everything fits.
+        """
+        given = {item.name: item.entry.hashes for item in self.requirements(cell.service).entries if item.entry.hashes}
+        if not given:
+            return lock
+        pins = [
+            replace(pin, line=" ".join((f"{pin.name}=={pin.version}", *(f"--hash={one}" for one in given[pin.name]))))
+            if pin.name in given and pin.version
+            else pin
+            for pin in lock.pins
+        ]
+        return replace(lock, pins=tuple(pins))
 
     def _lock(self, cell: Cell, build: InterpreterBuild, trees: Sequence[Entry]) -> Lock:
         """The lock of a cell, with the baseline's tools where they work on its interpreter as well.
@@ -184,7 +200,7 @@ class Installer:
             build = self._runner.find(cell.interpreter)
             trees, broken = self._built_trees(cell, build)
             try:
-                return self._lock(cell, build, trees)
+                return self._with_own_hashes(cell, self._lock(cell, build, trees))
             except Blocked as blocked:
                 return Installation(build=build, findings=(*broken, *blocked.findings))
         except (CellUnavailable, Unchecked) as reason:

@@ -10,7 +10,7 @@ from pytest_py312.checks.remedies import SUCCESSORS
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Location, Outcome, Severity, Status
 
-BLOCK_EVERYWHERE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY107"))
+BLOCK_EVERYWHERE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY107", "PY114"))
 """What keeps a set from being installed at all: as bad on the baseline, it proves nothing here either."""
 
 
@@ -34,6 +34,7 @@ class Dependencies:
         "PY111",
         "PY112",
         "PY113",
+        "PY114",
     )
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:

@@ -1,8 +1,9 @@
 """Cells as plain processes on this machine.
 
 What it guarantees: a scratch copy of the service, a home and a temporary folder of its own, an environment of
-variables without the caller's PYTHONPATH, limits of time and memory, and that no process of a cell outlives it. What it
-does not: a suite can read and write whatever the user can, and use the network. The docker runner takes that away.
+variables without the caller's PYTHONPATH, limits of time and memory, and that no process of a cell outlives it, unless
+it both leaves the cell's process group and throws its environment variables away. What it does not: a suite can read
+and write whatever the user can, and use the network. The docker runner takes all of that away.
 """
 
 import os
