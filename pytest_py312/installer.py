@@ -4,30 +4,24 @@ The order of the work: read the requirements, resolve the whole set for the cell
 lacks (for all cells of an interpreter in one go), link the environment together, import what is directly required.
 """
 
-import os
-import threading
 import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
+from pytest_py312.demands import Demands, tool_constraints
 from pytest_py312.distributions import Entry, Store
 from pytest_py312.environments import Environment, Environments
-from pytest_py312.fingerprints import copy_tree, tree_digest
+from pytest_py312.fingerprints import copy_tree
 from pytest_py312.locking import Locking
-from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service, SuiteKind
+from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service
 from pytest_py312.once import Once
 from pytest_py312.repairs import find_repair, with_changes
-from pytest_py312.requirements import LocatedEntry, LocatedOption, RequirementSet, asked_by, requirement_set
+from pytest_py312.requirements import LocatedEntry
 from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
 from pytest_py312.suite import crash_of
-
-TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
-"""Tools of the suite that are kept at the baseline's version on every interpreter, with all of pytest's plugins."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,108 +67,28 @@ class Installer:
         self._once = once
         self._parallel = parallel
         self._locking = Locking(cache=cache, resolver=resolver, once=once, lock_hours=plan.lock_hours)
-        self._sets: dict[str, RequirementSet] = {}
-        self._digests: dict[str, str] = {}
-        self._guard = threading.Lock()
-
-    # -- what is asked for
-
-    def requirements(self, service: Service) -> RequirementSet:
-        """The service's requirements, run time and tests together, as read from its files."""
-        with self._guard:
-            if service.name not in self._sets:
-                sources = (*service.requirements, *service.test_requirements)
-                self._sets[service.name] = requirement_set(self._plan.root, sources)
-            return self._sets[service.name]
-
-    def digest(self, folder: str) -> str:
-        """The digest of a folder of the repository, as it was when first asked for in this run."""
-        with self._guard:
-            if folder not in self._digests:
-                self._digests[folder] = tree_digest(self._plan.root / folder)
-            return self._digests[folder]
-
-    def is_unchanged(self, folder: str) -> bool:
-        """Whether a folder still holds what :meth:`digest` said of it."""
-        return tree_digest(self._plan.root / folder) == self.digest(folder)
-
-    def directly_required(self, service: Service) -> tuple[str, ...]:
-        """Normalised names of the projects that the service's files name."""
-        return tuple(dict.fromkeys(item.name for item in self.requirements(service).entries))
-
-    def _wanted(
-        self,
-        cell: Cell,
-        trees: Sequence[Entry],
-        constraints: Sequence[str],
-        changed: Mapping[LocatedEntry, str] | None = None,
-    ) -> Wanted:
-        found = self.requirements(cell.service)
-        lines = []
-        for item in found.entries:
-            hashes = "".join(f" --hash={one}" for one in item.entry.hashes)
-            lines.append(_with_specifier(item, changed[item]) if changed and item in changed else item.text + hashes)
-        suite = cell.service.suite
-        names = {item.name for item in found.entries}
-        if suite is not None and suite.kind is SuiteKind.PYTEST and "pytest" not in names:
-            lines.append("pytest")
-        for entry in trees:
-            of_it = [local for local in found.locals if self._source(local.path)[1] in entry.folder.name]
-            extras = {extra for local in of_it for extra in local.extras}
-            asked = (asked_by(line, entry.name, extras, cell.interpreter) for line in entry.requires)
-            lines += [line for line in asked if line]
-        return Wanted(
-            lines=tuple(dict.fromkeys(lines)),
-            constraints=(*(item.text for item in found.constraints), *constraints),
-            options=tuple(dict.fromkeys(self._option(item) for item in found.options)),
-            direct=tuple((item.name, item.location) for item in found.entries),
-            exclude_newer=self._plan.exclude_newer,
-            hashes=any(item.entry.hashes for item in found.entries),
-        )
-
-    def _option(self, option: LocatedOption) -> str:
-        """An option line; a folder in it is relative to the file that names it."""
-        value = option.value
-        if option.name == "--find-links" and "://" not in value:
-            folder = (self._plan.root / option.location.path).parent / value
-            # the comment makes locks, and what was installed from there, depend on what lies in the folder
-            value = f"{folder} # {self.digest(os.path.relpath(folder, self._plan.root))}"
-        return f"{option.name} {value}".strip()
+        self.demands = Demands(plan=plan, cache=cache)
 
     # -- locks
 
     def known_lock(self, cell: Cell) -> Lock | None:
         """The cell's lock where an earlier run's still holds; asks nobody. ``None`` for what must be worked out."""
         build = self._runner.find(cell.interpreter)
-        trees = [self._store.tree_entry(*self._source(folder), build) for folder in self._trees(cell.service)]
+        trees = [
+            self._store.tree_entry(*self.demands.source(folder), build) for folder in self.demands.trees(cell.service)
+        ]
         built = [tree for tree in trees if tree is not None]
         if len(built) < len(trees):
             return None  # what a source tree requires is known only after it was built
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:
             before = self.known_lock(_baseline(cell))
-            constraints = _tool_constraints(before) if before else ()
+            constraints = tool_constraints(before) if before else ()
         for attempt in dict.fromkeys((constraints, ())):
-            lock = self._resolver.known(self._wanted(cell, built, attempt), build)
+            lock = self._resolver.known(self.demands.wanted(cell, built, attempt), build)
             if lock is not None:
-                return self._with_own_hashes(cell, lock)
+                return self.demands.with_own_hashes(cell, lock)
         return None
-
-    def _with_own_hashes(self, cell: Cell, lock: Lock) -> Lock:
-        """``lock`` with the hashes that the service's files give in place of the index's own.
-
-        The resolver answers with the hashes of whatever the index has, and to those everything fits.
-        """
-        given = {item.name: item.entry.hashes for item in self.requirements(cell.service).entries if item.entry.hashes}
-        if not given:
-            return lock
-        pins = [
-            replace(pin, line=" ".join((f"{pin.name}=={pin.version}", *(f"--hash={one}" for one in given[pin.name]))))
-            if pin.name in given and pin.version
-            else pin
-            for pin in lock.pins
-        ]
-        return replace(lock, pins=tuple(pins))
 
     def _lock(self, cell: Cell, build: InterpreterBuild, trees: Sequence[Entry]) -> Lock:
         """The lock of a cell, with the baseline's tools where they work on its interpreter as well.
@@ -184,12 +98,12 @@ class Installer:
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:
             before = self.lock(_baseline(cell))
-            constraints = _tool_constraints(before) if isinstance(before, Lock) else ()
+            constraints = tool_constraints(before) if isinstance(before, Lock) else ()
         if constraints:
-            lock = self._locking.attempt(self._wanted(cell, trees, constraints), build)
+            lock = self._locking.attempt(self.demands.wanted(cell, trees, constraints), build)
             if lock is not None:
                 return lock  # else these tools do not work there: what does is reported as a difference
-        return self._locking.lock(self._wanted(cell, trees, ()), build)
+        return self._locking.lock(self.demands.wanted(cell, trees, ()), build)
 
     def lock(self, cell: Cell) -> Lock | Installation:
         """The lock of a cell or, where there is none, the installation that says why."""
@@ -200,7 +114,7 @@ class Installer:
             build = self._runner.find(cell.interpreter)
             trees, broken = self._built_trees(cell, build)
             try:
-                return self._with_own_hashes(cell, self._lock(cell, build, trees))
+                return self.demands.with_own_hashes(cell, self._lock(cell, build, trees))
             except Blocked as blocked:
                 return Installation(build=build, findings=(*broken, *blocked.findings))
         except (CellUnavailable, Unchecked) as reason:
@@ -213,12 +127,12 @@ class Installer:
             trees, _ = self._built_trees(cell, build)
 
             def blame(changed: Mapping[LocatedEntry, str], on: InterpreterBuild = build) -> tuple[str, ...] | None:
-                return self._locking.blame(self._wanted(cell, trees, (), changed), on)
+                return self._locking.blame(self.demands.wanted(cell, trees, (), changed), on)
 
             changes = find_repair(
                 findings,
-                self.requirements(cell.service).entries,
-                index=self._locking.index(self._wanted(cell, trees, ()), build),
+                self.demands.requirements(cell.service).entries,
+                index=self._locking.index(self.demands.wanted(cell, trees, ()), build),
                 target=build,
                 baseline=before,
                 exclude_newer=self._plan.exclude_newer,
@@ -227,7 +141,7 @@ class Installer:
             by_place = {(change.path, change.line, change.name): change.new for change in changes}
             chosen = {
                 item: by_place[place]
-                for item in self.requirements(cell.service).entries
+                for item in self.demands.requirements(cell.service).entries
                 if (place := (item.location.path, item.location.line or 0, item.name)) in by_place
             }
             also = bool(changes) and blame(chosen, before) is None
@@ -239,16 +153,10 @@ class Installer:
 
     # -- source trees: the service itself where only a build can tell, and what is required by path
 
-    def _trees(self, service: Service) -> tuple[str, ...]:
-        """Folders (relative to the root) that are built and installed."""
-        required = [item.path for item in self.requirements(service).locals if item.path != service.path]
-        own = service.distribution is not None and not service.distribution.static
-        return tuple(dict.fromkeys([*required, *([service.path] if own else [])]))
-
     def _built_trees(self, cell: Cell, build: InterpreterBuild) -> tuple[list[Entry], list[Finding]]:
         """Entries of the source trees, and a finding for each that does not build on this interpreter."""
         entries, findings = [], []
-        for folder in self._trees(cell.service):
+        for folder in self.demands.trees(cell.service):
             try:
                 entries.append(self._built_tree(folder, build))
             except Blocked as blocked:
@@ -256,16 +164,9 @@ class Installer:
         return entries, findings
 
     def _built_tree(self, folder: str, build: InterpreterBuild) -> Entry:
-        source, key = self._source(folder)
+        source, key = self.demands.source(folder)
         self._once(f"copy {key}", lambda: self._copied(folder, source))
         return self._once(f"tree {key} {build.digest}", lambda: self._store.install_tree(source, key, build))
-
-    def _source(self, folder: str) -> tuple[Path, str]:
-        """Where the copy of a source tree lies in the cache, and the key of its content."""
-        key = self.digest(folder)[:24]
-        place = self._cache / "sources" / key
-        is_file = (self._plan.root / folder).is_file()  # an installer reads what a wheel is from its name
-        return (place / Path(folder).name if is_file else place), key
 
     def _copied(self, folder: str, source: Path) -> bool:
         if not source.exists():
@@ -324,7 +225,7 @@ class Installer:
         trees, findings = self._built_trees(cell, build)
         pins = list(lock.pins)
         pins += [seed for seed in _seeds(build) if seed.name not in lock.versions]
-        self._store.fill(pins, build, self._wanted(cell, trees, ()))
+        self._store.fill(pins, build, self.demands.wanted(cell, trees, ()))
         entries = [entry for pin in pins if (entry := self._store.entry(pin, build))] + trees
         lines = [
             # with its index: the same version from elsewhere may be something else
@@ -350,7 +251,7 @@ class Installer:
         return self._environments.is_intact(environment)
 
     def _modules(self, service: Service, environment: Environment, trees: Sequence[Entry]) -> tuple[str, ...]:
-        names = [*self.directly_required(service), *(tree.name for tree in trees)]
+        names = [*self.demands.directly_required(service), *(tree.name for tree in trees)]
         return tuple(sorted({module for name in names for module in environment.modules.get(name, ())}))
 
     def _imports(
@@ -418,15 +319,6 @@ def _seeds(build: InterpreterBuild) -> tuple[Pin, ...]:
     return tuple(pins)
 
 
-def _tool_constraints(lock: Lock) -> tuple[str, ...]:
-    """The baseline's tools as constraints, so that both sides are run by the same ones."""
-    return tuple(
-        f"{pin.name}=={pin.version}"
-        for pin in lock.pins
-        if pin.version and not pin.from_source and (pin.name in TOOLS or pin.name.startswith("pytest-"))
-    )
-
-
 def _own_build(finding: Finding, folder: str, cell: Cell) -> Finding:
     what = "the service itself" if folder == cell.service.path else folder
     reason = finding.message.rpartition("fails to build: ")[2]
@@ -443,11 +335,3 @@ def _own_build(finding: Finding, folder: str, cell: Cell) -> Finding:
 def versions_of(installation: Installation) -> dict[str, str]:
     """What is installed: normalised name to version."""
     return dict(installation.environment.versions) if installation.environment else {}
-
-
-def _with_specifier(item: LocatedEntry, specifier: str) -> str:
-    """The requirement as PEP 508 with another specifier."""
-    requirement = Requirement(item.text)
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    marker = f" ; {requirement.marker}" if requirement.marker else ""
-    return f"{requirement.name}{extras}{specifier}{marker}"

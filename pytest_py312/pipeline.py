@@ -117,7 +117,7 @@ class Gate:
         return self._cells[service.name]
 
     def requirements(self, service: Service) -> RequirementSet:
-        return self._installer.requirements(service)
+        return self._installer.demands.requirements(service)
 
     def installation(self, cell: Cell) -> Installation:
         return self._installer.installation(cell)
@@ -223,7 +223,7 @@ class Gate:
         if self._runner.name == LOCAL:
             parts.append([os.environ.get(name) for name in TELLING_VARIABLES])
         parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, self.cells(service)[0])]
-        parts += [self._installer.digest(folder) for folder in self._read_folders(service)]
+        parts += [self._installer.demands.digest(folder) for folder in self._read_folders(service)]
         outside = [file for file in self.requirements(service).files if not file.startswith(f"{service.path}/")]
         parts += [hashlib.sha256((self._plan.root / file).read_bytes()).hexdigest() for file in sorted(outside)]
         for cell in self.cells(service):
@@ -242,7 +242,9 @@ class Gate:
     def _keep(self, item: Item, judgement: Judgement) -> None:
         """Keep a passed outcome for later runs, unless the source has changed while it was worked out."""
         key = self._key(item)
-        if key and all(self._installer.is_unchanged(folder) for folder in self._read_folders(item.cell.service)):
+        if key and all(
+            self._installer.demands.is_unchanged(folder) for folder in self._read_folders(item.cell.service)
+        ):
             self._state.keep_outcome(key, encode(judgement))
 
     def _known_lock(self, cell: Cell) -> list[str] | None:

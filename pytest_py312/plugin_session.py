@@ -268,7 +268,7 @@ class GateSession:
                 self._unwritten.append(f"{path} could not be written: {error.strerror or error}")
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-        if config.option.collectonly or not self._judged:
+        if config.option.collectonly:
             return
         writer = terminalreporter
         unicode = "utf" in (getattr(writer._tw._file, "encoding", "") or "").lower()

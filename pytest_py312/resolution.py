@@ -125,7 +125,8 @@ class Resolver:
             lock = Lock(pins=pins, created=float(data["created"]))
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        fresh = bool(wanted.exclude_newer) or clock.timestamp() - lock.created < self._lock_seconds
+        age = clock.timestamp() - lock.created
+        fresh = bool(wanted.exclude_newer) or 0.0 <= age < self._lock_seconds
         return lock if fresh else None
 
     def resolve(self, wanted: Wanted, build: InterpreterBuild) -> Lock:

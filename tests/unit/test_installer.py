@@ -77,7 +77,7 @@ def test_a_lock_does_not_outlive_the_folder_of_wheels_that_it_was_found_in(tmp_p
     keys = []
     for content in ("1", "2", "1"):
         (root / "wheels/a.whl").write_text(content)
-        wanted = installer_of(root, FakeRunner())._wanted(cell_of(of=of), (), ())
+        wanted = installer_of(root, FakeRunner()).demands.wanted(cell_of(of=of), (), ())
         keys.append(resolver.key(wanted, build_of()))
 
     assert keys[0] == keys[2]
