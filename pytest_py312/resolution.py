@@ -224,7 +224,10 @@ class Resolver:
         folder = self._temporary / uuid.uuid4().hex
         folder.mkdir(parents=True)
         requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
+        # uv takes the nearest settings above its folder, beside the user's: those of whoever owns a parent of the cache
+        no_settings = folder / "uv.toml"
         try:
+            no_settings.touch()
             requirements.write_text("\n".join((*wanted.options, *wanted.lines)) + "\n", encoding="utf-8")
             constraints.write_text("\n".join(wanted.constraints) + "\n", encoding="utf-8")
             inside = self._runner.inside
@@ -238,7 +241,7 @@ class Resolver:
             argv += ["--constraint", inside(constraints)] if wanted.constraints else []
             return self._runner.tool(build, [*argv, inside(requirements)], time_limit=600)
         finally:
-            for file in (requirements, constraints):
+            for file in (requirements, constraints, no_settings):
                 file.unlink(missing_ok=True)
             folder.rmdir()
 
@@ -302,7 +305,7 @@ def _refusal(answer: CommandRun, words: str, wanted: Wanted, build: InterpreterB
         return Unchecked(f"the index refuses to answer ({denied[1]}): check its address and credentials")
     cause = re.sub(r"^.*?cause: ", "", words.split("hint:")[0]).strip()
     names = _blamed(cause, wanted)
-    missing = re.search(rf"{_NAME} was not found in the package registry", cause)
+    missing = re.search(rf"{_NAME} was not found in the (?:package registry|provided package locations)", cause)
     absent = re.search(rf"there is no version of {_NAME}|only {_NAME}\S* is available", cause)
     if missing:
         code, message = "PY102", f"{missing[1]} is not on the index"

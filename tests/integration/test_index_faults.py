@@ -281,3 +281,10 @@ def test_an_index_that_fails_for_all_is_no_verdict(server: Server, tmp_path: Pat
 def test_a_set_that_resolves_asks_no_page_for_the_screen(server: Server, tmp_path: Path) -> None:
     assert outcome(tmp_path, "3.12", "fine", "one") == ()
     assert not (tmp_path / "cache" / "simple").exists()
+
+
+def test_settings_that_lie_above_the_cache_are_nobodys(server: Server, tmp_path: Path) -> None:
+    """The user's own hold; those of a repository that the cache happens to lie in do not."""
+    (tmp_path / "uv.toml").write_text("no-index = true")
+
+    assert outcome(tmp_path, "3.12", "fine", "one") == ()

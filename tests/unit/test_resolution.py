@@ -171,6 +171,14 @@ conclude that you require starlette>=0.36.3,<0.37.0.
     ("text", "wanted", "code", "names", "line", "words"),
     [
         (NOT_FOUND, ("a", "no-such-project"), "PY102", ("no-such-project",), 2, "no-such-project is not on the index"),
+        (
+            NOT_FOUND.replace("package registry", "provided package locations"),
+            ("no-such-project",),
+            "PY102",
+            ("no-such-project",),
+            1,
+            "no-such-project is not on the index",
+        ),
         (NO_VERSION, ("a", "b", "numpy==99.0"), "PY102", ("numpy",), 3, "no version of numpy fits"),
         (TWICE, ("pandas==2.2.0",), "PY101", ("pandas",), 1, "you require pandas==2.2.0 and pandas==2.0.0"),
         (
