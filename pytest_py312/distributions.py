@@ -150,6 +150,7 @@ class Store:
     ) -> list[Entry]:
         work = self._temporary / uuid.uuid4().hex
         work.mkdir(parents=True)
+        (work / "uv.toml").touch()  # uv takes the nearest above its folder: not that of a parent of the cache
         inside = self._runner.inside
         environment, requirements = work / "environment", work / "requirements.txt"
         try:
