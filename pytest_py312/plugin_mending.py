@@ -46,7 +46,7 @@ class Mending:
         for refusal in plan.refusals:
             self._say(f"not changed: {refusal}", bad=True)
         if not plan.changes:
-            self._say("no change of a requirement was found that mends what is blocked")
+            self._say("nothing to change: no requirement is blocked by what a change of it was found to mend")
         elif self._fix:
             self._write(session, plan)
         else:
