@@ -116,6 +116,7 @@ class Workshop:
             run_folder=self._folder,
             fetch=self._plan.fetch_interpreters,
             reason=why,
+            parallel=self._parallel,
         )
 
     @property

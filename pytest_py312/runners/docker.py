@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, Semaphore
 
 from pytest_py312 import attendant
 from pytest_py312.interpreters import build_from_fingerprint
@@ -57,6 +57,7 @@ class DockerRunner:
         self._probe = probe
         self._run_id = run_id
         self._parallel = parallel
+        self._tools = Semaphore(parallel)  # as in the local runner
         self._closing = Event()
         self._lock = Lock()
         self._finding: dict[Interpreter, Lock] = {}
@@ -170,7 +171,8 @@ class DockerRunner:
         :raises CellUnavailable: the container cannot be started, or uv does not run in its image.
         """
         _, builder = self._of(build)
-        return builder.run(argv, pythons=(build.executable,), stdin=stdin, time_limit=time_limit)
+        with self._tools:
+            return builder.run(argv, pythons=(build.executable,), stdin=stdin, time_limit=time_limit)
 
     def inside(self, path: Path) -> str:
         """The path by which tools and cells see ``path``.

@@ -38,7 +38,9 @@ class LocalRunner:
 
     name = LOCAL
 
-    def __init__(self, *, cache: Path, uv: Path, run_id: str, run_folder: Path, fetch: bool, reason: str = "") -> None:
+    def __init__(
+        self, *, cache: Path, uv: Path, run_id: str, run_folder: Path, fetch: bool, reason: str = "", parallel: int = 2
+    ) -> None:
         self._uv = uv
         self._run_id = run_id
         self._folder = run_folder / "cells"
@@ -48,6 +50,8 @@ class LocalRunner:
         self._found: dict[Interpreter, InterpreterBuild] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        # more than there are cores gain nothing, and name servers drop what many processes ask at the same moment
+        self._tools = threading.Semaphore(parallel)
 
     def describe(self) -> str:
         return f"local ({self._reason})" if self._reason else "local"
@@ -71,9 +75,10 @@ class LocalRunner:
         env = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
         env.pop("PYTHONPATH", None)
         env.pop("VIRTUAL_ENV", None)
-        return command.run(
-            words, env=env, stdin=stdin, time_limit=time_limit, tail=4 * 1024 * 1024, cancelled=self._closed
-        )
+        with self._tools:
+            return command.run(
+                words, env=env, stdin=stdin, time_limit=time_limit, tail=4 * 1024 * 1024, cancelled=self._closed
+            )
 
     def inside(self, path: Path) -> str:
         return str(path)
