@@ -17,7 +17,6 @@ from pytest_py312.fingerprints import copy_tree
 from pytest_py312.locking import Locking
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service
 from pytest_py312.once import Once
-from pytest_py312.repairs import find_repair, with_changes
 from pytest_py312.requirements import LocatedEntry
 from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
@@ -122,6 +121,8 @@ class Installer:
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """``findings`` of a blocked cell, with changes as remedies where some were found that let its set resolve."""
+        from pytest_py312.repairs import find_repair, with_changes  # only what is blocked needs the index's side
+
         try:
             build, before = self._runner.find(cell.interpreter), self._runner.find(cell.service.baseline)
             trees, _ = self._built_trees(cell, build)

@@ -2,13 +2,15 @@
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_py312.blockers import UNTOLD, all_blockers
-from pytest_py312.index import Index
 from pytest_py312.model import Finding, InterpreterBuild, Severity
 from pytest_py312.once import Once
 from pytest_py312.refusals import Refusals, placed
 from pytest_py312.resolution import Blocked, Lock, Resolver, Unchecked, Wanted
+
+if TYPE_CHECKING:
+    from pytest_py312.index import Index
 
 
 class Locking:
@@ -61,6 +63,8 @@ class Locking:
         return self._once(f"resolve {self._resolver.key(wanted, build)}", lambda: self._resolver.resolve(wanted, build))
 
     def _all(self, wanted: Wanted, build: InterpreterBuild, first: Finding | None) -> tuple[Finding, ...]:
+        from pytest_py312.blockers import UNTOLD, all_blockers  # a set that resolves has no use for it
+
         index = self.index(wanted, build)
         key = f"blockers {self._resolver.key(wanted, build)}"
         findings = self._once(key, lambda: all_blockers(wanted, build, self._resolver, index, first=first))
@@ -83,8 +87,10 @@ class Locking:
                 self._refusals.keep(wanted, build, known)
         return tuple(dict.fromkeys(name for finding in known for name in finding.names))
 
-    def index(self, wanted: Wanted, build: InterpreterBuild) -> Index:
+    def index(self, wanted: Wanted, build: InterpreterBuild) -> "Index":
         """The index that uv uses for ``wanted``: one object for each, as it remembers what it was told."""
+        from pytest_py312.index import Index
+
         key = (self._resolver.index_url(wanted, build), wanted.exclude_newer)
         with self._guard:
             if key not in self._indexes:

@@ -7,7 +7,7 @@ xdist's workers (collect and judge; what they need in common is made by the firs
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,9 +23,11 @@ from pytest_py312.model import Cell, Fleet, Outcome, Report, Service, Status
 from pytest_py312.pipeline import Item, errored_by_mistake, items_of
 from pytest_py312.plugin_aim import Aim, Chosen, aim_of
 from pytest_py312.plugin_items import GateFailed, GateItem, Plant, directory
-from pytest_py312.plugin_mending import Mending
 from pytest_py312.reports import json_document, terminal
 from pytest_py312.workshop import Workshop, default_cache
+
+if TYPE_CHECKING:
+    from pytest_py312.plugin_mending import Mending
 
 PAYLOAD = "py312_judgement"
 """Attribute of a test report that carries its judgement, as plain data, from xdist's workers to the controller."""
@@ -63,9 +65,7 @@ class GateSession:
         self._judged: dict[str, Judgement] = {}
         self._cut_short = False
         self._unwritten: list[str] = []
-        self._mending: Mending | None = None
-        if self.aim.diff or self.aim.fix:
-            self._mending = Mending(self.aim.plan.root, fix=self.aim.fix, allow_dirty=self.aim.allow_dirty)
+        self._mending = _mending(self.aim)
 
     # -- what is chosen
 
@@ -303,6 +303,14 @@ class GateSession:
 
 
 _ANSWERED = ("py312_status", "py312_codes", "py312_cached")
+
+
+def _mending(aim: Aim) -> "Mending | None":
+    if not (aim.diff or aim.fix):
+        return None
+    from pytest_py312.plugin_mending import Mending  # brings the editors, which few runs need
+
+    return Mending(aim.plan.root, fix=aim.fix, allow_dirty=aim.allow_dirty)
 
 
 def _properties(outcome: Outcome) -> list[tuple[str, object]]:
