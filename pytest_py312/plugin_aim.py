@@ -1,6 +1,6 @@
 """What of the fleet a pytest command line asks for: options, ini twins, paths and node ids, read into one value."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from pytest_py312 import clock
 from pytest_py312.config import default_plan, find_plan, load_plan
 from pytest_py312.discovery import discover
 from pytest_py312.errors import OptionError, PlanError, perhaps
-from pytest_py312.model import Interpreter, Plan
+from pytest_py312.model import Fleet, Interpreter, Plan
 from pytest_py312.patterns import tidy
 
 
@@ -70,7 +70,7 @@ def _text(config: pytest.Config, name: str, known: tuple[str, ...] = ()) -> str:
     return value
 
 
-def aim_of(config: pytest.Config, default_cache: Path) -> Aim:
+def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
     """Read the command line.
 
     :raises Py312Error: something in it, or in the plan, cannot be used.
@@ -159,9 +159,9 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
-def _cache(config: pytest.Config, default_cache: Path) -> Path:
+def _cache(config: pytest.Config, default_cache: Callable[[], Path]) -> Path:
     named = _text(config, "cache_dir")
-    path = (config.invocation_params.dir / Path(named or default_cache).expanduser()).absolute()
+    path = (config.invocation_params.dir / Path(named or default_cache()).expanduser()).absolute()
     if path.exists() and not path.is_dir():
         raise OptionError(f"{path}: the cache is a folder, and this is a file; name another with --py312-cache-dir")
     return path
@@ -198,12 +198,27 @@ def conftests_of_the_repository_only(early_config: pytest.Config, args: list[str
         namespace.file_or_dir = typed
 
 
+_FLEET = pytest.StashKey[tuple[Plan, Fleet]]()
+
+
+def fleet_of(config: pytest.Config, plan: Plan) -> Fleet:
+    """The fleet of ``plan``, discovered once a session.
+
+    :raises NoFleetError, PlanError: see discovery.py.
+    """
+    known = config.stash.get(_FLEET, None)
+    if known is None or known[0] != plan:
+        known = (plan, discover(plan))
+        config.stash[_FLEET] = known
+    return known[1]
+
+
 def _is_one_service(config: pytest.Config) -> bool:
     """Whether the folder of the plan is itself a service."""
     plan = _plan(config, chosen_paths(config))
     if plan.services and "." not in map(tidy, plan.services):
         return False
-    return any(service.path == "." for service in discover(plan).services)
+    return any(service.path == "." for service in fleet_of(config, plan).services)
 
 
 def _leave_out_options_of_a_service(config: pytest.Config, args: list[str], folder: Path) -> None:

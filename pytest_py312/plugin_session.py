@@ -16,12 +16,11 @@ from pytest_py312.checks import CHECKS
 from pytest_py312.checks.base import Judgement
 from pytest_py312.codec import decode, encode
 from pytest_py312.config import check_against_fleet
-from pytest_py312.discovery import discover
 from pytest_py312.errors import OptionError, Py312Error
 from pytest_py312.matrix import choose, choose_interpreters
 from pytest_py312.model import Cell, Fleet, Outcome, Report, Service, Status
 from pytest_py312.pipeline import Item, errored_by_mistake, items_of
-from pytest_py312.plugin_aim import Aim, Chosen, aim_of
+from pytest_py312.plugin_aim import Aim, Chosen, aim_of, fleet_of
 from pytest_py312.plugin_items import GateFailed, GateItem, Plant, directory
 from pytest_py312.reports import json_document, terminal
 from pytest_py312.workshop import Workshop, default_cache
@@ -49,8 +48,8 @@ class GateSession:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self.aim: Aim = aim_of(config, default_cache())
-        self.fleet: Fleet = discover(self.aim.plan)
+        self.aim: Aim = aim_of(config, default_cache)
+        self.fleet: Fleet = fleet_of(config, self.aim.plan)
         names = [(service.name, service.path) for service in self.fleet.services]
         check_against_fleet(self.aim.plan, names)
         config.hook.pytest_py312_fleet(config=config, plan=self.aim.plan, fleet=self.fleet)
