@@ -182,7 +182,9 @@ class GateSession:
         if judgement is None:
             return report
         outcome = replace(judgement.outcome, nodeid=item.nodeid)
-        setattr(report, PAYLOAD, encode(replace(judgement, outcome=outcome)))
+        self._judged[item.nodeid] = replace(judgement, outcome=outcome)
+        if _is_worker(self._config):
+            setattr(report, PAYLOAD, encode(self._judged[item.nodeid]))
         properties = _properties(outcome)
         report.user_properties += properties
         # JUnit takes them from the teardown's report; an item that is run again (--reruns) has them once
@@ -196,14 +198,15 @@ class GateSession:
             report.longrepr = (str(place), (line or 0) + 1, f"Skipped: {outcome.reason}")
         return report
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         payload = getattr(report, PAYLOAD, None)
         if payload is not None:
             self._judged[report.nodeid] = decode(Judgement, payload)
 
     def pytest_report_teststatus(self, report: pytest.TestReport, config: pytest.Config) -> Any:
-        payload = getattr(report, PAYLOAD, None)
-        if payload is not None and report.passed and payload["outcome"]["cached"]:
+        judged = self._judged.get(report.nodeid)
+        if judged is not None and report.when == "call" and report.passed and judged.outcome.cached:
             return "passed", ".", "PASSED (cached)"
         return None
 
