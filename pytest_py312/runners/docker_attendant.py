@@ -34,7 +34,8 @@ from pytest_py312.runners.docker_recipes import (
     request_for,
     source_binds,
 )
-from pytest_py312.runners.docker_records import in_bytes, read_bounded, read_records
+from pytest_py312.runners.docker_records import in_bytes
+from pytest_py312.runners.records import read_bounded, read_records
 
 FIRST_LOOK = 0.005
 LAST_LOOK = 0.01

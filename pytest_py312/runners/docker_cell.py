@@ -13,7 +13,8 @@ from threading import Event
 from pytest_py312.runners.base import CellJob, CellRun, Ended
 from pytest_py312.runners.docker_engine import Engine, EngineLost, Launched, Refused, State
 from pytest_py312.runners.docker_recipes import Ground, cell_recipe, request_for
-from pytest_py312.runners.docker_records import in_bytes, read_records
+from pytest_py312.runners.docker_records import in_bytes
+from pytest_py312.runners.records import read_records
 
 WATCH = 2.0
 """Seconds between two looks at a running cell, at whether the engine still answers and how much the cell wrote."""

@@ -1,55 +1,10 @@
-"""Reading what a cell wrote. Untrusted code wrote it: no link is followed, no size or content is taken on trust."""
+"""What the docker runner keeps of a cell's output, and how it writes sizes."""
 
-import json
-import os
-import stat
 from collections import deque
-from collections.abc import Mapping
-from pathlib import Path
 from threading import Lock
-from typing import Any
 
-RECORDS_LIMIT = 64 * 1024**2
-"""Bytes of a records file that are read; what stands beyond is not."""
 TAIL_LIMIT = 64 * 1024
 """Bytes of a cell's output that are kept: the last ones."""
-
-
-def read_bounded(path: Path | str, limit: int, *, folder: int | None = None) -> bytes | None:
-    """The first ``limit`` bytes of a regular file; ``None`` for a missing one, a link, a pipe or a device.
-
-    A relative ``path`` is looked up in ``folder``, an open descriptor, where one is given.
-    """
-    try:
-        # O_NONBLOCK: opening a pipe that was planted here must not wait for its other end
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    except OSError:
-        return None
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        return None
-    with os.fdopen(number, "rb") as file:
-        return file.read(limit)
-
-
-def read_records(
-    path: Path | str, limit: int = RECORDS_LIMIT, *, folder: int | None = None
-) -> tuple[Mapping[str, Any], ...]:
-    """The JSON objects of a file of one per line; lines that are anything else are dropped.
-
-    ``folder`` is as for :func:`read_bounded`. A file longer than ``limit`` bytes loses its last lines, so it has no
-    ``end`` record and counts as incomplete.
-    """
-    content = read_bounded(path, limit, folder=folder) or b""
-    records = []
-    for line in content.split(b"\n"):
-        try:
-            record = json.loads(line) if line.strip() else None
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            records.append(record)
-    return tuple(records)
 
 
 class Tail:

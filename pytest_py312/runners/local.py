@@ -67,10 +67,8 @@ class LocalRunner:
     def tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
     ) -> CommandRun:
-        words = [
-            word.format_map({"uv": self._uv, "python": build.executable}) if _placeholder(word) else word
-            for word in argv
-        ]
+        places = {"{uv}": str(self._uv), "{python}": build.executable}
+        words = [places.get(word, word) for word in argv]
         # the caller's index settings and certificates hold for uv; which Python it takes is settled by us
         env = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
         env.pop("PYTHONPATH", None)
@@ -137,10 +135,6 @@ class LocalRunner:
         self._closed.set()
         command.kill_marked(lambda value: value.startswith(f"{self._run_id}:"))
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _placeholder(word: str) -> bool:
-    return word in ("{uv}", "{python}")
 
 
 def _free(folder: Path) -> int:

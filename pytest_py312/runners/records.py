@@ -18,25 +18,36 @@ def write_request(folder: Path, request: Mapping[str, Any]) -> Path:
     return path
 
 
-def read_records(path: Path) -> tuple[Mapping[str, Any], ...]:
-    """The probe's records, in order; lines that are no JSON object are dropped.
+def read_bounded(path: Path | str, limit: int, *, folder: int | None = None) -> bytes | None:
+    """The first ``limit`` bytes of a regular file; ``None`` for a missing one, a link, a pipe or a device.
 
-    A symlink or anything but a regular file gives no records: a cell may have planted it to have a file of the host
-    read. What lies beyond :data:`LARGEST` is not read, so the run has no "end" record then and is not complete.
+    A relative ``path`` is looked up in ``folder``, an open descriptor, where one is given.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        # O_NONBLOCK: opening a pipe that was planted here must not wait for its other end
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
-        return ()
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return ()
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(LARGEST)
+        return None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        return None
+    with os.fdopen(number, "rb") as file:
+        return file.read(limit)
+
+
+def read_records(
+    path: Path | str, limit: int | None = None, *, folder: int | None = None
+) -> tuple[Mapping[str, Any], ...]:
+    """The JSON objects of a file of one per line; lines that are anything else are dropped.
+
+    ``folder`` is as for :func:`read_bounded`. A file longer than ``limit`` bytes (else :data:`LARGEST`) loses its last
+    lines, so it has no ``end`` record and counts as incomplete.
+    """
+    content = read_bounded(path, LARGEST if limit is None else limit, folder=folder) or b""
     records = []
-    for line in data.split(b"\n"):
+    for line in content.split(b"\n"):
         try:
-            record = json.loads(line)
+            record = json.loads(line) if line.strip() else None
         except (ValueError, RecursionError):
             continue
         if isinstance(record, dict):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.runners.docker_records import Tail, in_bytes, read_bounded, read_records
+from pytest_py312.runners.docker_records import Tail, in_bytes
+from pytest_py312.runners.records import read_bounded, read_records
 
 MIB = 1024**2
 
