@@ -1,0 +1,1 @@
+"""What the source of services uses of the standard library, and what interpreters say to it."""
