@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from pytest_py312.checks.base import Facts, Judgement
-from pytest_py312.checks.remedies import SUCCESSORS
+from pytest_py312.faults import faults_of
 from pytest_py312.installer import Installation
-from pytest_py312.model import Cell, Finding, Location, Outcome, Severity, Status
+from pytest_py312.model import Cell, Finding, Outcome, Severity, Status
 
 BLOCK_EVERYWHERE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY107", "PY114"))
 """What keeps a set from being installed at all: as bad on the baseline, it proves nothing here either."""
@@ -54,9 +52,7 @@ class Dependencies:
 
 
 def _findings(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]:
-    yield from here.findings
-    yield from _excluded(cell, here, facts)
-    yield from _not_importable(cell, here, facts)
+    yield from faults_of(cell, here, facts.requirements(cell.service).entries)
     yield from _built(here)
 
 
@@ -99,50 +95,6 @@ def _unreadable(cell: Cell, facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _excluded(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]:
-    """Distributions whose Requires-Python shuts this interpreter out; uv does not look at its upper bound."""
-    if here.build is None:
-        return
-    for entry in here.entries:
-        try:
-            allowed = SpecifierSet(entry.requires_python)
-        except InvalidSpecifier:
-            continue
-        if not allowed.contains(here.build.version, prereleases=True):
-            yield Finding(
-                code="PY103",
-                message=f"{entry.name}=={entry.version} says Requires-Python {entry.requires_python}: "
-                f"pip refuses it on {here.build.version}",
-                remedy=f"require a version of {entry.name} that allows {cell.interpreter}",
-                location=_where(entry.name, cell, facts),
-                names=(entry.name,),
-            )
-
-
-def _not_importable(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]:
-    for module, detail in sorted((here.imports or {}).items()):
-        if not detail or here.environment is None:
-            continue
-        project = next((name for name, found in here.environment.modules.items() if module in found), module)
-        version = here.environment.versions.get(project, "")
-        last = detail.strip().splitlines()[-1]
-        yield Finding(
-            code="PY105",
-            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last}",
-            remedy=_import_remedy(project, cell),
-            location=_where(project, cell, facts),
-            names=(project,),
-            detail=detail,
-        )
-
-
-def _import_remedy(project: str, cell: Cell) -> str:
-    successor = SUCCESSORS.get(project)
-    if successor:
-        return f"replace {project}: {successor}"
-    return f"require a version of {project} that runs on {cell.interpreter}, or replace it"
-
-
 def _built(here: Installation) -> Iterator[Finding]:
     for entry in here.entries:
         if entry.from_source and entry.name and here.lock and entry.name in here.lock.versions:
@@ -152,8 +104,3 @@ def _built(here: Installation) -> Iterator[Finding]:
                 severity=Severity.NOTE,
                 names=(entry.name,),
             )
-
-
-def _where(project: str, cell: Cell, facts: Facts) -> Location | None:
-    entries = facts.requirements(cell.service).entries
-    return next((item.location for item in entries if item.name == project), None)

@@ -6,16 +6,6 @@ Each row is a fact of the release notes: "Removed" in What's New in Python 3.11,
 
 import re
 
-SUCCESSORS: dict[str, str] = {
-    # the project's page: "Aioredis is now in redis-py 4.2.0rc1+"
-    "aioredis": "its code lives on in redis from 4.2 on, as redis.asyncio",
-    # the project's page: the runtime under its new name
-    "tflite-runtime": "the runtime is published as ai-edge-litert now",
-    # the project's page: unmaintained; the fork keeps its interface
-    "python-consul": "py-consul is its maintained fork",
-}
-"""Projects that no version of will do, and what took their place."""
-
 GENERAL = "mend the code so that it runs on both, or require a version of the library that does"
 
 REMEDIES: tuple[tuple[str, str], ...] = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.checks.base import Facts, Judgement
-from pytest_py312.checks.remedies import GENERAL, SUCCESSORS, remedy_for
+from pytest_py312.checks.remedies import GENERAL, remedy_for
 from pytest_py312.comparison import compare, confirm, covers, first_bad, nothing_ran, telling_line, without_addresses
 from pytest_py312.installer import Installation, versions_of
 from pytest_py312.model import (
@@ -19,6 +19,7 @@ from pytest_py312.model import (
     SuiteComparison,
     SuiteRun,
 )
+from pytest_py312.successors import SUCCESSORS
 
 LONGEST_CAUSE = 240
 """Characters of an exception's line that are told; the whole of it is in the detail."""

@@ -1,0 +1,68 @@
+"""What an installation shows to be wrong with what was installed: files that pip would refuse, imports that fail. Pure.
+
+The same questions are asked of a cell's own installation and of one that tries a change out.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from pytest_py312.installer import Installation
+from pytest_py312.model import Cell, Finding, Location
+from pytest_py312.requirements import LocatedEntry
+from pytest_py312.successors import SUCCESSORS
+
+
+def faults_of(cell: Cell, here: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
+    """The faults of ``here``, the installation of ``cell``; ``entries`` are its requirements, which give the places."""
+    yield from here.findings
+    yield from _excluded(cell, here, entries)
+    yield from _not_importable(cell, here, entries)
+
+
+def _excluded(cell: Cell, here: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
+    """Distributions whose Requires-Python shuts this interpreter out; uv does not look at its upper bound."""
+    if here.build is None:
+        return
+    for entry in here.entries:
+        try:
+            allowed = SpecifierSet(entry.requires_python)
+        except InvalidSpecifier:
+            continue
+        if not allowed.contains(here.build.version, prereleases=True):
+            yield Finding(
+                code="PY103",
+                message=f"{entry.name}=={entry.version} says Requires-Python {entry.requires_python}: "
+                f"pip refuses it on {here.build.version}",
+                remedy=f"require a version of {entry.name} that allows {cell.interpreter}",
+                location=_where(entry.name, entries),
+                names=(entry.name,),
+            )
+
+
+def _not_importable(cell: Cell, here: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
+    for module, detail in sorted((here.imports or {}).items()):
+        if not detail or here.environment is None:
+            continue
+        project = next((name for name, found in here.environment.modules.items() if module in found), module)
+        version = here.environment.versions.get(project, "")
+        last = detail.strip().splitlines()[-1]
+        yield Finding(
+            code="PY105",
+            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last}",
+            remedy=_import_remedy(project, cell),
+            location=_where(project, entries),
+            names=(project,),
+            detail=detail,
+        )
+
+
+def _import_remedy(project: str, cell: Cell) -> str:
+    successor = SUCCESSORS.get(project)
+    if successor:
+        return f"replace {project}: {successor}"
+    return f"require a version of {project} that runs on {cell.interpreter}, or replace it"
+
+
+def _where(project: str, entries: Sequence[LocatedEntry]) -> Location | None:
+    return next((item.location for item in entries if item.name == project), None)

@@ -1,0 +1,10 @@
+"""Projects of which no version will do on a new Python, and what took their place. Sourced, row by row."""
+
+SUCCESSORS: dict[str, str] = {
+    # the project's page: "Aioredis is now in redis-py 4.2.0rc1+"
+    "aioredis": "its code lives on in redis from 4.2 on, as redis.asyncio",
+    # the project's page: the runtime under its new name
+    "tflite-runtime": "the runtime is published as ai-edge-litert now",
+    # the project's page: unmaintained; the fork keeps its interface
+    "python-consul": "py-consul is its maintained fork",
+}
