@@ -10,124 +10,52 @@ import os
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from pytest_py312 import clock
-from pytest_py312.model import Finding, InterpreterBuild, Location
+from pytest_py312.locks import NAME, KeptLocks, pins_of
+from pytest_py312.locks import Blocked as Blocked
+from pytest_py312.locks import Lock as Lock
+from pytest_py312.locks import Pin as Pin
+from pytest_py312.locks import Unchecked as Unchecked
+from pytest_py312.locks import Wanted as Wanted
+from pytest_py312.locks import write_whole as write_whole
+from pytest_py312.model import Finding, InterpreterBuild
 from pytest_py312.runners.base import CommandRun, Ended, Runner
 from pytest_py312.uv_settings import only_index, settings_digest
 
 MOST_ROUNDS = 8
 """How many times a resolution is tried again with one more project allowed to build from source."""
 
-_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """A set of requirements as a resolver takes it.
-
-    ``lines`` are what is asked for (PEP 508), ``constraints`` only narrow, ``options`` say which index or folder to
-    take it from (``--index-url ...``, as in a requirements file). ``direct`` says where each directly required
-    project (normalised name) stands.
-    """
-
-    lines: tuple[str, ...]
-    constraints: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    direct: tuple[tuple[str, Location], ...] = ()
-    exclude_newer: str = ""
-    hashes: bool = False
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Normalised names of all projects that are asked for, in a file or because of something else."""
-        found = (re.match(_NAME, line) for line in self.lines)
-        return frozenset(canonicalize_name(name[0]) for name in found if name)
-
-    def where(self, name: str) -> Location | None:
-        return dict(self.direct).get(name)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pin:
-    """One distribution of a lock. ``line`` is what an installer is told: ``name==version`` or ``name @ url``.
-
-    ``index`` are the option lines with which it was found: the same version from elsewhere may be something else.
-    """
-
-    name: str
-    version: str
-    line: str
-    from_source: bool = False
-    index: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Lock:
-    """The exact versions for one cell, sorted by name. ``created`` is seconds since the epoch."""
-
-    pins: tuple[Pin, ...]
-    created: float = 0.0
-
-    @property
-    def digest(self) -> str:
-        """The same for the same distributions, whenever they were resolved."""
-        return hashlib.sha256("\n".join(pin.index + pin.line for pin in self.pins).encode()).hexdigest()[:32]
-
-    @property
-    def versions(self) -> dict[str, str]:
-        return {pin.name: pin.version for pin in self.pins}
-
-
-class Blocked(Exception):
-    """The set cannot be had on this interpreter. ``findings`` say why."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        super().__init__(findings[0].message)
-
-
-class Unchecked(Exception):
-    """It could not be found out: no network, an index that fails, a resolver that cannot start. ``str()`` says why.
-
-    ``names`` are the projects that it is about (normalised), where it is about some and not about the whole set.
-    """
-
-    def __init__(self, reason: str, names: Sequence[str] = ()) -> None:
-        self.names = tuple(names)
-        super().__init__(reason)
-
 
 class Resolver:
     """uv, through its command line. Locks are kept by content in ``cache`` and used again for ``lock_hours``."""
 
+    offline = False
+
     def __init__(self, *, cache: Path, runner: Runner, uv_version: str, lock_hours: float) -> None:
-        self._folder = cache / "locks"
+        self.uv_version = uv_version
+        self._cache = cache
         self._temporary = cache / "tmp"
         self._runner = runner
-        self._uv_version = uv_version
-        self._lock_seconds = lock_hours * 3600.0
+        self._lock_hours = lock_hours
+        self._locks = KeptLocks(cache=cache, lock_hours=lock_hours)
         self._settings = settings_digest(os.environ)
         self._index_urls: dict[tuple[str, ...], str | None] = {}
 
+    @property
+    def uv(self) -> "Resolver":
+        """Who tells all that blocks a set: itself."""
+        return self
+
     def describe(self) -> str:
-        return f"uv {self._uv_version}"
+        return f"uv {self.uv_version}"
 
     def known(self, wanted: Wanted, build: InterpreterBuild) -> Lock | None:
         """The lock of an earlier run that still holds, without asking anyone."""
-        try:
-            data = json.loads(self._file(wanted, build).read_text(encoding="utf-8"))
-            pins = tuple(Pin(**pin) for pin in data["pins"])
-            lock = Lock(pins=pins, created=float(data["created"]))
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-        age = clock.timestamp() - lock.created
-        fresh = bool(wanted.exclude_newer) or 0.0 <= age < self._lock_seconds
-        return lock if fresh else None
+        return self._locks.known(self.key(wanted, build), wanted)
 
     def resolve(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
         """The lock of ``wanted`` on ``build``.
@@ -139,7 +67,7 @@ class Resolver:
         if lock is not None:
             return lock
         lock = self._ask(wanted, build)
-        write_whole(self._file(wanted, build), {"created": lock.created, "pins": [_as_dict(pin) for pin in lock.pins]})
+        self._locks.keep(self.key(wanted, build), lock)
         return lock
 
     def guess(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
@@ -175,15 +103,12 @@ class Resolver:
             self._index_urls[key] = only_index(said.stdout) if said.ok else None
         return self._index_urls[key]
 
-    def _file(self, wanted: Wanted, build: InterpreterBuild) -> Path:
-        return self._folder / f"{self.key(wanted, build)}.json"
-
     def key(self, wanted: Wanted, build: InterpreterBuild) -> str:
         """What a lock depends on, in one digest."""
         key = json.dumps(
             [
                 self._runner.name,
-                self._uv_version,
+                self.uv_version,
                 self._settings,
                 build.digest,
                 sorted(wanted.lines),
@@ -203,7 +128,7 @@ class Resolver:
             answer = self._compile(wanted, build, from_source, offline=offline)
             if answer.ok:
                 return Lock(
-                    pins=_pins(answer.stdout, from_source, "\n".join(wanted.options)), created=clock.timestamp()
+                    pins=pins_of(answer.stdout, from_source, "\n".join(wanted.options)), created=clock.timestamp()
                 )
             words = _folded(answer.stderr)
             more = [name for name in _without_wheels(words) if name not in from_source]
@@ -246,40 +171,6 @@ class Resolver:
             folder.rmdir()
 
 
-def _as_dict(pin: Pin) -> dict[str, object]:
-    return asdict(pin)
-
-
-def write_whole(path: Path, data: object) -> None:
-    """Write a cache file so that a reader sees the whole of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-    part.write_text(json.dumps(data), encoding="utf-8")
-    part.replace(path)
-
-
-def _pins(text: str, from_source: Sequence[str], index: str) -> tuple[Pin, ...]:
-    """Read ``uv pip compile``'s output: one distribution a line, hashes on continuation lines."""
-    pins = []
-    for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines():
-        words = line.strip()
-        if not words or words.startswith(("#", "-")):
-            continue
-        name = re.split(r"[\s=@\[;]", words, maxsplit=1)[0]
-        exact = re.search(r"==\s*([^\s;]+)", words)
-        normalised = canonicalize_name(name)
-        pins.append(
-            Pin(
-                name=normalised,
-                version=exact[1] if exact and "@" not in words.split("==")[0] else "",
-                line=words,
-                from_source=normalised in from_source or " @ " in words,
-                index=index,
-            )
-        )
-    return tuple(sorted(pins, key=lambda pin: pin.name))
-
-
 def _folded(text: str) -> str:
     """uv's message on one line: it wraps and indents for people."""
     return " ".join(text.split())
@@ -288,7 +179,7 @@ def _folded(text: str) -> str:
 def _without_wheels(words: str) -> list[str]:
     """Projects that uv says have a source distribution but no wheel that fits."""
     cause = words.split("hint:")[0]
-    found = re.findall(rf"{_NAME}(?:[=<>!~]=?\S+)? has no (?:usable )?wheels", cause)
+    found = re.findall(rf"{NAME}(?:[=<>!~]=?\S+)? has no (?:usable )?wheels", cause)
     return list(dict.fromkeys(canonicalize_name(name) for name in found))
 
 
@@ -305,8 +196,8 @@ def _refusal(answer: CommandRun, words: str, wanted: Wanted, build: InterpreterB
         return Unchecked(f"the index refuses to answer ({denied[1]}): check its address and credentials")
     cause = re.sub(r"^.*?cause: ", "", words.split("hint:")[0]).strip()
     names = _blamed(cause, wanted)
-    missing = re.search(rf"{_NAME} was not found in the (?:package registry|provided package locations)", cause)
-    absent = re.search(rf"there is no version of {_NAME}|only {_NAME}\S* is available", cause)
+    missing = re.search(rf"{NAME} was not found in the (?:package registry|provided package locations)", cause)
+    absent = re.search(rf"there is no version of {NAME}|only {NAME}\S* is available", cause)
     if missing:
         code, message = "PY102", f"{missing[1]} is not on the index"
         remedy = "correct the name, or point the resolver at the index that has it"
@@ -326,8 +217,8 @@ def _blamed(cause: str, wanted: Wanted) -> tuple[str, ...]:
 
     Where it mentions none of them, all that it says are required.
     """
-    required = [canonicalize_name(name) for name in re.findall(rf"you require {_NAME}", cause)]
-    mentioned = [canonicalize_name(name) for name in re.findall(rf"(?<![\w.-]){_NAME}(?=[\s=<>!~\[,]|$)", cause)]
+    required = [canonicalize_name(name) for name in re.findall(rf"you require {NAME}", cause)]
+    mentioned = [canonicalize_name(name) for name in re.findall(rf"(?<![\w.-]){NAME}(?=[\s=<>!~\[,]|$)", cause)]
     names = tuple(dict.fromkeys(name for name in (*required, *mentioned) if name in wanted.names))
     return names or tuple(dict.fromkeys(required))
 
@@ -355,7 +246,7 @@ _MACHINE_LACKS = re.compile(
 
 def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Exception:
     """What a failed build of a source distribution means: broken there, or not to be told on this machine."""
-    named = re.search(rf"Failed to (?:download and )?build `{_NAME}(?:==([^`]+))?", stderr)
+    named = re.search(rf"Failed to (?:download and )?build `{NAME}(?:==([^`]+))?", stderr)
     name = canonicalize_name(named[1]) if named else ""
     version = f"=={named[2]}" if named and named[2] else ""
     what = f"{name or 'a source'}{version}"
