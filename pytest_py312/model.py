@@ -86,8 +86,9 @@ class Finding:
     """One answer worth reading.
 
     ``message`` says what is, ``remedy`` what to do. ``names`` are what is to blame: normalised project names of a
-    dependencies finding, test ids of a suite finding. ``preexisting`` is true where the baseline is as bad.
-    ``detail`` is the evidence, a few lines at most.
+    dependencies finding, test ids of a suite finding. ``preexisting`` is true where the baseline is as bad, ``waived``
+    where the plan accepts it, ``known`` where it stands in the file of recorded findings. ``detail`` is the evidence, a
+    few lines at most.
     """
 
     code: str
@@ -99,14 +100,17 @@ class Finding:
     names: tuple[str, ...] = ()
     preexisting: bool = False
     waived: bool = False
+    known: bool = False
     detail: str = ""
+    source_line: str = ""
+    """The line that ``location`` names, as it stands in the file; empty where it is not known."""
     changes: tuple[SpecifierChange, ...] = ()
     """The remedy as edits, where it is one that was tried."""
 
     @property
     def blocks(self) -> bool:
         """Whether this finding keeps its cell from being proven."""
-        return self.severity is Severity.ERROR and not self.preexisting and not self.waived
+        return self.severity is Severity.ERROR and not (self.preexisting or self.waived or self.known)
 
     @property
     def fingerprint(self) -> str:

@@ -32,6 +32,11 @@ def apply_waivers(outcome: Outcome, waivers: Sequence[Waiver], codes: Sequence[s
         findings += _waived(finding, waivers, used)
     if is_target and outcome.status in (Status.PASSED, Status.FAILED):
         findings += [_idle(waiver) for waiver in waivers if waiver not in used and _concerns(waiver, codes)]
+    return judged_again(outcome, findings)
+
+
+def judged_again(outcome: Outcome, findings: Sequence[Finding]) -> Outcome:
+    """``outcome`` with ``findings`` for its own, which were accepted in part; what could not be checked stays so."""
     if tuple(findings) == outcome.findings:
         return outcome
     if outcome.status is Status.ERRORED:

@@ -155,6 +155,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "names": list(finding.names),
         "preexisting": finding.preexisting,
         "waived": finding.waived,
+        "known": finding.known,
         "detail": finding.detail,
         "fingerprint": finding.fingerprint,
     }

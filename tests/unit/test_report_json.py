@@ -166,6 +166,7 @@ def test_an_outcome_in_full() -> None:
                 "names": ["aiohttp"],
                 "preexisting": False,
                 "waived": False,
+                "known": False,
                 "detail": "",
                 "fingerprint": finding.fingerprint,
             }
