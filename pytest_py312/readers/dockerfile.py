@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_py312.model import Declaration, Interpreter, Location
+from pytest_py312.readers.images import python_image
+from pytest_py312.readers.traced import Traced, expanded
 
 LINE_LIMIT = 20_000
 INSTRUCTION_LIMIT = 200_000
 """Characters of one instruction."""
 
-_VARIABLE = re.compile(
-    r"\\\$|\$\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-+])(?P<word>[^{}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)"
-)
 _HEREDOC = re.compile(r"<<-?(?P<quote>[\"']?)(?P<end>[A-Za-z_]\w*)(?P=quote)")
 _WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
@@ -24,12 +23,20 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Instruction:
-    """One instruction: its keyword in upper case, the rest joined to one line, and the lines that it spans."""
+    """One instruction: its keyword in upper case, the rest joined to one line, and the lines that it spans.
+
+    ``start`` and ``end`` are its characters, of ``body_end`` on the bodies of here-documents. ``escape`` continues
+    its lines.
+    """
 
     keyword: str
     arguments: str
     line: int
     end_line: int
+    start: int = 0
+    end: int = 0
+    body_end: int = 0
+    escape: str = "\\"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +99,8 @@ class DockerfileText:
 
 def read_dockerfile(text: str, path: str) -> DockerfileText:
     """Read a Dockerfile. ``path`` is only carried along."""
-    instructions = tuple(_instructions(text.removeprefix("\ufeff")))
+    # a space in the place of a byte order mark keeps all positions
+    instructions = tuple(_instructions(" " + text[1:] if text.startswith("\ufeff") else text))
     arguments: dict[str, str] = {}
     stages: list[Stage] = []
     for instruction in instructions:
@@ -109,23 +117,9 @@ def read_dockerfile(text: str, path: str) -> DockerfileText:
 def substitute(text: str, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """``text`` with ``$X``, ``${X}``, ``${X:-y}`` and ``${X:+y}`` put in, and the names that have no value."""
     missing: list[str] = []
-
-    def value_of(match: re.Match[str]) -> str:
-        name = match["braced"] or match["bare"]
-        if name is None:
-            return "$"
-        value = values.get(name)
-        operator, word = match["operator"] or "", match["word"] or ""
-        given = bool(value) if operator.startswith(":") else value is not None
-        if operator.endswith("-"):
-            return value if given and value is not None else substitute(word, values)[0]
-        if operator.endswith("+"):
-            return word if given else ""
-        if value is None:
-            missing.append(name)
-        return value or ""
-
-    return _VARIABLE.sub(value_of, text), tuple(dict.fromkeys(missing))
+    known = {name: Traced(value, ()) for name, value in values.items()}
+    found = expanded(Traced(text, ()), known, missing)
+    return found.text, tuple(dict.fromkeys(missing))
 
 
 def python_of(image: str) -> tuple[bool, Interpreter | None]:
@@ -133,15 +127,11 @@ def python_of(image: str) -> tuple[bool, Interpreter | None]:
 
     A tag that says ``python3.11`` (``uv:python3.11-bookworm``) counts as well.
     """
-    reference = image.partition("@")[0]
-    name, _, tag = reference.rpartition("/")[2].partition(":")
-    inner = re.search(r"python(3\.\d{1,2})(?![\d])", tag, re.ASCII)
-    if inner:
-        return True, Interpreter.parse(inner[1])
-    if name.lower() != "python":
+    found = python_image(image)
+    if found is None:
         return False, None
-    leading = re.match(r"(3\.\d{1,2})(?=[.\-]|rc|a\d|b\d|$)", tag, re.ASCII)
-    return True, Interpreter.parse(leading[1]) if leading else None
+    named = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower() == "python"
+    return named or found.version is not None, found.version
 
 
 def _stage(instruction: Instruction, arguments: Mapping[str, str], earlier: list[Stage]) -> Stage:
@@ -180,6 +170,7 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
 
 def _instructions(text: str) -> Iterator[Instruction]:
     lines = re.split(r"\r\n|\r|\n", text)[:LINE_LIMIT]
+    starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
     escape = _escape_character(lines)
     number = 0
     while number < len(lines):
@@ -200,9 +191,19 @@ def _instructions(text: str) -> Iterator[Instruction]:
         keyword, _, rest = joined.partition(" ") if " " in joined else joined.partition("\t")
         if not keyword:
             continue
+        end = starts[number - 1] + len(lines[number - 1])
         if keyword.upper() in _WITH_HEREDOC:
             number = _after_heredocs(lines, number, rest)
-        yield Instruction(keyword=keyword.upper(), arguments=rest.strip(), line=start, end_line=number)
+        yield Instruction(
+            keyword=keyword.upper(),
+            arguments=rest.strip(),
+            line=start,
+            end_line=number,
+            start=starts[start - 1],
+            end=end,
+            body_end=starts[number - 1] + len(lines[number - 1]),
+            escape=escape,
+        )
 
 
 def _escape_character(lines: list[str]) -> str:
