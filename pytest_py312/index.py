@@ -168,11 +168,14 @@ class Index:
 
     ``url`` is ``None`` where the index cannot be asked directly (several of them, links, no network protocol): every
     page is unknown then. Pages are used again for ``lock_hours``, or for ever when they were fetched after the cut-off
-    date ``exclude_newer``.
+    date ``exclude_newer``. ``offline``: what is not in the cache is unknown.
     """
 
-    def __init__(self, *, cache: Path, url: str | None, lock_hours: float, exclude_newer: str = "") -> None:
+    def __init__(
+        self, *, cache: Path, url: str | None, lock_hours: float, exclude_newer: str = "", offline: bool = False
+    ) -> None:
         self._folder = cache / "simple"
+        self._offline = offline
         self._url = url if url and urlsplit(url).scheme in ("http", "https") else None
         self._identity = hashlib.sha256(_without_credentials(self._url or "").encode()).hexdigest()[:16]
         self._lock_seconds = lock_hours * 3600.0
@@ -194,7 +197,7 @@ class Index:
             return unknown(name, "the index cannot be asked directly")
         if not _NAME.fullmatch(name):
             return unknown(name, "its name is none that an index can have")
-        return self._once(name, lambda: self._kept(name) or self._fetched(name))
+        return self._once(name, lambda: self._kept(name) or self._elsewhere(name))
 
     # -- the cache
 
@@ -233,6 +236,9 @@ class Index:
                 part.unlink()
 
     # -- the network
+
+    def _elsewhere(self, name: str) -> Page:
+        return unknown(name, "offline, and its page is not in the cache") if self._offline else self._fetched(name)
 
     def _fetched(self, name: str) -> Page:
         reason = "the index did not answer"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pytest_py312.demands import Demands, tool_constraints
 from pytest_py312.distributions import Entry, Store
+from pytest_py312.engines import engine_of
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree
 from pytest_py312.locking import Locking
@@ -60,12 +61,12 @@ class Installer:
         self._plan = plan
         self._cache = cache
         self._runner = runner
-        self._resolver = resolver
+        self._resolver = engine_of(plan, resolver, cache=cache, runner=runner)
         self._store = store
         self._environments = environments
         self._once = once
         self._parallel = parallel
-        self._locking = Locking(cache=cache, resolver=resolver, once=once, lock_hours=plan.lock_hours)
+        self._locking = Locking(cache=cache, resolver=self._resolver, once=once, lock_hours=plan.lock_hours)
         self.demands = Demands(plan=plan, cache=cache)
 
     # -- locks

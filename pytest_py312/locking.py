@@ -1,22 +1,28 @@
 """The lock of a set, or everything that keeps it from having one, both from memory where an earlier run knows."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_py312.locks import Blocked, Lock, Unchecked, Wanted
 from pytest_py312.model import Finding, InterpreterBuild, Severity
 from pytest_py312.once import Once
 from pytest_py312.refusals import Refusals, placed
-from pytest_py312.resolution import Blocked, Lock, Resolver, Unchecked, Wanted
 
 if TYPE_CHECKING:
+    from pytest_py312.engines import Engine
     from pytest_py312.index import Index
 
 
 class Locking:
-    """Asks the resolver, and whoever else is needed when it refuses. Safe for threads and several processes."""
+    """Asks the resolver, and whoever else is needed when it refuses. Safe for threads and several processes.
 
-    def __init__(self, *, cache: Path, resolver: Resolver, once: Once, lock_hours: float) -> None:
+    Whether a set can be had is the chosen resolver's verdict. What blocks a set that it refuses is uv's and the index's
+    to tell, and uv tries repairs out as well: the same answers in a fraction of the time.
+    """
+
+    def __init__(self, *, cache: Path, resolver: "Engine", once: Once, lock_hours: float) -> None:
         self._cache = cache
         self._resolver = resolver
         self._once = once
@@ -34,6 +40,10 @@ class Locking:
             return None
         try:
             return self._resolved(wanted, build)
+        except Unchecked:
+            if not self._resolver.offline:
+                raise
+            return None  # what is not in the cache is not tried
         except Blocked as blocked:
             self._refusals.keep(wanted, build, blocked.findings)
             return None
@@ -50,13 +60,33 @@ class Locking:
         try:
             return self._resolved(wanted, build)
         except Blocked as blocked:
-            raise Blocked(self._all(wanted, build, blocked.findings[0])) from None
+            return self._confirmed(wanted, build, blocked.findings[0])
         except Unchecked as reason:
             # one source that cannot be built on this machine must not hide what blocks the set on all
             findings = self._all(wanted, build, None) if reason.names else ()
             if _is_blocked(findings):
                 raise Blocked(findings) from None
             raise
+
+    def _confirmed(self, wanted: Wanted, build: InterpreterBuild, first: Finding) -> Lock:
+        """All that blocks a set that was refused, raised; a lock where the refusal did not last.
+
+        :raises Blocked, Unchecked: as :meth:`lock`.
+        """
+        if self._resolver.uv is self._resolver:
+            raise Blocked(self._all(wanted, build, first)) from None
+        findings = self._all(wanted, build, None)
+        if _is_blocked(findings):
+            raise Blocked(findings)
+        if findings and any(finding.code == "PY113" for finding in findings):
+            # pip takes an index that fails for one that has nothing: alone it is no witness
+            raise Unchecked(f"{first.message}; whether that is so could not be confirmed: {findings[0].message}")
+        refusal = self._resolver.refusal(wanted, build)
+        if refusal is None:
+            return self._resolved(wanted, build)
+        about = replace(refusal, message=f"{refusal.message} (uv resolves the set)")
+        self._refusals.keep(wanted, build, (about,), whole=True)
+        raise Blocked((about, *findings))
 
     def _resolved(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
         """Services that ask for the same are resolved once, also when they ask at the same moment."""
@@ -67,35 +97,41 @@ class Locking:
 
         index = self.index(wanted, build)
         key = f"blockers {self._resolver.key(wanted, build)}"
-        findings = self._once(key, lambda: all_blockers(wanted, build, self._resolver, index, first=first))
+        findings = self._once(key, lambda: all_blockers(wanted, build, self._resolver.uv, index, first=first))
         if _is_blocked(findings) and not any(finding.code == UNTOLD for finding in findings):
             self._refusals.keep(wanted, build, findings, whole=True)
         return placed(findings, wanted)
 
     def blame(self, wanted: Wanted, build: InterpreterBuild) -> tuple[str, ...] | None:
-        """``None`` where ``wanted`` has a lock, else the directly required projects that uv's refusal names.
+        """``None`` where uv finds a lock of ``wanted``, else the directly required projects that its refusal names.
 
         :raises Unchecked: it could not be found out.
         """
         known = self._refusals.known(wanted, build)
         if not known:
+            uv = self._resolver.uv
             try:
-                self._resolved(wanted, build)
+                self._once(f"resolve {uv.key(wanted, build)}", lambda: uv.resolve(wanted, build))
                 return None
             except Blocked as blocked:
                 known = blocked.findings
-                self._refusals.keep(wanted, build, known)
+                if uv is self._resolver:
+                    self._refusals.keep(wanted, build, known)
         return tuple(dict.fromkeys(name for finding in known for name in finding.names))
 
     def index(self, wanted: Wanted, build: InterpreterBuild) -> "Index":
         """The index that uv uses for ``wanted``: one object for each, as it remembers what it was told."""
         from pytest_py312.index import Index
 
-        key = (self._resolver.index_url(wanted, build), wanted.exclude_newer)
+        key = (self._resolver.uv.index_url(wanted, build), wanted.exclude_newer)
         with self._guard:
             if key not in self._indexes:
                 self._indexes[key] = Index(
-                    cache=self._cache, url=key[0], lock_hours=self._lock_hours, exclude_newer=key[1]
+                    cache=self._cache,
+                    url=key[0],
+                    lock_hours=self._lock_hours,
+                    exclude_newer=key[1],
+                    offline=self._resolver.offline,
                 )
             return self._indexes[key]
 

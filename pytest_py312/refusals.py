@@ -4,17 +4,24 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from pytest_py312 import clock
 from pytest_py312.codec import decode, encode
 from pytest_py312.model import Finding, InterpreterBuild, Location
-from pytest_py312.resolution import Resolver, Wanted, write_whole
+from pytest_py312.resolution import Wanted, write_whole
+
+
+class Keyed(Protocol):
+    """Who knows what an answer depends on."""
+
+    def key(self, wanted: Wanted, build: InterpreterBuild) -> str: ...
 
 
 class Refusals:
     """Holds for as long as a lock does. Safe for threads and several processes."""
 
-    def __init__(self, *, cache: Path, resolver: Resolver, lock_hours: float) -> None:
+    def __init__(self, *, cache: Path, resolver: Keyed, lock_hours: float) -> None:
         self._folder = cache / "locks"
         self._resolver = resolver
         self._lock_seconds = lock_hours * 3600.0

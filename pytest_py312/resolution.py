@@ -240,6 +240,7 @@ _MACHINE_LACKS = re.compile(
     r"(?:be )?(?:found|installed)"
     r"|Rust toolchain"
     r"|Temporary failure in name resolution|error sending request|Failed to fetch|Connection refused"
+    r"|Packages were unavailable because the network was disabled|Network connectivity is disabled"
     r"|No space left on device)[^\n]*"
 )
 
@@ -249,6 +250,11 @@ def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Excep
     named = re.search(rf"Failed to (?:download and )?build `{NAME}(?:==([^`]+))?", stderr)
     name = canonicalize_name(named[1]) if named else ""
     version = f"=={named[2]}" if named and named[2] else ""
+    return broken_source(name, version, stderr, wanted, build)
+
+
+def broken_source(name: str, version: str, stderr: str, wanted: Wanted, build: InterpreterBuild) -> Exception:
+    """As :func:`build_refusal`, where it is known which source it was; ``version`` with its ``==``, or empty."""
     what = f"{name or 'a source'}{version}"
     lacks = _MACHINE_LACKS.search(stderr)
     if lacks:

@@ -20,6 +20,29 @@ def settings_digest(environ: Mapping[str, str]) -> str:
     return digest.hexdigest()[:16]
 
 
+def pip_settings_digest(environ: Mapping[str, str]) -> str:
+    """The same for the same settings of pip, as far as they bear on what it finds."""
+    variables = sorted((name, value) for name, value in environ.items() if name.startswith("PIP_"))
+    digest = hashlib.sha256(json.dumps(variables).encode())
+    home = Path(environ.get("HOME") or "/")
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    named = environ.get("PIP_CONFIG_FILE")
+    files = [Path("/etc/pip.conf"), config / "pip" / "pip.conf", home / ".pip" / "pip.conf"]
+    for file in (*files, *([Path(named)] if named else [])):
+        try:
+            digest.update(file.read_bytes())
+        except (OSError, ValueError):
+            digest.update(b"\0")
+    return digest.hexdigest()[:16]
+
+
+def says_which_index(environ: Mapping[str, str]) -> bool:
+    """Whether uv is told of an index by variables, and pip of none: then pip has to be told of uv's."""
+    of_uv = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_CONFIG_FILE")
+    of_pip = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE", "PIP_NO_INDEX")
+    return any(environ.get(name) for name in of_uv) and not any(environ.get(name) for name in of_pip)
+
+
 def only_index(text: str) -> str | None:
     """The address in what ``uv pip compile --emit-index-url --emit-find-links`` printed.
 
