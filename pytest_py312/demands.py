@@ -5,7 +5,7 @@ Reads files, and remembers what it read: within a run the answers stay the same.
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,14 +60,18 @@ class Demands:
         trees: Sequence[Entry],
         constraints: Sequence[str],
         changed: Mapping[LocatedEntry, str] | None = None,
+        without: Collection[str] = (),
     ) -> Wanted:
         """The set of a cell: its files', its suite's tool, and what ``trees`` require.
 
-        ``changed`` are requirements that get another specifier, to try what it would do.
+        To try what it would do, ``changed`` are requirements that get another specifier, and projects in ``without``
+        are left out.
         """
         found = self.requirements(cell.service)
         lines = []
         for item in found.entries:
+            if item.name in without:
+                continue
             hashes = "".join(f" --hash={one}" for one in item.entry.hashes)
             lines.append(_with_specifier(item, changed[item]) if changed and item in changed else item.text + hashes)
         suite = cell.service.suite

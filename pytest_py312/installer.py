@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_py312.demands import Demands, tool_constraints
 from pytest_py312.distributions import Entry, Store
@@ -18,10 +19,13 @@ from pytest_py312.fingerprints import copy_tree
 from pytest_py312.locking import Locking
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service
 from pytest_py312.once import Once
-from pytest_py312.requirements import LocatedEntry
 from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
 from pytest_py312.suite import crash_of
+
+if TYPE_CHECKING:
+    from pytest_py312.index import Index
+    from pytest_py312.repairs import Change
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,38 +124,48 @@ class Installer:
         except (CellUnavailable, Unchecked) as reason:
             return Installation(unchecked=str(reason))
 
-    def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
-        """``findings`` of a blocked cell, with changes as remedies where some were found that let its set resolve."""
-        from pytest_py312.repairs import find_repair, with_changes  # only what is blocked needs the index's side
+    # -- trying a change out
 
+    def build(self, cell: Cell) -> InterpreterBuild:
+        """The build that the cell runs on.
+
+        :raises CellUnavailable: there is none.
+        """
+        return self._runner.find(cell.interpreter)
+
+    def index(self, cell: Cell) -> "Index":
+        """The index that the cell's requirements are taken from.
+
+        :raises CellUnavailable, Unchecked: it cannot be told.
+        """
+        build = self._runner.find(cell.interpreter)
+        return self._locking.index(self.demands.wanted(cell, (), ()), build)
+
+    def blame(self, cell: Cell, change: "Change") -> tuple[str, ...] | None:
+        """``None`` where the cell's set resolves with ``change``, else the projects that are to blame.
+
+        :raises CellUnavailable, Unchecked: it could not be found out.
+        """
+        build = self._runner.find(cell.interpreter)
+        trees, _ = self._built_trees(cell, build)
+        return self._locking.blame(self.demands.wanted(cell, trees, (), change.specifiers, change.without), build)
+
+    def attempt(self, cell: Cell, change: "Change") -> Installation:
+        """What the cell's installation would be with ``change``: resolved, installed and imported for real.
+
+        Its environment stays in the cache by its content: once the change is written, it is the cell's own.
+        """
         try:
-            build, before = self._runner.find(cell.interpreter), self._runner.find(cell.service.baseline)
+            build = self._runner.find(cell.interpreter)
             trees, _ = self._built_trees(cell, build)
-
-            def blame(changed: Mapping[LocatedEntry, str], on: InterpreterBuild = build) -> tuple[str, ...] | None:
-                return self._locking.blame(self.demands.wanted(cell, trees, (), changed), on)
-
-            changes = find_repair(
-                findings,
-                self.demands.requirements(cell.service).entries,
-                index=self._locking.index(self.demands.wanted(cell, trees, ()), build),
-                target=build,
-                baseline=before,
-                exclude_newer=self._plan.exclude_newer,
-                blame=blame,
-            )
-            by_place = {(change.path, change.line, change.name): change.new for change in changes}
-            chosen = {
-                item: by_place[place]
-                for item in self.demands.requirements(cell.service).entries
-                if (place := (item.location.path, item.location.line or 0, item.name)) in by_place
-            }
-            also = bool(changes) and blame(chosen, before) is None
-        except (CellUnavailable, Unchecked):
-            return list(findings)
-        return with_changes(
-            findings, changes, also=also, baseline=str(cell.service.baseline), target=str(cell.interpreter)
-        )
+            wanted = self.demands.wanted(cell, trees, (), change.specifiers, change.without)
+            try:
+                lock = self._locking.lock(wanted, build)
+            except Blocked as blocked:
+                return Installation(build=build, findings=blocked.findings)
+        except (CellUnavailable, Unchecked) as reason:
+            return Installation(unchecked=str(reason))
+        return self._installed_or_reason(cell, lock)
 
     # -- source trees: the service itself where only a build can tell, and what is required by path
 
@@ -211,8 +225,9 @@ class Installer:
 
     def _install(self, cell: Cell) -> Installation:
         lock = self.lock(cell)
-        if isinstance(lock, Installation):
-            return lock
+        return lock if isinstance(lock, Installation) else self._installed_or_reason(cell, lock)
+
+    def _installed_or_reason(self, cell: Cell, lock: Lock) -> Installation:
         try:
             build = self._runner.find(cell.interpreter)
             return self._installed(cell, build, lock)

@@ -123,7 +123,9 @@ class Gate:
         return self._installer.installation(cell)
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
-        return self._installer.repair(cell, findings)
+        from pytest_py312.trials import repair  # only what is blocked needs the index's side
+
+        return repair(self._installer, cell, findings, self._plan.exclude_newer)
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         chosen = (

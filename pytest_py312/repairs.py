@@ -1,27 +1,51 @@
-"""Which small changes of its requirements would let a blocked set resolve, found by trying them.
+"""Which small changes of its requirements would free a blocked set, found by trying them.
 
-Candidates come from the index's pages (candidates.py), smallest change first. Whether a change mends the set is asked
-of the resolver, for the whole set, on the target and then on the baseline: a change that works on one only is said to.
+Candidates come from the index's pages (candidates.py), smallest change first. Whether a change mends the set is for
+others to try (trials.py): it has to resolve, install and import. What no change mends is left out of the set, so that
+it does not keep the rest from being mended.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Protocol
 
-from pytest_py312.candidates import candidates
-from pytest_py312.index import Index
-from pytest_py312.model import Finding, InterpreterBuild, Severity, SpecifierChange
+from pytest_py312.model import Finding, Severity
 from pytest_py312.requirements import LocatedEntry
-from pytest_py312.screen import target_of
 
 MOST_ATTEMPTS = 40
 """How many combinations are tried for one set."""
+MOST_INSTALLATIONS = 4
+"""How many of them are installed and imported, where they resolve."""
+MOST_LEFT_OUT = 6
+"""How many times more of a set is left out, because no change mends it."""
 
-MENDABLE = frozenset(("PY101", "PY102", "PY103", "PY104"))
+MENDABLE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
 """Codes of what another version may mend."""
 
-Blame = Callable[[Mapping[LocatedEntry, str]], tuple[str, ...] | None]
-"""(requirement -> new specifier) -> ``None`` when the set resolves so, else the names that are to blame."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """A changed set: other specifiers for some requirements; ``without`` are projects that are left out of it."""
+
+    specifiers: Mapping[LocatedEntry, str] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
+
+
+class Trying(Protocol):
+    """Whoever tries changes out."""
+
+    def candidates(self, item: LocatedEntry) -> Sequence[str]:
+        """Specifiers for a requirement, the smallest change first."""
+        ...
+
+    def resolve(self, change: Change) -> Sequence[str] | None:
+        """``None`` where the set resolves with ``change``, else the projects that are to blame."""
+        ...
+
+    def install(self, change: Change) -> Collection[str]:
+        """The projects that keep the set, which resolves with ``change``, from being installed and imported."""
+        ...
 
 
 @dataclass(kw_only=True)
@@ -38,109 +62,122 @@ class Culprit:
         return self.position + 1 < len(self.specifiers)
 
 
-def find_repair(
-    findings: Sequence[Finding],
-    entries: Sequence[LocatedEntry],
-    *,
-    index: Index,
-    target: InterpreterBuild,
-    baseline: InterpreterBuild,
-    exclude_newer: str,
-    blame: Blame,
-) -> tuple[SpecifierChange, ...]:
-    """Changes with which the set resolves on the target, or none where no combination of candidates does."""
-    blocking = [found for found in findings if found.severity is Severity.ERROR]
-    if not blocking or any(found.code not in MENDABLE for found in blocking):
-        return ()
-    names = {name for found in blocking for name in found.names}
-    alone = {name for found in blocking if found.code != "PY101" for name in found.names}
+def find_repair(findings: Iterable[Finding], entries: Sequence[LocatedEntry], trying: Trying) -> Change | None:
+    """The change with which the set, or what can be mended of it, works; ``None`` where none was found.
+
+    Something that is left out is never left out silently: the change says so.
+    """
+    blocking = [found for found in findings if found.severity is Severity.ERROR and not _is_harmless(found)]
+    mendable = [found for found in blocking if found.code in MENDABLE]
+    if not mendable or any(found.code == "PY114" for found in blocking):
+        return None  # with hashes, a set is made anew by the tool that made it
+    alone = {name for found in mendable if found.code != "PY101" for name in found.names}
+    blamed = alone | {name for found in mendable for name in found.names}
     culprits = [
         Culprit(entry=item, specifiers=specifiers, blocks_alone=item.name in alone)
         for item in entries
-        if item.name in names
-        if (specifiers := _specifiers(item, index, target, baseline, exclude_newer))
+        if item.name in blamed and (specifiers := trying.candidates(item))
     ]
-    if alone - {culprit.entry.name for culprit in culprits}:
-        return ()  # for one of them no version will do
-    chosen = search(culprits, blame)
-    return tuple(
-        SpecifierChange(
-            path=item.location.path, line=item.location.line or 0, name=item.name, old=item.entry.specifier, new=new
-        )
-        for item, new in chosen.items()
-    )
+    without = frozenset(alone - {culprit.entry.name for culprit in culprits})
+    search = Search(culprits, entries, trying)
+    for _ in range(MOST_LEFT_OUT):
+        found = search.run(without)
+        if found is not None:
+            return found if found.specifiers else None
+        if not search.stuck:
+            return None
+        without |= search.stuck
+    return None
 
 
-def _specifiers(
-    item: LocatedEntry, index: Index, target: InterpreterBuild, baseline: InterpreterBuild, exclude_newer: str
-) -> list[str]:
-    if item.entry.url or item.entry.hashes or not item.location.line:
-        return []
-    page = index.page(item.name)
-    found = candidates(
-        page,
-        item.entry.specifier,
-        target=target_of(target, exclude_newer=exclude_newer),
-        baseline=target_of(baseline, exclude_newer=exclude_newer),
-    )
-    return [candidate.specifier for candidate in found if not candidate.beyond_upper_bound]
+def _is_harmless(finding: Finding) -> bool:
+    """What the baseline does not import either keeps nobody from moving."""
+    return finding.waived or (finding.code == "PY105" and finding.preexisting)
 
 
-def search(culprits: Sequence[Culprit], blame: Blame) -> dict[LocatedEntry, str]:
-    """The first combination of candidates with which the set resolves; empty when there is none within the limit.
+class Search:
+    """Looks for the first combination of candidates with which a set works.
 
     What blocks by itself takes its first candidate in any case. Of those that clash, one is changed, then two together;
-    where that is not enough, whichever is to blame and was moved least is moved one further. So few requirements
-    change, and those by little.
+    where that is not enough, whichever is to blame and was moved least is moved one further. What is to blame and was
+    no culprit before becomes one when the culprits cannot move: so few requirements change, and those by little.
     """
-    attempts = 0
 
-    def refused(changes: Mapping[LocatedEntry, str]) -> tuple[str, ...] | None:
-        nonlocal attempts
-        attempts += 1
-        return blame(changes)
+    def __init__(self, culprits: Sequence[Culprit], entries: Sequence[LocatedEntry], trying: Trying) -> None:
+        self._known = list(culprits)
+        self._entries = entries
+        self._trying = trying
+        self._answers: dict[object, Collection[str] | None] = {}
+        self._attempts = 0
+        self._installations = 0
+        self.stuck: frozenset[str] = frozenset()
+        """The projects that were to blame last and cannot move."""
 
-    for culprit in culprits:
-        culprit.position = 0 if culprit.blocks_alone else -1
-    fixed = _changes(culprits)
-    if fixed and refused(fixed) is None:
-        return fixed
-    clashing = [culprit for culprit in culprits if not culprit.blocks_alone]
-    for few in (*combinations(clashing, 1), *combinations(clashing, 2)):
-        tried = {**fixed, **{culprit.entry: culprit.specifiers[0] for culprit in few}}
-        if attempts < MOST_ATTEMPTS and refused(tried) is None:
-            return tried
-    while attempts < MOST_ATTEMPTS:
-        blamed = refused(_changes(culprits))
-        if blamed is None:
-            return _changes(culprits)
-        movable = [culprit for culprit in culprits if culprit.entry.name in blamed and culprit.can_move]
-        if not movable:
-            break
-        min(movable, key=lambda culprit: culprit.position).position += 1
-    return {}
+    def run(self, without: frozenset[str]) -> Change | None:
+        """The change, or ``None`` where there is none within the limits, and then see :attr:`stuck`."""
+        self.stuck = frozenset()
+        culprits = [culprit for culprit in self._known if culprit.entry.name not in without]
+        for culprit in culprits:
+            culprit.position = 0 if culprit.blocks_alone else -1
+        start = _change(culprits, without)
+        if self._refused(start) is None:
+            return start
+        clashing = [culprit for culprit in culprits if not culprit.blocks_alone]
+        for few in (*combinations(clashing, 1), *combinations(clashing, 2)):
+            first = {culprit.entry: culprit.specifiers[0] for culprit in few}
+            tried = Change(specifiers={**start.specifiers, **first}, without=without)
+            if self._attempts < MOST_ATTEMPTS and self._refused(tried) is None:
+                return tried
+        return self._moved(culprits, without)
+
+    def _moved(self, culprits: list[Culprit], without: frozenset[str]) -> Change | None:
+        while self._attempts < MOST_ATTEMPTS:
+            tried = _change(culprits, without)
+            blamed = self._refused(tried)
+            if blamed is None:
+                return tried
+            movable = [culprit for culprit in culprits if culprit.entry.name in blamed and culprit.can_move]
+            if not movable:
+                movable = self._widened(culprits, blamed)
+            if not movable:
+                alone = {culprit.entry.name for culprit in culprits if culprit.blocks_alone}
+                # what blocks by itself has to move: what holds it back is left out before it is
+                self.stuck = (frozenset(blamed) - alone or frozenset(blamed)) - without
+                return None
+            min(movable, key=lambda culprit: (culprit.position, culprit.blocks_alone)).position += 1
+        return None
+
+    def _widened(self, culprits: list[Culprit], blamed: Collection[str]) -> list[Culprit]:
+        """Requirements that clash with what the culprits have become, as culprits; those begin anew."""
+        known = {culprit.entry for culprit in culprits}
+        more = [
+            Culprit(entry=item, specifiers=specifiers)
+            for item in self._entries
+            if item.name in blamed and item not in known and (specifiers := self._trying.candidates(item))
+        ]
+        if more:
+            for culprit in culprits:
+                if culprit.entry.name in blamed:
+                    culprit.position = 0 if culprit.blocks_alone else -1
+            culprits += more
+        return more
+
+    def _refused(self, change: Change) -> Collection[str] | None:
+        key = (*change.specifiers.items(), change.without)
+        if key not in self._answers:
+            self._attempts += 1
+            self._answers[key] = self._asked(change)
+        return self._answers[key]
+
+    def _asked(self, change: Change) -> Collection[str] | None:
+        blamed = self._trying.resolve(change)
+        if blamed is not None or self._installations >= MOST_INSTALLATIONS or not change.specifiers:
+            return blamed
+        self._installations += 1
+        failing = set(self._trying.install(change)) & {item.name for item in change.specifiers}
+        return failing or None  # what fails beside the changes is told, and is no reason against them
 
 
-def _changes(culprits: Sequence[Culprit]) -> dict[LocatedEntry, str]:
-    return {culprit.entry: culprit.specifiers[culprit.position] for culprit in culprits if culprit.position >= 0}
-
-
-def with_changes(
-    findings: Sequence[Finding], changes: Sequence[SpecifierChange], *, also: bool, baseline: str, target: str
-) -> list[Finding]:
-    """``findings``, those that the changes mend with the change as their remedy.
-
-    ``also``: the set so changed resolves on the baseline too.
-    """
-    mended = []
-    for found in findings:
-        own = tuple(change for change in changes if change.name in found.names)
-        if not own or found.code not in MENDABLE:
-            mended.append(found)
-            continue
-        words = ", ".join(f"{change.name}{change.old} -> {change.new}" for change in own)
-        where = f"on {target} and {baseline}" if also else f"on {target}, but not on {baseline}: there is no way back"
-        mended.append(
-            replace(found, remedy=f"change {words} (tried: the whole set then resolves {where})", changes=own)
-        )
-    return mended
+def _change(culprits: Sequence[Culprit], without: frozenset[str]) -> Change:
+    moved = {culprit.entry: culprit.specifiers[culprit.position] for culprit in culprits if culprit.position >= 0}
+    return Change(specifiers=moved, without=without)

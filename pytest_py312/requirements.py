@@ -74,6 +74,8 @@ class RequirementSet:
     locals: tuple[LocalRequirement, ...] = ()
     options: tuple[LocatedOption, ...] = ()
     problems: tuple[RequirementProblem, ...] = ()
+    repeats: tuple[LocatedEntry, ...] = ()
+    """Entries that say again, elsewhere, what one of ``entries`` says."""
     files: tuple[str, ...] = ()
     """Every file that was read, sorted: what the set depends on."""
 
@@ -109,6 +111,7 @@ class _Gathered:
     locals: dict[tuple[str, tuple[str, ...]], LocalRequirement] = field(default_factory=dict)
     options: dict[tuple[str, str], LocatedOption] = field(default_factory=dict)
     problems: dict[tuple[str, str], RequirementProblem] = field(default_factory=dict)
+    repeats: list[LocatedEntry] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     done: set[tuple[str, str, str]] = field(default_factory=set)
 
@@ -156,9 +159,9 @@ class _Gathered:
         entries = self.entries if kind == "requirements" else self.constraints
         for entry in found.entries:
             key = (entry.name, entry.extras, entry.specifier, entry.marker, entry.url, entry.hashes)
-            entries.setdefault(
-                key, LocatedEntry(entry=entry, location=Location(path=found.path, line=entry.line, column=1))
-            )
+            located = LocatedEntry(entry=entry, location=Location(path=found.path, line=entry.line, column=1))
+            if entries.setdefault(key, located) is not located and kind == "requirements":
+                self.repeats.append(located)
         for local in found.locals:
             self._take_local(local.path, local.extras, local.editable, Location(path=found.path, line=local.line))
         for option in found.options:
@@ -206,5 +209,6 @@ class _Gathered:
             locals=tuple(self.locals.values()),
             options=tuple(self.options.values()),
             problems=tuple(self.problems.values()),
+            repeats=tuple(self.repeats),
             files=tuple(sorted(self.files)),
         )

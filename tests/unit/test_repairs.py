@@ -1,10 +1,15 @@
 """Which combination of changes is tried, and in which order. The resolver is a table here."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from pytest_py312.model import Finding, Location, Severity, SpecifierChange
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.model import Finding, Location, Severity
 from pytest_py312.readers.requirements import Entry
-from pytest_py312.repairs import Culprit, search, with_changes
+from pytest_py312.repairs import MOST_ATTEMPTS, MOST_INSTALLATIONS, MOST_LEFT_OUT, Change, find_repair
 from pytest_py312.requirements import LocatedEntry
 
 
@@ -16,87 +21,193 @@ def entry(name: str, specifier: str, line: int = 1) -> LocatedEntry:
     )
 
 
-class Resolver:
-    """Resolves when every requirement has one of the versions that ``works`` names; blames the others."""
+class Trying:
+    """The set resolves when every requirement has one of the specifiers that ``works`` names; the others are blamed.
 
-    def __init__(self, works: Mapping[str, set[str]], present: Mapping[str, str]) -> None:
+    ``broken`` are specifiers that resolve and do not import, ``offers`` what the index has for each requirement.
+    """
+
+    def __init__(
+        self,
+        works: Mapping[str, set[str]],
+        offers: Mapping[str, Sequence[str]],
+        broken: Mapping[str, set[str]] | None = None,
+    ) -> None:
         self.works = works
-        self.present = present
+        self.offers = offers
+        self.broken = broken or {}
         self.asked: list[dict[str, str]] = []
+        self.installed: list[dict[str, str]] = []
 
-    def __call__(self, changes: Mapping[LocatedEntry, str]) -> tuple[str, ...] | None:
-        now = {**self.present, **{item.name: new for item, new in changes.items()}}
-        self.asked.append({item.name: new for item, new in changes.items()})
-        return tuple(name for name, good in self.works.items() if now[name] not in good) or None
+    def candidates(self, item: LocatedEntry) -> Sequence[str]:
+        return self.offers.get(item.name, ())
+
+    def resolve(self, change: Change) -> Sequence[str] | None:
+        now = {item.name: new for item, new in change.specifiers.items()}
+        self.asked.append(now)
+        here = [name for name in self.works if name not in change.without]
+        return tuple(name for name in here if now.get(name, "as it is") not in self.works[name]) or None
+
+    def install(self, change: Change) -> Collection[str]:
+        now = {item.name: new for item, new in change.specifiers.items()}
+        self.installed.append(now)
+        return {name for name, bad in self.broken.items() if now.get(name, "as it is") in bad}
+
+
+def blocked(code: str, *names: str, **changes: Any) -> Finding:
+    return Finding(code=code, message="it is blocked", names=names, **changes)
+
+
+def specifiers(found: Change | None) -> dict[str, str]:
+    return {item.name: new for item, new in found.specifiers.items()} if found else {}
 
 
 def test_what_blocks_alone_takes_its_first_candidate() -> None:
     """A pin without a wheel goes to the lowest version that has one, and nothing else is touched."""
-    numpy = entry("numpy", "==1.24.3")
-    resolver = Resolver({"numpy": {"==1.26.0", "==1.26.4"}}, {"numpy": "==1.24.3"})
+    trying = Trying({"numpy": {"==1.26.0", "==1.26.4"}}, {"numpy": ["==1.26.0", "==1.26.4"]})
 
-    found = search([Culprit(entry=numpy, specifiers=["==1.26.0", "==1.26.4"], blocks_alone=True)], resolver)
+    found = find_repair([blocked("PY104", "numpy")], [entry("numpy", "==1.24.3")], trying)
 
-    assert found == {numpy: "==1.26.0"}
-    assert len(resolver.asked) == 1
+    assert specifiers(found) == {"numpy": "==1.26.0"}
+    assert len(trying.asked) == len(trying.installed) == 1
 
 
 def test_of_a_clash_one_requirement_is_changed_where_one_will_do() -> None:
-    motor, pymongo = entry("motor", "==3.3.1"), entry("pymongo", "==4.3.3")
-    resolver = Resolver({"pymongo": {"==4.5.0"}}, {"motor": "==3.3.1", "pymongo": "==4.3.3"})
-    culprits = [
-        Culprit(entry=motor, specifiers=["==3.3.2"]),
-        Culprit(entry=pymongo, specifiers=["==4.5.0", "==4.6.0"]),
-    ]
+    trying = Trying({"pymongo": {"==4.5.0"}}, {"motor": ["==3.3.2"], "pymongo": ["==4.5.0", "==4.6.0"]})
+    entries = [entry("motor", "==3.3.1"), entry("pymongo", "==4.3.3")]
 
-    assert search(culprits, resolver) == {pymongo: "==4.5.0"}
+    assert specifiers(find_repair([blocked("PY101", "motor", "pymongo")], entries, trying)) == {"pymongo": "==4.5.0"}
 
 
 def test_two_are_changed_together_where_one_is_not_enough() -> None:
     """As with instrumentation of one release that pins a convention of another."""
-    present = {"sdk": "==1.21.0", "fastapi": "==0.41b0", "grpc": "==0.41b0"}
-    resolver = Resolver({"fastapi": {"==0.42b0"}, "grpc": {"==0.42b0"}}, present)
-    items = {name: entry(name, specifier) for name, specifier in present.items()}
-    culprits = [
-        Culprit(entry=items["sdk"], specifiers=["==1.22.0", "==1.23.0"]),
-        Culprit(entry=items["fastapi"], specifiers=["==0.42b0", "==0.43b0"]),
-        Culprit(entry=items["grpc"], specifiers=["==0.42b0", "==0.43b0"]),
-    ]
+    offers = {
+        "sdk": ["==1.22.0", "==1.23.0"],
+        "fastapi": ["==0.42b0", "==0.43b0"],
+        "grpc": ["==0.42b0", "==0.43b0"],
+    }
+    trying = Trying({"fastapi": {"==0.42b0"}, "grpc": {"==0.42b0"}}, offers)
+    entries = [entry("sdk", "==1.21.0"), entry("fastapi", "==0.41b0"), entry("grpc", "==0.41b0")]
+    findings = [blocked("PY101", "sdk", "fastapi"), blocked("PY101", "sdk", "grpc")]
 
-    assert search(culprits, resolver) == {items["fastapi"]: "==0.42b0", items["grpc"]: "==0.42b0"}
+    assert specifiers(find_repair(findings, entries, trying)) == {"fastapi": "==0.42b0", "grpc": "==0.42b0"}
 
 
 def test_who_is_to_blame_is_moved_on() -> None:
     """The first candidate has a wheel but clashes with the rest: the next one is tried."""
-    aiohttp = entry("aiohttp", "==3.8.5")
-    resolver = Resolver({"aiohttp": {"==3.9.3"}}, {"aiohttp": "==3.8.5"})
+    trying = Trying({"aiohttp": {"==3.9.3"}}, {"aiohttp": ["==3.9.0", "==3.9.1", "==3.9.3"]})
 
-    culprit = Culprit(entry=aiohttp, specifiers=["==3.9.0", "==3.9.1", "==3.9.3"], blocks_alone=True)
+    found = find_repair([blocked("PY104", "aiohttp")], [entry("aiohttp", "==3.8.5")], trying)
 
-    assert search([culprit], resolver) == {aiohttp: "==3.9.3"}
+    assert specifiers(found) == {"aiohttp": "==3.9.3"}
+
+
+def test_what_resolves_and_does_not_import_is_moved_on() -> None:
+    trying = Trying(
+        {"consul": {"==1.2", "==1.3"}}, {"consul": ["==1.2", "==1.3"]}, broken={"consul": {"as it is", "==1.2"}}
+    )
+
+    found = find_repair([blocked("PY105", "consul")], [entry("consul", "==1.1")], trying)
+
+    assert specifiers(found) == {"consul": "==1.3"}
+    assert trying.installed == [{"consul": "==1.2"}, {"consul": "==1.3"}]
+
+
+def test_few_are_installed_however_many_resolve() -> None:
+    many = [f"==1.{number}" for number in range(30)]
+    trying = Trying({"consul": set(many)}, {"consul": many}, broken={"consul": set(many)})
+
+    find_repair([blocked("PY105", "consul")], [entry("consul", "==1.1")], trying)
+
+    assert len(trying.installed) == MOST_INSTALLATIONS
+
+
+def test_what_fails_beside_the_change_is_no_reason_against_it() -> None:
+    trying = Trying({"numpy": {"==1.26.0"}}, {"numpy": ["==1.26.0"]}, broken={"redis": {"as it is"}})
+
+    found = find_repair([blocked("PY104", "numpy")], [entry("numpy", "==1.24.3"), entry("redis", "==2")], trying)
+
+    assert specifiers(found) == {"numpy": "==1.26.0"}
+
+
+def test_what_no_version_mends_is_left_out_and_said_to_be() -> None:
+    """A name that is not on the index must not keep the others from being mended."""
+    trying = Trying({"gone": set(), "numpy": {"==1.26.0"}}, {"numpy": ["==1.26.0"]})
+    findings = [blocked("PY102", "gone"), blocked("PY104", "numpy")]
+
+    found = find_repair(findings, [entry("gone", ""), entry("numpy", "==1.24.3")], trying)
+
+    assert found is not None
+    assert (specifiers(found), found.without) == ({"numpy": "==1.26.0"}, {"gone"})
+
+
+def test_a_clash_that_nothing_undoes_is_left_out() -> None:
+    works: dict[str, set[str]] = {"a": set(), "b": set(), "numpy": {"==1.26.0"}}
+    trying = Trying(works, {"a": ["==2"], "numpy": ["==1.26.0"]})
+    entries = [entry("a", "==1"), entry("b", "==1"), entry("numpy", "==1.24.3")]
+
+    found = find_repair([blocked("PY101", "a", "b"), blocked("PY104", "numpy")], entries, trying)
+
+    assert found is not None
+    assert (specifiers(found), found.without) == ({"numpy": "==1.26.0"}, {"a", "b"})
+
+
+def test_what_clashes_with_the_change_is_changed_as_well_where_nothing_else_will_do() -> None:
+    """torchvision is made for one version of torch."""
+
+    class Pair(Trying):
+        def resolve(self, change: Change) -> Sequence[str] | None:
+            now = {item.name: new for item, new in change.specifiers.items()}
+            self.asked.append(now)
+            fits = (now.get("torch"), now.get("torchvision")) == ("==2.2.0", "==0.17.0")
+            return None if fits else ("torch", "torchvision")
+
+    trying = Pair({}, {"torch": ["==2.2.0", "==2.2.1"], "torchvision": ["==0.16.3", "==0.17.0"]})
+    entries = [entry("torch", "==2.1.2"), entry("torchvision", "==0.16.2")]
+
+    found = find_repair([blocked("PY104", "torch")], entries, trying)
+
+    assert specifiers(found) == {"torch": "==2.2.0", "torchvision": "==0.17.0"}
 
 
 def test_no_way_out_is_said_to_be_none() -> None:
-    numpy = entry("numpy", "==1.24.3")
+    trying = Trying({"numpy": set()}, {"numpy": ["==1.26.0"]})
 
-    assert (
-        search(
-            [Culprit(entry=numpy, specifiers=["==1.26.0"], blocks_alone=True)],
-            Resolver({"numpy": set()}, {"numpy": ""}),
-        )
-        == {}
-    )
+    assert find_repair([blocked("PY104", "numpy")], [entry("numpy", "==1.24.3")], trying) is None
 
 
-def test_a_change_becomes_the_remedy_of_the_finding_that_it_mends() -> None:
-    """One that would cut off the way back says so."""
-    change = SpecifierChange(path="requirements.txt", line=2, name="numpy", old="==1.24.3", new="==1.26.0")
-    blocked = Finding(code="PY104", message="no wheel", names=("numpy",))
-    other = Finding(code="PY110", message="built", severity=Severity.NOTE, names=("jieba",))
+@pytest.mark.parametrize(
+    "finding",
+    [
+        blocked("PY110", "numpy", severity=Severity.NOTE),
+        blocked("PY107", "numpy"),
+        blocked("PY105", "numpy", preexisting=True),
+        blocked("PY104", "numpy", waived=True),
+    ],
+)
+def test_what_blocks_nobody_or_is_no_matter_of_versions_is_left_alone(finding: Finding) -> None:
+    trying = Trying({}, {"numpy": ["==1.26.0"]})
 
-    mended, untouched = with_changes([blocked, other], [change], also=False, baseline="3.9", target="3.12")
+    assert find_repair([finding], [entry("numpy", "==1.24.3")], trying) is None
+    assert trying.asked == []
 
-    assert mended.changes == (change,)
-    assert "numpy==1.24.3 -> ==1.26.0" in mended.remedy
-    assert "not on 3.9: there is no way back" in mended.remedy
-    assert untouched == other
+
+@given(
+    works=st.dictionaries(st.sampled_from("abcd"), st.sets(st.sampled_from(["==1", "==2", "as it is"])), max_size=4),
+    offers=st.dictionaries(st.sampled_from("abcd"), st.lists(st.sampled_from(["==1", "==2"]), unique=True), max_size=4),
+    clash=st.sets(st.sampled_from("abcd"), min_size=1),
+)
+def test_whatever_is_found_works_and_the_search_ends(
+    works: dict[str, set[str]], offers: dict[str, list[str]], clash: set[str]
+) -> None:
+    trying = Trying(works, offers)
+    entries = [entry(name, "==0", line) for line, name in enumerate("abcd", 1)]
+    code = "PY101" if len(clash) > 1 else "PY104"
+
+    found = find_repair([blocked(code, *sorted(clash))], entries, trying)
+
+    assert len(trying.asked) <= MOST_ATTEMPTS + MOST_LEFT_OUT
+    if found is not None:
+        assert found.specifiers
+        assert trying.resolve(found) is None
+        assert not {item.name for item in found.specifiers} & found.without

@@ -1,0 +1,210 @@
+"""Changes of a blocked set tried for real: resolved, installed and imported, on the target and on the baseline.
+
+A version with a wheel may still clash with others, fail to build what it needs, or die when it is imported. So a change
+is offered as tried only after all of that was done; what was done and what was not stands beside it.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_py312.candidates import candidates
+from pytest_py312.faults import faults_of
+from pytest_py312.installer import Installation, Installer
+from pytest_py312.model import Cell, Finding, Severity, SpecifierChange
+from pytest_py312.repairs import MENDABLE, Change, find_repair
+from pytest_py312.requirements import LocatedEntry, RequirementSet
+from pytest_py312.resolution import Unchecked
+from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.screen import target_of
+
+
+def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclude_newer: str) -> list[Finding]:
+    """``findings`` of a blocked cell, with the changes that mend it as remedies where some were found.
+
+    What shows only once the set can be installed, such as an import that fails, comes with them.
+    """
+    trials = Trials(installer=installer, cell=cell, exclude_newer=exclude_newer)
+    entries = installer.demands.requirements(cell.service).entries
+    try:
+        change = find_repair(findings, entries, trials)
+        if change is None and trials.no_way_back():
+            change = find_repair(findings, entries, trials)
+        return list(findings) if change is None else _retold(findings, trials.proof(change), cell)
+    except (CellUnavailable, Unchecked):
+        return list(findings)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Side:
+    """What came of a change on one interpreter. ``faults`` are errors, also those that were there before."""
+
+    resolves: bool
+    installation: Installation
+    faults: tuple[Finding, ...]
+
+    @property
+    def done(self) -> str:
+        """What could be done with the set, as verbs; empty for nothing."""
+        if not self.resolves:
+            return ""
+        if self.installation.environment is None:
+            return "resolves"
+        return "resolves and installs" if self.faults else "resolves, installs and imports"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """A change that was tried, and what came of it on both sides."""
+
+    change: Change
+    changes: tuple[SpecifierChange, ...]
+    target: Side
+    baseline: Side
+
+
+@dataclass(kw_only=True)
+class Trials:
+    """Implements repairs.Trying for one cell. A change has to resolve on the baseline too, while that is possible."""
+
+    installer: Installer
+    cell: Cell
+    exclude_newer: str
+    _back: bool = True
+    _refused_back: bool = False
+    _installations: dict[object, Installation] = field(default_factory=dict)
+
+    @property
+    def _before(self) -> Cell:
+        return replace(self.cell, interpreter=self.cell.service.baseline)
+
+    @property
+    def _required(self) -> RequirementSet:
+        return self.installer.demands.requirements(self.cell.service)
+
+    def candidates(self, item: LocatedEntry) -> Sequence[str]:
+        if item.entry.url or item.entry.hashes or not item.location.line:
+            return []
+        target, baseline = (
+            target_of(self.installer.build(cell), exclude_newer=self.exclude_newer)
+            for cell in (self.cell, self._before)
+        )
+        page = self.installer.index(self.cell).page(item.name)
+        found = candidates(page, item.entry.specifier, target=target, baseline=baseline)
+        return [candidate.specifier for candidate in found if not candidate.beyond_upper_bound]
+
+    def resolve(self, change: Change) -> Sequence[str] | None:
+        blamed = self.installer.blame(self.cell, change)
+        if blamed is not None or not self._back:
+            return blamed
+        before = self.installer.blame(self._before, change)
+        if before is not None and not {item.name for item in change.specifiers} & set(before):
+            self._back = False  # something else blocks the baseline, which has nothing to say about changes then
+            return None
+        self._refused_back = self._refused_back or before is not None
+        return before
+
+    def no_way_back(self) -> bool:
+        """Ask nothing of the baseline any more. False where it has refused nothing that the target takes."""
+        refused, self._back = self._back and self._refused_back, False
+        return refused
+
+    def install(self, change: Change) -> Collection[str]:
+        here = self._faults(self.cell, change)
+        if any(found.code == "PY105" for found in here):
+            known = {found.names for found in self._faults(self._before, change) if found.code == "PY105"}
+            here = tuple(found for found in here if found.code != "PY105" or found.names not in known)
+        return {name for found in here if found.code in MENDABLE for name in found.names}
+
+    def _faults(self, cell: Cell, change: Change) -> tuple[Finding, ...]:
+        here = self._installation(cell, change)
+        found = faults_of(cell, here, self._required.entries)
+        return tuple(one for one in found if one.severity is Severity.ERROR)
+
+    def _installation(self, cell: Cell, change: Change) -> Installation:
+        key = (cell.interpreter, *change.specifiers.items(), change.without)
+        if key not in self._installations:
+            self._installations[key] = self.installer.attempt(cell, change)
+        return self._installations[key]
+
+    def proof(self, change: Change) -> Proof:
+        """What is known of ``change`` on both sides; where one is the other, both are the same."""
+        return Proof(
+            change=change,
+            changes=tuple(_specifier_changes(change, self._required)),
+            target=self._side(self.cell, change),
+            baseline=self._side(self._before, change),
+        )
+
+    def _side(self, cell: Cell, change: Change) -> Side:
+        return Side(
+            resolves=self.installer.blame(cell, change) is None,
+            installation=self._installation(cell, change),
+            faults=self._faults(cell, change),
+        )
+
+
+def _specifier_changes(change: Change, required: RequirementSet) -> Iterator[SpecifierChange]:
+    """The changes of lines: a requirement may stand in several, and then all of them have to say the same."""
+    for item, new in change.specifiers.items():
+        same = [one for one in required.repeats if (one.name, one.entry.specifier) == (item.name, item.entry.specifier)]
+        for one in (item, *same):
+            place = one.location
+            yield SpecifierChange(
+                path=place.path, line=place.line or 0, name=one.name, old=one.entry.specifier, new=new
+            )
+
+
+# ---- in words
+
+
+def _retold(findings: Sequence[Finding], proof: Proof, cell: Cell) -> list[Finding]:
+    """``findings`` with what the proof adds to them."""
+    told = [_with_remedy(found, proof, cell) for found in findings if not _is_settled(found, proof)]
+    known = {(found.code, found.names) for found in findings}
+    before = {(found.code, found.names) for found in proof.baseline.faults}
+    for found in proof.target.faults:
+        if (found.code, found.names) not in known:
+            message = f"{found.message} (once the rest of the set was mended)"
+            preexisting = (found.code, found.names) in before and not cell.is_baseline
+            told.append(replace(found, message=message, preexisting=preexisting))
+    return told
+
+
+def _is_settled(found: Finding, proof: Proof) -> bool:
+    """A source whose build was not tried before was tried with the change."""
+    if found.code != "PY112" or proof.target.installation.environment is None:
+        return False
+    return any(entry.from_source and (entry.name,) == found.names for entry in proof.target.installation.entries)
+
+
+def _with_remedy(found: Finding, proof: Proof, cell: Cell) -> Finding:
+    own = tuple(change for change in proof.changes if change.name in found.names)
+    if not own or found.code not in MENDABLE:
+        return found
+    words = ", ".join(dict.fromkeys(f"{change.name}{change.old} -> {change.new}" for change in own))
+    return replace(found, remedy=f"change {words} ({_tried(proof, cell)})", changes=own)
+
+
+def _tried(proof: Proof, cell: Cell) -> str:
+    """``tried: the set resolves, installs and imports on 3.12 and 3.9``."""
+    target, baseline = str(cell.interpreter), str(cell.service.baseline)
+    left = sorted(proof.change.without)
+    what = f"the set without {_listed(left)}, which no change of a version mends," if left else "the set"
+    here, there = proof.target, proof.baseline
+    if here.done == there.done or cell.is_baseline:
+        on = target if cell.is_baseline else f"{target} and {baseline}"
+        text = f"tried: {what} {here.done} on {on}"
+    elif not there.resolves:
+        text = f"tried: {what} {here.done} on {target}, but not on {baseline}: there is no way back"
+    else:
+        text = f"tried: {what} {here.done} on {target}, and {there.done} on {baseline}"
+    reason = here.installation.unchecked or there.installation.unchecked
+    if reason:
+        return f"{text}; more could not be told: {reason}"
+    if here.faults:
+        return f"{text}; what else is wrong with it is told beside this"
+    return f"{text}; there, {there.faults[0].message}" if there.resolves and there.faults else text
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
