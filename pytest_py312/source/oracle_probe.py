@@ -1,0 +1,234 @@
+"""Runs inside the interpreter that is asked about its standard library: ``python -I -S oracle_probe.py``.
+
+Standard library only, for Python 3.8 and later, with the other ``oracle_*.py`` beside it. Reads one JSON document from
+stdin, ``{"questions": [[module, path, assumed], ...], "known": [top-level module, ...]}``, and writes a line of JSON
+for each question as soon as it has the answer, ``[number, {...}]``, then ``["end"]``: if a library takes the process
+down, the first question without a line is the one that did it.
+
+``assumed`` questions are about a class that somebody else says a function returns: where the class itself is missing
+they have no answer.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+import types
+import warnings
+from typing import TYPE_CHECKING
+
+_ROOT = os.path.abspath(os.path.join(__file__, "..", "..", ".."))  # noqa: PTH100, PTH118 - pathlib is slow to import
+sys.path.insert(0, _ROOT)
+from pytest_py312.source.oracle_library import (  # noqa: E402 - found only now
+    SOMETIMES,
+    UNKNOWN,
+    Library,
+    Missing,
+    Place,
+    Untold,
+    is_importable,
+    location,
+    mro,
+    unwrapped,
+)
+from pytest_py312.source.oracle_sources import warning_text  # noqa: E402 - as above
+
+sys.path.remove(_ROOT)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from pytest_py312.source.oracle_library import Known
+
+LONGEST_TEXT = 600
+MOST_MEMBERS = 3000
+
+
+def answered(library: Library, module_name: str, path: str, assumed: bool) -> dict[str, Any]:
+    """The answer to one question, as JSON takes it. What is as usual is left out."""
+    try:
+        steps = steps_of(path)
+        if not is_importable(module_name):
+            return from_source(library, module_name, steps)
+        module, warning = library.module(module_name)
+        if not steps:
+            return {
+                "present": True,
+                "warning": warning[:LONGEST_TEXT],
+                "members": public(module),
+                "defined": module_name,
+            }
+        if assumed:
+            library.follow(module, steps[:1])
+            assumed = False
+        return described(library, module_name, library.follow(module, steps))
+    except Missing as reason:
+        return {"present": None if assumed else False, "reason": str(reason)[:LONGEST_TEXT]}
+    except Untold as reason:
+        return {"present": None, "reason": str(reason)[:LONGEST_TEXT]}
+    except Exception as error:
+        return {"present": None, "reason": f"reading it fails: {type(error).__name__}: {error}"[:LONGEST_TEXT]}
+
+
+def steps_of(path: str) -> list[tuple[str, bool]]:
+    """The names of a path, each with whether it is called.
+
+    :raises Untold: it is no path.
+    """
+    steps = []
+    for part in path.split(".") if path else ():
+        called = part.endswith("()")
+        name = part[:-2] if called else part
+        if not name.isidentifier():
+            raise Untold(f"{path[:80]!r} is no path of names")
+        steps.append((name, called))
+    return steps
+
+
+def from_source(library: Library, module_name: str, steps: Sequence[tuple[str, bool]]) -> dict[str, Any]:
+    """About a module that is not imported: what its source shows."""
+    if module_name == "__main__":
+        raise Untold("__main__ is the program itself")
+    path = location(module_name)
+    top = module_name.split(".")[0]
+    if not path:
+        if not location(top) and top in (library.stated or SOMETIMES):
+            raise Untold("this release has it, and it was left out on this machine")
+        raise Missing(f"ModuleNotFoundError: No module named '{module_name}'")
+    if not steps:
+        return {"present": True, "defined": module_name}
+    names, complete = library.source(path).names()
+    if steps[0][0] in names and len(steps) == 1:
+        return {"present": True, "defined": f"{module_name}.{steps[0][0]}"}
+    if steps[0][0] in names or not complete or location(f"{module_name}.{steps[0][0]}"):
+        raise Untold(f"{module_name} is not imported, as importing it does something")
+    raise Missing(f"AttributeError: module '{module_name}' has no attribute '{steps[0][0]}'")
+
+
+def described(library: Library, module_name: str, place: Place) -> dict[str, Any]:
+    answer: dict[str, Any] = {"present": True, "warning": place.warning, "defined": defined(module_name, place)}
+    value = place.value
+    if value is UNKNOWN:
+        return answer
+    facts = library.facts_of(place)
+    answer["warning"] = (place.warning or deprecation(place, facts))[:LONGEST_TEXT]
+    if isinstance(value, types.ModuleType):
+        answer["members"] = public(value)
+        return answer
+    if isinstance(value, type):
+        answer["is_class"] = True
+        answer["members"] = [name for name in sorted(dir(value)) if not name.startswith("_")][:MOST_MEMBERS]
+    signature = signature_of(place)
+    if signature is not None:
+        answer["signature"] = with_warnings(library, signature, place, facts)
+    return answer
+
+
+def deprecation(place: Place, facts: Known) -> str:
+    for item in (place.value, unwrapped(place.raw)):
+        said = inspect.getattr_static(item, "__deprecated__", None)
+        if isinstance(said, str):
+            return said
+    for fact, names in facts:
+        if fact.warning is not None:
+            text = warning_text(fact.warning, names)
+            return text or "it is deprecated"
+    return ""
+
+
+def defined(module_name: str, place: Place) -> str:
+    """Where something really stands: ``unittest.case.TestCase.assertEqual``."""
+    value = place.value
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    if place.owner is not None:
+        return f"{place.owner.__module__}.{place.owner.__qualname__}.{place.name}"
+    if isinstance(value, type) or inspect.isroutine(value):
+        home, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<")
+        return f"{home}.{name}" if home and "<" not in name else f"{module_name}.{place.name}"
+    return f"{module_name}.{place.name}"
+
+
+def public(module: Any) -> list[str]:
+    """What a star import of a module brings."""
+    stated = getattr(module, "__all__", None)
+    if isinstance(stated, (list, tuple)):
+        return [name for name in stated if isinstance(name, str)][:MOST_MEMBERS]
+    return sorted(name for name in vars(module) if not name.startswith("_"))[:MOST_MEMBERS]
+
+
+def signature_of(place: Place) -> inspect.Signature | None:
+    """How something is called by those who reach it on this path; ``None`` where it does not say."""
+    value, raw = place.value, place.raw
+    bound = isinstance(raw, (classmethod, types.ClassMethodDescriptorType))
+    methods = (types.FunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
+    bound = bound or (place.through_instance and isinstance(raw, methods))
+    if isinstance(raw, types.ClassMethodDescriptorType):
+        value, bound = getattr(place.owner, place.name, None), False
+    if not callable(value):
+        return None
+    try:
+        signature = inspect.signature(value)
+    except Exception:  # whatever a text signature or an annotation raises
+        return None
+    if not bound:
+        return signature
+    parameters = list(signature.parameters.values())
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if parameters and parameters[0].kind in positional:
+        del parameters[0]
+    return signature.replace(parameters=parameters)
+
+
+def with_warnings(library: Library, signature: inspect.Signature, place: Place, facts: Known) -> dict[str, Any]:
+    kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
+    refused = refused_by(library, signature, place, facts)
+    P = inspect.Parameter
+    positional = [n for n, k in kinds.items() if k in (P.POSITIONAL_ONLY, P.POSITIONAL_OR_KEYWORD)]
+    keywords = [n for n, k in kinds.items() if k in (P.POSITIONAL_OR_KEYWORD, P.KEYWORD_ONLY)]
+    texts = {name: (call, names) for fact, names in facts for name, call in fact.deprecated.items()}
+    return {
+        "positional": [name for name in positional if name not in refused],
+        "keywords": [name for name in keywords if name not in refused],
+        "any_positional": P.VAR_POSITIONAL in kinds.values(),
+        "any_keyword": P.VAR_KEYWORD in kinds.values(),
+        "deprecated": [
+            [name, warning_text(call, names)[:LONGEST_TEXT]] for name, (call, names) in sorted(texts.items())
+        ],
+    }
+
+
+def refused_by(library: Library, signature: inspect.Signature, place: Place, facts: Known) -> set[str]:
+    """Parameters that are named still, for a better message than that of the interpreter, and never taken.
+
+    A class may hand such a one on to the ``__init__`` of a base, with the base's default.
+    """
+    refused: set[str] = set().union(*(fact.refused for fact, _ in facts))
+    for kind in mro(place.value)[1:] if isinstance(place.value, type) else ():
+        made: Any = vars(kind).get("__init__")
+        for name in {name for fact, _ in library.facts(made, kind, "__init__") for name in fact.refused}:
+            here, there = signature.parameters.get(name), inspect.signature(made).parameters.get(name)
+            if here is not None and there is not None and here.default is there.default:
+                refused.add(name)
+    return refused
+
+
+def main() -> int:
+    request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
+    answers = os.dup(1)
+    os.dup2(2, 1)  # whatever a library prints while it is imported is no answer
+    with warnings.catch_warnings(record=True) as log:
+        warnings.simplefilter("always")
+        library = Library(request["known"], log)
+        for number, (module, path, assumed) in enumerate(request["questions"]):
+            line = json.dumps([number, answered(library, module, path, assumed)])
+            os.write(answers, line.encode("ascii") + b"\n")
+    os.write(answers, b'["end"]\n')
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

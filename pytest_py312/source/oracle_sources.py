@@ -1,0 +1,327 @@
+"""What the source of a standard library says of itself: which functions, classes and parameters warn when used.
+
+Runs inside the interpreter that is asked, beside ``oracle_probe.py``: standard library only, for Python 3.8 and later.
+Nothing is executed, the sources are parsed. Only those are parsed that mention a deprecation at all.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
+
+CATEGORIES = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning", "SyntaxWarning")
+MARKS = (b"DeprecationWarning", b"FutureWarning", b"_deprecated(", b"@deprecated", b".deprecated(", b"was removed")
+"""A source without one of these has nothing to say about deprecations, and is not parsed for them."""
+
+WARNERS = ("warn", "_warn", "_deprecated")
+DEPRECATED = "{name!r} is deprecated and slated for removal in Python {remove}"
+"""``warnings._DEPRECATED_MSG``, for ``warnings._deprecated(name, remove=(3, 13))``."""
+
+LARGEST = 8 * 1024 * 1024
+
+
+class Facts:
+    """What one function does with warnings. Texts stay expressions until somebody knows the names in them."""
+
+    def __init__(self, node: AnyFunction) -> None:
+        self.warning: ast.Call | None = None
+        self.deprecated: dict[str, ast.Call] = {}
+        """Parameters that warn when they are given."""
+        self.refused: set[str] = set()
+        """Parameters that are still named and raise a TypeError when they are given."""
+        arguments = node.args
+        named = [*getattr(arguments, "posonlyargs", []), *arguments.args, *arguments.kwonlyargs]
+        self._names = {argument.arg for argument in named}
+        self._rest = arguments.kwarg.arg if arguments.kwarg else ""
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Call) and _last_name(decorator.func) == "deprecated":
+                self.warning = decorator
+        self._read(node.body, certain=True)
+
+    def _read(self, statements: Sequence[ast.stmt], certain: bool) -> None:
+        only_with: set[str] = set()
+        for statement in statements:
+            call = _warning(statement)
+            if call is not None:
+                for name in only_with:
+                    self.deprecated.setdefault(name, call)
+                if certain and not only_with and self.warning is None:
+                    self.warning = call
+            elif isinstance(statement, ast.If):
+                absent = self._read_if(statement)
+                if any(isinstance(inner, ast.Return) for inner in _flat(statement.body)):
+                    only_with |= absent
+                    certain = certain and bool(absent)
+            elif isinstance(statement, (ast.With, ast.AsyncWith, ast.Try)):
+                self._read(statement.body, certain and not only_with)
+                for handler in getattr(statement, "handlers", []):
+                    self._read(handler.body, False)
+            elif isinstance(statement, (ast.For, ast.AsyncFor, ast.While)):
+                self._read(statement.body, False)
+            elif isinstance(statement, (ast.Return, ast.Raise)):
+                return
+
+    def _read_if(self, statement: ast.If) -> set[str]:
+        """Take what a condition on parameters guards; returns those whose *absence* is what the body is about."""
+        given, absent = self._tested(statement.test)
+        for names, branch in ((given, statement.body), (absent, statement.orelse)):
+            for inner in _flat(branch) if names else ():
+                call = _warning(inner)
+                if call is not None:
+                    for name in names:
+                        self.deprecated.setdefault(name, call)
+                elif isinstance(inner, ast.Raise) and _refuses(inner):
+                    self.refused |= names
+        self._read(statement.body, False)
+        self._read(statement.orelse, False)
+        return absent
+
+    def _tested(self, test: ast.expr) -> tuple[set[str], set[str]]:
+        """Parameters that are given where ``test`` holds, and parameters that are given where it does not."""
+        nothing: set[str] = set()
+        if isinstance(test, ast.Name) and test.id in self._names:
+            return {test.id}, nothing
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            given, absent = self._tested(test.operand)
+            return absent, given
+        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+            sides = [self._tested(value)[0] for value in test.values]
+            return (set().union(*sides), nothing) if all(sides) else (nothing, nothing)
+        if isinstance(test, ast.Compare) and len(test.ops) == 1:
+            return self._compared(test.left, test.ops[0], test.comparators[0])
+        return nothing, nothing
+
+    def _compared(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> tuple[set[str], set[str]]:
+        nothing: set[str] = set()
+        if isinstance(operator, ast.In) and isinstance(right, ast.Name) and right.id == self._rest:
+            return ({str(left.value)} if isinstance(left, ast.Constant) else nothing), nothing
+        if not (isinstance(left, ast.Name) and left.id in self._names):
+            return nothing, nothing
+        if isinstance(right, ast.Constant) and right.value is not None:
+            return nothing, nothing
+        if isinstance(operator, ast.IsNot):
+            return {left.id}, nothing
+        if isinstance(operator, ast.Is):
+            return nothing, {left.id}
+        return nothing, nothing
+
+
+class Source:
+    """One file of the library, parsed when something in it is asked for."""
+
+    def __init__(self, path: str) -> None:
+        self.functions: dict[str, Facts] = {}
+        self.lines: dict[int, Facts] = {}
+        """By the line on which a function begins, decorators included, as in ``co_firstlineno``."""
+        self.warning: ast.Call | None = None
+        """The warning that importing it gives."""
+        self.tree: ast.Module | None = None
+        self._classes: dict[str, ast.ClassDef] | None = None
+        self._text = _bytes(path)
+        if any(mark in self._text for mark in MARKS):
+            self._read()
+
+    def _read(self) -> None:
+        tree = self._parsed()
+        if tree is None:
+            return
+        for statement in _flat(tree.body, conditions=False):
+            self.warning = self.warning or _warning(statement)
+        pending: list[tuple[ast.AST, str]] = [(tree, "")]
+        while pending:
+            parent, prefix = pending.pop()
+            for node in _definitions(parent):
+                name = f"{prefix}{node.name}"
+                if isinstance(node, ast.ClassDef):
+                    pending.append((node, f"{name}."))
+                    continue
+                facts = Facts(node)
+                self.functions[name] = facts
+                self.lines[min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])] = facts
+                pending.append((node, f"{name}.<locals>."))
+
+    def _parsed(self) -> ast.Module | None:
+        if self.tree is None and self._text:
+            try:
+                self.tree = ast.parse(self._text)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self._text = b""
+        return self.tree
+
+    def names(self) -> tuple[set[str], bool]:
+        """The names bound at the top of the module, and whether that is all of them."""
+        tree = self._parsed()
+        found: set[str] = set()
+        for statement in _flat(tree.body) if tree else ():
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                found.add(statement.name)
+            elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+                found |= {alias.asname or alias.name.split(".")[0] for alias in statement.names}
+            else:
+                found |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and _stored(node)}
+        return found, tree is not None and not {"*", "__getattr__"} & found
+
+    def class_attributes(self, qualname: str) -> set[str] | None:
+        """What methods of a class set on ``self``, with the names it only annotates; ``None`` where nobody can tell."""
+        if self._classes is None:
+            self._classes = {}
+            pending: list[tuple[ast.AST, str]] = [(tree, "")] if (tree := self._parsed()) else []
+            while pending:
+                parent, prefix = pending.pop()
+                for node in _definitions(parent):
+                    if isinstance(node, ast.ClassDef):
+                        self._classes[f"{prefix}{node.name}"] = node
+                        pending.append((node, f"{prefix}{node.name}."))
+        node_of = self._classes.get(qualname)
+        return None if node_of is None else _attributes(node_of)
+
+    def may_set(self, name: str) -> bool:
+        """Whether anything in the file could set an attribute of this name from outside of the class."""
+        return f".{name}".encode() in self._text or f"'{name}'".encode() in self._text
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        if not path.endswith(".py") or os.stat(path).st_size > LARGEST:  # noqa: PTH116 - pathlib costs start-up time
+            return b""
+        with open(path, "rb") as file:  # noqa: PTH123 - as above
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _attributes(node: ast.ClassDef) -> set[str] | None:
+    found = {
+        item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+    }
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Call) and _last_name(inner.func) in ("setattr", "__setattr__"):
+            return None
+        if isinstance(inner, ast.Attribute):
+            if inner.attr == "__dict__":
+                return None
+            if _stored(inner) and isinstance(inner.value, ast.Name) and inner.value.id == "self":
+                found.add(inner.attr)
+    return found
+
+
+def _stored(node: ast.Name | ast.Attribute) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def _flat(statements: Sequence[ast.stmt], conditions: bool = True) -> Iterator[ast.stmt]:
+    """The statements, also those inside ``with``, ``try`` and (with ``conditions``) ``if``, ``for`` and ``while``."""
+    inside: tuple[type[ast.stmt], ...] = (ast.With, ast.Try)
+    if conditions:
+        inside += (ast.If, ast.For, ast.While)
+    for statement in statements:
+        yield statement
+        if isinstance(statement, inside):
+            for part in ("body", "orelse", "finalbody"):
+                yield from _flat(getattr(statement, part, []), conditions)
+            for handler in getattr(statement, "handlers", []) if conditions else ():
+                yield from _flat(handler.body, conditions)
+
+
+def _definitions(parent: ast.AST) -> Iterator[AnyFunction | ast.ClassDef]:
+    for node in _flat(getattr(parent, "body", [])):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node
+
+
+def _last_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _warning(statement: ast.stmt) -> ast.Call | None:
+    """The call, where a statement is one that gives a deprecation warning."""
+    if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)):
+        return None
+    call = statement.value
+    name = _last_name(call.func)
+    if name not in WARNERS or not call.args:
+        return None
+    if name == "_deprecated":
+        return call
+    named = [keyword.value for keyword in call.keywords if keyword.arg == "category"]
+    first = call.args[0]
+    made = [first.func] if isinstance(first, ast.Call) else []
+    return call if any(_last_name(part) in CATEGORIES for part in (*call.args[1:2], *named, *made)) else None
+
+
+def _refuses(statement: ast.Raise) -> bool:
+    raised = statement.exc
+    if not (isinstance(raised, ast.Call) and _last_name(raised.func) == "TypeError" and raised.args):
+        return False
+    return "removed" in text_of(raised.args[0], {})
+
+
+# ---- texts
+
+
+def warning_text(call: ast.Call, names: Mapping[str, object]) -> str:
+    """What a call of ``warnings.warn`` and its like says. ``names`` are the values of names that may occur in it."""
+    first = call.args[0] if call.args else None
+    if first is None:
+        return ""
+    if _last_name(call.func) != "_deprecated":
+        if isinstance(first, ast.Call) and _last_name(first.func) in CATEGORIES and first.args:
+            first = first.args[0]
+        return " ".join(text_of(first, names).split())
+    options = {keyword.arg: keyword.value for keyword in call.keywords}
+    template = call.args[1] if len(call.args) > 1 else options.get("message")
+    remove = options.get("remove")
+    elements = remove.elts if isinstance(remove, ast.Tuple) else []
+    release = ".".join(str(part.value) for part in elements if isinstance(part, ast.Constant))
+    text = text_of(template, names) if template is not None else DEPRECATED
+    for place, value in (("{name!r}", repr(text_of(first, names))), ("{name}", text_of(first, names))):
+        text = text.replace(place, value)
+    return " ".join(text.replace("{remove}", release).split())
+
+
+def text_of(node: ast.expr, names: Mapping[str, object]) -> str:
+    """The string an expression gives, with ``...`` for what cannot be told without running it."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else repr(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(text_of(part, names) for part in node.values)
+    if isinstance(node, ast.FormattedValue):
+        text = text_of(node.value, names)
+        return repr(text) if node.conversion == ord("r") else text
+    if isinstance(node, ast.Name):
+        value = names.get(node.id)
+        return value if isinstance(value, str) else "..."
+    if isinstance(node, ast.Attribute):
+        return _attribute_text(node, names)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return text_of(node.left, names) + text_of(node.right, names)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        values = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+        return _filled(text_of(node.left, names), "%", [text_of(value, names) for value in values])
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return _filled(text_of(node.func.value, names), "{", [text_of(value, names) for value in node.args])
+    return "..."
+
+
+def _attribute_text(node: ast.Attribute, names: Mapping[str, object]) -> str:
+    if node.attr == "_DEPRECATED_MSG":
+        return DEPRECATED
+    if node.attr in ("__name__", "__qualname__") and isinstance(node.value, ast.Name):
+        value = getattr(names.get(node.value.id), node.attr, None)
+        return value if isinstance(value, str) else "..."
+    return "..."
+
+
+def _filled(template: str, sign: str, values: Sequence[str]) -> str:
+    try:
+        return template % tuple(values) if sign == "%" else template.format(*values)
+    except (TypeError, ValueError, LookupError, AttributeError):
+        return template
