@@ -18,6 +18,7 @@ from pytest_py312.patterns import glob_problem
 from pytest_py312.plan_file import plan_in, read_plan_file
 from pytest_py312.plan_fleet import check_against_fleet, settings_for
 from pytest_py312.plan_values import Node
+from pytest_py312.resolving import RESOLVERS, plan_with
 
 __all__ = [
     "SERVICE_KEYS",
@@ -40,6 +41,7 @@ TOP_KEYS = (
     "exclude",
     "runner",
     "isolation",
+    "resolver",
     "image",
     "images",
     "fetch-interpreters",
@@ -112,7 +114,7 @@ def load_plan(path: Path, *, today: date) -> Plan:
     base = default_plan(path.parent)
     target = _value(top, "target", read.interpreter, base.target)
     defaults = _value(top, "defaults", lambda node: _settings(node, ServiceSettings(), "[defaults]"), base.defaults)
-    return Plan(
+    plan = Plan(
         root=base.root,
         source=file.name,
         target=target,
@@ -132,6 +134,7 @@ def load_plan(path: Path, *, today: date) -> Plan:
         exclude_newer=_value(top, "exclude-newer", read.cut_off, base.exclude_newer),
         lock_hours=_value(top, "lock-hours", read.hours, base.lock_hours),
     )
+    return plan_with(plan, resolver=_value(top, "resolver", lambda node: read.choice(node, RESOLVERS), ""))
 
 
 def _value(top: Mapping[str, Node], key: str, reader: Callable[[Node], _T], default: _T) -> _T:

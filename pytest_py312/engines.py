@@ -1,18 +1,15 @@
 """The resolvers to choose from: uv, pip-tools, and either of them from nothing but the cache."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pytest_py312.model import Finding, InterpreterBuild, Plan
 from pytest_py312.offline import OfflineResolver
-from pytest_py312.pip_tools import PipTools
+from pytest_py312.pip_tools import PIP_TOOLS, PipTools
 from pytest_py312.resolution import Lock, Resolver, Wanted
+from pytest_py312.resolving import is_offline, resolver_of
 from pytest_py312.runners.base import Runner
-
-RESOLVERS = ("uv", "pip-tools")
-"""What ``--py312-resolver`` and the plan's key ``resolver`` may be; the first is the default."""
 
 
 class Engine(Protocol):
@@ -50,21 +47,10 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResolvingPlan(Plan):
-    """A plan that says how its sets are resolved as well. ``resolver`` is one of :data:`RESOLVERS`."""
-
-    resolver: str = RESOLVERS[0]
-    offline: bool = False
-
-
-def resolver_of(plan: Plan) -> str:
-    """The resolver that ``plan`` asks for."""
-    return plan.resolver if isinstance(plan, ResolvingPlan) else RESOLVERS[0]
-
-
-def is_offline(plan: Plan) -> bool:
-    return plan.offline if isinstance(plan, ResolvingPlan) else False
+def engine_in_words(plan: Plan, uv_version: str) -> str:
+    """For the header: who resolves, and from what."""
+    by_pip = f"pip-tools {PIP_TOOLS} under each interpreter, with " if resolver_of(plan) == "pip-tools" else ""
+    return f"{by_pip}uv {uv_version}{', offline' if is_offline(plan) else ''}"
 
 
 def engine_of(plan: Plan, uv: Resolver, *, cache: Path, runner: Runner) -> Engine:

@@ -23,6 +23,7 @@ _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
         "string",
         "docker runner: a container for each cell, or one for each interpreter",
     ),
+    ("resolver", "uv|pip-tools", "string", "who says whether requirements resolve (default: the plan's, else uv)"),
     ("plan", "FILE", "string", "the plan file (default: py312.toml or [tool.pytest-py312], looked for upwards)"),
     ("report", "FILE.json", "args", "write everything that was found to this file; may be given several times"),
     ("cache-dir", "DIR", "string", "where locks, distributions and environments are kept (default: the user's cache)"),
@@ -32,8 +33,10 @@ _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
 
 _SWITCHES: tuple[tuple[str, str], ...] = (
     ("no-cache", "judge everything anew: no outcome of an earlier run is used again (locks and environments are)"),
+    ("offline", "ask nothing but the cache; what is not in it could not be checked"),
     ("diff", "show the changes of requirements that were found to mend what is blocked, as a unified diff"),
     ("fix", "write these changes"),
+    ("relock", "with --py312-fix: run the commands that make stale lock files anew, then judge again"),
     ("allow-dirty", "write also to files with uncommitted changes"),
 )
 

@@ -13,6 +13,7 @@ from pytest_py312.discovery import discover
 from pytest_py312.errors import OptionError, PlanError, perhaps
 from pytest_py312.model import Fleet, Interpreter, Plan
 from pytest_py312.patterns import tidy
+from pytest_py312.resolving import RESOLVERS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,8 +47,11 @@ class Aim:
     cache: Path
     jobs: int
     reuse: bool
+    resolver: str = ""
+    offline: bool = False
     diff: bool = False
     fix: bool = False
+    relock: bool = False
     allow_dirty: bool = False
 
 
@@ -88,8 +92,11 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
         cache=_cache(config, default_cache),
         jobs=_jobs(_text(config, "jobs")),
         reuse=not option(config, "no_cache"),
+        resolver=_text(config, "resolver", RESOLVERS),
+        offline=bool(option(config, "offline")),
         diff=bool(option(config, "diff")),
         fix=bool(option(config, "fix")),
+        relock=bool(option(config, "relock")),
         allow_dirty=bool(option(config, "allow_dirty")),
     )
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_py312 import runs
+from pytest_py312.engines import engine_in_words
 from pytest_py312.errors import RunnerUnavailable
 from pytest_py312.model import InterpreterBuild, Plan
+from pytest_py312.offline import OfflineRunner
 from pytest_py312.pipeline import Gate, cores, new_run_id
+from pytest_py312.resolving import plan_with
 from pytest_py312.runners.base import Runner
 from pytest_py312.runners.docker_ping import engine_version
 from pytest_py312.runners.local import LocalRunner
@@ -31,6 +34,10 @@ class Settings(Protocol):
     def jobs(self) -> int: ...
     @property
     def reuse(self) -> bool: ...
+    @property
+    def resolver(self) -> str: ...
+    @property
+    def offline(self) -> bool: ...
 
 
 def default_cache() -> Path:
@@ -51,6 +58,7 @@ class Workshop:
             from dataclasses import replace
 
             self._plan = replace(self._plan, isolation=settings.isolation)
+        self._plan = plan_with(self._plan, resolver=settings.resolver, offline=settings.offline)
         self._run_id = new_run_id()
         self._open = False
 
@@ -77,7 +85,7 @@ class Workshop:
         return f"{name} ({why})" + isolation if why else name + isolation
 
     def describe_resolver(self) -> str:
-        return f"uv {version('uv')}"
+        return engine_in_words(self._plan, version("uv"))
 
     def shared_folder(self) -> Path:
         """The folder in which this run's xdist workers meet (made when first asked for)."""
@@ -93,6 +101,10 @@ class Workshop:
 
     @cached_property
     def _runner(self) -> Runner:
+        runner = self._online_runner()
+        return OfflineRunner(runner) if self._settings.offline else runner
+
+    def _online_runner(self) -> Runner:
         from uv import find_uv_bin
 
         name, why = self._choice
@@ -114,7 +126,7 @@ class Workshop:
             uv=uv,
             run_id=self._run_id,
             run_folder=self._folder,
-            fetch=self._plan.fetch_interpreters,
+            fetch=self._plan.fetch_interpreters and not self._settings.offline,
             reason=why,
             parallel=self._parallel,
         )
