@@ -16,6 +16,7 @@ from pytest_py312.fingerprints import tree_digest
 from pytest_py312.model import Cell, Plan, Service, SuiteKind
 from pytest_py312.requirements import LocatedEntry, LocatedOption, RequirementSet, asked_by, requirement_set
 from pytest_py312.resolution import Lock, Wanted
+from pytest_py312.sources import further_services
 
 TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
 """Tools of the suite that are kept at the baseline's version on every interpreter, with all of pytest's plugins."""
@@ -38,6 +39,11 @@ class Demands:
                 sources = (*service.requirements, *service.test_requirements)
                 self._sets[service.name] = requirement_set(self._plan.root, sources)
             return self._sets[service.name]
+
+    def files(self, service: Service) -> tuple[str, ...]:
+        """All files that its sets of requirements are made of."""
+        sets = [self.requirements(one) for one in (service, *further_services(service))]
+        return tuple(dict.fromkeys(file for one in sets for file in one.files))
 
     def digest(self, folder: str) -> str:
         """The digest of a folder of the repository, as it was when first asked for in this run."""

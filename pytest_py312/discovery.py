@@ -8,6 +8,7 @@ from pytest_py312.config import check_against_fleet, settings_for
 from pytest_py312.errors import NoFleetError, PlanError, perhaps
 from pytest_py312.model import Fleet, Plan, RequirementSource, Service, ServiceSettings, Stage, Suite
 from pytest_py312.patterns import Lookup, is_glob, matches, tidy
+from pytest_py312.requirements import requirement_set
 from pytest_py312.service_distribution import find_distribution, has_src_packages
 from pytest_py312.service_files import (
     NOT_SERVICES,
@@ -17,13 +18,15 @@ from pytest_py312.service_files import (
     read_service,
     sign_of_service,
 )
-from pytest_py312.sources import find_sources, stated_sources
+from pytest_py312.sources import MOST_FURTHER, find_further, find_sources, is_requirements_path, stated_sources
 from pytest_py312.suites import find_suite
 from pytest_py312.tree import Listing, Tree, join
 
 SEARCH_DEPTH = 8
 FOLDER_LIMIT = 50_000
 """Folders that are looked into for services."""
+_SHOWN = 5
+"""Files that one assumption names."""
 
 
 def discover(plan: Plan) -> Fleet:
@@ -45,6 +48,7 @@ def discover(plan: Plan) -> Fleet:
         service, clauses = _service(plan, tree, name, path, stages.get((name, path)))
         services.append(service)
         assumptions += [f"{name} {clause}." for clause in clauses]
+    assumptions += _nobodys(plan, tree, paths)
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
 
@@ -153,6 +157,27 @@ def _stated_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
     return sorted(found), [text for text in assumptions if text.partition(" fits ")[0] not in found]
 
 
+def _nobodys(plan: Plan, tree: Tree, paths: Sequence[str]) -> list[str]:
+    """A sentence about the requirements files that belong to no service, where there are any."""
+    found: list[str] = []
+    pending, services = [(".", 0)], set(paths)
+    for _ in range(FOLDER_LIMIT):
+        if not pending:
+            break
+        path, depth = pending.pop()
+        if path in services or (path != "." and _excluded(plan, path.rpartition("/")[2], path)):
+            continue
+        listing = tree.listing(path)
+        found += [file for name in listing.files if is_requirements_path(file := join(path, name))]
+        if depth < SEARCH_DEPTH:
+            pending += [(join(path, name), depth + 1) for name in listing.folders if not name.startswith(".")]
+    if not found:
+        return []
+    shown = ", ".join(sorted(found)[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+    verb = "belongs" if len(found) == 1 else "belong"
+    return [f"{shown} {verb} to no service, so nobody judges what is required there."]
+
+
 def _expand(tree: Tree, components: Sequence[str]) -> list[str]:
     """The folders that a glob fits; ``**`` is any number of folders."""
     fitting = {"."}
@@ -192,7 +217,10 @@ def _service(plan: Plan, tree: Tree, name: str, path: str, stage: Stage | None) 
     distribution = find_distribution(files.scan.files, files.texts)
     run_time, tests, requirement_clause = _requirements(plan, tree, files, settings)
     suite, suite_clause = _suite(files, settings)
+    further = _further(plan, files, (*run_time, *tests))
     clauses = [*baseline.assumptions, requirement_clause, suite_clause]
+    if len(further) > MOST_FURTHER:
+        clauses.append(f"has {len(further)} further requirements files, of which {MOST_FURTHER} are judged")
     if plan.stages and stage is None:
         clauses.append("is in no stage of the plan; it counts as stage 0")
     if not files.scan.complete:
@@ -212,6 +240,7 @@ def _service(plan: Plan, tree: Tree, name: str, path: str, stage: Stage | None) 
         distribution=distribution,
         declarations=files.declarations,
         manifest=_manifest(files, run_time),
+        further=further,
     )
     return service, tuple(filter(None, clauses))
 
@@ -226,6 +255,14 @@ def _requirements(
     if settings.test_requirements is not None:
         tests, clause = tuple(stated_sources(plan, tree, files, "test-requirements", settings.test_requirements)), ""
     return run_time, tests, clause
+
+
+def _further(plan: Plan, files: ServiceFiles, sources: Sequence[RequirementSource]) -> tuple[RequirementSource, ...]:
+    """The requirements files that ``sources`` do not take: neither they themselves nor what they include."""
+    taken = {source.path for source in sources}
+    if not find_further(files, taken):
+        return ()
+    return find_further(files, {*taken, *requirement_set(plan.root, sources).files})
 
 
 def _suite(files: ServiceFiles, settings: ServiceSettings) -> tuple[Suite | None, str]:

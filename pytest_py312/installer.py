@@ -21,6 +21,7 @@ from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Loc
 from pytest_py312.once import Once
 from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
+from pytest_py312.sources import further_services
 from pytest_py312.suite import crash_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,13 @@ class Installer:
             if lock is not None:
                 return self.demands.with_own_hashes(cell, lock)
         return None
+
+    def known_locks(self, cell: Cell) -> list[str] | None:
+        """The digests of all that is locked of a cell, further sets of its service too; ``None`` where one is not."""
+        cells = [cell, *(replace(cell, service=further) for further in further_services(cell.service))]
+        locks = [self.known_lock(one) for one in cells]
+        found = [lock.digest for lock in locks if lock is not None]
+        return [self._runner.find(cell.interpreter).digest, *found] if len(found) == len(locks) else None
 
     def _lock(self, cell: Cell, build: InterpreterBuild, trees: Sequence[Entry]) -> Lock:
         """The lock of a cell, with the baseline's tools where they work on its interpreter as well.

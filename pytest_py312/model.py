@@ -371,6 +371,8 @@ class Service:
     declarations: tuple[Declaration, ...] = ()
     manifest: str = ""
     """The file that best stands for the service in an editor, relative to the root (may be empty)."""
+    further: tuple[RequirementSource, ...] = ()
+    """Requirements files that neither run time nor tests take: each is judged as a set of its own."""
 
     @property
     def images(self) -> tuple[Declaration, ...]:

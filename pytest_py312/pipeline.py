@@ -226,7 +226,7 @@ class Gate:
             parts.append([os.environ.get(name) for name in TELLING_VARIABLES])
         parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, self.cells(service)[0])]
         parts += [self._installer.demands.digest(folder) for folder in self._read_folders(service)]
-        outside = [file for file in self.requirements(service).files if not file.startswith(f"{service.path}/")]
+        outside = [file for file in self._installer.demands.files(service) if not file.startswith(f"{service.path}/")]
         parts += [hashlib.sha256((self._plan.root / file).read_bytes()).hexdigest() for file in sorted(outside)]
         for cell in self.cells(service):
             lock = self._known_lock(cell)
@@ -251,8 +251,7 @@ class Gate:
 
     def _known_lock(self, cell: Cell) -> list[str] | None:
         try:
-            lock = self._installer.known_lock(cell)
-            return [self._runner.find(cell.interpreter).digest, lock.digest] if lock else None
+            return self._installer.known_locks(cell)
         except CellUnavailable:
             return None
 

@@ -1,11 +1,11 @@
 """Which files and tables of a service hold its run-time requirements, and which those of its tests."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pytest_py312.errors import PlanError, perhaps
-from pytest_py312.model import Plan, RequirementSource
+from pytest_py312.model import Plan, RequirementSource, Service
 from pytest_py312.readers.pipfile import read_pipfile_dependencies
 from pytest_py312.readers.pyproject import read_pyproject_dependencies
 from pytest_py312.readers.setuptools import read_setup_cfg_dependencies, read_setup_py_dependencies
@@ -64,9 +64,45 @@ def find_sources(files: ServiceFiles) -> FoundSources:
     )
     present = [level for level in levels if level]
     tests = present[0] if present else []
-    left_out = [str(source) for level in present[1:2] for source in level]
+    left_out = [str(source) for level in present[1:2] for source in level if source.table]
     clause = f"has its test requirements from {tests[0]}, so {', '.join(left_out)} is not read" if left_out else ""
     return FoundSources(run_time=tuple(run_time), tests=tuple(tests), assumption=clause)
+
+
+MOST_FURTHER = 20
+"""Requirements files beside those of run time and tests that are judged of one service."""
+
+
+def find_further(files: ServiceFiles, taken: Collection[str]) -> tuple[RequirementSource, ...]:
+    """The service's requirements files that are not among ``taken`` (paths of the root), each a set of its own."""
+    names = [name for name in files.scan.files if is_requirements_path(name)]
+    paths = [path for name in names if (path := join(files.path, name)) not in taken]
+    return tuple(RequirementSource(path=path) for path in paths)
+
+
+def is_requirements_path(path: str) -> bool:
+    """Whether a file of this path is one of requirements: by its name, or in a folder of them. No constraints."""
+    folder, _, name = path.rpartition("/")
+    if "constraint" in name.lower():
+        return False
+    in_folder = folder.rpartition("/")[2] == "requirements" and name.endswith((".txt", ".in"))
+    return in_folder or is_requirements(name)
+
+
+def further_services(service: Service) -> tuple[Service, ...]:
+    """Each further set of ``service`` as a service of its own, with nothing in it but those requirements."""
+    return tuple(
+        replace(
+            service,
+            name=f"{service.name}+{re.sub(r'[^A-Za-z0-9._-]+', '-', source.path)}",
+            requirements=(source,),
+            test_requirements=(),
+            suite=None,
+            distribution=None,
+            further=(),
+        )
+        for source in service.further[:MOST_FURTHER]
+    )
 
 
 def stated_sources(plan: Plan, tree: Tree, files: ServiceFiles, key: str, listed: Sequence[str]) -> Iterator[

@@ -1,12 +1,13 @@
 """PY1xx: do the requirements of a cell resolve, install and import?"""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pytest_py312.checks.base import Facts, Judgement
 from pytest_py312.faults import faults_of
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Outcome, Severity, Status
+from pytest_py312.sources import further_services
 
 BLOCK_EVERYWHERE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY107", "PY114"))
 """What keeps a set from being installed at all: as bad on the baseline, it proves nothing here either."""
@@ -36,19 +37,34 @@ class Dependencies:
     )
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
-        here = facts.installation(cell)
-        baseline = replace(cell, interpreter=cell.service.baseline)
-        before = here if cell.is_baseline else facts.installation(baseline)
-        findings = [*_unreadable(cell, facts), *_findings(cell, here, facts)]
-        if not cell.is_baseline:
-            # baseline findings, with the baseline's own code, tell what was as bad before
-            known = {
-                (found.code, found.names) for found in (*_unreadable(cell, facts), *_findings(baseline, before, facts))
-            }
-            findings = [replace(found, preexisting=(found.code, found.names) in known) for found in findings]
-        if cell == facts.cells(cell.service)[-1] and not here.unchecked:
-            findings = facts.repair(cell, findings)  # what has to be mended is what the target says
-        return Judgement(outcome=_outcome(cell, here, before, findings))
+        sets = [cell, *(replace(cell, service=further) for further in further_services(cell.service))]
+        judged = [_judged_set(one, facts) for one in sets]
+        return Judgement(outcome=_outcome(cell, judged))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Set:
+    """What was found of one set of requirements: that of the cell, or a further one of its service."""
+
+    here: Installation
+    before: Installation
+    findings: list[Finding]
+
+
+def _judged_set(cell: Cell, facts: Facts) -> _Set:
+    here = facts.installation(cell)
+    baseline = replace(cell, interpreter=cell.service.baseline)
+    before = here if cell.is_baseline else facts.installation(baseline)
+    findings = [*_unreadable(cell, facts), *_findings(cell, here, facts)]
+    if not cell.is_baseline:
+        # baseline findings, with the baseline's own code, tell what was as bad before
+        known = {
+            (found.code, found.names) for found in (*_unreadable(cell, facts), *_findings(baseline, before, facts))
+        }
+        findings = [replace(found, preexisting=(found.code, found.names) in known) for found in findings]
+    if cell == facts.cells(cell.service)[-1] and not here.unchecked:
+        findings = facts.repair(cell, findings)  # what has to be mended is what the target says
+    return _Set(here=here, before=before, findings=findings)
 
 
 def _findings(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]:
@@ -56,22 +72,27 @@ def _findings(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]
     yield from _built(here)
 
 
-def _outcome(cell: Cell, here: Installation, before: Installation, findings: list[Finding]) -> Outcome:
-    if here.unchecked:
+def _outcome(cell: Cell, judged: Sequence[_Set]) -> Outcome:
+    # two sets may share files, and what is wrong with those is told once
+    findings = list(dict.fromkeys(found for one in judged for found in one.findings))
+    unchecked = next((one.here.unchecked for one in judged if one.here.unchecked), "")
+    if unchecked:
         return Outcome.errored(
             service=cell.service.name,
             interpreter=cell.interpreter,
             check="dependencies",
-            reason=here.unchecked,
+            reason=unchecked,
             findings=findings,
         )
-    if not cell.is_baseline and before.environment is None and before.unchecked:
-        note = f"{cell.service.baseline}, the baseline, could not be checked: {before.unchecked}"
-        findings = [*findings, Finding(code="PY111", message=note, severity=Severity.WARNING)]
+    for before in (one.before for one in judged):
+        if not cell.is_baseline and before.environment is None and before.unchecked:
+            note = f"{cell.service.baseline}, the baseline, could not be checked: {before.unchecked}"
+            findings.append(Finding(code="PY111", message=note, severity=Severity.WARNING))
     outcome = Outcome.judged(
         service=cell.service.name, interpreter=cell.interpreter, check="dependencies", findings=findings
     )
-    if outcome.status is Status.PASSED and (here.environment is None or _blocks_everywhere(findings)):
+    installed = all(one.here.environment is not None for one in judged)
+    if outcome.status is Status.PASSED and (not installed or _blocks_everywhere(findings)):
         # as bad on the baseline is no excuse: a set that cannot be installed proves nothing here either
         worst = next(found for found in findings if found.severity is Severity.ERROR)
         return replace(outcome, status=Status.FAILED, reason=f"{worst.message} (as on {cell.service.baseline})")

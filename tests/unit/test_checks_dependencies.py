@@ -9,11 +9,11 @@ import pytest
 from pytest_py312.checks.dependencies import Dependencies
 from pytest_py312.distributions import Entry
 from pytest_py312.installer import Installation
-from pytest_py312.model import Finding, Location, Outcome, Severity, Status
+from pytest_py312.model import Cell, Finding, Location, Outcome, RequirementSource, Severity, Status
 from pytest_py312.readers.requirements import read_requirements
 from pytest_py312.requirements import LocatedEntry, RequirementProblem, RequirementSet
 from pytest_py312.resolution import Lock, Pin
-from pytest_py312.testing import FakeFacts, cell_of, installation_of
+from pytest_py312.testing import FakeFacts, cell_of, installation_of, service
 
 WHERE = Location(path="services/user-service/requirements.txt", line=2)
 CONFLICT = Finding(code="PY101", message="the set conflicts", location=WHERE, names=("numpy",))
@@ -165,3 +165,46 @@ def test_every_code_that_it_tells_is_among_its_codes() -> None:
     told = {finding.code for finding in outcome.findings}
     assert told == {"PY103", "PY105", "PY107", "PY110", "PY111"}
     assert told <= set(Dependencies().codes)
+
+
+# ---- further sets
+
+
+DEV = RequirementSource(path="services/user-service/requirements-dev.txt")
+
+
+def test_a_further_set_that_is_blocked_fails_the_service() -> None:
+    """Its requirements are in no environment of the suite, and are judged all the same."""
+    of = service(further=(DEV,))
+    blocked = replace(CONFLICT, location=Location(path=DEV.path, line=4))
+
+    class Further(FakeFacts):
+        def installation(self, cell: Cell) -> Installation:
+            is_further = cell.service.requirements == (DEV,)
+            return broken(blocked) if is_further and str(cell.interpreter) == "3.12" else installation_of("3.12")
+
+    outcomes = {on: Dependencies().judge(cell_of(on, of), Further()).outcome for on in ("3.9", "3.10", "3.12")}
+
+    assert [outcome.status for outcome in outcomes.values()] == [Status.PASSED, Status.PASSED, Status.FAILED]
+    assert outcomes["3.12"].findings == (blocked,)
+
+
+def test_a_further_set_that_could_not_be_checked_is_no_pass() -> None:
+    of = service(further=(DEV,))
+
+    class Further(FakeFacts):
+        def installation(self, cell: Cell) -> Installation:
+            return Installation(unchecked="no network") if cell.service.requirements == (DEV,) else installation_of()
+
+    outcome = Dependencies().judge(cell_of("3.12", of), Further()).outcome
+
+    assert (outcome.status, outcome.reason) == (Status.ERRORED, "no network")
+
+
+def test_what_two_sets_share_is_told_once() -> None:
+    problem = RequirementProblem(text="numpy=>1", message="It is not PEP 508.", location=WHERE)
+    facts = FakeFacts(required=RequirementSet(problems=(problem,)))
+
+    outcome = Dependencies().judge(cell_of("3.12", service(further=(DEV,))), facts).outcome
+
+    assert [found.code for found in outcome.findings] == ["PY107"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pytest_py312.discovery import discover, unique_names
 from pytest_py312.errors import NoFleetError, PlanError
 from pytest_py312.model import Fleet, Interpreter, Plan, Service, ServiceSettings, Stage, Suite, SuiteKind
+from pytest_py312.sources import further_services
 
 PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
 
@@ -333,7 +334,7 @@ def test_tables_are_sources_beside_files(tmp_path: Path) -> None:
     assert [str(source) for source in service.test_requirements] == [
         "svc/pyproject.toml [project.optional-dependencies.test]"
     ]
-    assert any("svc/requirements-dev.txt is not read" in assumption for assumption in fleet.assumptions)
+    assert [str(source) for source in service.further] == ["svc/requirements-dev.txt"]
 
 
 def test_a_pyproject_that_cannot_be_parsed_stays_a_source(tmp_path: Path) -> None:
@@ -398,3 +399,33 @@ def test_no_content_of_files_crashes_discovery(tmp_path_factory: pytest.TempPath
         (root / "svc" / name).write_text(text, encoding="utf-8", newline="")
     (service,) = discover(Plan(root=root)).services
     assert service.baseline <= Interpreter(3, 12)
+
+
+def test_files_of_requirements_that_nothing_takes_are_sets_of_their_own(tmp_path: Path) -> None:
+    """Those that are included are taken, and a file of constraints asks for nothing."""
+    files = {
+        "requirements.txt": "-r requirements/base.txt\n-c requirements/constraints.txt\n",
+        "requirements/base.txt": "",
+        "requirements/gpu.txt": "",
+        "requirements/constraints.txt": "",
+        "test/platform/requirements.txt": "",
+        ".venv/requirements.txt": "",
+    }
+    service = service_of(tmp_path, files)
+
+    assert [one.path for one in service.further] == ["svc/requirements/gpu.txt", "svc/test/platform/requirements.txt"]
+    assert [one.requirements for one in further_services(service)] == [(one,) for one in service.further]
+
+
+def test_requirements_that_are_no_services_are_assumed_to_be_nobodys(tmp_path: Path) -> None:
+    files = {
+        "svc/requirements.txt": "",
+        "docs/requirements.txt": "",
+        "old/requirements.txt": "",
+        ".hg/requirements.txt": "",
+    }
+    fleet = fleet_of(tmp_path, files, services=("svc",), exclude=("old",))
+
+    assert [text for text in fleet.assumptions if "requirements.txt" in text] == [
+        "docs/requirements.txt belongs to no service, so nobody judges what is required there."
+    ]
