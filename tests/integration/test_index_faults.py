@@ -1,12 +1,6 @@
 """An index that fails in all the ways in which indexes fail, through uv and through the screen: never a verdict."""
 
-import io
-import json
-import threading
-import zipfile
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,123 +8,16 @@ import pytest
 from uv import find_uv_bin
 
 from pytest_py312 import clock, index
-from pytest_py312.index import JSON_KIND, Index, Page, PageState
+from pytest_py312.index import Index, Page, PageState
 from pytest_py312.locking import Locking
 from pytest_py312.model import Finding, Interpreter, InterpreterBuild
 from pytest_py312.once import Once
 from pytest_py312.resolution import Blocked, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.runners.local import LocalRunner
+from tests.integration.fake_index import Server, running
 
 TOGETHER = ("3.9", "3.10", "3.12")
-PROJECTS: Mapping[str, Mapping[str, str]] = {
-    "lib": {"1.0": "", "2.0": ""},
-    "one": {"1.0": "lib==1.0"},
-    "two": {"1.0": "lib==2.0"},
-    "fine": {"1.0": ""},
-}
-"""name -> version -> what it requires"""
-
-
-def wheel(name: str, version: str, requires: str) -> bytes:
-    info = f"{name}-{version}.dist-info"
-    needs = f"Requires-Dist: {requires}\n" if requires else ""
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
-        archive.writestr(f"{name}.py", "")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return held.getvalue()
-
-
-class Server(ThreadingHTTPServer):
-    """A small index. ``fault`` is what it does wrong; with ``screen_only``, uv is served well all the same."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.fault = ""
-        self.screen_only = False
-        self.asked: Counter[str] = Counter()
-        self.over = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://user:secret@127.0.0.1:{self.server_address[1]}/simple"
-
-
-class Answer(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        parts = self.path.strip("/").split("/")
-        self.server.asked[self.path] += 1
-        is_uv = self.headers.get("User-Agent", "").startswith("uv")
-        fault = "" if self.server.screen_only and is_uv else self.server.fault
-        if parts[0] == "files":
-            name, version = parts[1].split("-")[:2]
-            self._say(200, "application/octet-stream", wheel(name, version, PROJECTS[name][version]))
-        elif parts[-1] not in PROJECTS:
-            self._say(404, "text/plain", b"no such project")
-        else:
-            self._page(parts[-1], fault)
-
-    def _page(self, name: str, fault: str) -> None:
-        files = [
-            {
-                "filename": f"{name}-{version}-py3-none-any.whl",
-                "url": f"/files/{name}-{version}-py3-none-any.whl",
-                "hashes": {},
-            }
-            for version in PROJECTS[name]
-        ]
-        body = json.dumps({"meta": {"api-version": "1.0"}, "name": name, "files": files}).encode()
-        if fault == "500" or (fault == "500 at first" and self.server.asked[self.path] <= 2):
-            self._say(500, "text/plain", b"broken")
-        elif fault == "denied":
-            self._say(403, "text/plain", b"denied")
-        elif fault == "garbage":
-            self._say(200, JSON_KIND, b"\x00\xff garbage")
-        elif fault == "truncated":
-            self._say(200, JSON_KIND, body[: len(body) // 2])
-        elif fault == "cut off":
-            self._say(200, JSON_KIND, body, promised=len(body) + 1000)
-        elif fault == "html":
-            self._say(200, "text/html", b"<html><body>log in</body></html>")
-        elif fault == "large":
-            self._say(200, JSON_KIND, body + b" " * 100_000)
-        elif fault == "silent":
-            self.server.over.wait(30)
-        elif fault == "drip":
-            self._drip(body)
-        else:
-            self._say(200, JSON_KIND, body)
-
-    def _drip(self, body: bytes) -> None:
-        self._say(200, JSON_KIND, b"", promised=len(body))
-        for byte in body:
-            if self.server.over.wait(0.05):
-                return
-            self.wfile.write(bytes([byte]))
-            self.wfile.flush()
-
-    def _say(self, status: int, kind: str, body: bytes, promised: int | None = None) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body) if promised is None else promised))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-        self.close_connection = promised is not None and promised != len(body) and bool(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """The tests look at ``asked``."""
 
 
 @pytest.fixture
@@ -140,21 +27,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     monkeypatch.setattr(index, "SILENCE_LIMIT", 0.5)
     monkeypatch.setattr(index, "PAGE_LIMIT", 0.5)
     monkeypatch.setattr(index, "SIZE_LIMIT", 50_000)
-    with Server() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        for name, value in {
-            "UV_DEFAULT_INDEX": made.url,
-            "UV_CACHE_DIR": str(tmp_path / "uv"),
-            "UV_HTTP_TIMEOUT": "1",
-            "UV_HTTP_RETRIES": "0",
-            "NO_PROXY": "127.0.0.1",
-        }.items():
-            monkeypatch.setenv(name, value)
+    with running(tmp_path / "uv", monkeypatch) as made:
         yield made
-        made.over.set()
-        made.shutdown()
-        thread.join(10)
 
 
 def page(server: Server, tmp_path: Path, name: str = "lib") -> Page:
