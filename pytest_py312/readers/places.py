@@ -44,12 +44,14 @@ class Item:
     """The member of a list that a place stands in: its characters, and which list.
 
     ``lines``: each member fills lines of its own, after the same beginning. Otherwise commas part them.
+    ``whole``: the member says more than a version, such as a combination of a matrix.
     """
 
     group: str
     start: int
     end: int
     lines: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,7 +162,7 @@ class Scribe:
     def also_in(self, start: int, image: str) -> None:
         """The place at ``start`` is in the tag of ``image`` too."""
         place = self._found.get(start)
-        if place and image not in place.images:
+        if place and image and image not in place.images:
             self._found[start] = replace(place, images=(*place.images, image))
 
     @property

@@ -9,8 +9,8 @@ from pytest_py312.readers.workflow import read_workflow
 
 def found(text: str) -> list[tuple[str, int, str | None]]:
     """(text, line, interpreter) of each version."""
-    versions = read_workflow(text, "ci.yml").versions
-    return [(one.text, one.line, str(one.interpreter) if one.interpreter else None) for one in versions]
+    declared = read_workflow(text, "ci.yml").declarations
+    return [(one.text, one.location.line, str(one.interpreter) if one.interpreter else None) for one in declared]
 
 
 WORKFLOW = """\
@@ -70,8 +70,8 @@ def test_values_of_every_form_are_read(value: str, expected: list[tuple[str, int
 
 def test_an_unquoted_three_ten_is_three_one() -> None:
     """YAML reads a number, so no 3.10 is set up; 3.9 and 3.12 survive the same treatment."""
-    versions = read_workflow("python-version: [3.9, 3.10, 3.12]\n", "ci.yml").versions
-    assert [(one.text, one.misread, one.interpreter is None) for one in versions] == [
+    places = read_workflow("python-version: [3.9, 3.10, 3.12]\n", "ci.yml").places
+    assert [(one.text, one.misread, one.declaration.interpreter is None) for one in places] == [
         ("3.9", "", False),
         ("3.10", "3.1", True),
         ("3.12", "", False),
@@ -109,4 +109,4 @@ def test_no_text_crashes_the_reader(text: str) -> None:
 def test_no_arrangement_of_the_grammar_crashes_the_reader(pieces: list[str]) -> None:
     """Lines lie within the file."""
     text = "".join(pieces)
-    assert all(1 <= one.line <= text.count("\n") + 2 for one in read_workflow(text, "ci.yml").versions)
+    assert all(1 <= one.line <= text.count("\n") + 2 for one in read_workflow(text, "ci.yml").places)

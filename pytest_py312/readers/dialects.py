@@ -1,0 +1,39 @@
+"""Which dialect of YAML a file is written in, by its path. Pure."""
+
+import re
+
+from pytest_py312.readers.yaml_places import Dialect
+
+GITHUB = Dialect(kind="workflow", pipeline=True)
+_CIRCLE = Dialect(
+    kind="workflow",
+    pipeline=True,
+    paths=frozenset({("python/install", "version"), ("python/default", "tag"), ("python/test", "version")}),
+)
+_AZURE = Dialect(kind="workflow", pipeline=True, keys=frozenset({"versionSpec"}))
+_TRAVIS = Dialect(kind="workflow", pipeline=True, paths=frozenset({("", "python"), ("include", "python")}))
+_READTHEDOCS = Dialect(kind="tool", paths=frozenset({("tools", "python"), ("python", "version")}))
+_PRE_COMMIT = Dialect(kind="tool")
+_DEVCONTAINER = Dialect(kind="image", keys=frozenset({"VARIANT"}))
+_COMPOSE = Dialect(kind="image")
+
+_BY_PATH = tuple(
+    (re.compile(pattern, re.IGNORECASE | re.ASCII), dialect)
+    for pattern, dialect in (
+        (r"(?:.*/)?\.github/workflows/[^/]+\.ya?ml", GITHUB),
+        (r"(?:.*/)?action\.ya?ml", GITHUB),
+        (r"(?:.*/)?(?:[^/]*\.)?\.?gitlab-ci\.ya?ml|(?:.*/)?\.gitlab/.+\.ya?ml", GITHUB),
+        (r"(?:.*/)?\.circleci/[^/]+\.ya?ml", _CIRCLE),
+        (r"(?:.*/)?\.?azure-pipelines[^/]*\.ya?ml|(?:.*/)?\.?azure-pipelines/.+\.ya?ml", _AZURE),
+        (r"(?:.*/)?\.travis\.ya?ml", _TRAVIS),
+        (r"(?:.*/)?\.?readthedocs\.ya?ml", _READTHEDOCS),
+        (r"(?:.*/)?\.pre-commit-config\.ya?ml", _PRE_COMMIT),
+        (r"(?:.*/)?\.?devcontainer(?:/.*)?\.json", _DEVCONTAINER),
+        (r"(?:.*/)?[^/]+\.ya?ml", _COMPOSE),
+    )
+)
+
+
+def dialect_of(path: str) -> Dialect | None:
+    """The dialect of the file at ``path``; ``None`` for what is no YAML."""
+    return next((dialect for pattern, dialect in _BY_PATH if pattern.fullmatch(path)), None)
