@@ -142,7 +142,7 @@ class Library:
         return Missing(said)
 
     def _import_warning(self, name: str) -> str:
-        recorded = [str(item.message) for item in self._log if issubclass(item.category, DEPRECATIONS)]
+        recorded = self._recorded()
         parts = name.split(".")
         for length in range(1, len(parts) + 1):
             part = sys.modules.get(".".join(parts[:length]))
@@ -152,6 +152,10 @@ class Library:
                 return recorded[0] if "..." in text and recorded else text
         about = [text for text in recorded if any(part in text for part in parts)]
         return about[0] if about else ""
+
+    def _recorded(self) -> list[str]:
+        """The deprecations that were warned of since the log was emptied."""
+        return [" ".join(str(item.message).split()) for item in self._log if issubclass(item.category, DEPRECATIONS)]
 
     def source(self, path: str) -> Source:
         if path not in self._sources:
@@ -190,7 +194,7 @@ class Library:
             return place
         except Exception as error:
             raise Untold(f"reading it fails: {type(error).__name__}: {error}") from None
-        recorded = [str(item.message) for item in self._log if issubclass(item.category, DEPRECATIONS)]
+        recorded = self._recorded()
         place.warning = recorded[0] if recorded else ""
         return place
 

@@ -201,12 +201,13 @@ def _attributes(node: ast.ClassDef) -> set[str] | None:
         item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
     }
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Call) and _last_name(inner.func) in ("setattr", "__setattr__"):
-            return None
-        if isinstance(inner, ast.Attribute):
+        if isinstance(inner, ast.Call) and _last_name(inner.func) in ("setattr", "__setattr__", "vars"):
+            if any(isinstance(argument, ast.Name) and argument.id == "self" for argument in inner.args):
+                return None
+        elif isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id == "self":
             if inner.attr == "__dict__":
                 return None
-            if _stored(inner) and isinstance(inner.value, ast.Name) and inner.value.id == "self":
+            if _stored(inner):
                 found.add(inner.attr)
     return found
 

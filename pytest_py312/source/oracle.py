@@ -1,0 +1,297 @@
+"""Asks interpreters what is in their standard library, and what their compilers say of files.
+
+The questions are answered by ``oracle_probe.py`` and ``oracle_compiler.py`` inside of the interpreter, one process for
+all of them, and remembered for each build: a build never changes its mind. Neither runs anything of the repository:
+the interpreter is started isolated, sees nothing but its own library, and compiles texts that it is handed.
+"""
+
+import base64
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from pytest_py312.model import InterpreterBuild
+from pytest_py312.source.answers import answer_from, complaint_from
+from pytest_py312.source.memory import Memory
+from pytest_py312.source.questions import Answer, Complaint, Question, Testimony
+from pytest_py312.source.typeshed import Stubs
+
+PROBES = ("oracle_compiler.py", "oracle_library.py", "oracle_probe.py", "oracle_sources.py")
+
+ONCE_STANDARD = frozenset({
+    "_bootlocale", "_dummy_thread", "_dummy_threading", "_pydatetime", "_pylong", "_sha2", "_sysconfig", "_pyrepl",
+    "aifc", "annotationlib", "asynchat", "asyncore", "audioop", "binhex", "cgi", "cgitb", "chunk", "compression",
+    "crypt", "distutils", "dummy_threading", "formatter", "imghdr", "imp", "lib2to3", "macpath", "macurl2path",
+    "mailcap", "msilib", "nis", "nntplib", "nturl2path", "ossaudiodev", "parser", "pipes", "smtpd", "sndhdr", "spwd",
+    "sunau", "symbol", "telnetlib", "uu", "xdrlib",
+})  # fmt: skip
+"""Modules that some release from 3.8 on has, and the one that runs this perhaps not."""
+STANDARD = ONCE_STANDARD | sys.stdlib_module_names | {"__main__", "test"}
+
+BATCH = 1000
+"""Questions asked of one process. What a process prints is kept up to some MiB only."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""Of files compiled by one process."""
+LARGEST_FILE = 8 * 1024 * 1024
+MOST_GIVEN_UP = 8
+"""Items of one batch that may take their process down; those after them are not asked."""
+ANSWER_LIMIT = 120.0
+COMPILE_LIMIT = 120.0
+"""Seconds for one process."""
+COMPILER_MEMORY = 2 * 1024**3
+
+NOT_COMPILED = "NotCompiled"
+"""Category of the complaint about a file that the compiler was not able to judge: it is too large, or it made the
+compiler crash or take for ever. Such a file counts as refused."""
+
+
+class Unanswered(Exception):
+    """An interpreter that could not be asked. ``str()`` is a sentence that says why."""
+
+
+class Said(Protocol):
+    """What a command said (``runners.base.CommandRun``)."""
+
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def exit_code(self) -> int | None: ...
+    @property
+    def stdout(self) -> str: ...
+    @property
+    def stderr(self) -> str: ...
+
+
+class Door(Protocol):
+    """How a process is started beside a build (``runners.base.Runner``)."""
+
+    def tool(
+        self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+    ) -> Said: ...
+
+    def inside(self, path: Path) -> str: ...
+
+
+class Oracle:
+    """Asks builds of interpreters, and remembers. Safe for threads and for several runs on one cache folder."""
+
+    def __init__(self, *, cache: Path, door: Door) -> None:
+        self._door = door
+        self._folder = cache / "oracle" / probe_version()
+        self._stubs = Stubs(memory=self._folder)
+
+    def ask(self, questions: Iterable[Question], build: InterpreterBuild) -> Testimony:
+        """What ``build`` answers to each of ``questions``.
+
+        :raises Unanswered: it could not be asked at all.
+        """
+        wanted = sorted(set(questions))
+        memory = Memory(self._folder / f"{build.digest}.answers.json")
+        known = {question: answer_from(memory.get(_key(question))) for question in wanted}
+        missing = [question for question, answer in known.items() if answer is None]
+        fresh = self._answers(missing, build) if missing else {}
+        memory.keep({_key(question): data for question, data in fresh.items()}, used=map(_key, wanted))
+        answers = {
+            question: answer or answer_from(fresh.get(question)) or Answer(present=None, reason="it did not answer")
+            for question, answer in known.items()
+        }
+        return Testimony(
+            origin=f"CPython {build.version}",
+            version=(build.interpreter.major, build.interpreter.minor),
+            answers=answers,
+        )
+
+    def compile(self, files: Mapping[str, bytes], build: InterpreterBuild) -> Mapping[str, tuple[Complaint, ...]]:
+        """What the compiler of ``build`` says of ``files`` (path to content), in the order of the lines.
+
+        :raises Unanswered: it could not be asked at all.
+        """
+        keys = {path: hashlib.sha256(content).hexdigest()[:32] for path, content in files.items()}
+        contents = {keys[path]: content for path, content in files.items()}
+        memory = Memory(self._folder / f"{build.digest}.compiled.json")
+        known = {key: _complaints(memory.get(key)) for key in contents}
+        missing = [key for key, complaints in known.items() if complaints is None]
+        fresh = self._compiled([(key, contents[key]) for key in missing], build) if missing else {}
+        memory.keep(fresh, used=contents)
+        said = {key: complaints for key, complaints in known.items() if complaints is not None}
+        said |= {key: _complaints(data) or () for key, data in fresh.items()}
+        return {path: said[key] for path, key in keys.items()}
+
+    # ---- questions
+
+    def _answers(self, questions: Sequence[Question], build: InterpreterBuild) -> dict[Question, Any]:
+        """Answers as JSON has them. A question about what a function gives is asked of each class it may give."""
+        given = self._stubs.results([question for question in questions if is_standard(question.module)])
+        answers: dict[Question, Any] = {}
+        asked: dict[tuple[str, str, bool], None] = {}
+        for question in questions:
+            if not is_standard(question.module):
+                answers[question] = {"present": None, "reason": f"{question.module} is no standard module"}
+            elif question in given:
+                asked |= dict.fromkeys((found.module, found.path, True) for found in given[question])
+            else:
+                asked[(question.module, question.path, False)] = None
+        items = list(asked)
+        said: dict[tuple[str, str, bool], Any] = {}
+        for start in range(0, len(items), BATCH):
+            batch = items[start : start + BATCH]
+            for number, data in self._exchange(build, "oracle_probe.py", batch, _question_document, ANSWER_LIMIT):
+                reason = {"present": None, "reason": f"asking about it failed: {data}"}
+                said[batch[number]] = reason if isinstance(data, str) else data
+        for question in questions:
+            if question not in answers:
+                classes = [(found.module, found.path, True) for found in given.get(question, ())]
+                answers[question] = agreed(
+                    [said[item] for item in classes or [(question.module, question.path, False)]]
+                )
+        return answers
+
+    # ---- files
+
+    def _compiled(self, files: Sequence[tuple[str, bytes]], build: InterpreterBuild) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        batch: list[tuple[str, bytes]] = []
+        size = 0
+        for key, content in [*files, ("", b"")]:
+            if len(content) > LARGEST_FILE:
+                said[key] = [_not_compiled(f"the file is larger than {LARGEST_FILE // 1024**2} MiB")]
+                continue
+            if batch and (not key or size + len(content) > BATCH_BYTES):
+                texts = [text for _, text in batch]
+                for number, data in self._exchange(build, "oracle_compiler.py", texts, _file_document, COMPILE_LIMIT):
+                    said[batch[number][0]] = [_not_compiled(data)] if isinstance(data, str) else data
+                batch, size = [], 0
+            batch.append((key, content))
+            size += len(content)
+        return said
+
+    # ---- processes
+
+    def _exchange(
+        self, build: InterpreterBuild, probe: str, items: Sequence[Any], document: Any, time_limit: float
+    ) -> list[tuple[int, Any]]:
+        """What a probe says to each item, by its number; a string says why there is nothing.
+
+        :raises Unanswered: the probe does not start.
+        """
+        answers: dict[int, Any] = {}
+        left = list(range(len(items)))
+        given_up = 0
+        argv = ["{python}", "-I", "-S", self._door.inside(self._place(probe))]
+        while left:
+            done = self._door.tool(
+                build, argv, stdin=document([items[number] for number in left]), time_limit=time_limit
+            )
+            lines, ended = read_lines(done.stdout)
+            got = {left[place]: data for place, data in lines.items() if place < len(left)}
+            answers |= got
+            rest = [number for number in left if number not in got]
+            if not got and not ended and (given_up or len(left) == len(items)) and _never_began(done):
+                raise Unanswered(f"CPython {build.version} could not be asked: {_last_words(done)}")
+            if rest and not ended:
+                given_up += 1
+                why = f"CPython {build.version} gave up on it: {_last_words(done)}"
+                stopped = rest if given_up >= MOST_GIVEN_UP else rest[:1]
+                answers |= dict.fromkeys(stopped, why)
+                rest = [number for number in rest if number not in answers]
+            elif len(rest) == len(left):
+                raise Unanswered(f"CPython {build.version} was asked, and its answers are not readable")
+            left = rest
+        return sorted(answers.items())
+
+    def _place(self, name: str) -> Path:
+        """The probe's file where the interpreter can see it."""
+        folder = self._folder / "pytest_py312" / "source"
+        if not (folder / name).is_file() or not (folder / "complete").is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            for probe, content in _probe_files().items():
+                Memory.write(folder / probe, content)
+            Memory.write(folder / "complete", b"")
+        return folder / name
+
+
+@cache
+def _probe_files() -> Mapping[str, bytes]:
+    folder = Path(__file__).parent
+    return {name: (folder / name).read_bytes() for name in PROBES}
+
+
+@cache
+def probe_version() -> str:
+    """Changes with the probes, so that no answer of an older one is believed."""
+    state = hashlib.sha256()
+    for name, content in sorted(_probe_files().items()):
+        state.update(name.encode() + b"\0" + content + b"\0")
+    return state.hexdigest()[:12]
+
+
+def is_standard(module: str) -> bool:
+    """Whether some release of Python has a standard module of this name, or might have it in one of its packages."""
+    parts = module.split(".")
+    return parts[0] in STANDARD and all(part.isidentifier() for part in parts) and len(module) < 200
+
+
+def read_lines(text: str) -> tuple[dict[int, Any], bool]:
+    """The answers of a probe by their numbers, and whether it came to its end. What is no answer is passed over."""
+    found: dict[int, Any] = {}
+    ended = False
+    for line in text.splitlines():
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if data == ["end"]:
+            ended = True
+        elif isinstance(data, list) and len(data) == 2 and type(data[0]) is int and data[0] >= 0:
+            found[data[0]] = data[1]
+    return found, ended
+
+
+def agreed(answers: Sequence[Any]) -> Any:
+    """One answer where several classes were asked: the first, if all say the same of presence."""
+    presences = {answer.get("present") if isinstance(answer, dict) else None for answer in answers}
+    if len(presences) == 1:
+        return answers[0]
+    return {"present": None, "reason": "it depends on what the call gives"}
+
+
+def _key(question: Question) -> str:
+    return f"{question.module}:{question.path}"
+
+
+def _question_document(items: Sequence[tuple[str, str, bool]]) -> str:
+    return json.dumps({"questions": items, "known": sorted(STANDARD)})
+
+
+def _file_document(texts: Sequence[bytes]) -> str:
+    return json.dumps({"files": [base64.b64encode(text).decode() for text in texts], "memory": COMPILER_MEMORY})
+
+
+def _not_compiled(reason: str) -> list[Any]:
+    return [True, NOT_COMPILED, reason, 1, None]
+
+
+def _complaints(data: Any) -> tuple[Complaint, ...] | None:
+    """``None`` where the data is not what a probe says."""
+    if not isinstance(data, list):
+        return None
+    found = [complaint_from(item) for item in data]
+    complaints = [complaint for complaint in found if complaint is not None]
+    return (
+        tuple(sorted(complaints, key=lambda one: (one.line, not one.error))) if len(complaints) == len(data) else None
+    )
+
+
+def _never_began(done: Said) -> bool:
+    """Whether the probe itself, rather than something it was asked about, ended the process."""
+    return done.exit_code is None or done.exit_code in (1, 2, 126, 127)
+
+
+def _last_words(done: Said) -> str:
+    words = done.stderr.strip().splitlines()
+    code = "it was stopped" if done.exit_code is None else f"exit code {done.exit_code}"
+    return f"{words[-1][:200]} ({code})" if words else code
