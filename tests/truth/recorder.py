@@ -1,0 +1,114 @@
+"""Runs snippets and writes down what happened. Runs under every interpreter from 3.9: standard library only.
+
+Reads ``{"root": folder, "snippets": [id, ...]}`` from its input and prints one JSON object a snippet, in their order.
+Each snippet has a process of its own (a fork), so that none sees what another imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import types
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+Place = tuple[str, int]
+
+SECONDS = 30
+ANNOUNCING = (DeprecationWarning, PendingDeprecationWarning, SyntaxWarning, FutureWarning)
+
+
+def main() -> None:
+    task = json.load(sys.stdin)
+    for snippet in task["snippets"]:
+        with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as printed:
+            sys.stdout.flush()
+            child = os.fork()
+            if not child:
+                run(task["root"] + "/" + snippet, told.fileno(), printed.fileno())
+            _, status = os.waitpid(child, 0)
+            told.seek(0)
+            printed.seek(0)
+            outcome = json.loads(told.read() or b"null") or {"error": f"died, status {status}", "lines": []}
+            outcome["output"] = printed.read().decode("utf-8", "replace")
+        print(json.dumps(dict(outcome, id=snippet)))
+
+
+def run(folder: str, told: int, printed: int) -> None:
+    """Runs one snippet in this process, tells on ``told`` and ends the process."""
+    signal.alarm(SECONDS)
+    os.dup2(printed, 1)
+    os.dup2(os.open(os.devnull, os.O_RDWR), 2)
+    os.chdir(folder)
+    seen: list[dict[str, Any]] = []
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, ANNOUNCING):
+            # a warning of the compiler names the file as it was given; frozen modules have no file
+            at = place(folder, filename, lineno) or next(places(folder, frames(sys._getframe(1))), None)
+            seen.append({"category": category.__name__, "message": str(message)[:300], "at": at})
+
+    warnings.resetwarnings()
+    warnings.simplefilter("always")
+    sys.warnoptions[:] = ["always"]  # unittest and pytest take it as the user's wish and leave the filters alone
+    warnings.showwarning = show
+    path = folder + "/main.py"
+    sys.path.insert(0, folder)
+    sys.argv[:] = [path]
+    sys.dont_write_bytecode = True
+    outcome: dict[str, Any] = {"error": "", "lines": [], "warnings": seen}
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    module.__dict__.update(__file__=path, __builtins__=__builtins__)
+    try:
+        exec(compile(Path(path).read_bytes(), path, "exec", dont_inherit=True), module.__dict__)
+    except BaseException as error:
+        if not (isinstance(error, SystemExit) and not error.code):
+            outcome.update(error=f"{type(error).__name__}: {str(error)[:300]}", lines=causes(folder, error))
+    sys.stdout.flush()
+    os.write(told, json.dumps(outcome).encode())
+    os._exit(0)
+
+
+def causes(folder: str, error: BaseException | None) -> list[Place]:
+    """The lines of the snippet that an exception, or one it grew out of, went through; the innermost first."""
+    lines: list[Place] = []
+    while error is not None:
+        steps, trace = [], error.__traceback__
+        while trace:
+            steps.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+            trace = trace.tb_next
+        if isinstance(error, SyntaxError) and error.filename:
+            steps.append((error.filename, error.lineno or 0))
+        lines += places(folder, reversed(steps))
+        error = error.__cause__ or error.__context__
+    return lines
+
+
+def frames(frame: types.FrameType | None) -> Iterator[Place]:
+    while frame:
+        yield frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+
+
+def places(folder: str, steps: Iterable[Place]) -> Iterator[Place]:
+    return (at for at in (place(folder, path, line) for path, line in steps) if at)
+
+
+def place(folder: str, path: str, line: int) -> Place | None:
+    return (os.path.relpath(path, folder), line) if path.startswith(folder + "/") else None
+
+
+if __name__ == "__main__":
+    main()
