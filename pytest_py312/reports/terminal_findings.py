@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_py312.model import Confidence, Finding, Interpreter, Outcome, Report, Severity, Status
+from pytest_py312.model import Confidence, Finding, Interpreter, Outcome, Report, Status
+from pytest_py312.reports.excerpt import excerpt
+from pytest_py312.reports.results import telling
 from pytest_py312.reports.text import Page, StyledLine, counted, last_lines, listed, prose, visible
 
 FINDINGS_SHOWN = 10
@@ -11,6 +13,7 @@ FINDINGS_SHOWN = 10
 
 _EVIDENCE_LINES = 10
 _IN_ITEM = 5  # findings in a failing item's own text
+_ITEM_PAGE = Page(width=120, unicode=True, verbosity=0)  # no terminal: JUnit has this text as well
 _NAMES = 5
 
 
@@ -103,7 +106,7 @@ def _block(
     newest = outcomes[-1]
     also = f"  (on {', '.join(interpreter.label for interpreter in on)})" if len(on) > 1 else ""
     lines = [page.line(("  " + node_id(newest, paths), "red"), (also, ""))]
-    findings = merged((outcome.interpreter, finding) for outcome in outcomes for finding in _telling(outcome))
+    findings = merged((outcome.interpreter, finding) for outcome in outcomes for finding in telling(outcome))
     reasons = dict.fromkeys(outcome.reason for outcome in outcomes if not _repeats(outcome))
     for reason in reasons:
         if reason.strip():
@@ -113,17 +116,9 @@ def _block(
     return lines + _rest(findings, page)
 
 
-def _telling(outcome: Outcome) -> list[Finding]:
-    """What a failed outcome failed for: what blocks or, where it is as bad on the baseline, those errors."""
-    blocking = [finding for finding in outcome.findings if finding.blocks]
-    return blocking or [
-        finding for finding in outcome.findings if finding.severity is Severity.ERROR and not finding.waived
-    ]
-
-
 def _repeats(outcome: Outcome) -> bool:
     """Whether the reason only says again what the first blocking finding says."""
-    said = [finding.message for finding in _telling(outcome) if finding.message]
+    said = [finding.message for finding in telling(outcome) if finding.message]
     return any(outcome.reason.startswith(message) for message in said)
 
 
@@ -149,6 +144,7 @@ def _finding(
     if found.interpreters and found.interpreters != tuple(on):
         facts.append(("on", found.labels, ""))
     lines += [page.line(("      ", ""), *_joined(facts))] if facts else []
+    lines += excerpt(finding, page, 8) if page.verbosity >= 0 else []
     if names := _names(finding):
         lines += page.paragraph(("      names: ", ""), names)
     if page.verbosity >= 1:
@@ -190,7 +186,7 @@ def failure_text(outcome: Outcome, *, verbosity: int) -> str:
 
     Nothing in it can be obeyed by a terminal. Lines are not wrapped, so that they can be searched and copied.
     """
-    findings = _telling(outcome) if outcome.status is Status.FAILED else list(outcome.findings)
+    findings = telling(outcome) if outcome.status is Status.FAILED else list(outcome.findings)
     lines = [prose(outcome.reason) or f"{visible(outcome.check)} {outcome.status.value}"]
     for finding in findings[:_IN_ITEM]:
         said = finding.message == outcome.reason
@@ -199,6 +195,7 @@ def failure_text(outcome: Outcome, *, verbosity: int) -> str:
         lines.append(f"  {head}")
         if place and not said:
             lines.append(f"    {place}")
+        lines += [line.text for line in excerpt(finding, _ITEM_PAGE, 6) if verbosity >= 0]
         if names := _names(finding):
             lines.append(f"    names: {names}")
         evidence = last_lines(finding.detail, _EVIDENCE_LINES * 2 if verbosity >= 1 else _EVIDENCE_LINES // 2)
