@@ -3,10 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pytest_py312.model import Declaration, Fleet, Plan, RequirementSource, Service, Suite
+from pytest_py312.reports.markdown import escaped, row
 from pytest_py312.reports.text import visible
 
 SCHEMA = 1
@@ -15,7 +16,8 @@ SCHEMA = 1
 _SHOWN = 4
 """Declarations of one service that the table and Markdown show; JSON and CSV hold all."""
 _COLUMNS = (
-    "name", "path", "stage", "baseline", "baseline_source", "declared", "requirements", "test_requirements", "suite",
+    "name", "path", "stage", "baseline", "baseline_source", "declared", "requirements", "test_requirements",
+    "further_requirements", "suite",
     "images", "distribution",
 )  # fmt: skip
 _WIDE = 110
@@ -85,6 +87,7 @@ def render_csv(fleet: Fleet, plan: Plan) -> str:
             "; ".join(_declared(found) for found in service.declarations),
             "; ".join(map(str, service.requirements)),
             "; ".join(map(str, service.test_requirements)),
+            "; ".join(map(str, service.further)),
             _suite_words(service.suite),
             "; ".join(_declared(found) for found in service.images),
             _distribution_words(service),
@@ -95,10 +98,10 @@ def render_csv(fleet: Fleet, plan: Plan) -> str:
 
 def render_markdown(fleet: Fleet, plan: Plan) -> str:
     """A table for a page or a pull request, then the assumptions."""
-    lines = [f"# {_title(fleet, plan)}", "", _markdown_row(_HEADINGS), _markdown_row(["---"] * len(_HEADINGS))]
-    lines += [_markdown_row([_escaped(cell) for cell in _row(service)]) for service in fleet.services]
+    lines = [f"# {_title(fleet, plan)}", "", row(_HEADINGS), row(["---"] * len(_HEADINGS))]
+    lines += [row([escaped(cell) for cell in _row(service)]) for service in fleet.services]
     if fleet.assumptions:
-        lines += ["", "## Assumed", "", *(f"- {_escaped(assumption)}" for assumption in fleet.assumptions)]
+        lines += ["", "## Assumed", "", *(f"- {escaped(assumption)}" for assumption in fleet.assumptions)]
     return "\n".join(lines) + "\n"
 
 
@@ -116,6 +119,7 @@ def _row(service: Service) -> tuple[str, ...]:
         shown.append(f"and {len(declared) - _SHOWN} more")
     sources = [_inner(str(source), service) for source in service.requirements]
     sources += [f"{_inner(str(source), service)} (tests)" for source in service.test_requirements]
+    sources += [f"{_inner(str(source), service)} (by itself)" for source in service.further]
     cells = (
         [service.name] if service.name == service.path else [service.name, service.path],
         [str(service.stage) + (" critical" if service.critical else "")],
@@ -163,6 +167,7 @@ def _service_document(service: Service) -> Mapping[str, Any]:
         "declarations": [_declaration_document(found) for found in service.declarations],
         "requirements": [_source_document(source) for source in service.requirements],
         "test_requirements": [_source_document(source) for source in service.test_requirements],
+        "further_requirements": [_source_document(source) for source in service.further],
         "suite": suite
         and {"kind": suite.kind.value, "arguments": list(suite.arguments), "import_mode": suite.import_mode},
         "suite_skip_reason": service.settings.suite_skip_reason,
@@ -197,15 +202,3 @@ def _source_document(source: RequirementSource) -> Mapping[str, str]:
 def _no_formula(field: str) -> str:
     """A spreadsheet must not calculate what a file name says."""
     return f"'{field}" if field.startswith(("=", "+", "-", "@")) else field
-
-
-def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is, within one cell."""
-    lines = text.split("\n")
-    for mark in "\\`*_[]|":
-        lines = [line.replace(mark, f"\\{mark}") for line in lines]
-    return "<br>".join(line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in lines)
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -31,7 +31,12 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 def render(report: Report) -> str:
     """The document, indented by two spaces, ending with a newline, and encodable as UTF-8."""
-    text = json.dumps(_document(report), indent=2, ensure_ascii=False, allow_nan=False)
+    return written(_document(report))
+
+
+def written(document: dict[str, Any]) -> str:
+    """``document`` as text, indented by two spaces, ending with a newline, and encodable as UTF-8."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     # An escaped backslash, so that readers get the spelling and not the half character.
     return _LONE_SURROGATE.sub(lambda match: rf"\\u{ord(match[0]):04x}", text) + "\n"
 

@@ -1,0 +1,177 @@
+"""The findings as SARIF 2.1.0, for code scanning and editors. Pure.
+
+A finding on several interpreters of a service is one result. Its ``level`` is the finding's severity, but ``note`` for
+an error that was as bad before and stops nothing. ``baselineState`` is ``unchanged`` for what was as bad on the
+baseline or is recorded, and ``new`` for all else. What is waived or recorded is suppressed.
+
+What could not be checked is a notification of the invocation, which then was not successful: it found nothing, and that
+means nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from pytest_py312.model import Finding, Location, Outcome, Report, Service, Severity
+from pytest_py312.reports.json_document import written
+from pytest_py312.reports.results import Result, not_checked, results
+from pytest_py312.reports.rules import rule_of
+
+SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+FINGERPRINT = "py312/v1"
+"""Key of ``Finding.fingerprint`` among a result's partial fingerprints; the service has one of its own."""
+
+_ROOT = "%SRCROOT%"
+_TAGS = {"PY1": "dependencies", "PY2": "source", "PY3": "versions", "PY4": "suite"}
+_COMPLETE = (0, 1)  # pytest's exit codes of a run that came to its end and chose something
+
+
+def render(report: Report, *, prefix: str = "") -> str:
+    """The log, indented, ending with a newline, and encodable as UTF-8.
+
+    :param prefix: the folder of the plan in the checkout that the log is about (``platform/``), empty where it is that.
+    """
+    return written(_log(report, prefix))
+
+
+def _log(report: Report, prefix: str) -> dict[str, Any]:
+    found = results(report)
+    codes = sorted({result.finding.code for result in found})
+    services = {service.name: service for service in report.services}
+    return {
+        "$schema": SCHEMA_URI,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": _driver(report, codes)},
+                "automationDetails": {"id": f"py312/{report.plan.target}/"},
+                "invocations": [_invocation(report, services, prefix)],
+                "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the checkout."}}},
+                "columnKind": "unicodeCodePoints",
+                "results": [
+                    _result(result, codes.index(result.finding.code), services.get(result.service), report, prefix)
+                    for result in found
+                ],
+            }
+        ],
+    }
+
+
+def _driver(report: Report, codes: Sequence[str]) -> dict[str, Any]:
+    version = {"version": report.tool_version} if report.tool_version else {}
+    return {"name": "pytest-py312", **version, "rules": [_rule(code) for code in codes]}
+
+
+def _rule(code: str) -> dict[str, Any]:
+    rule = rule_of(code)
+    tags = ["python-upgrade", *([_TAGS[code[:3]]] if code[:3] in _TAGS else [])]
+    return {
+        "id": code,
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": f"{rule.title}."},
+        "help": {"text": rule.help},
+        "properties": {"tags": tags},
+    }
+
+
+def _invocation(report: Report, services: dict[str, Service], prefix: str) -> dict[str, Any]:
+    errored = not_checked(report)
+    ended = {"endTimeUtc": report.generated} if report.generated else {}
+    return {
+        "executionSuccessful": report.exit_status in _COMPLETE and not errored,
+        "exitCode": int(report.exit_status),
+        **ended,
+        "toolExecutionNotifications": [
+            _notification(outcome, services.get(outcome.service), prefix) for outcome in errored
+        ],
+    }
+
+
+def _notification(outcome: Outcome, service: Service | None, prefix: str) -> dict[str, Any]:
+    on = f" on {outcome.interpreter}" if outcome.interpreter else ""
+    return {
+        "level": "error",
+        "message": {"text": f"{outcome.service}: {outcome.check}{on} could not be checked: {outcome.reason}"},
+        "locations": [_location(None, service, outcome.service, prefix)],
+    }
+
+
+def _result(result: Result, index: int, service: Service | None, report: Report, prefix: str) -> dict[str, Any]:
+    finding = result.finding
+    return {
+        "ruleId": finding.code,
+        "ruleIndex": index,
+        "level": _level(result.level),
+        "message": {"text": _message(result)},
+        "locations": [_location(finding, service, result.service, prefix)],
+        "partialFingerprints": {FINGERPRINT: finding.fingerprint, "py312Service/v1": result.service},
+        "baselineState": "unchanged" if finding.preexisting or finding.known else "new",
+        "suppressions": _suppressions(finding, result.service, report),
+        "properties": {
+            "service": result.service,
+            "check": result.check,
+            "interpreters": [str(interpreter) for interpreter in result.interpreters],
+            "target": str(report.plan.target),
+            "confidence": finding.confidence.value,
+            "blocks": finding.blocks,
+            "preexisting": finding.preexisting,
+            "waived": finding.waived,
+            "known": finding.known,
+            "names": list(finding.names),
+        },
+    }
+
+
+def _level(severity: Severity) -> str:
+    return {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}[severity]
+
+
+def _message(result: Result) -> str:
+    finding = result.finding
+    said = finding.message.strip().rstrip(".") or rule_of(finding.code).title
+    on = f" ({result.labels})" if result.interpreters else ""
+    remedy = finding.remedy.strip()
+    return f"{said}{on}." + (f" {remedy[0].upper()}{remedy[1:]}" if remedy else "")
+
+
+def _suppressions(finding: Finding, service: str, report: Report) -> list[dict[str, Any]]:
+    """What accepts the finding. The list is there for every result, as SARIF wants it for all or none."""
+    reasons = []
+    if finding.waived:
+        waivers = [waiver for waiver in report.plan.waivers if waiver.code == finding.code]
+        mine = [waiver for waiver in waivers if waiver.service == service] or waivers
+        said = f"{mine[0].reason} ({mine[0].owner}, until {mine[0].until})" if len(mine) == 1 else ""
+        reasons.append(said or "a waiver of the plan accepts it")
+    if finding.known:
+        reasons.append("it stands in the file of recorded findings")
+    return [{"kind": "external", "status": "accepted", "justification": reason} for reason in reasons]
+
+
+def _location(finding: Finding | None, service: Service | None, name: str, prefix: str) -> dict[str, Any]:
+    """Where it is; of what has no place of its own the file that stands for the service."""
+    place = finding.location if finding else None
+    if place is None:
+        place = Location(path=(service.manifest or service.path) if service else "")
+    logical = [{"name": name, "kind": "module"}]
+    if not place.path:
+        return {"logicalLocations": logical}
+    physical: dict[str, Any] = {"artifactLocation": {"uri": uri_of(prefix + place.path), "uriBaseId": _ROOT}}
+    if place.line is not None:
+        physical["region"] = _region(place, finding.source_line if finding else "")
+    return {"physicalLocation": physical, "logicalLocations": logical}
+
+
+def _region(place: Location, source_line: str) -> dict[str, Any]:
+    column = {"startColumn": place.column} if place.column else {}
+    snippet = {"snippet": {"text": source_line}} if source_line else {}
+    return {"startLine": place.line, **column, **snippet}
+
+
+def uri_of(path: str) -> str:
+    """A relative URI for a POSIX path; a name with a colon or bytes that are no text included."""
+    return quote(path.encode("utf-8", "surrogateescape" if _escaped_bytes(path) else "surrogatepass"), safe="/")
+
+
+def _escaped_bytes(path: str) -> bool:
+    """Whether all half characters of ``path`` stand for bytes of a file's name that is no UTF-8."""
+    return all("\udc80" <= char <= "\udcff" for char in path if "\ud800" <= char <= "\udfff")
