@@ -25,7 +25,14 @@ _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
     ),
     ("resolver", "uv|pip-tools", "string", "who says whether requirements resolve (default: the plan's, else uv)"),
     ("plan", "FILE", "string", "the plan file (default: py312.toml or [tool.pytest-py312], looked for upwards)"),
-    ("report", "FILE.json", "args", "write everything that was found to this file; may be given several times"),
+    ("report", "FILE", "args", "write what was found to this file (.json, .sarif, .md); may be given several times"),
+    (
+        "annotations",
+        "auto|github|none",
+        "string",
+        "annotate a GitHub workflow (default: auto, where it runs this)",
+    ),
+    ("baseline", "FILE", "string", "findings that are recorded in this file are known, and do not block"),
     ("cache-dir", "DIR", "string", "where locks, distributions and environments are kept (default: the user's cache)"),
     ("jobs", "N", "string", "cells at once (default: the cores at hand)"),
 )
@@ -33,6 +40,7 @@ _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
 
 _SWITCHES: tuple[tuple[str, str], ...] = (
     ("no-cache", "judge everything anew: no outcome of an earlier run is used again (locks and environments are)"),
+    ("baseline-update", "take out of the file of --py312-baseline what is mended; record it when there is none yet"),
     ("offline", "ask nothing but the cache; what is not in it could not be checked"),
     ("diff", "show the changes of requirements that were found to mend what is blocked, as a unified diff"),
     ("fix", "write these changes"),

@@ -53,6 +53,10 @@ class Aim:
     fix: bool = False
     relock: bool = False
     allow_dirty: bool = False
+    annotations: str = "auto"
+    baseline: Path | None = None
+    """The file of recorded findings."""
+    baseline_update: bool = False
 
 
 def option(config: pytest.Config, name: str) -> object:
@@ -98,6 +102,9 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
         fix=bool(option(config, "fix")),
         relock=bool(option(config, "relock")),
         allow_dirty=bool(option(config, "allow_dirty")),
+        annotations=_text(config, "annotations", ("auto", "github", "none")) or "auto",
+        baseline=_baseline(config),
+        baseline_update=bool(option(config, "baseline_update")),
     )
 
 
@@ -129,10 +136,10 @@ def _plan(config: pytest.Config, chosen: tuple[Chosen, ...]) -> Plan:
         raise OptionError(f"the paths belong to different plans, {listed}: check them one after the other")
     if files:
         return load_plan(files.pop(), today=clock.today())
-    return default_plan(_checkout(_common(places)) if chosen else start)
+    return default_plan(checkout_of(_common(places)) if chosen else start)
 
 
-def _checkout(folder: Path) -> Path:
+def checkout_of(folder: Path) -> Path:
     """The checkout that ``folder`` lies in, where there is one: without a plan a service's path is relative to it."""
     return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
 
@@ -174,10 +181,41 @@ def _cache(config: pytest.Config, default_cache: Callable[[], Path]) -> Path:
     return path
 
 
+def _baseline(config: pytest.Config) -> Path | None:
+    """The file of recorded findings. As the ini twin has it, it is relative to the ini file, else to where one is."""
+    named = _text(config, "baseline")
+    if not named:
+        if option(config, "baseline_update"):
+            raise OptionError("--py312-baseline-update: which file? Name it with --py312-baseline=FILE")
+        return None
+    typed = getattr(config.known_args_namespace, "py312_baseline", None) is not None
+    path = (config.invocation_params.dir if typed else config.rootpath) / Path(named).expanduser()
+    if not path.parent.is_dir():
+        raise OptionError(f"--py312-baseline={named}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise OptionError(f"--py312-baseline={named}: it is a folder; name a file")
+    return path
+
+
+REPORT_ENDINGS = (".sarif.json", ".sarif", ".json", ".md")
+"""Of report files; the first that fits tells the form."""
+
+
+def ending_of(path: Path) -> str:
+    """Which of :data:`REPORT_ENDINGS` the file has.
+
+    :raises OptionError: none of them.
+    """
+    for ending in REPORT_ENDINGS:
+        if path.name.endswith(ending):
+            return ending
+    known = ", ".join(REPORT_ENDINGS)
+    raise OptionError(f"--py312-report={path.name}: the form is told by the ending, and those known are {known}")
+
+
 def _report(config: pytest.Config, text: str) -> Path:
     path = config.invocation_params.dir / text
-    if path.suffix != ".json":
-        raise OptionError(f"--py312-report={text}: the form is told by the ending, and .json is the one that is known")
+    ending_of(path)
     if not path.parent.is_dir():
         raise OptionError(f"--py312-report={text}: there is no folder {path.parent}")
     if path.is_dir():

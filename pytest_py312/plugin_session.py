@@ -17,12 +17,15 @@ from pytest_py312.checks.base import Judgement
 from pytest_py312.codec import decode, encode
 from pytest_py312.config import check_against_fleet
 from pytest_py312.errors import OptionError, Py312Error
+from pytest_py312.excerpts import SourceLines
 from pytest_py312.matrix import choose, choose_interpreters
 from pytest_py312.model import Cell, Fleet, Outcome, Report, Service, Status
 from pytest_py312.pipeline import Item, errored_by_mistake, items_of
 from pytest_py312.plugin_aim import Aim, Chosen, aim_of, fleet_of
 from pytest_py312.plugin_items import GateFailed, GateItem, Plant, directory
-from pytest_py312.reports import json_document, terminal
+from pytest_py312.plugin_recorded import recorded_of
+from pytest_py312.plugin_reports import Reports
+from pytest_py312.reports import terminal
 from pytest_py312.workshop import Workshop, default_cache
 
 if TYPE_CHECKING:
@@ -63,7 +66,9 @@ class GateSession:
             self.workshop.describe_runner()  # a runner that cannot work is told before the first item
         self._judged: dict[str, Judgement] = {}
         self._cut_short = False
-        self._unwritten: list[str] = []
+        self._lines = SourceLines(self.aim.plan.root)
+        self._recorded = recorded_of(self.aim)
+        self._reports = Reports(self.aim.plan.root, self.aim.reports, annotations=self.aim.annotations)
         self._mending = _mending(self.aim)
 
     # -- what is chosen
@@ -153,7 +158,12 @@ class GateSession:
     # -- running
 
     def judge(self, item: Item) -> Judgement:
-        return self.workshop.gate.judge(item)
+        """The answer to ``item``, with what is recorded known: laid over it here, it is no part of what is cached."""
+        judgement = self.workshop.gate.judge(item)
+        outcome = self._lines.laid_into(judgement.outcome)
+        if self._recorded is not None:
+            outcome = self._recorded.lay_over(outcome)
+        return replace(judgement, outcome=outcome)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -224,6 +234,10 @@ class GateSession:
             plan=self.aim.plan.source,
         )
 
+    def _all_items(self, name: str) -> tuple[Item, ...]:
+        """Everything that could be asked of a service; nothing where the fleet has none of this name."""
+        return tuple(item for one in self.fleet.services if one.name == name for item in self._items(one))
+
     def report(self, exit_status: int) -> Report:
         """Everything that is known of the run so far."""
         judged = list(self._judged.values())
@@ -262,20 +276,18 @@ class GateSession:
         session.config.hook.pytest_py312_report(config=session.config, report=report)
         if self._mending is not None:
             self._mending.finish(session, report.outcomes)
-        for path in self.aim.reports:
-            try:
-                path.write_text(json_document.render(report), encoding="utf-8")
-            except OSError as error:
-                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-                self._unwritten.append(f"{path} could not be written: {error.strerror or error}")
+        if self._recorded is not None:
+            self._recorded.finish(session, report, self._all_items)
+        self._reports.write(session, report)
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
         if config.option.collectonly:
             return
         writer = terminalreporter
         unicode = "utf" in (getattr(writer._tw._file, "encoding", "") or "").lower()
+        report = self.report(int(exitstatus))
         lines = terminal.summary_lines(
-            self.report(int(exitstatus)),
+            report,
             width=writer._tw.fullwidth,
             unicode=unicode,
             verbosity=config.get_verbosity(),
@@ -289,11 +301,9 @@ class GateSession:
             writer.write("\n")
         if self._mending is not None:
             self._mending.show(writer)
-        for path in self.aim.reports:
-            if not self._unwritten:
-                writer.write_line(f"report: {path}")
-        for complaint in self._unwritten:
-            writer.write_line(complaint, red=True)
+        if self._recorded is not None:
+            self._recorded.show(writer)
+        self._reports.show(writer, report)
 
     def pytest_unconfigure(self) -> None:
         self.workshop.close()

@@ -75,6 +75,26 @@ def replace_all(root: Path, replacements: Sequence[Replacement]) -> None:
         raise NotWritten(f"{current}: {_reason(error)} {rest or 'All files are as they were.'}") from None
 
 
+def create(root: Path, path: str, content: bytes) -> None:
+    """Write a file that is not there yet, and appears complete.
+
+    :raises NotWritten: there is one, or it cannot be written.
+    """
+    try:
+        with _folder(root, path) as (folder, name):
+            part = _new_part(folder, content, None)
+            try:
+                if name in os.listdir(folder):  # noqa: PTH208 - of a descriptor
+                    raise Refused("The file exists.")
+                os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                os.unlink(part, dir_fd=folder)
+                raise
+            os.fsync(folder)
+    except (OSError, ValueError, Refused) as error:
+        raise NotWritten(f"{path}: {_reason(error)}") from None
+
+
 def _sweep(root: Path, replacements: Sequence[Replacement]) -> None:
     """Remove what a killed run has left. One that is still at work finds its file gone, and puts back what it wrote."""
     for path in {replacement.path.rpartition("/")[0]: replacement.path for replacement in replacements}.values():
@@ -91,21 +111,27 @@ def _prepared(root: Path, path: str, before: bytes, after: bytes) -> str:
             raise Refused("The file was changed meanwhile.")
         if not os.access(name, os.W_OK, dir_fd=folder):
             raise Refused("The file is write-protected.")
-        part = f".py312-{secrets.token_hex(8)}.part"
-        handle = os.open(part, _CREATE, 0o600, dir_fd=folder)
-        try:
-            with open(handle, "wb") as file:  # noqa: PTH123 - it is a descriptor, not a path
-                file.write(after)
-                file.flush()
-                made = os.fstat(handle)
-                if (made.st_uid, made.st_gid) != (state.st_uid, state.st_gid):
-                    os.fchown(handle, state.st_uid, state.st_gid)
+        return _new_part(folder, after, state)
+
+
+def _new_part(folder: int, content: bytes, state: os.stat_result | None) -> str:
+    """A complete file with ``content`` in ``folder``, with the mode and owner of ``state``, and its name."""
+    part = f".py312-{secrets.token_hex(8)}.part"
+    handle = os.open(part, _CREATE, 0o600 if state else 0o666, dir_fd=folder)
+    try:
+        with open(handle, "wb") as file:  # noqa: PTH123 - it is a descriptor, not a path
+            file.write(content)
+            file.flush()
+            made = os.fstat(handle)
+            if state and (made.st_uid, made.st_gid) != (state.st_uid, state.st_gid):
+                os.fchown(handle, state.st_uid, state.st_gid)
+            if state:
                 os.fchmod(handle, stat.S_IMODE(state.st_mode))
-                os.fsync(handle)
-        except BaseException:
-            os.unlink(part, dir_fd=folder)
-            raise
-        return part
+            os.fsync(handle)
+    except BaseException:
+        os.unlink(part, dir_fd=folder)
+        raise
+    return part
 
 
 def _put_in_place(root: Path, path: str, part: str) -> None:

@@ -77,6 +77,7 @@ def _shown(report: Report, page: Page) -> list[StyledLine]:
         ("waived", _findings(report, told, lambda finding: finding.waived and not finding.preexisting)),
         ("warning", _findings(report, told, _is_plain(Severity.WARNING))),
         ("note", _findings(report, told, _is_plain(Severity.NOTE)) if page.verbosity >= 1 else []),
+        ("known", _findings(report, told, lambda finding: finding.known and not finding.preexisting)),
         ("skipped", _skips(report)),
     )
     entries = [(kind, text) for kind, texts in kinds for text in texts]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pytest_py312.model import Interpreter, Outcome, Report, Service, Status
+from pytest_py312.reports.results import results
 from pytest_py312.reports.text import counted
 
 _CUT_SHORT = (2, 3)  # pytest's exit codes INTERRUPTED and INTERNAL_ERROR
@@ -43,6 +44,8 @@ class Verdict:
     anything_checked: bool
     skipped_checks: int
     cut_short: bool
+    known_findings: int
+    """Recorded ones, which do not block."""
 
     @property
     def proven(self) -> bool:
@@ -65,6 +68,8 @@ class Verdict:
             parts.append(f"{self.cached_cells} cached")
         if self.without_suite:
             parts.append(f"{counted(len(self.without_suite), 'service')} without a suite")
+        if self.known_findings:
+            parts.append(counted(self.known_findings, "known finding"))
         return "; ".join(parts)
 
     @property
@@ -137,6 +142,7 @@ def judge(report: Report) -> Verdict:
         anything_checked=any(outcome.status is not Status.SKIPPED for outcome in report.outcomes),
         skipped_checks=sum(outcome.status is Status.SKIPPED for outcome in report.outcomes),
         cut_short=report.exit_status in _CUT_SHORT,
+        known_findings=sum(result.finding.known for result in results(report)),
     )
 
 
