@@ -5,6 +5,7 @@ out, and the rest is peeled: the resolver is asked, what it names is confirmed t
 until what is left resolves. Then each member of a conflict is put back alone, as it may clash with others too.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,8 @@ MOST_MEMBERS = 8
 """A conflict of more requirements is told as the resolver tells it, and not made smaller."""
 
 CONFLICT_WORDS = "the set conflicts on "
+
+_UNTRIED = re.compile(r"(\S+)==(\S+) has no wheel for [^;]*; whether its source builds was not tried")
 
 UNTOLD = "PY113"
 """The code of a finding that says what could not be told: with one, the list of blockers may be too short."""
@@ -266,6 +269,12 @@ def _single(item: Requested, verdict: Verdict, build: InterpreterBuild) -> Findi
         message = f"{release}: no wheel for {on}, and no source that could be built{there}"
         remedy = better or f"no later version of {name} has a wheel for {on}: replace it"
     return Finding(code=code, message=message, remedy=remedy, names=(name,))
+
+
+def untried(finding: Finding) -> tuple[str, str] | None:
+    """The name and version of the source that a finding says was not tried."""
+    match = _UNTRIED.match(finding.message) if finding.code == "PY112" else None
+    return (match[1], match[2]) if match else None
 
 
 def _not_tried(verdict: Verdict, build: InterpreterBuild) -> Finding:

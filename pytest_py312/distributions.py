@@ -22,6 +22,8 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
+from pytest_py312 import clock
+from pytest_py312.builds import FailedBuilds, unfinished
 from pytest_py312.model import Finding, InterpreterBuild
 from pytest_py312.resolution import BUILD_FAILED, Blocked, Pin, Unchecked, Wanted, build_refusal
 from pytest_py312.runners.base import CommandRun, Ended, Runner
@@ -32,6 +34,9 @@ NOT_MODULES = frozenset(("tests", "test", "testing", "docs", "doc", "examples", 
 
 CATALOGUE = 64
 """A folder with more modules than this is a catalogue (lexers, locales): a program imports a few of them."""
+
+BUILD_LIMIT = 1800.0
+"""Seconds that installing may take, or the build of one source."""
 
 COMPILE_SCRIPT = """
 import compileall, os, sys
@@ -68,17 +73,20 @@ class Entry:
 class Store:
     """Fills the store and hands out entries. Safe for several processes at once."""
 
-    def __init__(self, *, cache: Path, runner: Runner) -> None:
+    def __init__(self, *, cache: Path, runner: Runner, lock_hours: float = 0.0, uv_version: str = "") -> None:
         self._root = cache / "store"
         self._temporary = cache / "tmp"
         self._runner = runner
+        self._failed = FailedBuilds(cache=cache, tools=f"{runner.name} {uv_version}", lock_hours=lock_hours)
 
     def entry(self, pin: Pin, build: InterpreterBuild) -> Entry | None:
         """The entry of ``pin``, or ``None`` when it is not installed yet."""
         return _load(self._folder(pin, build))
 
-    def fill(self, pins: Iterable[Pin], build: InterpreterBuild, wanted: Wanted) -> None:
-        """Install what is not there yet: all wheels in one go, each source by itself.
+    def fill(
+        self, pins: Iterable[Pin], build: InterpreterBuild, wanted: Wanted, build_limit: float = BUILD_LIMIT
+    ) -> None:
+        """Install what is not there yet: all wheels in one go, each source by itself, for ``build_limit`` seconds.
 
         :raises Blocked: a source does not build on this interpreter.
         :raises Unchecked: something could not be installed for another reason (network, disk).
@@ -91,16 +99,15 @@ class Store:
             wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
             for batch in _batches(wheels):
                 self._install(batch, build, wanted, [])
-            self._build([pin for pin in missing if pin.from_source], build, wanted)
+            self._build([pin for pin in missing if pin.from_source], build, wanted, build_limit)
 
-    def _build(self, pins: Sequence[Pin], build: InterpreterBuild, wanted: Wanted) -> None:
+    def _build(self, pins: Sequence[Pin], build: InterpreterBuild, wanted: Wanted, limit: float) -> None:
         """Build each source by itself, also after one has failed: all that block are told at once."""
         findings: list[Finding] = []
         unchecked: Unchecked | None = None
         for pin in pins:
-            options = [] if " @ " in pin.line else ["--no-binary", pin.name]
             try:
-                self._install([pin], build, wanted, options)
+                self._build_one(pin, build, wanted, limit)
             except Blocked as blocked:
                 findings += blocked.findings
             except Unchecked as reason:
@@ -109,6 +116,21 @@ class Store:
             raise Blocked(findings)
         if unchecked is not None:
             raise unchecked
+
+    def _build_one(self, pin: Pin, build: InterpreterBuild, wanted: Wanted, limit: float) -> None:
+        self._failed.check(pin, build, wanted, limit)
+        options = ["--no-binary", pin.name] if pin.version else []
+        started = clock.stopwatch()
+        try:
+            self._install([pin], build, wanted, options, limit)
+        except Blocked as blocked:
+            self._failed.keep(pin, build, blocked)
+            raise
+        except Unchecked:
+            if clock.stopwatch() - started < limit:
+                raise
+            self._failed.keep_unfinished(pin, build, limit)
+            raise unfinished(pin, build, limit) from None
 
     def install_tree(self, source: Path, key: str, build: InterpreterBuild) -> Entry:
         """Build and install the source tree ``source`` (in the cache folder); ``key`` names its content.
@@ -120,7 +142,10 @@ class Store:
             with self._alone(build):
                 entry = self.tree_entry(source, key, build)
                 if entry is None:
-                    entry = self._install([self._tree_pin(source, key)], build, Wanted(lines=()), [])[0]
+                    self._build_one(self._tree_pin(source, key), build, Wanted(lines=()), BUILD_LIMIT)
+                    entry = self.tree_entry(source, key, build)
+        if entry is None:
+            raise Unchecked(f"{source.name} installed nothing")
         return entry
 
     def tree_entry(self, source: Path, key: str, build: InterpreterBuild) -> Entry | None:
@@ -146,7 +171,12 @@ class Store:
         return self._root / f"{self._runner.name}-{build.digest}" / f"{pin.name}-{pin.version or 'tree'}-{digest}"
 
     def _install(
-        self, pins: Sequence[Pin], build: InterpreterBuild, wanted: Wanted, options: Sequence[str]
+        self,
+        pins: Sequence[Pin],
+        build: InterpreterBuild,
+        wanted: Wanted,
+        options: Sequence[str],
+        limit: float = BUILD_LIMIT,
     ) -> list[Entry]:
         work = self._temporary / uuid.uuid4().hex
         work.mkdir(parents=True)
@@ -166,7 +196,7 @@ class Store:
             # a wheel that an older Python has built and that fits all says nothing of the build on this one
             # and of a wheel in a local folder uv keeps what it has seen first under that name
             argv += ["--refresh"] if any(pin.from_source or "--find-links /" in pin.index for pin in pins) else []
-            done = self._runner.tool(build, [*argv, "--requirements", inside(requirements)], time_limit=1800)
+            done = self._runner.tool(build, [*argv, "--requirements", inside(requirements)], time_limit=limit)
             _must_work(done, wanted, build)
             seeds = {seed.partition("==")[0] for seed in build.seed}
             if any(pin.name not in seeds for pin in pins):

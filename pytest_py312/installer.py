@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_py312.demands import Demands, tool_constraints
-from pytest_py312.distributions import Entry, Store
+from pytest_py312.distributions import BUILD_LIMIT, Entry, Store
 from pytest_py312.engines import engine_of
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree
@@ -27,6 +27,10 @@ from pytest_py312.suite import crash_of
 if TYPE_CHECKING:
     from pytest_py312.index import Index
     from pytest_py312.repairs import Change
+
+
+TRIAL_BUILD_LIMIT = 90.0
+"""Seconds that the build of one source may take when a change is only tried."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,9 +132,20 @@ class Installer:
             try:
                 return self.demands.with_own_hashes(cell, self._lock(cell, build, trees))
             except Blocked as blocked:
-                return Installation(build=build, findings=(*broken, *blocked.findings))
+                told = self._with_sources_tried(cell, build, trees, blocked.findings)
+                return Installation(build=build, findings=(*broken, *told))
         except (CellUnavailable, Unchecked) as reason:
             return Installation(unchecked=str(reason))
+
+    def _with_sources_tried(
+        self, cell: Cell, build: InterpreterBuild, trees: Sequence[Entry], findings: Sequence[Finding]
+    ) -> Sequence[Finding]:
+        """All that blocks a set, its sources tried; between baseline and target nobody stays, so not there."""
+        from pytest_py312.source_trials import with_sources_tried  # only what is blocked needs it
+
+        if cell.interpreter not in (cell.service.baseline, self._plan.target):
+            return findings
+        return with_sources_tried(findings, self.demands.wanted(cell, trees, ()), build, self._store)
 
     # -- trying a change out
 
@@ -173,7 +188,7 @@ class Installer:
                 return Installation(build=build, findings=blocked.findings)
         except (CellUnavailable, Unchecked) as reason:
             return Installation(unchecked=str(reason))
-        return self._installed_or_reason(cell, lock)
+        return self._installed_or_reason(cell, lock, TRIAL_BUILD_LIMIT)
 
     # -- source trees: the service itself where only a build can tell, and what is required by path
 
@@ -235,10 +250,10 @@ class Installer:
         lock = self.lock(cell)
         return lock if isinstance(lock, Installation) else self._installed_or_reason(cell, lock)
 
-    def _installed_or_reason(self, cell: Cell, lock: Lock) -> Installation:
+    def _installed_or_reason(self, cell: Cell, lock: Lock, build_limit: float = BUILD_LIMIT) -> Installation:
         try:
             build = self._runner.find(cell.interpreter)
-            return self._installed(cell, build, lock)
+            return self._installed(cell, build, lock, build_limit)
         except Blocked as blocked:
             return Installation(build=self._runner.find(cell.interpreter), lock=lock, findings=blocked.findings)
         except (CellUnavailable, Unchecked) as reason:
@@ -246,11 +261,11 @@ class Installer:
         except OSError as error:
             return Installation(lock=lock, unchecked=f"the cache folder cannot be written: {error}")
 
-    def _installed(self, cell: Cell, build: InterpreterBuild, lock: Lock) -> Installation:
+    def _installed(self, cell: Cell, build: InterpreterBuild, lock: Lock, build_limit: float) -> Installation:
         trees, findings = self._built_trees(cell, build)
         pins = list(lock.pins)
         pins += [seed for seed in _seeds(build) if seed.name not in lock.versions]
-        self._store.fill(pins, build, self.demands.wanted(cell, trees, ()))
+        self._store.fill(pins, build, self.demands.wanted(cell, trees, ()), build_limit)
         entries = [entry for pin in pins if (entry := self._store.entry(pin, build))] + trees
         lines = [
             # with its index: the same version from elsewhere may be something else

@@ -99,7 +99,7 @@ class Gate:
             cache=cache,
             runner=runner,
             resolver=self.resolver,
-            store=Store(cache=cache, runner=runner),
+            store=Store(cache=cache, runner=runner, lock_hours=plan.lock_hours, uv_version=uv_version),
             environments=Environments(cache=cache, runner=runner),
             once=self._once,
             parallel=parallel,

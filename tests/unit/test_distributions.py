@@ -266,3 +266,34 @@ def test_all_sources_that_fail_to_build_are_told_together(tmp_path: Path) -> Non
     ]
     with pytest.raises(Unchecked, match="mysql_config"):
         made.fill(pins[:1], BUILD, Wanted(lines=()))
+
+
+def test_a_source_that_does_not_build_is_not_built_again(tmp_path: Path) -> None:
+    """By the next run either, while its verdict holds."""
+    for tries in (1, 0):
+        runner = Installing(refusal=command_run_of(stderr=FAILED_BUILD, exit_code=1))
+        made = Store(cache=tmp_path, runner=runner, lock_hours=24.0, uv_version="1")
+        with pytest.raises(Blocked, match="No module named 'distutils'"):
+            made.fill([SOURCE], BUILD, Wanted(lines=()))
+        assert len(installs(runner)) == tries
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        command_run_of(stderr="error: Failed to build `olddist==0.1`\nmysql_config not found", exit_code=1),
+        command_run_of(stderr="error: Failed to build `olddist==0.1`\nerror sending request for url", exit_code=1),
+        command_run_of(stderr="No space left on device (os error 28)", exit_code=2),
+        command_run_of(ended=Ended.CANCELLED, exit_code=None),
+    ],
+)
+def test_what_only_this_machine_or_the_network_lacked_is_tried_again(tmp_path: Path, refusal: CommandRun) -> None:
+    runner = Installing(refusal=refusal)
+    made = Store(cache=tmp_path, runner=runner, lock_hours=24.0, uv_version="1")
+    with pytest.raises(Unchecked):
+        made.fill([SOURCE], BUILD, Wanted(lines=()))
+
+    runner.refusal = None
+    made.fill([SOURCE], BUILD, Wanted(lines=()))
+
+    assert made.entry(SOURCE, BUILD) is not None
