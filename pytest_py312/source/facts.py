@@ -1,0 +1,245 @@
+"""What one file of source uses of the standard library, as data: no verdict, and nothing that was run.
+
+Lines and columns count from 1; columns are characters, not bytes. References are tuples because there are many of
+them, and because JSON takes tuples as they are (:func:`packed`, :func:`unpacked`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pytest_py312.source.questions import Question
+
+FORMAT = 1
+"""Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
+
+Condition = tuple[Any, ...]
+"""When code runs, as nested tuples (see ``guards.py``): ``("version", ">=", (3, 12))``, ``("has", module, path)``,
+``("missing", questions, foreign modules)``, ``("not", c)``, ``("and", c, ...)``, ``("or", c, ...)``, ``("false",)``,
+``("unknown",)``."""
+
+
+class Kind:
+    """How a reference is made. Plain strings: they are compared a hundred thousand times."""
+
+    IMPORT = "import"
+    """``import imp``"""
+    FROM = "from"
+    """``from imp import reload``"""
+    STAR = "star"
+    """``from imp import *``, or a name that only such an import can have brought"""
+    NAME = "name"
+    """``imp.reload``, whatever is done with it"""
+    USE = "use"
+    """A name that a ``from`` import has brought: if it is gone, the import says so"""
+    METHOD = "method"
+    """An attribute of something whose class is known: ``Thread().isAlive``"""
+    DYNAMIC = "dynamic"
+    """A module or an attribute named by a string"""
+    HOOK = "hook"
+    """A method that the library looks up by its name"""
+    BASE = "base"
+    """A class that one of this file derives from"""
+
+
+class Call(NamedTuple):
+    """How something is called. ``starred`` and ``double_starred``: there are more arguments than can be seen."""
+
+    positional: int
+    keywords: tuple[str, ...] = ()
+    starred: bool = False
+    double_starred: bool = False
+
+
+class Guard(NamedTuple):
+    """What stands round a piece of code, innermost last: ``parent`` is the number of the guard round this one.
+
+    ``condition`` is when the code runs at all. ``caught`` are the exceptions that a ``try`` round it catches and does
+    not raise again. ``likely``: it runs where the condition holds, unless something else keeps it from that.
+    """
+
+    parent: int
+    condition: Condition = ()
+    caught: tuple[str, ...] = ()
+
+
+class Reference(NamedTuple):
+    """One use of a name of the standard library.
+
+    ``guard`` is the number of the guard round the place (0: none), ``bound`` that round the statement which gave the
+    name its meaning: with two of those, each meaning makes a reference of its own. ``sure`` is false where the value
+    may be something else as well.
+    """
+
+    module: str
+    path: str
+    line: int
+    column: int
+    end_column: int
+    kind: str
+    guard: int = 0
+    bound: int = 0
+    call: Call | None = None
+    sure: bool = True
+
+    @property
+    def question(self) -> Question:
+        return Question(module=self.module, path=self.path)
+
+
+class ModuleImport(NamedTuple):
+    """An import of any module. ``name`` is what a ``from`` import takes of it; ``level`` counts the leading dots.
+
+    ``place``: ``module``, ``function`` or ``type checking``.
+    """
+
+    module: str
+    name: str
+    level: int
+    line: int
+    column: int
+    end_column: int
+    guard: int
+    place: str
+
+
+class RuleFact(NamedTuple):
+    """Something that a hand rule (``rules.py``) recognises; ``detail`` is the name to speak of."""
+
+    rule: str
+    line: int
+    column: int
+    end_column: int
+    guard: int = 0
+    detail: str = ""
+    sure: bool = True
+
+
+class LooseMethod(NamedTuple):
+    """A method, called on something of unknown class, of a name that one class of the library is known by."""
+
+    name: str
+    line: int
+    column: int
+    end_column: int
+    guard: int = 0
+
+
+class Patch(NamedTuple):
+    """A name of the library that the file itself sets: it is there from then on, where the guard lets it."""
+
+    module: str
+    path: str
+    guard: int = 0
+
+
+class Ignore(NamedTuple):
+    """``# py312: ignore[PY201] reason``. ``line`` is the line it speaks of, ``written`` the line it stands on."""
+
+    line: int
+    column: int
+    codes: tuple[str, ...]
+    reason: str
+    written: int
+
+
+class Failure(NamedTuple):
+    """Why a file could not be read by the scanner. Compilers alone judge it then."""
+
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileFacts:
+    """What the scanner saw in one file. ``defined`` are the names of functions, methods and classes it defines."""
+
+    path: str
+    references: tuple[Reference, ...] = ()
+    guards: tuple[Guard, ...] = (Guard(-1),)
+    imports: tuple[ModuleImport, ...] = ()
+    rules: tuple[RuleFact, ...] = ()
+    loose: tuple[LooseMethod, ...] = ()
+    patches: tuple[Patch, ...] = ()
+    ignores: tuple[Ignore, ...] = ()
+    defined: tuple[str, ...] = ()
+    failure: Failure | None = None
+
+    def questions(self) -> Iterator[Question]:
+        """All that interpreters have to be asked to judge this file, some more than once."""
+        asked: set[tuple[str, str]] = set()
+        for reference in self.references:
+            asked.add((reference.module, reference.path))
+        for guard in self.guards:
+            asked.update(_asked_by(guard.condition))
+        for module, path in asked:
+            yield Question(module=module)
+            steps = path.split(".") if path else []
+            for count in range(1, len(steps) + 1):
+                yield Question(module=module, path=".".join(steps[:count]))
+
+
+def _asked_by(condition: Condition) -> Iterator[tuple[str, str]]:
+    if not condition:
+        return
+    if condition[0] == "has":
+        yield condition[1], condition[2]
+    elif condition[0] == "missing":
+        yield from condition[1]
+    elif condition[0] in ("not", "and", "or"):
+        for inner in condition[1:]:
+            yield from _asked_by(inner)
+
+
+def packed(facts: FileFacts) -> list[Any]:
+    """Facts as what ``json.dumps`` takes."""
+    return [
+        FORMAT,
+        facts.path,
+        facts.references,
+        facts.guards,
+        facts.imports,
+        facts.rules,
+        facts.loose,
+        facts.patches,
+        facts.ignores,
+        facts.defined,
+        facts.failure,
+    ]
+
+
+def unpacked(data: Any) -> FileFacts:
+    """Facts from what :func:`packed` made of them and JSON kept.
+
+    :raises ValueError: they were packed by another version, or are damaged.
+    """
+    try:
+        version, path, references, guards, imports, rules, loose, patches, ignores, defined, failure = data
+        if version != FORMAT or not isinstance(path, str):
+            raise ValueError("the facts are those of another version")
+        return FileFacts(
+            path=path,
+            references=tuple([_reference(row) for row in references]),
+            guards=tuple([Guard(row[0], _tuples(row[1]), tuple(row[2])) for row in guards]),
+            imports=tuple([ModuleImport._make(row) for row in imports]),
+            rules=tuple([RuleFact._make(row) for row in rules]),
+            loose=tuple([LooseMethod._make(row) for row in loose]),
+            patches=tuple([Patch._make(row) for row in patches]),
+            ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
+            defined=tuple(defined),
+            failure=Failure._make(failure) if failure else None,
+        )
+    except (TypeError, IndexError, KeyError) as error:
+        raise ValueError(f"the facts are damaged: {error}") from error
+
+
+def _reference(row: list[Any]) -> Reference:
+    call = row[8]
+    if call is not None:
+        row[8] = Call(call[0], tuple(call[1]), call[2], call[3])
+    return Reference._make(row)
+
+
+def _tuples(data: Any) -> Any:
+    return tuple([_tuples(item) for item in data]) if isinstance(data, list) else data
