@@ -79,7 +79,7 @@ class PipTools:
     def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
         """:raises Unchecked: it could not be found out."""
         try:
-            self._ask(wanted, build, from_source)
+            self._ask(wanted, build, from_source or self._sources(wanted, build))
         except Blocked as blocked:
             return blocked.findings[0]
         return None

@@ -1,0 +1,184 @@
+"""Both resolvers on the same sets: the same verdicts, or a difference that docs/reference/plan.md explains."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from uv import find_uv_bin
+
+from pytest_py312.engines import engine_of
+from pytest_py312.locking import Locking
+from pytest_py312.model import Finding, Interpreter, InterpreterBuild, Plan, RequirementSource, Severity
+from pytest_py312.once import Once
+from pytest_py312.requirements import requirement_set
+from pytest_py312.resolution import Blocked, Lock, Resolver, Unchecked, Wanted
+from pytest_py312.resolving import RESOLVERS, plan_with
+from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.runners.local import LocalRunner
+from tests.integration.fake_index import Server, running
+
+TOGETHER = ("3.9", "3.10", "3.12")
+PLATFORM = Path(__file__).parents[3] / "shared" / "data" / "seed-platform"
+CUT_OFF = "2026-11-24T00:00:00Z"
+
+pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
+
+Answer = Lock | tuple[Finding, ...] | str
+"""A lock, what blocks, or why it could not be told."""
+
+
+class Judging:
+    """Asks either resolver, through one cache."""
+
+    def __init__(self, cache: Path) -> None:
+        self.runner = LocalRunner(
+            cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=cache / "run", fetch=False
+        )
+        self._cache = cache
+        self.renew()
+
+    def renew(self) -> None:
+        """As another run would begin, with the settings of this moment."""
+        uv = Resolver(cache=self._cache, runner=self.runner, uv_version="test", lock_hours=24.0)
+        self.by = {name: self._locking(name, uv) for name in RESOLVERS}
+
+    def _locking(self, name: str, uv: Resolver) -> Locking:
+        plan = plan_with(Plan(root=self._cache), resolver=name)
+        engine = engine_of(plan, uv, cache=self._cache, runner=self.runner)
+        return Locking(cache=self._cache, resolver=engine, once=Once(None), lock_hours=24.0)
+
+    def build(self, interpreter: str) -> InterpreterBuild:
+        try:
+            return self.runner.find(Interpreter.parse(interpreter))
+        except CellUnavailable as reason:
+            pytest.skip(str(reason))
+
+    def ask(self, resolver: str, interpreter: str, wanted: Wanted) -> Answer:
+        try:
+            return self.by[resolver].lock(wanted, self.build(interpreter))
+        except Blocked as blocked:
+            return blocked.findings
+        except Unchecked as reason:
+            return str(reason)
+
+
+@pytest.fixture(scope="module")
+def judging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judging]:
+    made = Judging(tmp_path_factory.mktemp("cache"))
+    for interpreter in TOGETHER:  # pip-tools itself comes from the real index
+        made.ask("pip-tools", interpreter, Wanted(lines=("six==1.16.0",), exclude_newer=CUT_OFF))
+    yield made
+    made.runner.close()
+
+
+@pytest.fixture
+def server(judging: Judging, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with running(tmp_path / "uv", monkeypatch) as made:
+        judging.renew()
+        yield made
+    monkeypatch.undo()
+    judging.renew()
+
+
+def blamed(answer: Answer) -> set[str]:
+    assert isinstance(answer, tuple), answer
+    return {name for finding in answer if finding.severity is Severity.ERROR for name in finding.names}
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_set_that_resolves_has_the_same_lock_from_both(judging: Judging, server: Server, interpreter: str) -> None:
+    wanted = Wanted(lines=("fine", "one"), constraints=("lib<2",))
+
+    by_uv, by_pip = (judging.ask(resolver, interpreter, wanted) for resolver in RESOLVERS)
+
+    assert isinstance(by_uv, Lock), by_uv
+    assert isinstance(by_pip, Lock), by_pip
+    assert by_pip.versions == by_uv.versions == {"fine": "1.0", "lib": "1.0", "one": "1.0"}
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+@pytest.mark.parametrize("lines", [("one", "two"), ("gone", "fine"), ("lib==3", "fine"), ("one", "lib==2.0")])
+def test_what_blocks_is_told_alike_by_both(
+    judging: Judging, server: Server, interpreter: str, lines: tuple[str, ...]
+) -> None:
+    by_uv, by_pip = (judging.ask(resolver, interpreter, Wanted(lines=lines)) for resolver in RESOLVERS)
+
+    assert isinstance(by_uv, tuple), by_uv
+    assert by_pip == by_uv
+
+
+@pytest.mark.parametrize("fault", ["500", "garbage", "denied"])
+def test_an_index_that_fails_is_no_verdict_of_pips(judging: Judging, server: Server, fault: str) -> None:
+    """pip says that there is no such version."""
+    server.fault = fault
+
+    answer = judging.ask("pip-tools", "3.12", Wanted(lines=("fine", "one")))
+
+    assert isinstance(answer, str), answer
+    assert "secret" not in answer
+
+
+def test_markers_are_those_of_the_cells_own_interpreter(judging: Judging, server: Server) -> None:
+    wanted = Wanted(lines=("fine", 'one ; python_version < "3.10"'))
+
+    locks = [judging.ask("pip-tools", interpreter, wanted) for interpreter in TOGETHER]
+
+    assert [sorted(lock.versions) for lock in locks if isinstance(lock, Lock)] == [
+        ["fine", "lib", "one"],
+        ["fine"],
+        ["fine"],
+    ]
+
+
+def test_a_second_run_asks_nobody(judging: Judging, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = Wanted(lines=("fine", "two"))
+    first = judging.ask("pip-tools", "3.12", wanted)
+    judging.renew()
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a tool was started")
+
+    monkeypatch.setattr(LocalRunner, "tool", refuse)
+    assert judging.ask("pip-tools", "3.12", wanted) == first
+
+
+# ---- a real platform's files
+
+SETS = [
+    ("agent-services/laoke-service/test/platform/requirements.txt", "3.9"),
+    ("agent-services/laoke-service/test/platform/requirements.txt", "3.12"),
+    ("suoke-bench-service/requirements-dev.txt", "3.12"),
+    ("med-knowledge/requirements.txt", "3.12"),
+    ("medical-service/requirements.txt", "3.12"),
+    ("message-bus/requirements.txt", "3.12"),
+    ("auth-service/requirements.txt", "3.12"),
+    ("user-service/requirements.txt", "3.12"),
+    ("api-gateway/requirements.txt", "3.12"),
+    ("diagnostic-services/palpation-service/requirements.txt", "3.12"),
+]
+
+
+def of_platform(path: str) -> Wanted:
+    entries = requirement_set(PLATFORM, [RequirementSource(path=f"services/{path}")]).entries
+    assert entries
+    return Wanted(
+        lines=tuple(item.text for item in entries),
+        direct=tuple((item.name, item.location) for item in entries),
+        exclude_newer=CUT_OFF,
+    )
+
+
+@pytest.mark.skipif(not PLATFORM.is_dir(), reason="the seed platform is not beside this checkout")
+@pytest.mark.parametrize(("path", "interpreter"), SETS)
+def test_a_real_platforms_files_have_the_same_verdict_from_both(judging: Judging, path: str, interpreter: str) -> None:
+    by_uv, by_pip = (judging.ask(resolver, interpreter, of_platform(path)) for resolver in RESOLVERS)
+
+    if isinstance(by_uv, Lock) and not isinstance(by_pip, Lock):
+        # the one difference: pip builds what has no wheel to learn what it requires, uv when it is installed
+        assert blamed(by_pip)
+        assert blamed(by_pip) <= {pin.name for pin in by_uv.pins if pin.from_source}
+    elif isinstance(by_uv, Lock):
+        assert isinstance(by_pip, Lock), by_pip
+    else:
+        assert blamed(by_uv) & blamed(by_pip)
