@@ -118,6 +118,10 @@ class Library:
                 raise
         return self._modules[name]
 
+    def has(self, name: str) -> bool:
+        """Whether the module was asked for before."""
+        return name in self._modules or name in self._failed
+
     def _imported(self, name: str) -> tuple[Any, str]:
         if not is_importable(name) or name.split(".")[0] not in self._known:
             raise Untold("it is no module of the standard library that is imported here")
@@ -243,7 +247,7 @@ class Library:
         if found is not None:
             found.through_instance = True
             return found
-        if value is not None and name in (getattr_dict(value) or ()):
+        if value is not None and name in (inspect.getattr_static(value, "__dict__", None) or ()):
             return Place(UNKNOWN, name=name)
         if self._is_set(cls, name):
             return Place(UNKNOWN, name=f"{cls.__qualname__}.{name}")
@@ -345,13 +349,6 @@ def in_classes(classes: Sequence[type], name: str) -> Place | None:
             descriptors = (types.GetSetDescriptorType, types.MemberDescriptorType)
             return Place(UNKNOWN if isinstance(raw, descriptors) else value, raw, kind, name)
     return None
-
-
-def getattr_dict(value: Any) -> Any:
-    try:
-        return object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return None
 
 
 def is_pure(cls: type) -> bool:

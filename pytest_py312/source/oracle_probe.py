@@ -2,8 +2,8 @@
 
 Standard library only, for Python 3.8 and later, with the other ``oracle_*.py`` beside it. Reads one JSON document from
 stdin, ``{"questions": [[module, path, assumed], ...], "known": [top-level module, ...]}``, and writes a line of JSON
-for each question as soon as it has the answer, ``[number, {...}]``, then ``["end"]``: if a library takes the process
-down, the first question without a line is the one that did it.
+for each question, ``[number, {...}]``, then ``["end"]``. All lines are out before a module is imported: if a library
+takes the process down, the first question without a line is the one that did it.
 
 ``assumed`` questions are about a class that somebody else says a function returns: where the class itself is missing
 they have no answer.
@@ -216,6 +216,12 @@ def refused_by(library: Library, signature: inspect.Signature, place: Place, fac
     return refused
 
 
+def put(descriptor: int, lines: Sequence[str]) -> None:
+    data = "".join(lines).encode("ascii")
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
 def main() -> int:
     request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     answers = os.dup(1)
@@ -223,10 +229,13 @@ def main() -> int:
     with warnings.catch_warnings(record=True) as log:
         warnings.simplefilter("always")
         library = Library(request["known"], log)
+        waiting: list[str] = []
         for number, (module, path, assumed) in enumerate(request["questions"]):
-            line = json.dumps([number, answered(library, module, path, assumed)])
-            os.write(answers, line.encode("ascii") + b"\n")
-    os.write(answers, b'["end"]\n')
+            if not library.has(module):  # what comes may be the end of this process
+                put(answers, waiting)
+                waiting.clear()
+            waiting.append(json.dumps([number, answered(library, module, path, assumed)]) + "\n")
+        put(answers, [*waiting, '["end"]\n'])
     return 0
 
 

@@ -1,13 +1,14 @@
 """What the source of a standard library says of itself: which functions, classes and parameters warn when used.
 
 Runs inside the interpreter that is asked, beside ``oracle_probe.py``: standard library only, for Python 3.8 and later.
-Nothing is executed, the sources are parsed. Only those are parsed that mention a deprecation at all.
+Nothing is executed, sources are parsed, and of them only the functions that mention a deprecation.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 
 CATEGORIES = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning", "SyntaxWarning")
-MARKS = (b"DeprecationWarning", b"FutureWarning", b"_deprecated(", b"@deprecated", b".deprecated(", b"was removed")
-"""A source without one of these has nothing to say about deprecations, and is not parsed for them."""
+MARKS = re.compile("|".join([*CATEGORIES, r"_deprecated\(", "parameter was removed"]))
+"""A function without one of these has nothing to say about deprecations, and is not parsed for them."""
+HEADER = re.compile(r"(async\s+def|def|class)\s+(\w+)")
 
 WARNERS = ("warn", "_warn", "_deprecated")
 DEPRECATED = "{name!r} is deprecated and slated for removal in Python {remove}"
@@ -39,9 +41,6 @@ class Facts:
         named = [*getattr(arguments, "posonlyargs", []), *arguments.args, *arguments.kwonlyargs]
         self._names = {argument.arg for argument in named}
         self._rest = arguments.kwarg.arg if arguments.kwarg else ""
-        for decorator in node.decorator_list:
-            if isinstance(decorator, ast.Call) and _last_name(decorator.func) == "deprecated":
-                self.warning = decorator
         self._read(node.body, certain=True)
 
     def _read(self, statements: Sequence[ast.stmt], certain: bool) -> None:
@@ -124,16 +123,34 @@ class Source:
         self.tree: ast.Module | None = None
         self._classes: dict[str, ast.ClassDef] | None = None
         self._text = _bytes(path)
-        if any(mark in self._text for mark in MARKS):
-            self._read()
+        text = self._text.decode("utf-8", "replace")
+        if MARKS.search(text):
+            self._read(text.split("\n"))
 
-    def _read(self) -> None:
+    def _read(self, lines: list[str]) -> None:
+        starts: dict[tuple[int, str] | None, None] = {}
+        for number, line in enumerate(lines):
+            if MARKS.search(line) and not line.lstrip().startswith("#"):
+                starts[function_around(lines, number)] = None
+        trees = [(start, _block(lines, *start)) for start in starts if start is not None]
+        if None in starts or any(tree is None for _, tree in trees):
+            self._read_all()
+            return
+        for (first, prefix), tree in trees:
+            if tree is not None:
+                self._take(tree, prefix, first - 1)
+
+    def _read_all(self) -> None:
+        """Where the layout of the lines says too little."""
         tree = self._parsed()
         if tree is None:
             return
         for statement in _flat(tree.body, conditions=False):
             self.warning = self.warning or _warning(statement)
-        pending: list[tuple[ast.AST, str]] = [(tree, "")]
+        self._take(tree, "", 0)
+
+    def _take(self, tree: ast.AST, prefix: str, offset: int) -> None:
+        pending: list[tuple[ast.AST, str]] = [(tree, prefix)]
         while pending:
             parent, prefix = pending.pop()
             for node in _definitions(parent):
@@ -143,7 +160,8 @@ class Source:
                     continue
                 facts = Facts(node)
                 self.functions[name] = facts
-                self.lines[min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])] = facts
+                line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                self.lines[line + offset] = facts
                 pending.append((node, f"{name}.<locals>."))
 
     def _parsed(self) -> ast.Module | None:
@@ -184,6 +202,53 @@ class Source:
     def may_set(self, name: str) -> bool:
         """Whether anything in the file could set an attribute of this name from outside of the class."""
         return f".{name}".encode() in self._text or f"'{name}'".encode() in self._text
+
+
+def function_around(lines: Sequence[str], number: int) -> tuple[int, str] | None:
+    """The first line (from 0, decorators included) of the function or method that line ``number`` is in, and what
+    stands before its name in a qualified name (``TestCase.``). ``None`` where the layout does not tell.
+    """
+    indent = _indent(lines[number])
+    chain: list[tuple[int, str, str]] = []
+    for place in range(number - 1, -1, -1):
+        line = lines[place].lstrip()
+        if indent and line and not line.startswith("#") and _indent(lines[place]) < indent:
+            indent = _indent(lines[place])
+            header = HEADER.match(line)
+            if header:
+                chain.insert(0, (place, header.group(1), header.group(2)))
+    classes: list[str] = []
+    for place, kind, name in chain:
+        if kind == "class":
+            classes.append(f"{name}.")
+            continue
+        first = place
+        while (
+            first and lines[first - 1].lstrip().startswith("@") and _indent(lines[first - 1]) == _indent(lines[place])
+        ):
+            first -= 1
+        above = lines[first - 1].rstrip() if first else ""
+        return None if above.endswith(")") else (first, "".join(classes))  # perhaps a decorator of several lines
+    return None
+
+
+def _block(lines: Sequence[str], first: int, _: str) -> ast.Module | None:
+    """A function parsed by itself, below a line of its own; ``None`` where that fails."""
+    indent = _indent(lines[first])
+    last = next(place for place in range(first, len(lines)) if HEADER.match(lines[place].lstrip())) + 1
+    while last < len(lines):
+        line = lines[last].lstrip()
+        if line and line[0] not in "#)" and _indent(lines[last]) <= indent:
+            break
+        last += 1
+    try:
+        return ast.parse("if 1:\n" + "\n".join(lines[first:last]) if indent else "\n" + "\n".join(lines[first:last]))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _bytes(path: str) -> bytes:
