@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pytest_py312.model import Declaration, Interpreter, Plan, ServiceSettings
 from pytest_py312.readers.dockerfile import Stage
-from pytest_py312.readers.metadata import lowest_minor
+from pytest_py312.readers.ranges import lowest_minor
 from pytest_py312.service_files import ServiceFiles, is_production
 
 _PINS = (".python-version", "runtime.txt", ".tool-versions", "Pipfile")

@@ -9,6 +9,7 @@ from pytest_py312.model import Declaration
 from pytest_py312.readers.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.readers.metadata import FILES, Metadata, read_metadata
 from pytest_py312.readers.setuptools import read_ini, read_setup_py
+from pytest_py312.readers.version_places import is_dockerfile
 from pytest_py312.suites import INI_FILES
 from pytest_py312.tree import Listing, Scan, Tree, join
 
@@ -25,8 +26,6 @@ _DOCKER_FOLDERS = ("", "docker", "deploy", "deploy/docker", "build")
 _NOT_PRODUCTION = frozenset(
     {"test", "tests", "testing", "scripts", "tools", "examples", "docs", "dev", "ci", ".devcontainer", "mock", "mocks"}
 )
-_DOCKERFILE = re.compile(r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file)", re.IGNORECASE)
-_NO_DOCKERFILE = (".dockerignore", ".bak", ".orig", ".md", ".j2", ".jinja", ".tmpl", ".template", ".py", ".sh", "~")
 _REQUIREMENTS = re.compile(r"(?:[\w.-]+[-_.])?requirements(?:[-_.][\w.-]+)?\.(?:txt|in)", re.ASCII)
 _FILE_LIMIT = 50
 """Dockerfiles and workflows that are read of one service."""
@@ -93,11 +92,6 @@ def _texts(tree: Tree, path: str, names: list[str]) -> Iterator[tuple[str, str]]
         text = tree.text(join(path, name))
         if text is not None:
             yield join(path, name), text
-
-
-def is_dockerfile(name: str) -> bool:
-    """Whether a file of this name is a Dockerfile, and not something beside one."""
-    return _DOCKERFILE.fullmatch(name) is not None and not name.lower().endswith(_NO_DOCKERFILE)
 
 
 def is_production(dockerfile: str, service: str) -> bool:

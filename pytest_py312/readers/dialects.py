@@ -2,6 +2,7 @@
 
 import re
 
+from pytest_py312.readers.places import Meaning
 from pytest_py312.readers.yaml_places import Dialect
 
 GITHUB = Dialect(kind="workflow", pipeline=True)
@@ -13,8 +14,37 @@ _CIRCLE = Dialect(
 _AZURE = Dialect(kind="workflow", pipeline=True, keys=frozenset({"versionSpec"}))
 _TRAVIS = Dialect(kind="workflow", pipeline=True, paths=frozenset({("", "python"), ("include", "python")}))
 _READTHEDOCS = Dialect(kind="tool", paths=frozenset({("tools", "python"), ("python", "version")}))
-_PRE_COMMIT = Dialect(kind="tool")
-_DEVCONTAINER = Dialect(kind="image", keys=frozenset({"VARIANT"}))
+_PRE_COMMIT = Dialect(
+    kind="tool",
+    keys=frozenset({"language_version"}),
+    paths=frozenset({("default_language_version", "python")}),
+    words=(
+        ("args", re.compile(r"(?<=--py)(?P<version>3\d{1,2})(?=-plus)", re.ASCII), Meaning.FLOOR),
+        ("args", re.compile(r"(?<![\w.])py(?P<version>3\d{1,2})(?!\w)", re.ASCII), Meaning.FLOOR),
+        ("args", re.compile(r"--python-version[= ](?P<version>3\.\d{1,2})(?![\w.])", re.ASCII), Meaning.FLOOR),
+    ),
+)
+_DEVCONTAINER = Dialect(
+    kind="image",
+    words=(
+        ("VARIANT", re.compile(r"(?:(?<=[\"'])|(?<=\d-))(?P<version>3\.\d{1,2})(?![\d.])", re.ASCII), Meaning.EXACT),
+    ),
+)
+_CONDA = Dialect(
+    kind="pin",
+    words=(
+        (
+            "dependencies",
+            re.compile(r"(?<![\w-])python[ ]*={1,2}[ ]*(?P<version>3\.\d{1,2}(?:\.[\d*]+)?)(?![\w.])", re.ASCII),
+            Meaning.EXACT,
+        ),
+        (
+            "dependencies",
+            re.compile(r"(?<![\w-])python[ ]*(?P<range>[<>!~][=\d.,<>!~* ]*\d)(?![\w.])", re.ASCII),
+            Meaning.RANGE,
+        ),
+    ),
+)
 _COMPOSE = Dialect(kind="image")
 
 _BY_PATH = tuple(
@@ -29,6 +59,7 @@ _BY_PATH = tuple(
         (r"(?:.*/)?\.?readthedocs\.ya?ml", _READTHEDOCS),
         (r"(?:.*/)?\.pre-commit-config\.ya?ml", _PRE_COMMIT),
         (r"(?:.*/)?\.?devcontainer(?:/.*)?\.json", _DEVCONTAINER),
+        (r"(?:.*/)?(?:[^/]*[-_])?(?:environment|conda)(?:[-_.][^/]*)?\.ya?ml", _CONDA),
         (r"(?:.*/)?[^/]+\.ya?ml", _COMPOSE),
     )
 )

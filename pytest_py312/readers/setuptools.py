@@ -28,6 +28,8 @@ class SetupPy:
     literal: Mapping[str, Any] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     computed: frozenset[str] = frozenset()
+    nodes: Mapping[str, ast.expr] = field(default_factory=dict)
+    """The expressions that the literal values stand in, names followed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,22 +133,30 @@ def _py_table(path: str, setup: SetupPy, table: str, value: Any) -> DependencyTa
     return DependencyTable(table=table, requirements=found.result())
 
 
-def read_setup_py(text: str) -> SetupPy:
-    """What the first ``setup()`` call of a setup.py says literally."""
+def module_of(text: str) -> ast.Module | None:
+    """The syntax tree of a Python file; ``None`` where it has none, or is longer than a person writes."""
     if len(text) > LENGTH_LIMIT:
-        return SetupPy()
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape of a stranger's file is no warning of ours
-            module = ast.parse(text.removeprefix("\ufeff"))
+            return ast.parse(text.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def read_setup_py(text: str) -> SetupPy:
+    """What the first ``setup()`` call of a setup.py says literally."""
+    module = module_of(text)
+    if module is None:
         return SetupPy()
     call = next((node for node in ast.walk(module) if isinstance(node, ast.Call) and _is_setup(node.func)), None)
     if call is None:
         return SetupPy()
-    constants = _constants(module)
+    constants = constants_of(module)
     literal: dict[str, Any] = {}
     lines: dict[str, int] = {}
+    nodes: dict[str, ast.expr] = {}
     computed: set[str] = set()
     for name, node in _keywords(call, constants):
         value = _value(node, constants)
@@ -154,8 +164,9 @@ def read_setup_py(text: str) -> SetupPy:
             computed.add(name)
         else:
             literal[name] = value
+            nodes[name] = constants.get(node.id, node) if isinstance(node, ast.Name) else node
         lines[name] = getattr(node, "lineno", call.lineno)
-    return SetupPy(packaging=True, literal=literal, lines=lines, computed=frozenset(computed))
+    return SetupPy(packaging=True, literal=literal, lines=lines, computed=frozenset(computed), nodes=nodes)
 
 
 _COMPUTED = object()
@@ -167,7 +178,7 @@ def _is_setup(function: ast.expr) -> bool:
     return isinstance(function, ast.Name) and function.id == "setup"
 
 
-def _constants(module: ast.Module) -> dict[str, ast.expr]:
+def constants_of(module: ast.Module) -> dict[str, ast.expr]:
     """Names that the whole file assigns exactly once, and never changes in place."""
     values: dict[str, ast.expr] = {}
     stored: Counter[str] = Counter()

@@ -53,6 +53,16 @@ def string_spans(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, 
         return {}
 
 
+def value_spans(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, tuple[int, int]]:
+    """The same as :func:`string_spans`, of numbers, truth values and dates as well."""
+    try:
+        scanner = _Scanner(text)
+        agrees = scanner.scan().keys() == set(_paths(document, ()))
+        return {**scanner.strings, **scanner.scalars} if agrees else {}
+    except (_Lost, RecursionError):
+        return {}
+
+
 def _paths(value: object, path: KeyPath) -> Iterator[KeyPath]:
     if isinstance(value, dict):
         members: list[tuple[str | int, object]] = list(value.items())
@@ -76,6 +86,7 @@ class _Scanner:
         self._breaks = [match.start() for match in re.finditer("\n", text)]
         self._lines: dict[KeyPath, int] = {}
         self.strings: dict[KeyPath, tuple[int, int]] = {}
+        self.scalars: dict[KeyPath, tuple[int, int]] = {}
         self._lengths: dict[KeyPath, int] = {}
         """How many tables each array of tables has so far."""
 
@@ -155,7 +166,9 @@ class _Scanner:
             self._take(_STRING)
             self.strings[path] = (start, self._at)
         else:
+            start = self._at
             self._take(_SCALAR)
+            self.scalars[path] = (start, self._at)
 
     def _array(self, path: KeyPath) -> None:
         index = 0

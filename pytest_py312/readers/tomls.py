@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 
-from pytest_py312.readers.toml_lines import KeyPath, key_lines
+from pytest_py312.readers.toml_lines import KeyPath, key_lines, value_spans
 
 LENGTH_LIMIT = 1_000_000
 
@@ -24,6 +24,7 @@ class TomlText:
         self.data: dict[str, Any] = {}
         self.trouble = ""
         self.trouble_line: int | None = None
+        self._original = text
         self._text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         if len(text) > LENGTH_LIMIT:
             self.trouble = f"it is longer than {LENGTH_LIMIT} characters"
@@ -38,6 +39,16 @@ class TomlText:
     @cached_property
     def _places(self) -> Mapping[KeyPath, int]:
         return key_lines(self._text, self.data)
+
+    @cached_property
+    def _spans(self) -> Mapping[KeyPath, tuple[int, int]]:
+        # a space in the place of a byte order mark keeps all positions
+        text = " " + self._original[1:] if self._original.startswith("\ufeff") else self._original
+        return value_spans(text, self.data)
+
+    def span(self, *keys: str | int) -> tuple[int, int] | None:
+        """Where the value at ``keys`` stands in the text (quotation marks included), if that is known."""
+        return self._spans.get(keys)
 
     def table(self, *keys: str) -> Mapping[str, Any]:
         """The table at ``keys``; empty when there is none."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from pytest_py312.readers.images import python_image
 from pytest_py312.readers.places import Item, Meaning, Place, Scribe, version_of
+from pytest_py312.readers.ranges import only_minor
 from pytest_py312.readers.traced import Traced, expanded
 from pytest_py312.readers.yaml_nodes import Mapping as YamlMapping
 from pytest_py312.readers.yaml_nodes import (
@@ -37,7 +38,10 @@ _REFERENCE = re.compile(
 )
 _SHELL = re.compile(r"\$(?:\{[A-Za-z_]|[A-Za-z_])", re.ASCII)
 _OTHER_PYTHON = re.compile(r"(?:pypy|graalpy|jython|ironpython|micropython|rust)", re.IGNORECASE)
-_RANGE = re.compile(r"[\s\dvx.*<>=~^|,-]+|latest|lts|stable|\d+", re.ASCII)
+_RANGE = re.compile(
+    r"[\s\dvx.*<>=~^|,-]+|python\d?|latest|lts|stable|system|default|(?:mini|ana)conda\S*|(?:mamba|mini)forge\S*",
+    re.ASCII,
+)
 _IN_LIST = re.compile(r"([\"'])(?P<version>3\.\d{1,2}(?:\.\d{1,3})?)\1", re.ASCII)
 _IN_WORDS = re.compile(r"\bpython[ -]?v?(?P<version>3\.\d{1,2}(?:\.\d{1,3})?)(?![\w.]*\d)", re.IGNORECASE | re.ASCII)
 _IN_SCRIPT = re.compile(r"(?<![\w.-])(?:python|pip)(?P<version>3\.\d{1,2})(?!\d|\.\d)", re.ASCII)
@@ -47,13 +51,15 @@ _ENV_NAME = re.compile(r"(?:py|python)-?(?P<version>3\.?\d{1,2})", re.ASCII)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dialect:
     """``kind`` is that of the declarations. ``keys`` say a version wherever they stand, ``paths`` (key above, key)
-    only there; ``pipeline``: names of steps, scripts and matrices count too.
+    only there; ``pipeline``: names of steps, scripts and matrices count too. ``words``: what is looked for in the
+    scalars below a key, with what it means.
     """
 
     kind: str
     pipeline: bool = False
     keys: frozenset[str] = frozenset()
     paths: frozenset[tuple[str, str]] = frozenset()
+    words: tuple[tuple[str, re.Pattern[str], Meaning], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +106,9 @@ class _Reader:
 
     def _version_key(self, around: Around, key: str, value: Node) -> None:
         dialect = self._dialect
-        said = key in dialect.keys or (around.parent, key) in dialect.paths
+        if "features/python" in key:  # of a devcontainer
+            value = child(value, "version") or value
+        said = key in dialect.keys or "features/python" in key or (around.parent, key) in dialect.paths
         if not said and not (NAME.fullmatch(key) and self._names_count(around)):
             return
         for inner in (value, child(value, "default"), child(value, "options"), child(value, "enum")):
@@ -118,6 +126,9 @@ class _Reader:
             self._helm_image(value)
         elif key in ("args", "environment", "env"):
             self._assignments(value)
+        for name, pattern, meaning in self._dialect.words:
+            if key == name:
+                self._words(value, pattern, meaning, key, declared=True)
         if not self._dialect.pipeline:
             return
         if key in ("name", "displayName"):
@@ -306,13 +317,19 @@ class _Reader:
 
     # ---- words
 
-    def _words(self, value: Node, pattern: re.Pattern[str], meaning: Meaning, subject: str) -> None:
+    def _words(
+        self, value: Node, pattern: re.Pattern[str], meaning: Meaning, subject: str, *, declared: bool = False
+    ) -> None:
         for scalar, _ in members_of(value):
             for match in pattern.finditer(self._text, scalar.start, scalar.end):
-                self._note(
-                    meaning, match.span("version"), subject=subject, version=version_of(match["version"]),
-                    text=match[0], declared=False,
-                )  # fmt: skip
+                ranged = match.groupdict().get("range")
+                span = match.span("range" if ranged else "version")
+                version = only_minor(ranged) if ranged else version_of(match["version"])
+                if ranged or version:
+                    self._note(
+                        Meaning.RANGE if ranged else meaning, span, subject=subject, version=version,
+                        text=match[0].strip(), declared=declared,
+                    )  # fmt: skip
 
     def _note(self, meaning: Meaning, span: tuple[int, int], **more: object) -> None:
         self._scribe.note(self._dialect.kind, meaning, *span, **more)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.model import Declaration, Interpreter
-from pytest_py312.readers.metadata import FILES, lowest_minor, read_metadata
+from pytest_py312.readers.metadata import FILES, read_metadata
+from pytest_py312.readers.ranges import lowest_minor
 
 PLANNED = [Interpreter(3, minor) for minor in (12, 9, 11, 10)]
 
@@ -69,9 +70,9 @@ def test_a_pyproject_speaks_in_several_places() -> None:
         ("metadata", ">=3.9,<3.11", 2, None),
         ("metadata", "Programming Language :: Python :: 3.10", 5, "3.10"),
         ("tool", "3.9", 8, "3.9"),
-        ("tool", "py312", 12, "3.12"),
         ("tool", "py39", 10, "3.9"),
         ("tool", "py310", 10, "3.10"),
+        ("tool", "py312", 12, "3.12"),
     ]
 
 
@@ -104,8 +105,8 @@ def test_an_envlist_names_pythons_in_braces_too() -> None:
     """``py3{9,10}``, ``py{39,312}``, ``py3.12``; ``lint`` and ``pypy3`` name none."""
     text = "[tox]\nenvlist =\n    py3{9,10},lint\n    pypy3{8,9}\n    {a,b}-{py39,py312}\n    py{310,311}-x\n"
     assert [(line, version) for _, _, line, version in short(read_metadata(text, "tox.ini").tools)] == [
-        (3, "3.10"),
         (3, "3.9"),
+        (3, "3.10"),
         (5, "3.9"),
         (5, "3.12"),
         (6, "3.10"),

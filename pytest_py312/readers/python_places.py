@@ -1,0 +1,129 @@
+"""setup.py and noxfile.py: every place that says a Python version literally. No code is executed; never raises."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from pytest_py312.readers.places import Item, Meaning, Place, Scribe, version_of
+from pytest_py312.readers.ranges import only_minor, readable
+from pytest_py312.readers.setuptools import constants_of, module_of, read_setup_py
+from pytest_py312.readers.toml_places import CLASSIFIER
+
+_COMPUTED = "It is computed by code, which is not run to be read."
+
+
+def read_setup_py_places(text: str, path: str) -> tuple[Place, ...]:
+    """``python_requires`` and ``classifiers`` of the call of ``setup()``."""
+    setup, source = read_setup_py(text), _Source(text)
+    scribe = Scribe(text, path)
+    required = setup.nodes.get("python_requires")
+    literal = setup.literal.get("python_requires")
+    if isinstance(literal, str) and required is not None:
+        span, exact = source.content(required)
+        clear = readable(literal)
+        scribe.note(
+            "metadata", Meaning.RANGE if clear else Meaning.UNKNOWN, *span, subject="python_requires", text=literal,
+            version=only_minor(literal), fixed="" if exact else "It is put together from several strings.",
+            unclear="" if clear else "It is no range of versions that can be read.",
+        )  # fmt: skip
+    elif "python_requires" in setup.computed:
+        start = source.line_start(setup.lines.get("python_requires", 1))
+        scribe.note("metadata", Meaning.UNKNOWN, start, start, subject="python_requires", text="python_requires",
+                    unclear=_COMPUTED, declared=False)  # fmt: skip
+    for node in _elements(setup.nodes.get("classifiers")):
+        match = CLASSIFIER.fullmatch(str(node.value))
+        span, exact = source.content(node)
+        if match and exact:
+            start = span[0] + match.start("version")
+            scribe.note(
+                "metadata", Meaning.MEMBER, start, span[0] + match.end("version"), subject="classifiers",
+                text=str(node.value).strip(), version=version_of(match["version"]),
+                item=Item(group="classifiers", start=source.at(node)[0], end=source.at(node)[1]),
+            )  # fmt: skip
+    return scribe.places
+
+
+def read_noxfile_places(text: str, path: str) -> tuple[Place, ...]:
+    """``python=`` of the sessions of a noxfile."""
+    module, source = module_of(text), _Source(text)
+    scribe = Scribe(text, path)
+    if module is None:
+        return ()
+    constants = constants_of(module)
+    for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and _is_session(node.func)):
+        for keyword in call.keywords:
+            if keyword.arg in ("python", "py"):
+                value = keyword.value
+                value = constants.get(value.id, value) if isinstance(value, ast.Name) else value
+                _sessions(scribe, source, value)
+    return scribe.places
+
+
+def _sessions(scribe: Scribe, source: "_Source", value: ast.expr) -> None:
+    if isinstance(value, ast.Constant) and not isinstance(value.value, str):
+        return  # ``python=False`` and ``python=None``: the interpreter that runs nox
+    if not isinstance(value, ast.Constant | ast.List | ast.Tuple):
+        span = source.at(value)
+        scribe.note("tool", Meaning.UNKNOWN, *span, subject="python of a session", unclear=_COMPUTED, declared=False)
+        return
+    listed = isinstance(value, ast.List | ast.Tuple)
+    for node in _elements(value):
+        span, exact = source.content(node)
+        version = version_of(str(node.value))
+        whole = source.at(node)
+        item = Item(group=f"@{source.at(value)[0]}", start=whole[0], end=whole[1]) if listed else None
+        meaning = Meaning.APART if version is None else Meaning.MEMBER if listed else Meaning.EXACT
+        scribe.note(
+            "tool", meaning, *span, subject="python of a session", version=version, item=item,
+            fixed="" if exact else "It is put together from several strings.", declared=version is not None,
+        )  # fmt: skip
+
+
+def _is_session(function: ast.expr) -> bool:
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name in ("session", "nox_session")
+
+
+def _elements(value: ast.expr | None) -> Iterator[ast.Constant]:
+    nodes = value.elts[:500] if isinstance(value, ast.List | ast.Tuple) else [value]
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node
+
+
+class _Source:
+    """Where the nodes of a syntax tree stand: it counts bytes of lines, we count characters."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._shift = 1 if text.startswith("\ufeff") else 0
+        plain = text.removeprefix("\ufeff")
+        self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", plain))]
+        self._plain = plain
+
+    def line_start(self, line: int) -> int:
+        """Where the first word of ``line`` stands."""
+        start = self._starts[min(line, len(self._starts)) - 1]
+        blank = re.match(r"[ \t]*", self._plain[start : start + 1_000])
+        return start + (blank.end() if blank else 0) + self._shift
+
+    def at(self, node: ast.expr) -> tuple[int, int]:
+        start = self._offset(node.lineno, node.col_offset)
+        return start, max(start, self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0))
+
+    def _offset(self, line: int, column: int) -> int:
+        start = self._starts[min(line, len(self._starts)) - 1]
+        piece = self._plain[start : start + column]
+        if not piece.isascii():
+            piece = piece.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "ignore")
+        return start + len(piece) + self._shift
+
+    def content(self, node: ast.expr) -> tuple[tuple[int, int], bool]:
+        """Where a string stands within its quotation marks, and whether those characters are what it says."""
+        start, end = self.at(node)
+        raw = self._text[start:end]
+        match = re.match(r"[rRuU]{0,1}(\"\"\"|'''|\"|')", raw)
+        if not match or not isinstance(node, ast.Constant):
+            return (start, end), False
+        span = (start + match.end(), max(start + match.end(), end - len(match[1])))
+        return span, self._text[span[0] : span[1]] == node.value
