@@ -51,6 +51,8 @@ class Answer:
     members: tuple[str, ...] | None = None
     is_class: bool = False
     defined: str = ""
+    when_called: bool = False
+    """The warning comes when it is called (or a class made an instance of), not when it is imported or read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
