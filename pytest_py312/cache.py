@@ -3,7 +3,8 @@
     store/<build>/<distribution>/   installed distributions     envs/<key>/      environments, linked from the store
     locks/<key>.json                resolutions                 sources/<key>/   copies of source trees that are built
     interpreters/<key>.json         what is known of programs   uv/, pip/        those of tools in builder containers
-    simple/<project>.json           pages of the index        tmp/<name>/      work in progress
+    simple/<project>.json           pages of the index        builds/<key>.json  sources that do not build
+    tmp/<name>/                     work in progress
 
 Everything in it can be made again, so removing costs time and never a verdict. Whole entries are removed, the one whose
 last use is the longest ago first: it is renamed into a folder of its own first, so nobody ever sees half of one.
@@ -27,6 +28,9 @@ from pytest_py312.runs import runs_folder
 
 DAY = 24 * 3600.0
 """Seconds. Most file systems record a reading once a day at most, so an entry may have been used that much later."""
+
+_FILES = ("locks", "builds", "interpreters", "simple")
+"""Folders whose files are entries, each by itself."""
 
 GOING = ".going-"
 """Begins the name of the folder into which entries are renamed before they are deleted."""
@@ -68,9 +72,7 @@ def entries_of(cache: Path) -> list[CacheEntry]:
         for folder in _inside(build)
     ]
     found += _environments(cache / "envs")
-    found += [
-        _entry(area, file, file) for area in ("locks", "interpreters", "simple") for file in _inside(cache / area)
-    ]
+    found += [_entry(area, file, file) for area in _FILES for file in _inside(cache / area)]
     found += [_entry(area, path) for area in ("sources", "tmp") for path in _inside(cache / area)]
     found += [_tool_cache(path) for path in (cache / "pip", cache / "uv") if path.is_dir()]
     found += [_entry("tmp", path) for path in _inside(cache) if path.name.startswith(GOING)]
@@ -239,7 +241,8 @@ def _hold_stores(store: Path, chosen: Iterable[CacheEntry], held: ExitStack) -> 
 
 def _used_since(entry: CacheEntry) -> bool:
     """Whether an entry was used or made again since it was looked at."""
-    marks = {"store": "entry.json", "envs": "environment.json", "locks": "", "interpreters": "", "simple": ""}
+    single = dict.fromkeys(_FILES, "")
+    marks = {"store": "entry.json", "envs": "environment.json", **single}
     path = entry.paths[0]
     return entry.area in marks and _used(path, path / marks[entry.area]) > entry.used
 

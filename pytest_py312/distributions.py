@@ -5,7 +5,8 @@
         data/...      what lies beside it in an environment (bin/, share/, include/)
         entry.json    what an environment and a check need to know of it
 
-An entry is moved into place whole, so what is there is finished. One process at a time fills the store of one build.
+An entry is moved into place whole, so what is there is finished. One process at a time fills the store of one build
+with wheels, and builds one source.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from csv import reader as csv_reader
 from dataclasses import asdict, dataclass
@@ -70,13 +71,26 @@ class Entry:
     from_source: bool = False
 
 
+Settings = Callable[[tuple[str, ...], InterpreterBuild], str]
+"""The text of uv's settings file when it installs from where some options (``--index-url ...``) say."""
+
+
 class Store:
     """Fills the store and hands out entries. Safe for several processes at once."""
 
-    def __init__(self, *, cache: Path, runner: Runner, lock_hours: float = 0.0, uv_version: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        cache: Path,
+        runner: Runner,
+        lock_hours: float = 0.0,
+        uv_version: str = "",
+        settings: Settings = lambda options, build: "",
+    ) -> None:
         self._root = cache / "store"
         self._temporary = cache / "tmp"
         self._runner = runner
+        self._settings = settings
         self._failed = FailedBuilds(cache=cache, tools=f"{runner.name} {uv_version}", lock_hours=lock_hours)
 
     def entry(self, pin: Pin, build: InterpreterBuild) -> Entry | None:
@@ -99,7 +113,7 @@ class Store:
             wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
             for batch in _batches(wheels):
                 self._install(batch, build, wanted, [])
-            self._build([pin for pin in missing if pin.from_source], build, wanted, build_limit)
+        self._build([pin for pin in missing if pin.from_source], build, wanted, build_limit)
 
     def _build(self, pins: Sequence[Pin], build: InterpreterBuild, wanted: Wanted, limit: float) -> None:
         """Build each source by itself, also after one has failed: all that block are told at once."""
@@ -118,19 +132,22 @@ class Store:
             raise unchecked
 
     def _build_one(self, pin: Pin, build: InterpreterBuild, wanted: Wanted, limit: float) -> None:
-        self._failed.check(pin, build, wanted, limit)
-        options = ["--no-binary", pin.name] if pin.version else []
-        started = clock.stopwatch()
-        try:
-            self._install([pin], build, wanted, options, limit)
-        except Blocked as blocked:
-            self._failed.keep(pin, build, blocked)
-            raise
-        except Unchecked:
-            if clock.stopwatch() - started < limit:
+        with self._alone(build, pin):  # not with the wheels' lock: nobody else waits for a compiler
+            if self.entry(pin, build) is not None:
+                return
+            self._failed.check(pin, build, wanted, limit)
+            options = ["--no-binary", pin.name] if pin.version else []
+            started = clock.stopwatch()
+            try:
+                self._install([pin], build, wanted, options, limit)
+            except Blocked as blocked:
+                self._failed.keep(pin, build, blocked)
                 raise
-            self._failed.keep_unfinished(pin, build, limit)
-            raise unfinished(pin, build, limit) from None
+            except Unchecked:
+                if clock.stopwatch() - started < limit:
+                    raise
+                self._failed.keep_unfinished(pin, build, limit)
+                raise unfinished(pin, build, limit) from None
 
     def install_tree(self, source: Path, key: str, build: InterpreterBuild) -> Entry:
         """Build and install the source tree ``source`` (in the cache folder); ``key`` names its content.
@@ -139,11 +156,8 @@ class Store:
         """
         entry = self.tree_entry(source, key, build)
         if entry is None:
-            with self._alone(build):
-                entry = self.tree_entry(source, key, build)
-                if entry is None:
-                    self._build_one(self._tree_pin(source, key), build, Wanted(lines=()), BUILD_LIMIT)
-                    entry = self.tree_entry(source, key, build)
+            self._build_one(self._tree_pin(source, key), build, Wanted(lines=()), BUILD_LIMIT)
+            entry = self.tree_entry(source, key, build)
         if entry is None:
             raise Unchecked(f"{source.name} installed nothing")
         return entry
@@ -155,12 +169,13 @@ class Store:
     def _tree_pin(self, source: Path, key: str) -> Pin:
         return Pin(name=f"tree-{key}", version="", line=self._runner.inside(source), from_source=True)
 
-    def _alone(self, build: InterpreterBuild) -> AbstractContextManager[object]:
-        """One process at a time fills the store of one build."""
+    def _alone(self, build: InterpreterBuild, pin: Pin | None = None) -> AbstractContextManager[object]:
+        """One process at a time fills the store of one build with wheels, or with the one source that ``pin`` is."""
         from filelock import FileLock  # costs 6 ms, which an unchanged run has no use for
 
         self._root.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._root / f"{build.digest}.lock")
+        what = f"-{self._folder(pin, build).name}" if pin else ""
+        return FileLock(self._root / f"{build.digest}{what}.lock")
 
     def _folder(self, pin: Pin, build: InterpreterBuild) -> Path:
         # markers of a line do not change what is installed; a url does, and hashes say which file may be
@@ -180,7 +195,8 @@ class Store:
     ) -> list[Entry]:
         work = self._temporary / uuid.uuid4().hex
         work.mkdir(parents=True)
-        (work / "uv.toml").touch()  # uv takes the nearest above its folder: not that of a parent of the cache
+        # uv takes the nearest settings above its folder: not those of a parent of the cache
+        (work / "uv.toml").write_text(self._settings(tuple(pins[0].index.splitlines()), build), encoding="utf-8")
         inside = self._runner.inside
         environment, requirements = work / "environment", work / "requirements.txt"
         try:

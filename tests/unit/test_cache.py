@@ -51,6 +51,7 @@ def cache(tmp_path: Path) -> Path:
         (root / "store" / f"{digest}.lock").touch()
     for name in (
         "locks/a.json",
+        "builds/c.json",
         "interpreters/b.json",
         "simple/numpy.json",
         "sources/key/setup.py",
@@ -72,6 +73,7 @@ def test_an_entry_is_all_that_belongs_together(cache: Path) -> None:
         "store",
         "envs",
         "locks",
+        "builds",
         "interpreters",
         "simple",
         "sources",
