@@ -23,11 +23,14 @@ from pytest_py312.source.typeshed import Stubs
 PROBES = ("oracle_compiler.py", "oracle_library.py", "oracle_probe.py", "oracle_sources.py")
 
 ONCE_STANDARD = frozenset({
-    "_bootlocale", "_dummy_thread", "_dummy_threading", "_pydatetime", "_pylong", "_sha2", "_sysconfig", "_pyrepl",
-    "aifc", "annotationlib", "asynchat", "asyncore", "audioop", "binhex", "cgi", "cgitb", "chunk", "compression",
-    "crypt", "distutils", "dummy_threading", "formatter", "imghdr", "imp", "lib2to3", "macpath", "macurl2path",
-    "mailcap", "msilib", "nis", "nntplib", "nturl2path", "ossaudiodev", "parser", "pipes", "smtpd", "sndhdr", "spwd",
-    "sunau", "symbol", "telnetlib", "uu", "xdrlib",
+    "_android_support", "_apple_support", "_ast_unparse", "_bootlocale", "_colorize", "_dummy_thread",
+    "_dummy_threading", "_hmac", "_interpchannels", "_interpqueues", "_interpreters", "_ios_support",
+    "_opcode_metadata", "_py_warnings", "_pydatetime", "_pylong", "_pyrepl", "_remote_debugging", "_sha2",
+    "_suggestions", "_sysconfig", "_types", "_wmi", "_zstd", "aifc", "annotationlib", "asynchat", "asyncore",
+    "audioop", "binhex", "cgi", "cgitb", "chunk", "compression", "crypt", "distutils", "dummy_threading",
+    "formatter", "imghdr", "imp", "lib2to3", "macpath", "macurl2path", "mailcap", "msilib", "nis", "nntplib",
+    "nturl2path", "ossaudiodev", "parser", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "symbol", "telnetlib",
+    "uu", "xdrlib",
 })  # fmt: skip
 """Modules that some release from 3.8 on has, and the one that runs this perhaps not."""
 STANDARD = ONCE_STANDARD | sys.stdlib_module_names | {"__main__", "test"}

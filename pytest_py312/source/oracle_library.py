@@ -247,7 +247,12 @@ class Library:
         if found is not None:
             found.through_instance = True
             return found
-        if value is not None and name in (inspect.getattr_static(value, "__dict__", None) or ()):
+        own = (
+            object.__getattribute__(value, "__dict__")
+            if getattr(cls, "__dictoffset__", 0) and value is not None
+            else ()
+        )
+        if name in own:
             return Place(UNKNOWN, name=name)
         if self._is_set(cls, name):
             return Place(UNKNOWN, name=f"{cls.__qualname__}.{name}")
