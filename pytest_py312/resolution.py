@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from pytest_py312.locks import Wanted as Wanted
 from pytest_py312.locks import write_whole as write_whole
 from pytest_py312.model import Finding, InterpreterBuild
 from pytest_py312.runners.base import CommandRun, Ended, Runner
-from pytest_py312.uv_settings import only_index, settings_digest
+from pytest_py312.uv_settings import index_settings, only_index, settings_digest
 
 MOST_ROUNDS = 8
 """How many times a resolution is tried again with one more project allowed to build from source."""
@@ -44,6 +45,7 @@ class Resolver:
         self._locks = KeptLocks(cache=cache, lock_hours=lock_hours)
         self._settings = settings_digest(os.environ)
         self._index_urls: dict[tuple[str, ...], str | None] = {}
+        self._asking = threading.Lock()
 
     @property
     def uv(self) -> "Resolver":
@@ -96,12 +98,22 @@ class Resolver:
 
     def index_url(self, wanted: Wanted, build: InterpreterBuild) -> str | None:
         """The one index that uv uses for ``wanted``, credentials and all; ``None`` where it uses more than that."""
-        key = (build.digest, *wanted.options)
-        if key not in self._index_urls:
-            asked = Wanted(lines=(), options=wanted.options)
-            said = self._compile(asked, build, (), more=("--emit-index-url", "--emit-find-links"))
-            self._index_urls[key] = only_index(said.stdout) if said.ok else None
-        return self._index_urls[key]
+        return self._index_url(wanted.options, build)
+
+    def _index_url(self, options: tuple[str, ...], build: InterpreterBuild) -> str | None:
+        with self._asking:
+            if options not in self._index_urls:
+                asked = Wanted(lines=(), options=options)
+                said = self._compile(asked, build, (), more=("--emit-index-url", "--emit-find-links"), settings="")
+                self._index_urls[options] = only_index(said.stdout) if said.ok else None
+            return self._index_urls[options]
+
+    def settings(self, options: tuple[str, ...], build: InterpreterBuild) -> str:
+        """The text of uv's settings file where ``options`` say what to resolve from: how long pages of its index hold.
+
+        Not empty only where uv uses one index, and that without a password.
+        """
+        return index_settings(self._index_url(options, build))
 
     def key(self, wanted: Wanted, build: InterpreterBuild) -> str:
         """What a lock depends on, in one digest."""
@@ -145,14 +157,16 @@ class Resolver:
         *,
         offline: bool = False,
         more: Sequence[str] = (),
+        settings: str | None = None,
     ) -> CommandRun:
+        settings = self.settings(wanted.options, build) if settings is None else settings
         folder = self._temporary / uuid.uuid4().hex
         folder.mkdir(parents=True)
         requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
-        # uv takes the nearest settings above its folder, beside the user's: those of whoever owns a parent of the cache
-        no_settings = folder / "uv.toml"
+        # uv takes the nearest settings above its folder, beside the user's: else those of a parent of the cache
+        settings_file = folder / "uv.toml"
         try:
-            no_settings.touch()
+            settings_file.write_text(settings, encoding="utf-8")
             requirements.write_text("\n".join((*wanted.options, *wanted.lines)) + "\n", encoding="utf-8")
             constraints.write_text("\n".join(wanted.constraints) + "\n", encoding="utf-8")
             inside = self._runner.inside
@@ -166,7 +180,7 @@ class Resolver:
             argv += ["--constraint", inside(constraints)] if wanted.constraints else []
             return self._runner.tool(build, [*argv, inside(requirements)], time_limit=600)
         finally:
-            for file in (requirements, constraints, no_settings):
+            for file in (requirements, constraints, settings_file):
                 file.unlink(missing_ok=True)
             folder.rmdir()
 

@@ -43,6 +43,25 @@ def says_which_index(environ: Mapping[str, str]) -> bool:
     return any(environ.get(name) for name in of_uv) and not any(environ.get(name) for name in of_pip)
 
 
+PAGES_HOLD = 600
+"""Seconds for which a page of an index is not asked for again. The public index says the same of its own; one that says
+nothing would be asked for every page by each of the fleet's resolutions, and a fleet asks for the same ones."""
+
+
+def index_settings(url: str | None) -> str:
+    """Settings (TOML) by which uv keeps what the one index at ``url`` has answered for :data:`PAGES_HOLD` seconds.
+
+    Empty, so that what the index says of it holds, where there is not one index, or its address holds a password,
+    which is not to be written down.
+    """
+    if url is None or "@" in url or not url.startswith(("http://", "https://")):
+        return ""
+    if not (url.isascii() and url.isprintable()):
+        return ""  # else a JSON text is a TOML text
+    held = f'"max-age={PAGES_HOLD}"'
+    return f"[[index]]\nurl = {json.dumps(url)}\ndefault = true\ncache-control = {{ api = {held}, files = {held} }}\n"
+
+
 def only_index(text: str) -> str | None:
     """The address in what ``uv pip compile --emit-index-url --emit-find-links`` printed.
 

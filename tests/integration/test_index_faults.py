@@ -162,3 +162,22 @@ def test_settings_that_lie_above_the_cache_are_nobodys(server: Server, tmp_path:
     (tmp_path / "uv.toml").write_text("no-index = true")
 
     assert outcome(tmp_path, "3.12", "fine", "one") == ()
+
+
+def test_a_page_is_asked_for_once_by_all_resolutions(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of an index that does not say how long its answers hold, unless a variable names it: uv then asks anew."""
+    settings = tmp_path / "config" / "uv" / "uv.toml"
+    settings.parent.mkdir(parents=True)
+    address = server.url.replace("user:secret@", "")
+    settings.write_text(f'[[index]]\nurl = "{address}"\ndefault = true\n')
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    for lines in (("fine", "one"), ("one", "lib"), ("fine", "two")):
+        assert outcome(tmp_path, "3.12", *lines) == ()
+
+    pages = [count for path, count in server.asked.items() if path.startswith("/simple/")]
+    assert len(pages) == 4
+    assert set(pages) == {1}

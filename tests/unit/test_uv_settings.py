@@ -1,12 +1,13 @@
 """What the user has told uv, and which index it leads to."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.uv_settings import only_index, settings_digest
+from pytest_py312.uv_settings import PAGES_HOLD, index_settings, only_index, settings_digest
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,23 @@ def test_settings_are_variables_and_files(tmp_path: Path) -> None:
 
     assert len(set(digests)) == 5
     assert settings_digest(home) == settings_digest({**home, "PATH": "/bin"}) == digests[3]
+
+
+def test_what_one_index_says_is_held_for_a_while() -> None:
+    settings = tomllib.loads(index_settings("https://index.example/simple"))
+
+    (index,) = settings["index"]
+    assert (index["url"], index["default"]) == ("https://index.example/simple", True)
+    assert index["cache-control"] == {"api": f"max-age={PAGES_HOLD}", "files": f"max-age={PAGES_HOLD}"}
+
+
+@pytest.mark.parametrize("url", [None, "https://user:secret@index.example/simple", "file:///srv/index"])
+def test_an_index_with_a_password_is_not_written_down(url: str | None) -> None:
+    assert index_settings(url) == ""
+
+
+@given(st.text().map("https://index.example/{}".format))
+def test_any_address_is_a_text_of_toml(url: str) -> None:
+    settings = index_settings(url)
+    assert not settings or tomllib.loads(settings)["index"][0]["url"] == url
+    assert settings or "@" in url or not url.isprintable() or not url.isascii()
