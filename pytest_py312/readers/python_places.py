@@ -30,7 +30,9 @@ def read_setup_py_places(text: str, path: str) -> tuple[Place, ...]:
         start = source.line_start(setup.lines.get("python_requires", 1))
         scribe.note("metadata", Meaning.UNKNOWN, start, start, subject="python_requires", text="python_requires",
                     unclear=_COMPUTED, declared=False)  # fmt: skip
-    for node in _elements(setup.nodes.get("classifiers")):
+    listed = setup.nodes.get("classifiers")
+    kind = "()" if isinstance(listed, ast.Tuple) else "[]"
+    for node in _elements(listed):
         match = CLASSIFIER.fullmatch(str(node.value))
         span, exact = source.content(node)
         if match and exact:
@@ -38,7 +40,7 @@ def read_setup_py_places(text: str, path: str) -> tuple[Place, ...]:
             scribe.note(
                 "metadata", Meaning.MEMBER, start, span[0] + match.end("version"), subject="classifiers",
                 text=str(node.value).strip(), version=version_of(match["version"]),
-                item=Item(group="classifiers", start=source.at(node)[0], end=source.at(node)[1]),
+                item=Item(group=f"classifiers{kind}", start=source.at(node)[0], end=source.at(node)[1]),
             )  # fmt: skip
     return scribe.places
 
@@ -67,11 +69,12 @@ def _sessions(scribe: Scribe, source: "_Source", value: ast.expr) -> None:
         scribe.note("tool", Meaning.UNKNOWN, *span, subject="python of a session", unclear=_COMPUTED, declared=False)
         return
     listed = isinstance(value, ast.List | ast.Tuple)
+    kind = "()" if isinstance(value, ast.Tuple) else "[]"
     for node in _elements(value):
         span, exact = source.content(node)
         version = version_of(str(node.value))
         whole = source.at(node)
-        item = Item(group=f"@{source.at(value)[0]}", start=whole[0], end=whole[1]) if listed else None
+        item = Item(group=f"@{source.at(value)[0]}{kind}", start=whole[0], end=whole[1]) if listed else None
         meaning = Meaning.APART if version is None else Meaning.MEMBER if listed else Meaning.EXACT
         scribe.note(
             "tool", meaning, *span, subject="python of a session", version=version, item=item,
