@@ -43,7 +43,8 @@ _SWITCHES: tuple[tuple[str, str], ...] = (
     ("baseline-update", "take out of the file of --py312-baseline what is mended; record it when there is none yet"),
     ("offline", "ask nothing but the cache; what is not in it could not be checked"),
     ("diff", "show the changes of requirements that were found to mend what is blocked, as a unified diff"),
-    ("fix", "write these changes"),
+    ("fix", "write these changes, and judge the services again: the exit status is that of the second run"),
+    ("annotate", "with --py312-diff or --py312-fix: a comment beside each requirement that no change mends"),
     ("relock", "with --py312-fix: run the commands that make stale lock files anew, then judge again"),
     ("allow-dirty", "write also to files with uncommitted changes"),
 )

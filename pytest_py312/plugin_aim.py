@@ -14,6 +14,7 @@ from pytest_py312.errors import OptionError, PlanError, perhaps
 from pytest_py312.model import Fleet, Interpreter, Plan
 from pytest_py312.patterns import tidy
 from pytest_py312.resolving import RESOLVERS
+from pytest_py312.second_run import is_second
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +52,7 @@ class Aim:
     offline: bool = False
     diff: bool = False
     fix: bool = False
+    annotate: bool = False
     relock: bool = False
     allow_dirty: bool = False
     annotations: str = "auto"
@@ -98,14 +100,30 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
         reuse=not option(config, "no_cache"),
         resolver=_text(config, "resolver", RESOLVERS),
         offline=bool(option(config, "offline")),
-        diff=bool(option(config, "diff")),
-        fix=bool(option(config, "fix")),
+        diff=_writes(config, "diff"),
+        fix=_writes(config, "fix"),
+        annotate=_annotates(config),
         relock=bool(option(config, "relock")),
         allow_dirty=bool(option(config, "allow_dirty")),
         annotations=_text(config, "annotations", ("auto", "github", "none")) or "auto",
         baseline=_baseline(config),
         baseline_update=bool(option(config, "baseline_update")),
     )
+
+
+def _writes(config: pytest.Config, name: str) -> bool:
+    """Whether changes are to be shown or written; never in the second run, which judges them."""
+    return bool(option(config, name)) and not is_second()
+
+
+def _annotates(config: pytest.Config) -> bool:
+    asked = bool(option(config, "annotate"))
+    if asked and not (option(config, "diff") or option(config, "fix")):
+        raise OptionError(
+            "--py312-annotate adds comments to the changes: give it with --py312-diff, which shows them, or "
+            "--py312-fix, which writes them"
+        )
+    return asked
 
 
 def chosen_paths(config: pytest.Config) -> tuple[Chosen, ...]:

@@ -1,58 +1,92 @@
-"""``--py312-diff`` and ``--py312-fix``: the changes that the findings name, shown or written."""
+"""``--py312-diff`` and ``--py312-fix``: the changes that the findings name, shown or written, and judged again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_py312.errors import Py312Error
-from pytest_py312.mending import Edit, MendingPlan, diff_of, plan_edits, stale_locks
-from pytest_py312.model import Outcome
+from pytest_py312.mending import Annotation, Edit, MendingPlan, diff_of, plan_edits, stale_locks
+from pytest_py312.model import Finding, Interpreter, Outcome, Severity, SpecifierChange
+from pytest_py312.second_run import run_again
 from pytest_py312.writing import write
 
+ANNOTATED = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
+"""Codes of what is said of a requirement, and can stand beside it as a comment."""
 
-def plan_of(root: Path, outcomes: Iterable[Outcome]) -> MendingPlan:
+
+def changes_of(outcomes: Iterable[Outcome]) -> tuple[SpecifierChange, ...]:
     """All changes of a run together; a file that several services share is changed once."""
-    changes = dict.fromkeys(
+    found = (
         change
         for outcome in outcomes
         for finding in outcome.findings
         if not finding.waived
         for change in finding.changes
     )
-    return plan_edits(
-        root,
-        [
-            Edit(path=change.path, line=change.line, name=change.name, old=change.old, new=change.new)
-            for change in changes
-        ],
-    )
+    return tuple(dict.fromkeys(found))
+
+
+def annotations_of(outcomes: Iterable[Outcome], target: Interpreter) -> Iterator[Annotation]:
+    """A comment for each requirement that blocks on the target and that no change mends."""
+    comments: dict[tuple[str, int], dict[str, None]] = {}
+    for outcome in outcomes:
+        for finding in outcome.findings if outcome.interpreter == target else ():
+            if _is_unmendable(finding) and finding.location is not None and finding.location.line:
+                place = (finding.location.path, finding.location.line)
+                comments.setdefault(place, {})[finding.message] = None
+    for (path, line), messages in comments.items():
+        yield Annotation(path=path, line=line, comment="; ".join(messages))
+
+
+def _is_unmendable(finding: Finding) -> bool:
+    blocks = finding.severity is Severity.ERROR and not finding.waived and not finding.changes
+    # an import that fails on the baseline as well keeps nobody from moving
+    return blocks and finding.code in ANNOTATED and not (finding.code == "PY105" and finding.preexisting)
+
+
+def plan_of(
+    root: Path, outcomes: Sequence[Outcome], *, target: Interpreter | None = None, annotate: bool = False
+) -> MendingPlan:
+    """All edits of a run together; with ``annotate``, also comments where nothing mends a requirement."""
+    edits: list[Edit | Annotation] = [
+        Edit(path=change.path, line=change.line, name=change.name, old=change.old, new=change.new)
+        for change in changes_of(outcomes)
+    ]
+    if annotate and target is not None:
+        edits += annotations_of(outcomes, target)
+    return plan_edits(root, edits)
 
 
 class Mending:
     """Shows or writes changes at the end of a session. ``fix`` writes, else they are only shown."""
 
-    def __init__(self, root: Path, *, fix: bool, allow_dirty: bool) -> None:
+    def __init__(
+        self, root: Path, *, target: Interpreter, fix: bool, annotate: bool = False, allow_dirty: bool = False
+    ) -> None:
         self._root = root
+        self._target = target
         self._fix = fix
+        self._annotate = annotate
         self._allow_dirty = allow_dirty
         self._lines: list[tuple[str, bool]] = []
+        self._again = ""
 
-    def finish(self, session: pytest.Session, outcomes: Iterable[Outcome]) -> None:
+    def finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
         """Work the changes out, and write them where asked to. A refusal is told, and fails the run."""
-        plan = plan_of(self._root, outcomes)
+        plan = plan_of(self._root, outcomes, target=self._target, annotate=self._annotate)
         self._say(diff_of(plan.changes))
         for refusal in plan.refusals:
             self._say(f"not changed: {refusal}", bad=True)
         if not plan.changes:
             self._say("nothing to change: no requirement is blocked by what a change of it was found to mend")
         elif self._fix:
-            self._write(session, plan)
+            self._write(session, plan, outcomes)
         else:
             self._say("--py312-fix writes these changes")
 
-    def _write(self, session: pytest.Session, plan: MendingPlan) -> None:
+    def _write(self, session: pytest.Session, plan: MendingPlan, outcomes: Sequence[Outcome]) -> None:
         try:
             write(self._root, plan.changes, allow_dirty=self._allow_dirty)
         except Py312Error as error:
@@ -61,14 +95,41 @@ class Mending:
             return
         for path, command in stale_locks(self._root, plan.changes):
             self._say(f"{path} is out of date now: run `{command}` in its folder")
-        self._say(f"{len(plan.changes)} file(s) written; run the gate again, which has to agree")
+        self._say(f"{len(plan.changes)} file(s) written")
+        written = {change.path for change in plan.changes}
+        changes = [change for change in changes_of(outcomes) if change.path in written]
+        if changes:  # a comment changes nothing that could be judged
+            self._run_again(session, changes)
+
+    def _run_again(self, session: pytest.Session, changes: Sequence[SpecifierChange]) -> None:
+        """The gate has to agree; the exit status is that of the second run."""
+        asked = session.config.invocation_params
+        again = run_again([str(argument) for argument in asked.args], asked.dir, changes)
+        self._again = again.output
+        if again.exit_code is None:
+            self._say("the gate was run again and came to no end, so nothing is proven; see below", bad=True)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            return
+        session.exitstatus = again.exit_code
+        for line in again.disagrees:
+            self._say(f"the gate was run again and does not agree: {line}", bad=True)
+        if not again.disagrees:
+            names = ", ".join(sorted({change.name for change in changes}))
+            self._say(f"the gate was run again (exit status {again.exit_code}), and blames none of these: {names}")
 
     def _say(self, text: str, *, bad: bool = False) -> None:
         if text:
             self._lines.append((text.rstrip("\n"), bad))
 
     def show(self, terminal: Any) -> None:
-        """Print what was found out."""
+        """Print what was found out, and what the second run said."""
         terminal.section("changes", sep="=")
         for text, bad in self._lines:
-            terminal.write_line(text.encode("utf-8", "replace").decode(), red=bad)
+            terminal.write_line(_printable(text), red=bad)
+        if self._again:
+            terminal.section("the gate again, after the changes", sep="=")
+            terminal.write_line(_printable(self._again.rstrip("\n")))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

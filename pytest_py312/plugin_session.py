@@ -274,11 +274,11 @@ class GateSession:
             return
         report = self.report(int(exitstatus))
         session.config.hook.pytest_py312_report(config=session.config, report=report)
-        if self._mending is not None:
-            self._mending.finish(session, report.outcomes)
         if self._recorded is not None:
             self._recorded.finish(session, report, self._all_items)
         self._reports.write(session, report)
+        if self._mending is not None:
+            self._mending.finish(session, report.outcomes)  # last: what it changes is judged, and reported, anew
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
         if config.option.collectonly:
@@ -322,7 +322,9 @@ def _mending(aim: Aim) -> "Mending | None":
         return None
     from pytest_py312.plugin_mending import Mending  # brings the editors, which few runs need
 
-    return Mending(aim.plan.root, fix=aim.fix, allow_dirty=aim.allow_dirty)
+    return Mending(
+        aim.plan.root, target=aim.plan.target, fix=aim.fix, annotate=aim.annotate, allow_dirty=aim.allow_dirty
+    )
 
 
 def _properties(outcome: Outcome) -> list[tuple[str, object]]:

@@ -1,0 +1,155 @@
+"""Requirements mended from end to end: found, tried, written, and judged again by a second run that has to agree."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from uv import find_uv_bin
+
+from pytest_py312.model import Interpreter
+from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.runners.local import LocalRunner
+from tests.integration import fake_index
+
+TOGETHER = ("3.9", "3.10", "3.12")
+SERVICE = "services/app/requirements.txt"
+
+INDEX = {
+    "lib": {"1.0": "", "2.0": ""},
+    "one": {"1.0": "lib==1.0"},
+    "two": {"1.0": "lib==2.0", "1.1": "lib==3.0", "1.2": "lib==1.0", "2.0": "lib==1.0"},
+    "fine": {"1.0": ""},
+}
+
+
+@dataclass(kw_only=True)
+class Repository:
+    """A repository of one service on 3.9, which takes its requirements from a fake index."""
+
+    root: Path
+    cache: Path
+
+    def gate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        fixed = [
+            "--py312",
+            "-m",
+            "py312_dependencies",
+            "--py312-runner=local",
+            f"--py312-cache-dir={self.cache}",
+            "-p",
+            "no:cacheprovider",
+        ]
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *fixed, *arguments],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def require(self, text: str) -> None:
+        path = self.root / SERVICE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+
+    @property
+    def required(self) -> str:
+        return (self.root / SERVICE).read_bytes().decode()
+
+
+def seeds(folder: Path) -> dict[str, dict[str, str]]:
+    """What an environment of these interpreters has of itself, as projects of an index."""
+    runner = LocalRunner(
+        cache=folder, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
+    )
+    found: dict[str, dict[str, str]] = {}
+    try:
+        for text in TOGETHER:
+            for line in runner.find(Interpreter.parse(text)).seed:
+                name, _, version = line.partition("==")
+                found.setdefault(name, {})[version] = ""
+    except CellUnavailable as reason:
+        pytest.skip(str(reason))
+    finally:
+        runner.close()
+    return found
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
+    monkeypatch.setattr(fake_index, "PROJECTS", {**INDEX, **seeds(tmp_path / "seeds")})
+    with fake_index.running(tmp_path / "uv", monkeypatch):
+        root = tmp_path / "repository"
+        root.mkdir()
+        (root / "py312.toml").write_text('interpreters = ["3.9", "3.10", "3.12"]\nservices = ["services/*"]\n')
+        yield Repository(root=root, cache=tmp_path / "cache")
+
+
+def findings(report: Path) -> list[dict[str, Any]]:
+    document = json.loads(report.read_text())
+    return [
+        finding
+        for outcome in document["outcomes"]
+        if outcome["interpreter"] == "3.12" and outcome["check"] == "dependencies"
+        for finding in outcome["findings"]
+    ]
+
+
+@pytest.mark.parametrize("more", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_is_written_is_judged_again_and_the_gate_agrees(repository: Repository, more: Sequence[str]) -> None:
+    """Only the specifier's characters change, a version that does not fit is passed over, and the way back stays."""
+    repository.require("one==1.0\r\ntwo == 1.0  # keep\r\nfine")
+
+    shown = repository.gate("--py312-diff", *more)
+    assert shown.returncode == 1, shown.stdout
+    assert "+two == 1.2  # keep" in shown.stdout
+    assert "the set resolves, installs and imports on 3.12 and 3.9" in " ".join(shown.stdout.split())
+
+    written = repository.gate("--py312-fix", "--py312-report=after.json", *more)
+
+    assert repository.required == "one==1.0\r\ntwo == 1.2  # keep\r\nfine"
+    assert written.returncode == 0, written.stdout
+    assert "the gate was run again (exit status 0), and blames none of these: two" in written.stdout
+    assert findings(repository.root / "after.json") == []
+    assert repository.gate("--py312-fix", *more).returncode == 0
+    assert repository.required == "one==1.0\r\ntwo == 1.2  # keep\r\nfine"
+
+
+def test_what_nothing_mends_gets_a_comment_where_asked_for(repository: Repository) -> None:
+    """Beside it the rest is mended, and the comments are the same when they are made again."""
+    repository.require("gone==1\none==1.0\ntwo==1.0\n")
+
+    done = repository.gate("--py312-fix", "--py312-annotate")
+
+    assert done.returncode == 1, done.stdout
+    assert repository.required == "gone==1  # py312: gone is not on the index\none==1.0\ntwo==1.2\n"
+    assert "the set without gone, which no change of a version mends" in " ".join(done.stdout.split())
+    assert repository.gate("--py312-fix", "--py312-annotate", "--py312-allow-dirty").returncode == 1
+    assert repository.required == "gone==1  # py312: gone is not on the index\none==1.0\ntwo==1.2\n"
+
+
+def test_a_comment_alone_is_a_mistake(repository: Repository) -> None:
+    repository.require("fine\n")
+
+    done = repository.gate("--py312-annotate")
+
+    assert done.returncode == 4
+    assert "--py312-annotate adds comments to the changes" in done.stderr
+
+
+def test_a_settled_fix_does_not_run_for_ever(repository: Repository) -> None:
+    """``py312_fix`` in the configuration file holds for the second run as well, and that one changes nothing."""
+    repository.require("one==1.0\ntwo==1.0\n")
+    (repository.root / "pytest.ini").write_text("[pytest]\npy312_fix = true\n")
+
+    done = repository.gate()
+
+    assert done.returncode == 0, done.stdout
+    assert repository.required == "one==1.0\ntwo==1.2\n"
