@@ -68,6 +68,8 @@ class FakeGate:
 
     answers: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Item name (``user-service-py3.12-suite``) to (status, reason)."""
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+    """Item name to the findings that it is judged by."""
     cached: bool = False
     raised: dict[str, BaseException] = field(default_factory=dict)
     judged: list[str] = field(default_factory=list)
@@ -89,7 +91,9 @@ class FakeGate:
             "interpreter": item.cell.interpreter,
             "check": item.check.name,
         }
-        if status == "failed":
+        if item.name in self.findings:
+            outcome = Outcome.judged(findings=self.findings[item.name], **about)
+        elif status == "failed":
             path = f"{item.cell.service.path}/requirements.txt"
             finding = Finding(
                 code="PY401", message=reason, remedy="mend it", location=Location(path=path, line=1), names=("a::b",)

@@ -541,6 +541,24 @@ def test_a_waived_finding_is_shown_and_does_not_block() -> None:
     assert closing(subject)[1] == "green"
 
 
+def test_a_recorded_finding_is_shown_does_not_block_and_is_in_the_closing_line() -> None:
+    """On however many interpreters it is, it counts once."""
+    known = replace(wheel_missing(), known=True)
+    found = [judged("a", on, "source", known) for on in (PY310, PY312)]
+    subject = report([service("a")], [*well("a"), *found])
+    assert "Shown, not blocking (1 known)" in lines_of(subject)
+    assert closing(subject)[0].endswith("; 1 known finding)")
+
+
+def test_a_finding_shows_its_line_and_the_column_unless_q_is_given() -> None:
+    placed = replace(wheel_missing(), location=Location(path="a/b.py", line=12, column=8), source_line="import aiohttp")
+    subject = report([service("a")], [judged("a", PY312, "source", placed)])
+    lines = lines_of(subject)
+    place = next(index for index, line in enumerate(lines) if "a/b.py:12" in line)
+    assert lines[place + 1 : place + 3] == ["        12 | import aiohttp", "           |        ^"]
+    assert not any("12 | import" in line for line in lines_of(subject, verbosity=-1))
+
+
 @pytest.mark.parametrize(
     ("until", "said"),
     [
