@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 from pytest_py312.distributions import Entry
 from pytest_py312.fingerprints import tree_digest
+from pytest_py312.locked import held
 from pytest_py312.model import Cell, Plan, Service, SuiteKind
 from pytest_py312.requirements import LocatedEntry, LocatedOption, RequirementSet, asked_by, requirement_set
 from pytest_py312.resolution import Lock, Wanted
@@ -67,13 +68,17 @@ class Demands:
         constraints: Sequence[str],
         changed: Mapping[LocatedEntry, str] | None = None,
         without: Collection[str] = (),
+        locked: bool = True,
     ) -> Wanted:
         """The set of a cell: its files', its suite's tool, and what ``trees`` require.
 
         To try what it would do, ``changed`` are requirements that get another specifier, and projects in ``without``
-        are left out.
+        are left out. The versions of a lock file beside the requirements are held, but where ``locked`` is false or a
+        change is tried: then it has to be made anew in any case.
         """
         found = self.requirements(cell.service)
+        is_held = locked and changed is None and not without
+        locked_here = tuple(held(found.locks, found.entries, cell.interpreter)) if is_held else ()
         lines = []
         for item in found.entries:
             if item.name in without:
@@ -91,7 +96,7 @@ class Demands:
             lines += [line for line in asked if line]
         return Wanted(
             lines=tuple(dict.fromkeys(lines)),
-            constraints=(*(item.text for item in found.constraints), *constraints),
+            constraints=(*(item.text for item in found.constraints), *locked_here, *constraints),
             options=tuple(dict.fromkeys(self._option(item) for item in found.options)),
             direct=tuple((item.name, item.location) for item in found.entries),
             exclude_newer=self._plan.exclude_newer,

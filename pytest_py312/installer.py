@@ -16,6 +16,7 @@ from pytest_py312.distributions import BUILD_LIMIT, Entry, Store
 from pytest_py312.engines import engine_of
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree
+from pytest_py312.lock_verdicts import LockVerdicts
 from pytest_py312.locking import Locking
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service
 from pytest_py312.once import Once
@@ -77,6 +78,7 @@ class Installer:
         self._parallel = parallel
         self._locking = Locking(cache=cache, resolver=self._resolver, once=once, lock_hours=plan.lock_hours)
         self.demands = Demands(plan=plan, cache=cache)
+        self._lock_verdicts = LockVerdicts(self.demands, self._locking)
 
     # -- locks
 
@@ -119,7 +121,7 @@ class Installer:
             lock = self._locking.attempt(self.demands.wanted(cell, trees, constraints), build)
             if lock is not None:
                 return lock  # else these tools do not work there: what does is reported as a difference
-        return self._locking.lock(self.demands.wanted(cell, trees, ()), build)
+        return self._lock_verdicts.lock(cell, build, trees)
 
     def lock(self, cell: Cell) -> Lock | Installation:
         """The lock of a cell or, where there is none, the installation that says why."""
@@ -133,7 +135,7 @@ class Installer:
                 return self.demands.with_own_hashes(cell, self._lock(cell, build, trees))
             except Blocked as blocked:
                 told = self._with_sources_tried(cell, build, trees, blocked.findings)
-                return Installation(build=build, findings=(*broken, *told))
+                return Installation(build=build, findings=(*broken, *self._lock_verdicts.stale(cell), *told))
         except (CellUnavailable, Unchecked) as reason:
             return Installation(unchecked=str(reason))
 
@@ -255,7 +257,10 @@ class Installer:
             build = self._runner.find(cell.interpreter)
             return self._installed(cell, build, lock, build_limit)
         except Blocked as blocked:
-            return Installation(build=self._runner.find(cell.interpreter), lock=lock, findings=blocked.findings)
+            told = self._lock_verdicts.of_lock_files(
+                cell, build, lambda: self._built_trees(cell, build)[0], blocked.findings
+            )
+            return Installation(build=build, lock=lock, findings=told)
         except (CellUnavailable, Unchecked) as reason:
             return Installation(lock=lock, unchecked=str(reason))
         except OSError as error:
@@ -280,7 +285,7 @@ class Installer:
             build=build,
             lock=lock,
             environment=environment,
-            findings=tuple(findings),
+            findings=(*findings, *self._lock_verdicts.stale(cell)),
             built=own is not None and not own.static and not findings,
             imports=self._once(f"imports {key} {modules}", lambda: self._imports(cell, build, environment, modules)),
             entries=tuple(entries),

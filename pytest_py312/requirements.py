@@ -11,7 +11,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from pytest_py312.model import Interpreter, Location, RequirementSource
-from pytest_py312.readers.requirements import Entry, Include, RequirementsText, read_requirements
+from pytest_py312.readers.lockfiles import LENGTH_LIMIT, LockText, is_lock_file, read_lock_file
+from pytest_py312.readers.requirements import Collector, Entry, Include, RequirementsText, read_requirements
 from pytest_py312.sources import TABLE_READERS
 from pytest_py312.tree import Tree, Unreadable, escapes, join
 
@@ -76,6 +77,8 @@ class RequirementSet:
     problems: tuple[RequirementProblem, ...] = ()
     repeats: tuple[LocatedEntry, ...] = ()
     """Entries that say again, elsewhere, what one of ``entries`` says."""
+    locks: tuple[LockText, ...] = ()
+    """Lock files beside the tables that were read: the versions that are deployed."""
     files: tuple[str, ...] = ()
     """Every file that was read, sorted: what the set depends on."""
 
@@ -86,6 +89,21 @@ def requirement_set(plan_root: Path, sources: Sequence[RequirementSource]) -> Re
     for source in sources:
         gathered.read_source(source)
     return gathered.result()
+
+
+def locks_beside(source: RequirementSource, tree: Tree) -> tuple[str, ...]:
+    """The lock file that goes with a table of requirements: the first that is there, or none."""
+    folder, _, name = source.path.rpartition("/")
+    if name == "Pipfile":
+        names: tuple[str, ...] = ("Pipfile.lock",)
+    elif name == "pyproject.toml":
+        names = (
+            ("poetry.lock",) if source.table.startswith("tool.poetry.") else ("uv.lock", "poetry.lock", "pylock.toml")
+        )
+    else:
+        return ()
+    places = [join(folder or ".", lock) for lock in names]
+    return next(((place,) for place in places if tree.is_file(place)), ())
 
 
 def asked_by(line: str, project: str, extras: Collection[str], interpreter: Interpreter) -> str:
@@ -112,11 +130,15 @@ class _Gathered:
     options: dict[tuple[str, str], LocatedOption] = field(default_factory=dict)
     problems: dict[tuple[str, str], RequirementProblem] = field(default_factory=dict)
     repeats: list[LocatedEntry] = field(default_factory=list)
+    locks: dict[str, LockText] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
     done: set[tuple[str, str, str]] = field(default_factory=set)
 
     def read_source(self, source: RequirementSource) -> None:
         where = Location(path=source.path)
+        if is_lock_file(source.path.rpartition("/")[2]):
+            self._take_lock_alone(source.path, where)
+            return
         try:
             text = self.tree.read(source.path)
         except Unreadable as error:
@@ -134,6 +156,32 @@ class _Gathered:
             self._problem(str(source), f"{source.path} has no table {source.table}; it has: {known}.", where)
             return
         self._take(found.requirements, "requirements", (source.path,))
+        for path in locks_beside(source, self.tree):
+            if path not in self.locks and (lock := self._lock(path, where)) is not None:
+                self.locks[path] = lock
+
+    def _lock(self, path: str, asked: Location) -> LockText | None:
+        try:
+            text = self.tree.read(path, limit=4 * LENGTH_LIMIT)
+        except Unreadable as error:
+            self._problem(path, f"{path} {error}.", asked)
+            return None
+        self.files.add(path)
+        lock = read_lock_file(text, path)
+        for problem in lock.problems:
+            where = Location(path=path, line=problem.line, column=problem.column)
+            self._problem(problem.text, problem.message, where)
+        return None if lock.problems else lock
+
+    def _take_lock_alone(self, path: str, asked: Location) -> None:
+        """A lock file without requirements beside it: what it holds is what is required."""
+        lock = self._lock(path, asked)
+        found = Collector(path)
+        for pin in lock.pins if lock else ():
+            if pin.source == "index" and pin.version:
+                marker = " or ".join(f"({one})" for one in pin.markers)
+                found.requirement(f"{pin.name}=={pin.version}" + (f" ; {marker}" if marker else ""), pin.line or 1)
+        self._take(found.result(), "requirements", (path,))
 
     def _read_file(self, path: str, kind: str, asked: Location, above: tuple[str, ...], text: str | None) -> None:
         """Read one requirements file. ``asked`` is the place that names it, ``above`` the files that led to it."""
@@ -166,8 +214,8 @@ class _Gathered:
             self._take_local(local.path, local.extras, local.editable, Location(path=found.path, line=local.line))
         for option in found.options:
             where = Location(path=found.path, line=option.line)
-            located = LocatedOption(name=option.name, value=option.value, location=where)
-            self.options.setdefault((option.name, option.value), located)
+            placed = LocatedOption(name=option.name, value=option.value, location=where)
+            self.options.setdefault((option.name, option.value), placed)
         for problem in found.problems:
             where = Location(path=found.path, line=problem.line, column=problem.column)
             self._problem(problem.text, problem.message, where)
@@ -210,5 +258,6 @@ class _Gathered:
             options=tuple(self.options.values()),
             problems=tuple(self.problems.values()),
             repeats=tuple(self.repeats),
+            locks=tuple(self.locks.values()),
             files=tuple(sorted(self.files)),
         )

@@ -29,6 +29,7 @@ _RUN_TIME_TABLES = frozenset(
         "options.install_requires", "install_requires", "packages",
     }
 )  # fmt: skip
+_LOCKS_ALONE = ("pylock.toml", "poetry.lock", "Pipfile.lock")
 _TEST = ("test", "tests", "testing")
 _DEV = ("dev", "develop", "development", "ci")
 _EXTRA = re.compile(
@@ -56,6 +57,9 @@ def find_sources(files: ServiceFiles) -> FoundSources:
     tables = [(name, table.table) for name in TABLE_READERS if name in files.texts for table in _tables(files, name)]
     run_time = [RequirementSource(path=join(files.path, name)) for name in _run_time_files(files.scan.files)]
     run_time += [_source(files, name, table) for name, table in tables if table in _RUN_TIME_TABLES]
+    if not run_time:  # a lock alone says what is deployed
+        locks = [name for name in files.scan.files if name in _LOCKS_ALONE]
+        run_time = [RequirementSource(path=join(files.path, name)) for name in locks[:1]]
     levels = (
         _test_files(files, _TEST),
         [_source(files, name, table) for name, table in tables if _is_extra(table, _TEST)],

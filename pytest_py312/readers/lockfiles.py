@@ -223,7 +223,7 @@ def _read_poetry(text: str, path: str) -> LockText:
     pins = []
     for pin, item in _pins(text, _tables(data, "package")):
         source = _table(item.get("source"))
-        names, hashes = _files(item.get("files", files_of.get(item.get("name"))), "file")
+        names, hashes = _files(item.get("files", files_of.get(pin.name)), "file")
         markers = item.get("markers")
         kinds = {"git": "git", "url": "url", "directory": "path", "file": "path"}
         pins.append(
