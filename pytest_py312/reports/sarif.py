@@ -155,16 +155,14 @@ def _location(finding: Finding | None, service: Service | None, name: str, prefi
     logical = [{"name": name, "kind": "module"}]
     if not place.path:
         return {"logicalLocations": logical}
-    physical: dict[str, Any] = {"artifactLocation": {"uri": uri_of(prefix + place.path), "uriBaseId": _ROOT}}
-    if place.line is not None:
-        physical["region"] = _region(place, finding.source_line if finding else "")
+    column = {"startColumn": place.column} if place.line and place.column else {}
+    physical: dict[str, Any] = {
+        "artifactLocation": {"uri": uri_of(prefix + place.path), "uriBaseId": _ROOT},
+        "region": {"startLine": place.line or 1, **column},  # GitHub wants a line, also of a whole file
+    }
+    if finding and finding.source_line:
+        physical["contextRegion"] = {"startLine": place.line or 1, "snippet": {"text": finding.source_line}}
     return {"physicalLocation": physical, "logicalLocations": logical}
-
-
-def _region(place: Location, source_line: str) -> dict[str, Any]:
-    column = {"startColumn": place.column} if place.column else {}
-    snippet = {"snippet": {"text": source_line}} if source_line else {}
-    return {"startLine": place.line, **column, **snippet}
 
 
 def uri_of(path: str) -> str:

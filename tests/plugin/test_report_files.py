@@ -35,7 +35,7 @@ def test_several_forms_at_once(failing: Faked) -> None:
     assert texts["all.md"].startswith("# Python 3.12: not proven")
     Draft4Validator(SCHEMA).validate(json.loads(texts["all.sarif"]))
     (found,) = json.loads(texts["all.sarif"])["runs"][0]["results"]
-    assert found["locations"][0]["physicalLocation"]["region"]["snippet"]["text"] == "\tasyncio.async(x)"
+    assert found["locations"][0]["physicalLocation"]["contextRegion"]["snippet"]["text"] == "\tasyncio.async(x)"
 
 
 def test_an_ending_that_is_not_known_is_answered_with_those_that_are(faked: Faked) -> None:

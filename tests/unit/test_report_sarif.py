@@ -61,7 +61,8 @@ def test_a_finding_is_a_result_with_its_rule_place_and_fingerprint() -> None:
     assert result["message"]["text"] == "asyncio.coroutine is gone since 3.11 (py3.12). Write async def"
     physical = result["locations"][0]["physicalLocation"]
     assert physical["artifactLocation"] == {"uri": "services/user-service/app.py", "uriBaseId": "%SRCROOT%"}
-    assert physical["region"] == {"startLine": 3, "startColumn": 5, "snippet": {"text": "@asyncio.coroutine"}}
+    assert physical["region"] == {"startLine": 3, "startColumn": 5}
+    assert physical["contextRegion"] == {"startLine": 3, "snippet": {"text": "@asyncio.coroutine"}}
     assert result["partialFingerprints"] == {"py312/v1": found.fingerprint, "py312Service/v1": "user-service"}
     assert (result["properties"]["blocks"], result["properties"]["confidence"]) == (True, "likely")
     assert run["columnKind"] == "unicodeCodePoints"
@@ -155,6 +156,7 @@ def test_a_run_that_did_not_come_to_its_end_is_no_success(status: int, successfu
 
 
 def test_a_finding_without_a_place_points_at_what_stands_for_its_service() -> None:
+    """At its first line, since code scanning shows nothing that has none."""
     (result,) = results_of(report_of(judged(finding(location=None))))
 
     physical = result["locations"][0]["physicalLocation"]
