@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_py312.demands import Demands, tool_constraints
 from pytest_py312.distributions import BUILD_LIMIT, Entry, Store
+from pytest_py312.download_sizes import download_size
 from pytest_py312.engines import engine_of
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 TRIAL_BUILD_LIMIT = 90.0
 """Seconds that the build of one source may take when a change is only tried."""
+TRIAL_SIZE_LIMIT = 1024**3
+"""Bytes that may be downloaded for a change that is only tried."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,6 +193,11 @@ class Installer:
                 return Installation(build=build, findings=blocked.findings)
         except (CellUnavailable, Unchecked) as reason:
             return Installation(unchecked=str(reason))
+        missing = [pin for pin in lock.pins if self._store.entry(pin, build) is None]
+        size = download_size(missing, build, self._runner, self._cache / "tmp")
+        if size > TRIAL_SIZE_LIMIT:
+            large = f"it takes {size / 1024**3:.1f} GiB to download, and a trial may take {TRIAL_SIZE_LIMIT // 1024**3}"
+            return Installation(build=build, lock=lock, unchecked=f"{large}; the run after it was written installs it")
         return self._installed_or_reason(cell, lock, TRIAL_BUILD_LIMIT)
 
     # -- source trees: the service itself where only a build can tell, and what is required by path
