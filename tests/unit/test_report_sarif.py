@@ -160,7 +160,10 @@ def test_a_finding_without_a_place_points_at_what_stands_for_its_service() -> No
     (result,) = results_of(report_of(judged(finding(location=None))))
 
     physical = result["locations"][0]["physicalLocation"]
-    assert physical == {"artifactLocation": {"uri": "services/user-service/requirements.txt", "uriBaseId": "%SRCROOT%"}}
+    assert physical == {
+        "artifactLocation": {"uri": "services/user-service/requirements.txt", "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": 1},
+    }
 
 
 def test_paths_are_relative_to_the_checkout_and_percent_encoded() -> None:
