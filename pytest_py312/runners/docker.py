@@ -163,6 +163,12 @@ class DockerRunner:
             )
         return known
 
+    def _images_found(self) -> dict[InterpreterBuild, str]:
+        """The builds that this run has asked for, with the images (ids) that hold them."""
+        with self._lock:
+            builds = [found[0] for found in self._found.values() if not isinstance(found, CellUnavailable)]
+            return {build: self._images[build.digest][0] for build in builds}
+
     def tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
     ) -> CommandRun:
@@ -188,6 +194,7 @@ class DockerRunner:
         try:
             image, _ = self._of(job.build)
             if self._plan.isolation == "interpreter" and self._attendants.takes(job):
+                self._attendants.expect(job, self._images_found())
                 return self._attendants.run(job, image=image)
             return run_in_own_container(
                 self._engine, self._ground, job, image=image, folder=self._folder, closing=self._closing

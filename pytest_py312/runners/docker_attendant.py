@@ -17,11 +17,12 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 from typing import Any
 
+from pytest_py312.model import InterpreterBuild
 from pytest_py312.runners.base import CellJob, CellRun, Ended
 from pytest_py312.runners.docker_cell import End, lost_end, not_run, refused_end
 from pytest_py312.runners.docker_engine import Engine, EngineLost, Launched, Refused
@@ -58,6 +59,7 @@ class Attendants:
         self._parallel = max(parallel, 1)
         self._lock = Lock()
         self._rooms: dict[str, _Room] = {}
+        self._expecting = False
 
     def takes(self, job: CellJob) -> bool:
         """Whether a job can share a container: it needs no network, and its environment lies with all others."""
@@ -66,13 +68,9 @@ class Attendants:
     def run(self, job: CellJob, *, image: str) -> CellRun:
         """Run ``job`` as one of many in the container of its interpreter. Never raises for trouble in it."""
         begin = time.monotonic()
-        with self._lock:
-            key = f"{job.build.digest} {job.root}"
-            room = self._rooms.setdefault(key, _Room(self._engine, self._ground, self._closing, self._parallel))
         try:
             source_binds(job.root, job.folders)  # raises for what does not exist or lies outside
-            room.open(job, image=image, parent=self._folder)
-            return room.run(job)
+            return self._open(job, image).run(job)
         except Refused as refused:
             end = refused_end(refused, image)
         except EngineLost as lost:
@@ -83,6 +81,30 @@ class Attendants:
             end = End(ended=Ended.CANCELLED, trouble="the run was cancelled")
         seconds = time.monotonic() - begin
         return CellRun(ended=end.ended, exit_code=None, seconds=seconds, records=(), trouble=end.trouble)
+
+    def expect(self, job: CellJob, images: Mapping[InterpreterBuild, str]) -> None:
+        """Once in a run, at its first job: start the containers of other builds too, as their jobs will follow.
+
+        An engine takes a fifth of a second for each, and starts several at once.
+        """
+        with self._lock:
+            expecting, self._expecting = self._expecting, True
+        for build, image in images.items() if not expecting else ():
+            if build != job.build:
+                Thread(target=self._open_ahead, args=(replace(job, build=build), image), daemon=True).start()
+
+    def _open_ahead(self, job: CellJob, image: str) -> None:
+        # a job that needs the container meets the trouble itself, and tells of it
+        with contextlib.suppress(Refused, EngineLost, OSError, ValueError):
+            self._open(job, image)
+
+    def _open(self, job: CellJob, image: str) -> "_Room":
+        """The room of the job's build, with its container running."""
+        with self._lock:
+            key = f"{job.build.digest} {job.root}"
+            room = self._rooms.setdefault(key, _Room(self._engine, self._ground, self._closing, self._parallel))
+        room.open(job, image=image, parent=self._folder)
+        return room
 
     def close(self) -> None:
         """Remove the containers and their spool folders."""

@@ -1,6 +1,7 @@
 """The docker runner on a real engine: what a cell sees, what it may do, and what comes back."""
 
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -171,3 +172,18 @@ def test_what_the_run_leaves_on_this_machine(bench: Bench, isolation: str) -> No
     runner.close()
     assert list((bench.folder / "run").iterdir()) == []
     assert runner.run(bench.job(runner, "say(ran=True)")).ended is Ended.CANCELLED
+
+
+def test_the_first_job_starts_the_containers_of_all_builds_and_an_end_meanwhile_leaves_none(
+    bench: Bench, containers: Callable[[str], list[str]]
+) -> None:
+    """Whether they run already or are just being started when the run ends."""
+    runner = bench.runner(isolation="interpreter")
+    for interpreter in INTERPRETERS:
+        runner.find(interpreter)
+
+    first = bench.run(runner, "say(event='end')")
+    runner.close()
+
+    assert first.ended is Ended.EXITED
+    assert containers(bench.run_id) == []
