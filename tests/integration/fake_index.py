@@ -19,11 +19,16 @@ PROJECTS: Mapping[str, Mapping[str, str]] = {
     "one": {"1.0": "lib==1.0"},
     "two": {"1.0": "lib==2.0"},
     "fine": {"1.0": ""},
+    "old": {"1.0": "", "2.0": ""},
+    "needs-old": {"1.0": "old"},
 }
 """name -> version -> what it requires"""
+TAGS = {("old", "1.0"): "cp39-none-any"}
+"""(name, version) -> the tags of its wheel, where it does not fit all"""
 
 
 def wheel(name: str, version: str, requires: str) -> bytes:
+    name = name.replace("-", "_")
     info = f"{name}-{version}.dist-info"
     needs = f"Requires-Dist: {requires}\n" if requires else ""
     held = io.BytesIO()
@@ -66,6 +71,7 @@ class Answer(BaseHTTPRequestHandler):
         fault = "" if self.server.screen_only and is_uv else self.server.fault
         if parts[0] == "files":
             name, version = parts[1].split("-")[:2]
+            name = name.replace("_", "-")
             self._say(200, "application/octet-stream", wheel(name, version, PROJECTS[name][version]))
         elif parts[-1] not in PROJECTS:
             self._say(404, "text/plain", b"no such project")
@@ -73,14 +79,11 @@ class Answer(BaseHTTPRequestHandler):
             self._page(parts[-1], fault)
 
     def _page(self, name: str, fault: str) -> None:
-        files = [
-            {
-                "filename": f"{name}-{version}-py3-none-any.whl",
-                "url": f"/files/{name}-{version}-py3-none-any.whl",
-                "hashes": {},
-            }
+        names = [
+            f"{name.replace('-', '_')}-{version}-{TAGS.get((name, version), 'py3-none-any')}.whl"
             for version in PROJECTS[name]
         ]
+        files = [{"filename": one, "url": f"/files/{one}", "hashes": {}} for one in names]
         body = json.dumps({"meta": {"api-version": "1.0"}, "name": name, "files": files}).encode()
         if fault == "500" or (fault == "500 at first" and self.server.asked[self.path] <= 2):
             self._say(500, "text/plain", b"broken")
