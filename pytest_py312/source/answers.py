@@ -7,7 +7,7 @@ from pytest_py312.source.questions import Answer, Complaint, Signature
 
 def answer_from(data: Any) -> Answer | None:
     """The answer that a probe gave, or ``None`` where this is not one."""
-    if not isinstance(data, dict) or data.get("present", 0) not in (True, False, None):
+    if not isinstance(data, dict) or not any(data.get("present", "") is known for known in (True, False, None)):
         return None
     reason, warning, where = data.get("reason", ""), data.get("warning", ""), data.get("defined", "")
     members, stated = data.get("members"), data.get("signature")
@@ -24,6 +24,7 @@ def answer_from(data: Any) -> Answer | None:
         members=None if members is None else tuple(members),
         is_class=data.get("is_class") is True,
         defined=where,
+        when_called=data.get("when_called") is True,
     )
 
 

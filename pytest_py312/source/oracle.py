@@ -10,11 +10,12 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from pytest_py312.model import InterpreterBuild
+from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.source.answers import answer_from, complaint_from
 from pytest_py312.source.memory import Memory
 from pytest_py312.source.questions import Answer, Complaint, Question, Testimony
@@ -41,7 +42,7 @@ BATCH_BYTES = 4 * 1024 * 1024
 """Of files compiled by one process."""
 LARGEST_FILE = 8 * 1024 * 1024
 MOST_GIVEN_UP = 8
-"""Items of one batch that may take their process down; those after them are not asked."""
+"""Items of one batch that may take their process down, before the whole batch counts as not asked."""
 ANSWER_LIMIT = 120.0
 COMPILE_LIMIT = 120.0
 """Seconds for one process."""
@@ -49,7 +50,7 @@ COMPILER_MEMORY = 2 * 1024**3
 
 NOT_COMPILED = "NotCompiled"
 """Category of the complaint about a file that the compiler was not able to judge: it is too large, or it made the
-compiler crash or take for ever. Such a file counts as refused."""
+compiler crash or take for ever. It is an error, and none of the syntax: whether the file is well cannot be told."""
 
 
 class Unanswered(Exception):
@@ -90,7 +91,7 @@ class Oracle:
     def ask(self, questions: Iterable[Question], build: InterpreterBuild) -> Testimony:
         """What ``build`` answers to each of ``questions``.
 
-        :raises Unanswered: it could not be asked at all.
+        :raises Unanswered: it could not be asked at all. What the door raises passes through.
         """
         wanted = sorted(set(questions))
         memory = Memory(self._folder / f"{build.digest}.answers.json")
@@ -107,6 +108,23 @@ class Oracle:
             version=(build.interpreter.major, build.interpreter.minor),
             answers=answers,
         )
+
+    def ask_all(
+        self, questions: Iterable[Question], builds: Iterable[InterpreterBuild]
+    ) -> dict[Interpreter, Testimony | Unanswered]:
+        """What each of ``builds`` answers, or why it does not; they are asked side by side."""
+        wanted = tuple(questions)
+        self._stubs.results([question for question in wanted if is_standard(question.module)])  # once for all
+
+        def testimony(build: InterpreterBuild) -> Testimony | Unanswered:
+            try:
+                return self.ask(wanted, build)
+            except Unanswered as reason:
+                return reason
+
+        asked = {build.interpreter: build for build in builds}
+        with ThreadPoolExecutor(max_workers=max(1, len(asked))) as threads:
+            return dict(zip(asked, threads.map(testimony, asked.values()), strict=True))
 
     def compile(self, files: Mapping[str, bytes], build: InterpreterBuild) -> Mapping[str, tuple[Complaint, ...]]:
         """What the compiler of ``build`` says of ``files`` (path to content), in the order of the lines.
@@ -179,31 +197,25 @@ class Oracle:
     ) -> list[tuple[int, Any]]:
         """What a probe says to each item, by its number; a string says why there is nothing.
 
-        :raises Unanswered: the probe does not start.
+        :raises Unanswered: the probe does not start, or its process ends all the time.
         """
         answers: dict[int, Any] = {}
         left = list(range(len(items)))
         given_up = 0
         argv = ["{python}", "-I", "-S", self._door.inside(self._place(probe))]
         while left:
-            done = self._door.tool(
-                build, argv, stdin=document([items[number] for number in left]), time_limit=time_limit
-            )
+            stdin = document([items[number] for number in left])
+            done = self._door.tool(build, argv, stdin=stdin, time_limit=time_limit)
             lines, ended = read_lines(done.stdout)
             got = {left[place]: data for place, data in lines.items() if place < len(left)}
-            answers |= got
-            rest = [number for number in left if number not in got]
-            if not got and not ended and (given_up or len(left) == len(items)) and _never_began(done):
-                raise Unanswered(f"CPython {build.version} could not be asked: {_last_words(done)}")
-            if rest and not ended:
+            if not got:
+                # that nothing came is the fault of the first item, unless the probe did not get so far
                 given_up += 1
-                why = f"CPython {build.version} gave up on it: {_last_words(done)}"
-                stopped = rest if given_up >= MOST_GIVEN_UP else rest[:1]
-                answers |= dict.fromkeys(stopped, why)
-                rest = [number for number in rest if number not in answers]
-            elif len(rest) == len(left):
-                raise Unanswered(f"CPython {build.version} was asked, and its answers are not readable")
-            left = rest
+                if ended or _never_began(done) or given_up > MOST_GIVEN_UP:
+                    raise Unanswered(f"CPython {build.version} could not be asked: {_last_words(done)}")
+                got = {left[0]: f"CPython {build.version} gave up on it: {_last_words(done)}"}
+            answers |= got
+            left = [number for number in left if number not in got]
         return sorted(answers.items())
 
     def _place(self, name: str) -> Path:

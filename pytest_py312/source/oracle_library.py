@@ -118,13 +118,17 @@ class Library:
                 raise
         return self._modules[name]
 
+    def knows(self, name: str) -> bool:
+        """Whether a module may be asked for at all."""
+        return name.split(".")[0] in self._known and all(map(str.isidentifier, name.split(".")))
+
     def has(self, name: str) -> bool:
         """Whether the module was asked for before."""
         return name in self._modules or name in self._failed
 
     def _imported(self, name: str) -> tuple[Any, str]:
-        if not is_importable(name) or name.split(".")[0] not in self._known:
-            raise Untold("it is no module of the standard library that is imported here")
+        if not is_importable(name) or not self.knows(name):
+            raise Untold("it is no module of the standard library")
         del self._log[:]
         try:
             module = importlib.import_module(name)
@@ -154,8 +158,7 @@ class Library:
             if call is not None:
                 text = warning_text(call, vars(part))
                 return recorded[0] if "..." in text and recorded else text
-        about = [text for text in recorded if any(part in text for part in parts)]
-        return about[0] if about else ""
+        return next((text for text in recorded if any(part in text for part in parts)), "")
 
     def _recorded(self) -> list[str]:
         """The deprecations that were warned of since the log was emptied."""
@@ -198,8 +201,7 @@ class Library:
             return place
         except Exception as error:
             raise Untold(f"reading it fails: {type(error).__name__}: {error}") from None
-        recorded = self._recorded()
-        place.warning = recorded[0] if recorded else ""
+        place.warning = next(iter(self._recorded()), "")
         return place
 
     # ---- paths
@@ -337,12 +339,11 @@ def location(name: str) -> str:
 
 def is_importable(name: str) -> bool:
     parts = name.split(".")
-    return parts[0] not in NEVER_IMPORTED and not NEVER_INSIDE & set(parts[1:]) and all(map(str.isidentifier, parts))
+    return parts[0] not in NEVER_IMPORTED and not NEVER_INSIDE & set(parts[1:])
 
 
 def mro(cls: type) -> tuple[type, ...]:
-    found: tuple[type, ...] = type.__dict__["__mro__"].__get__(cls)
-    return found
+    return tuple(type.__dict__["__mro__"].__get__(cls))
 
 
 def in_classes(classes: Sequence[type], name: str) -> Place | None:

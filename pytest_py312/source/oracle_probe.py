@@ -90,8 +90,8 @@ def steps_of(path: str) -> list[tuple[str, bool]]:
 
 def from_source(library: Library, module_name: str, steps: Sequence[tuple[str, bool]]) -> dict[str, Any]:
     """About a module that is not imported: what its source shows."""
-    if module_name == "__main__":
-        raise Untold("__main__ is the program itself")
+    if module_name == "__main__" or not library.knows(module_name):
+        raise Untold("it is no module of the standard library")
     path = location(module_name)
     top = module_name.split(".")[0]
     if not path:
@@ -109,12 +109,18 @@ def from_source(library: Library, module_name: str, steps: Sequence[tuple[str, b
 
 
 def described(library: Library, module_name: str, place: Place) -> dict[str, Any]:
-    answer: dict[str, Any] = {"present": True, "warning": place.warning, "defined": defined(module_name, place)}
+    answer: dict[str, Any] = {
+        "present": True,
+        "warning": place.warning[:LONGEST_TEXT],
+        "defined": defined(module_name, place),
+    }
     value = place.value
     if value is UNKNOWN:
         return answer
     facts = library.facts_of(place)
-    answer["warning"] = (place.warning or deprecation(place, facts))[:LONGEST_TEXT]
+    if not place.warning:
+        answer["warning"] = deprecation(place, facts)[:LONGEST_TEXT]
+        answer["when_called"] = bool(answer["warning"]) and not isinstance(place.raw, property)
     if isinstance(value, types.ModuleType):
         answer["members"] = public(value)
         return answer

@@ -26,7 +26,6 @@ RESULT_RELEASES = ((3, 10), (3, 13))
 NOT_INSTANCES = frozenset({"typing", "typing_extensions", "_typeshed", "collections.abc", "types"})
 """An annotation with a class of these says what can be done with a value, not what it is."""
 DEEPEST = 12
-MOST_CANDIDATES = 8
 
 
 class Unknown(Exception):
@@ -90,7 +89,8 @@ def _result(question: Question) -> list[list[str]]:
         except (Unknown, Absent):
             continue
         if classes:
-            return [[thing.module, f"{thing.name}().{rest}"] for thing in classes[:MOST_CANDIDATES]]
+            found = dict.fromkeys((thing.module, f"{thing.name}().{rest}") for thing in classes)
+            return [list(pair) for pair in found]
     return []
 
 
@@ -163,6 +163,7 @@ class _Release:
             members=members,
             is_class=thing.is_class,
             defined=where,
+            when_called=bool(_deprecation(thing.node)),
         )
 
     def _members(self, thing: Thing) -> tuple[str, ...] | None:
@@ -240,9 +241,11 @@ class _Release:
     def _of_module(self, module: str, name: str) -> Thing:
         known = self._resolver.get_module(_path(module))
         found = known.get_name(name, self._resolver)
+        # os.path is said to be a variable
+        perhaps = found is None or isinstance(getattr(found, "ast", None), ast.Assign)
+        if perhaps and self._resolver.get_module(_path(f"{module}.{name}")).exists:
+            return Thing(module=f"{module}.{name}")
         if found is None:
-            if self._resolver.get_module(_path(f"{module}.{name}")).exists:
-                return Thing(module=f"{module}.{name}")
             if name.startswith("_") or "__getattr__" in known.names:
                 raise Unknown(f"typeshed does not say whether {module} has {name}")
             raise Absent(f"typeshed has no {module}.{name}")

@@ -128,6 +128,8 @@ def test_the_text_of_a_deprecation_is_the_one_that_a_user_sees(bench: Bench) -> 
     assert bench.ask("importlib.abc:ResourceReader", "3.12").warning == (
         "'importlib.abc.ResourceReader' is deprecated and slated for removal in Python 3.14"
     )
+    assert bench.ask("unittest:TestCase().assertEquals", "3.10").when_called
+    assert not bench.ask("importlib.abc:ResourceReader", "3.12").when_called
     assert "slated for removal in Python 3.12" in bench.ask("imp", "3.10").warning
 
 
