@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_py312.model import Finding, Location, Outcome
+from pytest_py312.model import Finding, Location, Outcome, Severity
 from pytest_py312.safe_files import Refused, read_regular
 from pytest_py312.tree import decode
 
@@ -32,12 +32,13 @@ class SourceLines:
         self._files: OrderedDict[str, list[str]] = OrderedDict()
 
     def laid_into(self, outcome: Outcome) -> Outcome:
-        """``outcome`` with the source lines of its findings."""
+        """``outcome`` with the source lines of its errors that nobody has accepted: those are shown in full."""
         findings = tuple(self._with_line(finding) for finding in outcome.findings)
         return replace(outcome, findings=findings) if findings != outcome.findings else outcome
 
     def _with_line(self, finding: Finding) -> Finding:
-        if finding.source_line or finding.location is None:
+        accepted = finding.waived or finding.known
+        if finding.severity is not Severity.ERROR or accepted or finding.source_line or finding.location is None:
             return finding
         line = self.line(finding.location)
         return replace(finding, source_line=line) if line else finding

@@ -160,10 +160,10 @@ class GateSession:
     def judge(self, item: Item) -> Judgement:
         """The answer to ``item``, with what is recorded known: laid over it here, it is no part of what is cached."""
         judgement = self.workshop.gate.judge(item)
-        outcome = self._lines.laid_into(judgement.outcome)
+        outcome = judgement.outcome
         if self._recorded is not None:
             outcome = self._recorded.lay_over(outcome)
-        return replace(judgement, outcome=outcome)
+        return replace(judgement, outcome=self._lines.laid_into(outcome))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:

@@ -1,13 +1,14 @@
 """Source lines of findings: those that Python counts, in the file's own encoding, and never from outside the root."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.excerpts import LONGEST, SIZE_LIMIT, SourceLines
-from pytest_py312.model import Location
+from pytest_py312.model import Location, Severity
 from tests.unit.report_samples import finding, judged
 
 
@@ -73,6 +74,15 @@ def test_the_findings_of_an_outcome_get_their_lines(tmp_path: Path) -> None:
     laid = SourceLines(tmp_path).laid_into(found)
 
     assert [one.source_line for one in laid.findings] == ["@asyncio.coroutine", "", ""]
+
+
+@pytest.mark.parametrize("changes", [{"severity": Severity.WARNING}, {"waived": True}, {"known": True}])
+def test_what_is_shown_in_one_line_needs_none(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """So that a thousand warnings cost no reading."""
+    (tmp_path / "app.py").write_text("import asyncio\n")
+    outcome = judged(finding(path="app.py", line=1, **changes))
+
+    assert SourceLines(tmp_path).laid_into(outcome) is outcome
 
 
 def test_an_outcome_without_lines_stays_the_same(tmp_path: Path) -> None:
