@@ -2,12 +2,13 @@
 
 What is wrong with a requirement by itself comes from the index (screen.py), for all of them at once. Those are taken
 out, and the rest is peeled: the resolver is asked, what it names is confirmed to clash by itself and taken out as well,
-until what is left resolves. Then each member of a conflict is put back alone, as it may clash with others too.
+until what is left resolves. Then the members of conflicts are put back, as they may clash with others too.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice, product
 
 from packaging.utils import canonicalize_name
 
@@ -19,10 +20,15 @@ from pytest_py312.screen import Standing, Target, Verdict, is_wanted, parsed, sc
 
 MOST_PEELS = 15
 """Conflicts taken out of one set, one after the other."""
-MOST_QUESTIONS = 80
+MOST_QUESTIONS = 160
 """Questions to the resolver about one set."""
 MOST_MEMBERS = 8
 """A conflict of more requirements is told as the resolver tells it, and not made smaller."""
+
+MOST_WAYS = 20
+"""Ways of undoing the known conflicts in which further ones are looked for."""
+MOST_COMBINATIONS = 500
+"""Combinations of members of conflicts from which those ways are taken."""
 
 CONFLICT_WORDS = "the set conflicts on "
 
@@ -135,16 +141,27 @@ class _Peel:
         )
 
     def put_back(self) -> None:
-        """Look for further conflicts of each member of one with what was left."""
+        """Look for what members of conflicts clash with beside: what was left, and members of other conflicts.
+
+        Each is in the way of the others, so they are put back together, in every way that undoes the conflicts that
+        are known: with one member of each left out. Where such a set does not resolve either, there is one more.
+        """
         if self.settled is None:
             return
-        members = sorted({name for finding in self.found if len(finding.names) > 1 for name in finding.names})
-        for name in members:
-            kept = {item.name for item in _requested(self.settled)} | {name}
+        left = {item.name for item in _requested(self.settled)}
+        asked: set[frozenset[str]] = set()
+        while len(asked) < MOST_WAYS:
+            conflicts = list(dict.fromkeys(found.names for found in self.found if len(found.names) > 1))
+            members = {name for names in conflicts for name in names}
+            way = next((way for way in _ways_out(conflicts) if way not in asked), None)
+            if way is None or not members:
+                return
+            asked.add(way)
             try:
-                self._next(_only(self.whole, kept))
+                self._next(_only(self.whole, (left | members) - way))
             except Unchecked as reason:
-                self.found.append(_unknown(str(reason), (name,)))
+                self.found.append(_unknown(str(reason), ()))
+                return
 
     def _next(self, wanted: Wanted) -> tuple[str, ...] | None:
         """Add one finding of ``wanted``, and return the projects to take out for it; ``None`` where it resolves.
@@ -241,6 +258,20 @@ class _Peel:
         else:
             what, remedy = f"{_listed(texts)} clash on {on}", f"loosen one of {', '.join(members)}"
         return replace(refusal, message=f"{what}: {cause}", remedy=remedy, names=members)
+
+
+def _ways_out(conflicts: Sequence[tuple[str, ...]]) -> list[frozenset[str]]:
+    """The sets of members without which none of ``conflicts`` is left, none larger than it need be, small ones first.
+
+    Of many conflicts only some, as their number grows with each.
+    """
+    found: list[frozenset[str]] = []
+    for way in sorted(
+        map(frozenset, islice(product(*conflicts), MOST_COMBINATIONS)), key=lambda way: (len(way), sorted(way))
+    ):
+        if not any(other <= way for other in found):
+            found.append(way)
+    return found
 
 
 def _listed(texts: Sequence[str]) -> str:
