@@ -194,8 +194,8 @@ class Real:
 
     @property
     def variables(self) -> dict[str, str]:
-        """This process's variables, without what pytest and xdist say to their children."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        """This process's variables, without what pytest, xdist and a workflow say to their children."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "GITHUB_"))}
         return {**kept, "TMPDIR": str(self.temporary)}
 
     def run(self, *arguments: str, cwd: Path | None = None) -> Run:
