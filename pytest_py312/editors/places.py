@@ -90,7 +90,9 @@ def spelled(written: str, version: Interpreter, target: Interpreter, full_versio
 def _others(places: Iterable[Place], aim: Aim) -> set[tuple[str, str, str]]:
     """What an edit must leave alone: places that say no version which moves."""
     still = (Meaning.APART, Meaning.FLOATING, Meaning.UNKNOWN)
-    newer = (place for place in places if place.version and place.version > aim.target)
+    newer = (
+        place for place in places if place.version and place.version > aim.target and place.meaning is not Meaning.PATH
+    )
     kept = [place for place in places if place.meaning in still]
     return {(place.meaning.value, place.subject, place.written) for place in (*kept, *newer)}
 
@@ -200,7 +202,8 @@ class _Mover:
             for place in removals:
                 self._removable(place)
             splices += removed(self._text, {_item(place): place.item for place in removals if place.item}.values())
-            splices += self._tuple_comma([place for place in members if place not in removals])
+            if model is None or model in leaving:  # one that is added brings a comma
+                splices += self._tuple_comma([place for place in members if place not in removals])
         if model and model in leaving and model.item:
             member = self._member(model)
             bare = self._text[model.item.start : model.item.end].rstrip()

@@ -20,19 +20,22 @@ _SCHEMES = {
 """Images of others whose tags follow a scheme under which the target exists."""
 
 _DISTROLESS = "The image has the Python of its Debian, and a newer one only with a newer Debian."
+_UV = "It is an image of uv's, whose tags are not made for every Python; choose one by hand."
+_CONDA = "It is an image of conda's; which Python runs in it is settled by the conda environment."
+_OPEN = "Which tags its maker offers for which Python is not known here; choose one by hand."
 _FOREIGN = (
     ("distroless/python", _DISTROLESS),
-    ("astral-sh/uv", "It is an image of uv's, whose tags are not made for every Python; choose one by hand."),
-    ("/uv", "It is an image of uv's, whose tags are not made for every Python; choose one by hand."),
-    ("miniconda", "It is an image of conda's; which Python runs in it is settled by the conda environment."),
-    ("anaconda", "It is an image of conda's; which Python runs in it is settled by the conda environment."),
-    ("miniforge", "It is an image of conda's; which Python runs in it is settled by the conda environment."),
-    ("mambaforge", "It is an image of conda's; which Python runs in it is settled by the conda environment."),
-    ("micromamba", "It is an image of conda's; which Python runs in it is settled by the conda environment."),
+    ("astral-sh/uv", _UV),
+    ("/uv/", _UV),
+    ("miniconda", _CONDA),
+    ("anaconda", _CONDA),
+    ("miniforge", _CONDA),
+    ("mambaforge", _CONDA),
+    ("micromamba", _CONDA),
     ("circleci/python", "The image is no longer made, and has no tag for newer Pythons; use cimg/python."),
-    ("chainguard/python", "Which tags its maker offers for which Python is not known here; choose one by hand."),
-    ("bitnami/python", "Which tags its maker offers for which Python is not known here; choose one by hand."),
-    ("bitnamilegacy/python", "Which tags its maker offers for which Python is not known here; choose one by hand."),
+    ("chainguard/python", _OPEN),
+    ("bitnami/python", _OPEN),
+    ("bitnamilegacy/python", _OPEN),
 )  # fmt: skip
 """Parts of names of images with a Python of their own, and why none of them is guessed."""
 
@@ -63,7 +66,7 @@ def python_image(reference: str) -> PythonImage | None:
     name = plain[: colon if colon >= 0 else len(plain)].lower()
     tag_at = colon + 1 if colon >= 0 else len(plain)
     tag = plain[tag_at:]
-    foreign = next((why for part, why in _FOREIGN if part in f"/{name}"), "")
+    foreign = next((why for part, why in _FOREIGN if part in f"/{name}/"), "")
     scheme = next((scheme for part, scheme in _SCHEMES.items() if name.endswith(part)), "")
     if not foreign and not scheme and name.rpartition("/")[2] == "python":
         scheme = "official"
@@ -82,7 +85,7 @@ def python_image(reference: str) -> PythonImage | None:
         return PythonImage(reference=reference, scheme="", digest=digest, reason=why)
     span = (tag_at + inner.start("version"), tag_at + inner.end("version"))
     variant = tag[inner.end("version") :].removeprefix("-")
-    why = foreign or ("" if scheme else "Which tags its maker offers for which Python is not known here.")
+    why = foreign or ("" if scheme else _OPEN)
     if match and match["pre"]:
         variant, span = match["rest"].removeprefix("-"), (span[0], tag_at + match.end("pre"))
     return PythonImage(
