@@ -255,6 +255,8 @@ _MACHINE_LACKS = re.compile(
     r"|Rust toolchain"
     r"|Temporary failure in name resolution|error sending request|Failed to fetch|Connection refused"
     r"|Packages were unavailable because the network was disabled|Network connectivity is disabled"
+    # a build that fetches more by itself, and one whose native part is configured by what the machine has
+    r"|Failed to download any of the following|CalledProcessError: Command '\['[^']*cmake'"
     r"|No space left on device)[^\n]*"
 )
 

@@ -333,6 +333,8 @@ def test_a_source_that_does_not_build_there_blocks_and_says_why(reason: str, tol
         "         error: could not find Rust toolchain",
         "         urllib.error.URLError: <urlopen error Temporary failure in name resolution>",
         "         OSError: [Errno 28] No space left on device",
+        "         error: Failed to download any of the following: ['https://example.org/freetype-2.6.1.tar.gz'].",
+        "         subprocess.CalledProcessError: Command '['cmake', '/tmp/x']' returned non-zero exit status 1.",
     ],
 )
 def test_what_this_machine_lacks_is_not_the_sources_fault(reason: str) -> None:
