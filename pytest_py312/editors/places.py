@@ -102,7 +102,7 @@ class _Mover:
         self._text = text
         self._places = places
         self._aim = aim
-        self._images = {place.bound_line: place for place in places if place.images and place.bound_line}
+        self._images = {line: place for place in places for line in place.serves}
         self.splices: list[Splice] = []
         self.changed: list[Place] = []
         self.refused: list[Refused] = []

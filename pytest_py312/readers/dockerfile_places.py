@@ -118,11 +118,11 @@ class _Reader:
         fixed = found.reason if span else "The version is put together from several variables."
         start, end = span or whole
         if self._scribe.has(start):
-            self._scribe.also_in(start, image.text)
+            self._scribe.also_in(start, image.text, line)
             return
         self._scribe.note(
             "image", Meaning.EXACT, start, end, text=image.text, subject=subject, version=found.version, fixed=fixed,
-            images=(image.text,), bound_line=line,
+            images=(image.text,), serves=(line,),
         )  # fmt: skip
 
     # ---- what stands on the images

@@ -83,8 +83,10 @@ class Place:
     """What is read there instead of what is meant: an unquoted ``3.10`` is the number ``3.1``."""
     images: tuple[str, ...] = ()
     """The images whose tags say the version, with all variables put in."""
+    serves: tuple[int, ...] = ()
+    """The lines of the instructions whose image the place settles."""
     bound_line: int | None = None
-    """The line of the ``FROM`` that the place has to agree with."""
+    """The line of the instruction whose image the place has to agree with."""
     item: Item | None = None
     keeps_patch: bool = False
     """Whether a patch release has to be named here (asdf, a tarball)."""
@@ -159,11 +161,15 @@ class Scribe:
     def has(self, start: int) -> bool:
         return start in self._found
 
-    def also_in(self, start: int, image: str) -> None:
-        """The place at ``start`` is in the tag of ``image`` too."""
+    def also_in(self, start: int, image: str, line: int | None = None) -> None:
+        """The place at ``start`` is in the tag of ``image`` too, which the instruction on ``line`` names."""
         place = self._found.get(start)
-        if place and image and image not in place.images:
-            self._found[start] = replace(place, images=(*place.images, image))
+        if place is None or not image:
+            return
+        images = tuple(dict.fromkeys((*place.images, image)))
+        serves = place.serves if line is None else tuple(dict.fromkeys((*place.serves, line)))
+        if (images, serves) != (place.images, place.serves):
+            self._found[start] = replace(place, images=images, serves=serves)
 
     @property
     def places(self) -> tuple[Place, ...]:
