@@ -18,6 +18,7 @@ from pytest_py312.model import (
     Outcome,
     Report,
     Service,
+    SpecifierChange,
     Stage,
     SuiteComparison,
     Waiver,
@@ -162,8 +163,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "waived": finding.waived,
         "known": finding.known,
         "detail": finding.detail,
+        "changes": [_change(change) for change in finding.changes],
         "fingerprint": finding.fingerprint,
     }
+
+
+def _change(change: SpecifierChange) -> dict[str, Any]:
+    return {"path": change.path, "line": change.line, "name": change.name, "old": change.old, "new": change.new}
 
 
 def _place(location: Location | None) -> dict[str, Any]:

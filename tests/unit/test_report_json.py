@@ -26,6 +26,7 @@ from pytest_py312.model import (
     Service,
     ServiceSettings,
     Severity,
+    SpecifierChange,
     Stage,
     Status,
     SuiteComparison,
@@ -38,6 +39,9 @@ SCHEMA = json.loads((ROOT / "pytest_py312/resources/report.schema.json").read_te
 DOCUMENTATION = (ROOT / "docs/reference/json.md").read_text(encoding="utf-8")
 PY39, PY310, PY312 = (Interpreter(3, minor) for minor in (9, 10, 12))
 TEST = "tests/test_login.py::test_expiry"
+CHANGE = SpecifierChange(
+    path="services/user-service/requirements.txt", line=12, name="aiohttp", old="==3.8.1", new="==3.9.0"
+)
 
 
 def sample() -> Report:
@@ -59,6 +63,7 @@ def sample() -> Report:
         remedy="raise aiohttp to 3.9.0",
         location=Location(path="services/user-service/requirements.txt", line=12),
         names=("aiohttp",),
+        changes=(CHANGE,),
     )
     warning = Finding(code="PY302", message="ümlaut 用户", severity=Severity.WARNING)
     dependencies = Outcome.judged(service="user-service", interpreter=PY312, check="dependencies", findings=[finding])
@@ -168,6 +173,15 @@ def test_an_outcome_in_full() -> None:
                 "waived": False,
                 "known": False,
                 "detail": "",
+                "changes": [
+                    {
+                        "path": "services/user-service/requirements.txt",
+                        "line": 12,
+                        "name": "aiohttp",
+                        "old": "==3.8.1",
+                        "new": "==3.9.0",
+                    }
+                ],
                 "fingerprint": finding.fingerprint,
             }
         ],
