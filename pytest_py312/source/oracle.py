@@ -21,7 +21,7 @@ from pytest_py312.source.memory import Memory
 from pytest_py312.source.questions import Answer, Complaint, Question, Testimony
 from pytest_py312.source.typeshed import Stubs
 
-PROBES = ("oracle_compiler.py", "oracle_library.py", "oracle_probe.py", "oracle_sources.py")
+PROBES = ("oracle_compiler.py", "oracle_library.py", "oracle_probe.py", "oracle_sources.py", "oracle_tables.py")
 
 ONCE_STANDARD = frozenset({
     "_android_support", "_apple_support", "_ast_unparse", "_bootlocale", "_colorize", "_dummy_thread",

@@ -14,6 +14,18 @@ import types
 from typing import TYPE_CHECKING
 
 from pytest_py312.source.oracle_sources import Source, warning_text
+from pytest_py312.source.oracle_tables import (
+    AT_TIMES,
+    BUILT_AT_TIMES,
+    BUILT_IN_PARTS,
+    BY_SITE,
+    ELSEWHERE,
+    INVENTIVE,
+    NEVER_IMPORTED,
+    NEVER_INSIDE,
+    SOMETIMES,
+    TWINS,
+)
 
 if TYPE_CHECKING:
     import warnings
@@ -24,46 +36,6 @@ if TYPE_CHECKING:
 
     Known = list[tuple[Facts, dict[str, object]]]
     """What functions do with warnings, each with the names that its texts may use."""
-
-NEVER_IMPORTED = frozenset(
-    {"this", "antigravity", "idlelib", "turtledemo", "test", "__main__", "__hello__", "__phello__"}
-)
-"""Importing these does something. Their source is read instead."""
-NEVER_INSIDE = frozenset({"__main__", "test", "tests"})
-
-ELSEWHERE = frozenset({
-    "_msi", "_overlapped", "_scproxy", "_winapi", "_winreg", "_wmi", "msilib", "msvcrt", "nt", "winreg", "winsound",
-})  # fmt: skip
-"""Modules of other systems: not there, whatever the release."""
-
-SOMETIMES = frozenset({
-    "_bz2", "_crypt", "_ctypes", "_curses", "_curses_panel", "_dbm", "_gdbm", "_hashlib", "_lzma", "_sqlite3", "_ssl",
-    "_tkinter", "_uuid", "crypt", "curses", "distutils", "ensurepip", "idlelib", "lib2to3", "nis", "ossaudiodev",
-    "readline", "spwd", "test", "tkinter", "turtle", "turtledemo", "venv", "zlib",
-})  # fmt: skip
-"""Modules that builds and packagers leave out, for releases that cannot say so (``sys.stdlib_module_names``, 3.10)."""
-
-BY_SITE = frozenset({"copyright", "credits", "exit", "help", "license", "quit"})
-"""Builtins that only the module ``site`` adds, which is not imported here."""
-AT_TIMES = frozenset({"last_exc", "last_traceback", "last_type", "last_value", "ps1", "ps2", "tracebacklimit"})
-"""Attributes of ``sys`` that come and go."""
-
-INVENTIVE = frozenset({
-    "CFuncPtr", "GenericAlias", "_local", "method", "module", "super", "weakcallableproxy", "weakproxy", "xmlparser",
-})  # fmt: skip
-"""C types that look attributes up in a way of their own; nothing in them shows it."""
-
-TWINS = {
-    "_asyncio": ("asyncio.events", "asyncio.futures", "asyncio.tasks"),
-    "_datetime": ("_pydatetime", "datetime"),
-    "_decimal": ("_pydecimal",),
-    "_elementtree": ("xml.etree.ElementTree",),
-    "_io": ("_pyio",),
-    "datetime": ("_pydatetime", "datetime"),
-    "decimal": ("_pydecimal",),
-    "io": ("_pyio",),
-}
-"""Where the same is written in Python: C code has no body to read."""
 
 DEPRECATIONS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, SyntaxWarning)
 HEAP_TYPE = 1 << 9
@@ -190,6 +162,8 @@ class Library:
         try:
             place = Place(getattr(module, name), name=name)
         except AttributeError as error:
+            if name in BUILT_AT_TIMES or (name.isupper() and module.__name__ in BUILT_IN_PARTS):
+                raise Untold(f"{name} depends on the system and how the interpreter was built") from None
             if not hasattr(module, "__path__"):
                 raise Missing(f"AttributeError: {error}") from None
             try:
@@ -256,6 +230,8 @@ class Library:
         )
         if name in own:
             return Place(UNKNOWN, name=name)
+        if name in BUILT_AT_TIMES:
+            raise Untold(f"{name} depends on the system and how the interpreter was built")
         if self._is_set(cls, name):
             return Place(UNKNOWN, name=f"{cls.__qualname__}.{name}")
         raise Missing(f"AttributeError: '{cls.__name__}' object has no attribute '{name}'")
@@ -363,11 +339,19 @@ def is_pure(cls: type) -> bool:
 
 
 def home_of(cls: type) -> str:
-    """The file of a class: that of its functions, since a class may claim to be of another module."""
+    """The file of a class: that of its functions, since a class may claim to be of another module.
+
+    Functions that a decorator has made are of the decorator's file, or of none.
+    """
     for item in vars(cls).values():
         function = unwrapped(item)
-        if isinstance(function, types.FunctionType) and function.__qualname__.startswith(cls.__qualname__):
-            return file_of(function.__code__)
+        if (
+            isinstance(function, types.FunctionType)
+            and function.__qualname__ == f"{cls.__qualname__}.{function.__name__}"
+        ):
+            path = file_of(function.__code__)
+            if function.__code__.co_name == function.__name__ and path.endswith(".py"):
+                return path
     return getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
 
 

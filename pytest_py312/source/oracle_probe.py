@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 _ROOT = os.path.abspath(os.path.join(__file__, "..", "..", ".."))  # noqa: PTH100, PTH118 - pathlib is slow to import
 sys.path.insert(0, _ROOT)
 from pytest_py312.source.oracle_library import (  # noqa: E402 - found only now
-    SOMETIMES,
     UNKNOWN,
     Library,
     Missing,
@@ -34,6 +33,7 @@ from pytest_py312.source.oracle_library import (  # noqa: E402 - found only now
     unwrapped,
 )
 from pytest_py312.source.oracle_sources import warning_text  # noqa: E402 - as above
+from pytest_py312.source.oracle_tables import SOMETIMES  # noqa: E402 - as above
 
 sys.path.remove(_ROOT)
 

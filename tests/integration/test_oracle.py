@@ -180,6 +180,20 @@ def test_what_it_does_not_know_is_never_called_absent(bench: Bench) -> None:
             assert bench.ask(name, interpreter).present is None, name
 
 
+def test_what_a_build_may_lack_is_not_what_a_release_has_removed(bench: Bench) -> None:
+    """Another image of the same release may have been built with other headers."""
+    for interpreter in ("3.9", "3.10", "3.12"):
+        for name in ("socket:AF_NOWHERE", "os:EX_NOWHERE", "select:KQ_NOTE_NOWHERE", "sys:gettotalrefcount"):
+            assert bench.ask(name, interpreter).present is None, name
+        assert bench.ask("socket:AF_INET", interpreter).present is True
+        assert bench.ask("os:getcwdu", interpreter).present is False
+
+
+def test_fields_of_a_data_class_are_there(bench: Bench) -> None:
+    for interpreter in ("3.9", "3.10", "3.12"):
+        assert bench.ask("pstats:FunctionProfile().cumtime", interpreter).present is True
+
+
 def test_modules_that_do_something_are_read_and_not_imported(bench: Bench) -> None:
     questions = [
         Question(module="this"),
