@@ -133,6 +133,28 @@ class Patch(NamedTuple):
     guard: int = 0
 
 
+class Inherited(NamedTuple):
+    """An attribute of an own class that may come from a class of another file (see ``linking.py``)."""
+
+    owner: str
+    name: str
+    instance: bool
+    line: int
+    column: int
+    end_column: int
+    guard: int = 0
+    call: Call | None = None
+
+
+class ClassFact(NamedTuple):
+    """A class of this file. ``bases`` are ``(standard module, path)``, ``("", dotted name of something else)`` with
+    its leading dots, or ``("", ":Name")`` for a class of this file."""
+
+    name: str
+    bases: tuple[tuple[str, str], ...]
+    members: tuple[str, ...]
+
+
 class Ignore(NamedTuple):
     """``# py312: ignore[PY201] reason``. ``line`` is the line it speaks of, ``written`` the line it stands on."""
 
@@ -162,6 +184,8 @@ class FileFacts:
     rules: tuple[RuleFact, ...] = ()
     loose: tuple[LooseMethod, ...] = ()
     patches: tuple[Patch, ...] = ()
+    inherited: tuple[Inherited, ...] = ()
+    classes: tuple[ClassFact, ...] = ()
     ignores: tuple[Ignore, ...] = ()
     defined: tuple[str, ...] = ()
     failure: Failure | None = None
@@ -203,6 +227,8 @@ def packed(facts: FileFacts) -> list[Any]:
         facts.rules,
         facts.loose,
         facts.patches,
+        facts.inherited,
+        facts.classes,
         facts.ignores,
         facts.defined,
         facts.failure,
@@ -215,9 +241,11 @@ def unpacked(data: Any) -> FileFacts:
     :raises ValueError: they were packed by another version, or are damaged.
     """
     try:
-        version, path, references, guards, imports, rules, loose, patches, ignores, defined, failure = data
-        if version != FORMAT or not isinstance(path, str):
+        if data[0] != FORMAT or not isinstance(data[1], str):
             raise ValueError("the facts are those of another version")
+        _, path, references, guards, imports, rules, loose, patches, inherited, classes, ignores, defined, failure = (
+            data
+        )
         return FileFacts(
             path=path,
             references=tuple([_reference(row) for row in references]),
@@ -226,6 +254,8 @@ def unpacked(data: Any) -> FileFacts:
             rules=tuple([RuleFact._make(row) for row in rules]),
             loose=tuple([LooseMethod._make(row) for row in loose]),
             patches=tuple([Patch._make(row) for row in patches]),
+            inherited=tuple([Inherited(*row[:7], _call(row[7])) for row in inherited]),
+            classes=tuple([ClassFact(row[0], _tuples(row[1]), tuple(row[2])) for row in classes]),
             ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
             defined=tuple(defined),
             failure=Failure._make(failure) if failure else None,
@@ -235,10 +265,13 @@ def unpacked(data: Any) -> FileFacts:
 
 
 def _reference(row: list[Any]) -> Reference:
-    call = row[8]
-    if call is not None:
-        row[8] = Call(call[0], tuple(call[1]), call[2], call[3])
+    if row[8] is not None:
+        row[8] = _call(row[8])
     return Reference._make(row)
+
+
+def _call(row: list[Any] | None) -> Call | None:
+    return None if row is None else Call(row[0], tuple(row[1]), row[2], row[3])
 
 
 def _tuples(data: Any) -> Any:

@@ -1,0 +1,280 @@
+"""What no difference of two libraries can show about calls: values and types of arguments, and their number."""
+
+import ast
+import re
+from collections.abc import Callable, Sequence
+
+from pytest_py312.source import rules
+from pytest_py312.source.conditions import dotted, named
+from pytest_py312.source.dynamic import texts
+from pytest_py312.source.values import COROUTINE, FUNCTION, OBJECT, STD, Value, alternatives
+from pytest_py312.source.walking import Scan
+
+Rule = Callable[[Scan, ast.Call, Value, Sequence[Value]], None]
+
+OLD_PROTOCOLS = frozenset({
+    "PROTOCOL_TLS", "PROTOCOL_SSLv23", "PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1",
+    "PROTOCOL_TLSv1_2",
+})  # fmt: skip
+LONGEST_PATTERN = 5000
+_INNER_FLAGS = re.compile(r"\(\?[aiLmsux]+\)")
+_FLAGS = {name: getattr(re, name) for name in (
+    "A", "ASCII", "I", "IGNORECASE", "L", "LOCALE", "M", "MULTILINE", "S", "DOTALL", "U", "UNICODE", "X", "VERBOSE",
+)}  # fmt: skip
+_FLAGS_AT = {
+    "compile": 1, "match": 2, "search": 2, "fullmatch": 2, "findall": 2, "finditer": 2, "split": 3, "sub": 4, "subn": 4,
+}  # fmt: skip
+DATES = ("datetime.now()", "datetime.utcnow()", "datetime.today()", "date.today()", "datetime()", "date()")
+
+
+def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
+    rule = _RULES.get(dotted(value))
+    if rule is not None:
+        rule(scan, node, value, arguments)
+    elif value.path.endswith((".extractall", ".extract")) and value.module == "tarfile":
+        _extract(scan, node, value, arguments)
+    elif value.module == "sqlite3" and value.path.endswith((".execute", ".executemany")):
+        _sqlite(scan, node, value, arguments)
+    elif value.module == "pathlib" and value.path.endswith("Path().open"):
+        _open_mode(scan, node, 0)
+    elif value.module == "random" and value.path.startswith(("Random().", "SystemRandom().")):
+        inner = _RULES.get(f"random.{value.path.partition('.')[2]}")
+        if inner is not None:
+            inner(scan, node, value, arguments)
+
+
+def call_of_own(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
+    """Nothing is known against calls of own functions."""
+
+
+def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Sequence[Value]) -> None:
+    """By the name of the method alone: such names as only one thing has."""
+    if not isinstance(node.func, ast.Attribute):
+        return
+    if name in ("throw", "athrow") and (len(node.args) in (2, 3) or _is_exc_info(scan, node)):
+        scan.rule("generator-throw", node, name, sure=False)
+    elif name in ("extractall", "extract"):
+        archives = {imported.module for imported in scan.imports}
+        only_tar = "tarfile" in archives and not archives & {"zipfile", "py7zr", "rarfile"} and name == "extractall"
+        settled = any(keyword.arg in ("filter", "pwd", None) for keyword in node.keywords) or len(node.args) > 2
+        if only_tar and not settled:
+            scan.rule("tar-filter", node, "tarfile.TarFile.extractall", sure=False)
+    elif name == "format":
+        receiver = node.func.value
+        if isinstance(receiver, ast.Constant) and isinstance(receiver.value, str):
+            _format_method(scan, node, receiver.value, arguments)
+
+
+def _is_exc_info(scan: Scan, node: ast.Call) -> bool:
+    if len(node.args) != 1 or not isinstance(node.args[0], ast.Starred):
+        return False
+    inner = node.args[0].value
+    return isinstance(inner, ast.Call) and dotted(named(scan, inner.func)) == "sys.exc_info"
+
+
+def _format_method(scan: Scan, node: ast.Call, text: str, arguments: Sequence[Value]) -> None:
+    fields = re.findall(r"(?<!\{)\{(\w*)((?:![rsa])?)(?::[^{}]*)?\}(?!\})", text)
+    for number, (name, conversion) in enumerate(fields):
+        if not name or name.isdigit():
+            index = int(name) if name else number
+            if index < len(arguments) and index < 100:
+                rules.formatted(scan, node.args[index], arguments[index], ord(conversion[1]) if conversion else -1)
+        else:
+            for keyword in node.keywords:
+                if keyword.arg == name:
+                    value = rules.member_of(scan, keyword.value)
+                    rules.formatted(scan, keyword.value, value, ord(conversion[1]) if conversion else -1)
+
+
+# ---- literal values
+
+
+def _open_mode(scan: Scan, node: ast.Call, place: int) -> None:
+    mode = node.args[place] if len(node.args) > place else None
+    for keyword in node.keywords:
+        if keyword.arg == "mode":
+            mode = keyword.value
+    if isinstance(mode, ast.Constant) and isinstance(mode.value, str) and "U" in mode.value:
+        scan.rule("open-mode-u", node, mode.value)
+
+
+def _open(scan: Scan, node: ast.Call, value: Value, _arguments: Sequence[Value]) -> None:
+    _open_mode(scan, node, {"fileinput.input": 99, "argparse.FileType": 0}.get(dotted(value), 1))
+
+
+def _pattern(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
+    if not arguments:
+        return
+    for pattern in texts(arguments[0]):
+        inner = _INNER_FLAGS.search(pattern, 1)
+        if inner is None or len(pattern) > LONGEST_PATTERN:
+            continue
+        flags = _flags(scan, node, _FLAGS_AT[value.path])
+        if flags is not None and _no_longer_compiles(pattern, flags):
+            scan.rule("regex-flags", node, inner[0])
+
+
+def _flags(scan: Scan, node: ast.Call, place: int) -> int | None:
+    """The flags of a pattern; ``None`` where they cannot be read."""
+    given = node.args[place] if len(node.args) > place else None
+    for keyword in node.keywords:
+        if keyword.arg == "flags":
+            given = keyword.value
+        elif keyword.arg is None:
+            return None
+    return 0 if given is None else _flag_value(scan, given)
+
+
+def _flag_value(scan: Scan, node: ast.expr) -> int | None:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        left, right = _flag_value(scan, node.left), _flag_value(scan, node.right)
+        return None if left is None or right is None else left | right
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, int) else None
+    name = dotted(named(scan, node)).removeprefix("re.").removeprefix("RegexFlag.")
+    return int(_FLAGS[name]) if name in _FLAGS else None
+
+
+def _no_longer_compiles(pattern: str, flags: int) -> bool:
+    try:
+        re.compile(pattern, flags)
+    except re.error as error:
+        return error.msg.startswith("global flags not at the start")
+    except (OverflowError, RecursionError, ValueError):
+        return False
+    return False
+
+
+# ---- types of arguments
+
+
+def _sample(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
+    given = arguments[0] if arguments else None
+    for keyword in node.keywords:
+        if keyword.arg == "population":
+            given = rules.member_of(scan, keyword.value)
+    if given is not None and given.kind is STD and dotted(given) in ("builtins.set()", "builtins.frozenset()"):
+        scan.rule("sample-of-set", node, "random.sample")
+
+
+def _is_float(value: Value, node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant) and isinstance(node.value, float):
+        return node.value.is_integer()
+    return value.kind is STD and value.module == "builtins" and value.path in ("float()", "division()")
+
+
+def _float_argument(rule: str) -> Rule:
+    def read(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
+        for given, argument in zip(arguments, node.args, strict=False):
+            if _is_float(given, argument):
+                scan.rule(rule, node, dotted(value), sure=isinstance(argument, ast.Constant))
+                return
+
+    return read
+
+
+def _wait(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+    if any(given.kind is COROUTINE and given.data is list for given in arguments[:1]):
+        scan.rule("wait-of-coroutines", node, "asyncio.wait")
+
+
+def _code_type(scan: Scan, node: ast.Call, _value: Value, _arguments: Sequence[Value]) -> None:
+    if not any(isinstance(argument, ast.Starred) for argument in node.args) and 13 <= len(node.args) <= 16:
+        scan.rule("code-type", node, "types.CodeType")
+
+
+def _context(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+    given = arguments[0] if arguments else None
+    for keyword in node.keywords:
+        if keyword.arg == "protocol":
+            given = named(scan, keyword.value)
+    if given is None:
+        if not node.keywords and not node.args:
+            scan.rule("ssl-context", node, "ssl.SSLContext")
+    elif given.kind is STD and given.module == "ssl" and given.path in OLD_PROTOCOLS:
+        scan.rule("ssl-context", node, f"ssl.{given.path}")
+
+
+def _extract(scan: Scan, node: ast.Call, value: Value, _arguments: Sequence[Value]) -> None:
+    if any(keyword.arg in ("filter", None) for keyword in node.keywords):
+        return
+    if any(isinstance(argument, ast.Starred) for argument in node.args):
+        return
+    scan.rule("tar-filter", node, f"tarfile.TarFile{value.path[value.path.rindex('.') :]}")
+
+
+def _sqlite(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+    if len(node.args) < 2 or not isinstance(node.args[1], ast.Tuple | ast.List):
+        return
+    if any(imported.module == "sqlite3" and imported.name == "register_adapter" for imported in scan.imports):
+        return
+    for item in node.args[1].elts:
+        inner = item.func if isinstance(item, ast.Call) else item
+        value = named(scan, inner)
+        path = f"{value.path}()" if isinstance(item, ast.Call) else value.path
+        if value.kind is STD and value.module == "datetime" and path in DATES:
+            scan.rule("sqlite-adapter", node, f"datetime.{path}")
+            return
+
+
+# ---- the place of a call
+
+
+def _event_loop(scan: Scan, node: ast.Call, _value: Value, _arguments: Sequence[Value]) -> None:
+    if scan.in_async or scan.loop_is_set:
+        return
+    scan.rule("event-loop", node, "asyncio.get_event_loop", sure=scan.function is None)
+
+
+def _set_event_loop(scan: Scan, _node: ast.Call, _value: Value, _arguments: Sequence[Value]) -> None:
+    scan.loop_is_set = True
+
+
+# ---- texts and types
+
+
+def _text(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+    for given, argument in list(zip(arguments, node.args, strict=False))[:20]:
+        for one in alternatives(given):
+            rules.int_enum_text(scan, argument, one)
+
+
+def _format(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+    if arguments:
+        rules.formatted(scan, node.args[0], arguments[0], -1)
+
+
+def _bool(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+    if arguments:
+        rules.truth_of(scan, node.args[0], arguments[0])
+
+
+def _type_hints(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+    given = arguments[0] if arguments else None
+    if given is not None and given.kind is FUNCTION and given.data.implicit_optional:
+        scan.rule("implicit-optional", node, given.data.name)
+    elif given is not None and given.kind is OBJECT:
+        return
+
+
+_RULES: dict[str, Rule] = {
+    **dict.fromkeys(
+        ("builtins.open", "io.open", "codecs.open", "os.fdopen", "fileinput.input", "fileinput.FileInput"), _open
+    ),
+    "argparse.FileType": _open,
+    **dict.fromkeys([f"re.{name}" for name in _FLAGS_AT], _pattern),
+    "random.sample": _sample,
+    "random.randrange": _float_argument("randrange-of-float"),
+    "random.randint": _float_argument("randrange-of-float"),
+    "math.factorial": _float_argument("factorial-of-float"),
+    "asyncio.wait": _wait,
+    "types.CodeType": _code_type,
+    "ssl.SSLContext": _context,
+    "asyncio.get_event_loop": _event_loop,
+    "asyncio.set_event_loop": _set_event_loop,
+    "builtins.str": _text,
+    "builtins.print": _text,
+    "builtins.format": _format,
+    "builtins.bool": _bool,
+    "typing.get_type_hints": _type_hints,
+}

@@ -1,0 +1,252 @@
+"""Functions and classes: what their parameters are said to be, and what they derive from."""
+
+import ast
+import re
+from typing import Any
+
+from pytest_py312.source import hooks, rules
+from pytest_py312.source.conditions import dotted, named, negated, skip_of
+from pytest_py312.source.facts import ClassFact, Inherited, Kind
+from pytest_py312.source.values import (
+    CLASS,
+    FOREIGN,
+    FUNCTION,
+    NOTHING_KNOWN,
+    OBJECT,
+    STD,
+    UNKNOWN,
+    OwnClass,
+    OwnFunction,
+    Value,
+)
+from pytest_py312.source.walking import HANDLERS, Deferred, OnOwn, Scan, block, extended, kind_of, visit
+
+NO_INSTANCES = frozenset({"typing", "collections.abc", "types", "abc", "numbers"})
+"""Annotations with a name of these say what can be done with a value, not what it is."""
+FIRST = frozenset(
+    {"__init__", "__new__", "setUp", "setUpClass", "asyncSetUp", "setup_method", "setup", "__post_init__"}
+)
+"""Methods that set what the others use: read before them."""
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+
+
+# ---- annotations
+
+
+def is_evaluated(scan: Scan) -> bool:
+    """Whether annotations are run at all."""
+    return not scan.future_annotations
+
+
+def annotated(scan: Scan, node: ast.expr | None) -> Value:
+    """An instance of the class that an annotation names, where it names one: also ``X | None``, ``Optional[X]``."""
+    if node is None:
+        return UNKNOWN
+    if isinstance(node, ast.Constant):
+        if not isinstance(node.value, str) or not _DOTTED.fullmatch(node.value):
+            return UNKNOWN
+        return annotated(scan, _as_names(node.value))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        sides = [side for side in (node.left, node.right) if not _is_none(side)]
+        return annotated(scan, sides[0]) if len(sides) == 1 else UNKNOWN
+    if isinstance(node, ast.Subscript):
+        outer = dotted(named(scan, node.value))
+        return annotated(scan, node.slice) if outer in ("typing.Optional", "typing.Annotated") else UNKNOWN
+    value = named(scan, node)
+    if value.kind is CLASS:
+        return Value(OBJECT, guard=value.guard, data=value.data)
+    if value.kind is STD and value.path and "()" not in value.path and value.module not in NO_INSTANCES:
+        return Value(STD, value.module, f"{value.path}()", value.guard)
+    if isinstance(node, ast.Name) and value.kind is NOTHING_KNOWN and node.id in ("bool", "float", "set"):
+        return Value(STD, "builtins", f"{node.id}()") if scan.get(node.id) is None else UNKNOWN
+    return UNKNOWN
+
+
+def _as_names(text: str) -> ast.expr:
+    first, *rest = text.split(".")
+    node: ast.expr = ast.Name(first, ast.Load())
+    for name in rest:
+        node = ast.Attribute(node, name, ast.Load())
+    return node
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+# ---- functions
+
+
+def read_function(scan: Scan, node: Any) -> None:
+    scan.defined.add(node.name)
+    skipped = _read_decorators(scan, node)
+    arguments = node.args
+    for default in (*arguments.defaults, *arguments.kw_defaults):
+        if default is not None:
+            visit(scan, default)
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    if is_evaluated(scan):
+        extra = [one for one in (arguments.vararg, arguments.kwarg) if one is not None]
+        for argument in (*every, *extra):
+            if argument.annotation is not None:
+                visit(scan, argument.annotation)
+        if node.returns is not None:
+            visit(scan, node.returns)
+    in_class = scan.owner is not None and scan.names is scan.owner.body
+    _defer(scan, node, every, in_class, skipped)
+    scan.bind(node.name, _function_value(scan, node, every))
+
+
+def _read_decorators(scan: Scan, node: Any) -> int:
+    """Reads the decorators; the guard that those which skip put round the body."""
+    before = scan.guard
+    guard = scan.outside_try(before)
+    for decorator in node.decorator_list:
+        visit(scan, decorator)
+        scan.guard = guard
+        guard = scan.guarded(negated(skip_of(scan, decorator)))
+        scan.guard = before
+    return guard
+
+
+def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
+    if node.decorator_list:
+        names = {dotted(named(scan, one)) for one in node.decorator_list}
+        if names & {"functools.cached_property"} or _is_property(scan, node):
+            return annotated(scan, node.returns)
+        if not names <= {"", "functools.lru_cache", "functools.cache", "abc.abstractmethod"}:
+            return UNKNOWN
+    is_async = isinstance(node, ast.AsyncFunctionDef)
+    own = OwnFunction(
+        node.name,
+        is_async=is_async,
+        gives=None if is_async or node.returns is None else annotated(scan, node.returns),
+        implicit_optional=rules.has_implicit_optional(scan, node),
+    )
+    return Value(FUNCTION, guard=scan.guard, data=own)
+
+
+def _is_property(scan: Scan, node: Any) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == "property" for one in node.decorator_list)
+
+
+def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: int) -> None:
+    names: dict[str, Value] = {argument.arg: annotated(scan, argument.annotation) for argument in every}
+    for argument in (node.args.vararg, node.args.kwarg):
+        if argument is not None:
+            names[argument.arg] = UNKNOWN
+    if in_class and scan.owner is not None and every:
+        plain = {one.id for one in node.decorator_list if isinstance(one, ast.Name)}
+        if "classmethod" in plain:
+            names[every[0].arg] = Value(CLASS, data=scan.owner)
+        elif "staticmethod" not in plain:
+            names[every[0].arg] = Value(OBJECT, data=scan.owner)
+    outer = scan.outer if in_class or scan.names is scan.module else (scan.names, *scan.outer)
+    is_async = isinstance(node, ast.AsyncFunctionDef) or scan.in_async
+    deferred = Deferred(node, names, outer, guard, scan.owner, is_async)
+    if in_class and node.name in FIRST:
+        scan.queue.appendleft(deferred)
+    else:
+        scan.queue.append(deferred)
+
+
+def run_deferred(scan: Scan) -> None:
+    """Reads the bodies of functions, in their order; those they define themselves come last."""
+    while scan.queue:
+        deferred = scan.queue.popleft()
+        scan.names, scan.outer, scan.guard = deferred.names, deferred.outer, deferred.guard
+        if scan.module_skip:
+            condition = scan.guards[scan.module_skip].condition
+            scan.guard = scan.guarded(condition)
+        scan.owner, scan.in_async, scan.function = deferred.owner, deferred.in_async, deferred.node
+        scan.declared_global, scan.log = frozenset(), None
+        rules.begin_function(scan, deferred.node)
+        block(scan, deferred.node.body)
+    scan.names, scan.outer, scan.guard, scan.owner, scan.function = scan.module, (), 0, None, None
+
+
+# ---- classes
+
+
+def read_class(scan: Scan, node: ast.ClassDef) -> None:
+    scan.defined.add(node.name)
+    skipped = _read_decorators(scan, node)
+    own = OwnClass(node.name)
+    for base in node.bases:
+        value = visit(scan, base)
+        own.bases.append(_base(value))
+    for keyword in node.keywords:
+        visit(scan, keyword.value)
+    names = [dotted(named(scan, one.func if isinstance(one, ast.Call) else one)) for one in node.decorator_list]
+    own.decorators = frozenset(filter(None, names))
+    own.frozen_dataclass = rules.is_hashable_dataclass(node)
+    scan.classes.append(own)
+    before = (scan.names, scan.outer, scan.owner, scan.log, scan.guard, scan.function, scan.declared_global)
+    if scan.names is not scan.module and not (scan.owner is not None and scan.names is scan.owner.body):
+        scan.outer = (scan.names, *scan.outer)
+    guard = scan.guard
+    scan.names, scan.owner, scan.log, scan.declared_global = own.body, own, None, frozenset()
+    if skipped != scan.outside_try(guard):
+        scan.guard = skipped
+    block(scan, node.body)
+    scan.names, scan.outer, scan.owner, scan.log, scan.guard, scan.function, scan.declared_global = before
+    hooks.read_hooks(scan, node, own)
+    rules.class_done(scan, node, own)
+    scan.bind(node.name, Value(CLASS, guard=scan.guard, data=own))
+
+
+def _base(value: Value) -> Value:
+    if (value.kind is STD and value.path and value.path[-1] != ")") or value.kind in (CLASS, FOREIGN):
+        return value
+    return UNKNOWN
+
+
+def finish_classes(scan: Scan) -> tuple[ClassFact, ...]:
+    """Looks up what methods use of their own class, now that all of it is known."""
+    for wanted in scan.on_own:
+        _look_up(scan, wanted)
+    return tuple([_class_fact(one) for one in scan.classes if scan.module.get(one.name) is not None])
+
+
+def _look_up(scan: Scan, wanted: OnOwn) -> None:
+    name = wanted.steps[-1].attr
+    known = wanted.owner.get(name)
+    scan.guard = wanted.guard
+    if known is not None:
+        if len(wanted.steps) > 1 and known.kind is STD and known.module != "builtins":
+            value = known
+            for step in reversed(wanted.steps[:-1]):
+                value = extended(scan, value, step.attr) if value.kind is STD else value
+            if value.kind is STD:
+                scan.refer(wanted.steps[0], value, kind_of(value), wanted.call, name=wanted.steps[0].attr)
+        return
+    foreign = wanted.owner.foreign_bases()
+    call = wanted.call if len(wanted.steps) == 1 else None
+    for base in wanted.owner.standard_bases():
+        path = f"{base.path}{'()' if wanted.instance else ''}.{name}"
+        value = Value(STD, base.module, path, base.guard)
+        scan.refer(wanted.steps[-1], value, Kind.METHOD, call, sure=not foreign, name=name)
+    if any(_is_of_service(scan, base) for base in foreign):
+        place = scan.place(wanted.steps[-1], name)
+        owner = wanted.owner.name.removeprefix("super of ")
+        scan.inherited.append(Inherited(owner, name, wanted.instance, *place, wanted.guard, call))
+
+
+def _is_of_service(scan: Scan, base: Value) -> bool:
+    first = base.module.partition(".")[0]
+    return base.kind is FOREIGN and (not first or first in scan.local)
+
+
+def _class_fact(own: OwnClass) -> ClassFact:
+    bases = []
+    for base in own.bases:
+        if base.kind is STD:
+            bases.append((base.module, base.path))
+        elif base.kind is CLASS:
+            bases.append(("", f":{base.data.name}"))
+        else:
+            bases.append(("", base.module))
+    return ClassFact(own.name, tuple(bases), tuple(sorted({*own.body, *own.set_on_self})))
+
+
+HANDLERS.update({ast.FunctionDef: read_function, ast.AsyncFunctionDef: read_function, ast.ClassDef: read_class})

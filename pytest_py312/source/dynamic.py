@@ -1,0 +1,250 @@
+"""Modules and attributes that are named by texts: imports by name, patches in tests, code in constants."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+from pytest_py312.source.conditions import dotted, named
+from pytest_py312.source.facts import Kind, Patch
+from pytest_py312.source.values import FOREIGN, MANY, STD, TEXT, UNKNOWN, Value, alternatives, either
+from pytest_py312.source.walking import Scan, block, extended
+
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+LONGEST_CODE = 20_000
+
+Reader = Callable[[Scan, ast.Call, Sequence[Value]], Value | None]
+
+
+def texts(value: Value) -> Iterator[str]:
+    """The constant texts that a value may be."""
+    for one in alternatives(value):
+        if one.kind is TEXT:
+            yield one.data
+
+
+def read_dynamic(scan: Scan, node: ast.Call, name: str, arguments: Sequence[Value]) -> Value | None:
+    """What a call gives that takes a name as text; ``None`` where it is no such call.
+
+    ``name`` is the full name of a standard function, or ``?.last`` where only its last name is known.
+    """
+    reader = _READERS.get(name)
+    if reader is None and name[0] == "?":
+        reader = _BY_LAST_NAME.get(name[2:])
+    return reader(scan, node, arguments) if reader is not None and (arguments or node.keywords) else None
+
+
+# ---- imports
+
+
+def _import(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    given = arguments[0] if arguments else UNKNOWN
+    found = [_imported(scan, node, text) for text in texts(given)]
+    return either(found) if found else UNKNOWN
+
+
+def _imported(scan: Scan, node: ast.Call, text: str) -> Value:
+    if not _NAME.fullmatch(text):
+        return UNKNOWN
+    if not scan.is_standard(text):
+        return Value(FOREIGN, text, "", scan.guard)
+    scan.refer(node, Value(STD, text), Kind.DYNAMIC, name=text)
+    if "." in text:
+        scan.submodules.add(text)
+    first = isinstance(node.func, ast.Name) and node.func.id == "__import__" and len(node.args) < 4
+    return Value(STD, text.partition(".")[0] if first else text, "", scan.guard)
+
+
+def _run_module(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    for text in texts(arguments[0]) if arguments else ():
+        if _NAME.fullmatch(text) and scan.is_standard(text):
+            scan.refer(node, Value(STD, text), Kind.DYNAMIC, name=text)
+    return UNKNOWN
+
+
+def _resolve_name(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    for text in texts(arguments[0]) if arguments else ():
+        module, colon, path = text.partition(":")
+        if colon and _NAME.fullmatch(module) and scan.is_standard(module) and _NAME.fullmatch(path or "x"):
+            scan.refer(node, Value(STD, module, path), Kind.DYNAMIC, name=text)
+        elif not colon:
+            _target(scan, node, text)
+    return UNKNOWN
+
+
+# ---- attributes
+
+
+def _getattr(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    if len(arguments) not in (2, 3):
+        return UNKNOWN
+    found = []
+    for owner in alternatives(arguments[0]):
+        for text in texts(arguments[1]):
+            if owner.kind is STD and text.isidentifier() and not text.startswith("__"):
+                value = extended(scan, owner, text)
+                if len(arguments) == 2 and value.module != "builtins":
+                    scan.refer(node, value, Kind.DYNAMIC, name=text)
+                    found.append(value)
+    return either(found) if found else UNKNOWN
+
+
+def _setattr(scan: Scan, _node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    if len(arguments) == 3 and arguments[0].kind is STD:
+        for text in texts(arguments[1]):
+            value = extended(scan, arguments[0], text)
+            if value.kind is STD and "()" not in value.path:
+                scan.patches.append(Patch(value.module, value.path, scan.guard))
+    return UNKNOWN
+
+
+# ---- patches in tests
+
+
+def _patch(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    """``mock.patch("imp.reload")``."""
+    if not _says(node, "create"):
+        for text in texts(arguments[0]) if arguments else ():
+            _target(scan, node, text)
+    return UNKNOWN
+
+
+def _patch_object(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    """``mock.patch.object(asyncio, "coroutine")``, ``monkeypatch.setattr(asyncio, "coroutine", ...)``."""
+    if not arguments or _says(node, "create") or _says(node, "raising", wanted=False):
+        return UNKNOWN
+    if arguments[0].kind in (TEXT, MANY):
+        for text in texts(arguments[0]):
+            _target(scan, node, text)
+    elif len(arguments) > 1 and arguments[0].kind is STD:
+        for text in texts(arguments[1]):
+            if text.isidentifier() and not text.startswith("__"):
+                value = extended(scan, arguments[0], text)
+                if value.kind is STD and value.module != "builtins":
+                    scan.refer(node, value, Kind.DYNAMIC, name=text)
+    return UNKNOWN
+
+
+def _patch_multiple(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    for owner in arguments[:1]:
+        for text in texts(owner):
+            for keyword in node.keywords:
+                if keyword.arg and keyword.arg not in ("spec", "create", "spec_set", "autospec", "new_callable"):
+                    _target(scan, node, f"{text}.{keyword.arg}")
+    return UNKNOWN
+
+
+def _says(node: ast.Call, name: str, wanted: bool = True) -> bool:
+    return any(
+        keyword.arg == name and isinstance(keyword.value, ast.Constant) and keyword.value.value is wanted
+        for keyword in node.keywords
+    )
+
+
+def _target(scan: Scan, node: ast.Call, text: str) -> None:
+    """``package.module.name`` in a text: how much of it is the module only interpreters know."""
+    if not _NAME.fullmatch(text) or not scan.is_standard(text):
+        return
+    module, _, path = text.partition(".")
+    for known in sorted(scan.submodules, key=len, reverse=True):
+        if text.startswith(f"{known}."):
+            module, path = known, text[len(known) + 1 :]
+            break
+    if path and not any(part.startswith("__") for part in path.split(".")) and module != "builtins":
+        scan.refer(node, Value(STD, module, path), Kind.DYNAMIC, name=text)
+
+
+# ---- code in texts
+
+
+def _code(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    """``exec("import imp")``: only a constant that is handed over as it stands, without names of its own."""
+    if len(node.args) == 1 and arguments[0].kind is TEXT:
+        read_code(scan, node, arguments[0].data)
+    return UNKNOWN
+
+
+def _timed(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+    for text in [text for value in arguments[:2] for text in texts(value)]:
+        read_code(scan, node, text)
+    for keyword in node.keywords:
+        code = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
+        if keyword.arg in ("stmt", "setup") and isinstance(code, str):
+            read_code(scan, node, code)
+    return None
+
+
+def read_code(scan: Scan, node: ast.expr, text: str) -> None:
+    """Reads code in a text. All it uses is said to be used where the text is run."""
+    if len(text) > LONGEST_CODE or scan.shift is not None:
+        return
+    try:
+        tree = ast.parse(text.strip())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    end = node.end_col_offset or 0
+    before = (scan.names, scan.outer, scan.log, scan.owner, scan.guard)
+    scan.shift = (node.lineno, node.col_offset + 1, end + 1 if node.end_lineno == node.lineno else node.col_offset + 1)
+    scan.names, scan.log = {}, None
+    if before[0] is not scan.module:
+        scan.outer = (before[0], *scan.outer)
+    waiting = len(scan.queue)
+    block(scan, tree.body)
+    while len(scan.queue) > waiting:
+        scan.queue.pop()
+    scan.shift = None
+    scan.names, scan.outer, scan.log, scan.owner, scan.guard = before
+
+
+def command_line(scan: Scan, node: ast.List | ast.Tuple, found: Sequence[Value]) -> None:
+    """``[sys.executable, "-m", "smtpd"]``, ``[sys.executable, "-c", "import imp"]``."""
+    if len(node.elts) < 3 or not isinstance(node.elts[0], ast.Constant | ast.Attribute | ast.Name):
+        return
+    first = node.elts[0]
+    program = first.value if isinstance(first, ast.Constant) else None
+    python = isinstance(program, str) and re.fullmatch(r"(?:.*/)?python3?", program)
+    if not python and dotted(named(scan, first)) != "sys.executable":
+        return
+    for option, value in pairwise(found[1:]):
+        if option.kind is not TEXT:
+            return
+        if option.data == "-m":
+            for text in texts(value):
+                if _NAME.fullmatch(text) and scan.is_standard(text):
+                    scan.refer(node, Value(STD, text), Kind.DYNAMIC, name=text)
+            return
+        if option.data == "-c":
+            for text in texts(value):
+                read_code(scan, node, text)
+            return
+
+
+def importskip(_scan: Scan, _node: ast.Call, _arguments: Sequence[Value]) -> Value | None:
+    return UNKNOWN
+
+
+_READERS: dict[str, Reader] = {
+    "builtins.__import__": _import,
+    "builtins.exec": _code,
+    "builtins.eval": _code,
+    "builtins.getattr": _getattr,
+    "builtins.setattr": _setattr,
+    "importlib.import_module": _import,
+    "importlib.__import__": _import,
+    "runpy.run_module": _run_module,
+    "pkgutil.resolve_name": _resolve_name,
+    "timeit.timeit": _timed,
+    "timeit.repeat": _timed,
+    "timeit.Timer": _timed,
+    "unittest.mock.patch": _patch,
+    "unittest.mock.patch.object": _patch_object,
+    "unittest.mock.patch.multiple": _patch_multiple,
+}
+_BY_LAST_NAME: dict[str, Reader] = {
+    "import_module": _import,
+    "importorskip": importskip,
+    "object": _patch_object,
+    "patch": _patch,
+    "setattr": _patch_object,
+    "delattr": _patch_object,
+}

@@ -1,0 +1,240 @@
+"""Names, attributes and calls: which name of the library each of them stands for."""
+
+import ast
+from collections.abc import Sequence
+
+from pytest_py312.source import call_rules, rules
+from pytest_py312.source.conditions import dotted
+from pytest_py312.source.dynamic import read_dynamic
+from pytest_py312.source.facts import Call, Kind, LooseMethod
+from pytest_py312.source.loose import LIKELY_METHODS
+from pytest_py312.source.stdlib import CHANGING_BUILTINS
+from pytest_py312.source.values import (
+    CLASS,
+    COROUTINE,
+    FOREIGN,
+    FUNCTION,
+    MANY,
+    NOTHING_KNOWN,
+    OBJECT,
+    STD,
+    UNKNOWN,
+    OwnClass,
+    Value,
+    either,
+)
+from pytest_py312.source.walking import (
+    HANDLERS,
+    OnOwn,
+    Scan,
+    extended,
+    kind_of,
+    result_of,
+    visit,
+)
+
+QUIET = frozenset({"typing", "collections.abc", "__future__"})
+"""A mere use of a name that was imported from these says nothing new."""
+_BUILTINS = frozenset({
+    "bool", "bytes", "classmethod", "compile", "delattr", "dict", "enumerate", "eval", "exec", "float", "format",
+    "frozenset", "getattr", "hasattr", "int", "isinstance", "issubclass", "list", "map", "max", "min", "open", "pow",
+    "print", "property", "range", "round", "set", "setattr", "sorted", "str", "sum", "super", "tuple", "zip",
+    "__import__",
+})  # fmt: skip
+
+
+# ---- names
+
+
+def read_name(scan: Scan, node: ast.Name) -> Value:
+    value = scan.get(node.id)
+    if value is None:
+        return _unbound(scan, node)
+    if value.kind is STD:
+        if value.path and value.path[-1] != ")" and value.module not in QUIET:
+            scan.refer(node, value, Kind.USE)
+    elif value.kind is MANY:
+        for one in value.data:
+            if one.kind is STD and one.path and one.path[-1] != ")" and one.module not in QUIET:
+                scan.refer(node, one, Kind.USE)
+    return value
+
+
+def _unbound(scan: Scan, node: ast.Name) -> Value:
+    """A builtin, or what a star import has brought."""
+    if node.id in CHANGING_BUILTINS:
+        value = Value(STD, "builtins", node.id)
+        scan.refer(node, value, Kind.NAME)
+        return value
+    if scan.stars and not scan.foreign_stars:
+        for module in scan.stars:
+            scan.refer(node, Value(STD, module, node.id), Kind.STAR)
+        if len(scan.stars) == 1:
+            return Value(STD, scan.stars[0], node.id)
+    return UNKNOWN
+
+
+# ---- attributes
+
+
+def read_attribute(scan: Scan, node: ast.Attribute, call: Call | None = None) -> Value:
+    steps = [node]
+    inner: ast.expr = node.value
+    while inner.__class__ is ast.Attribute:
+        steps.append(inner)  # type: ignore[arg-type]  # its class was asked for
+        inner = inner.value  # type: ignore[attr-defined]
+    if inner.__class__ is ast.Name:
+        base = scan.get(inner.id)  # type: ignore[attr-defined]
+        if base is None:
+            base = _unbound(scan, inner)  # type: ignore[arg-type]
+    else:
+        base = HANDLERS[inner.__class__](scan, inner)
+    if base.kind is NOTHING_KNOWN:
+        rules.attribute_of_unknown(scan, node)
+        return base
+    return _stepped(scan, base, steps, call)
+
+
+def _stepped(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | None, sure: bool = True) -> Value:
+    kind = base.kind
+    if kind is STD:
+        return _of_standard(scan, base, steps, call, sure)
+    if kind is CLASS or kind is OBJECT:
+        return _of_own(scan, base, steps, call)
+    if kind is MANY:
+        known = all(one.kind in (STD, "none") or one.guard != base.guard for one in base.data)
+        return either([_stepped(scan, one, steps, call, sure and known) for one in base.data])
+    if kind is FOREIGN:
+        names = ".".join(step.attr for step in reversed(steps))
+        separator = "" if base.module.endswith(".") else "."
+        return Value(FOREIGN, f"{base.module}{separator}{names}", "", base.guard)
+    rules.attribute_of_unknown(scan, steps[0])
+    return UNKNOWN
+
+
+def _of_standard(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | None, sure: bool) -> Value:
+    value = base
+    for step in reversed(steps):
+        if value.kind is not STD or step.attr.startswith("__"):
+            return UNKNOWN
+        value = extended(scan, value, step.attr)
+    if value.kind is not STD:
+        return UNKNOWN
+    if value.path:
+        node = steps[0]
+        if value.module == "builtins" and "()." in value.path:
+            rules.attribute_of_builtin(scan, node, value)
+        else:
+            scan.refer(node, value, kind_of(value), call, sure=sure, name=node.attr)
+            rules.attribute_of_standard(scan, node, value)
+    return value
+
+
+def _of_own(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | None) -> Value:
+    owner: OwnClass = base.data
+    first = steps[-1].attr
+    if first.startswith("__"):
+        return UNKNOWN
+    known = owner.get(first)
+    if known is None:
+        scan.on_own.append(OnOwn(owner, base.kind is OBJECT, tuple(steps), call, scan.guard))
+        return _inherited(owner, base.kind is OBJECT, steps)
+    if len(steps) == 1 or known.kind is NOTHING_KNOWN:
+        return known
+    return _stepped(scan, known, steps[:-1], call)
+
+
+def _inherited(owner: OwnClass, instance: bool, steps: list[ast.Attribute]) -> Value:
+    """What it most likely is, where the class derives from one standard class."""
+    bases = owner.standard_bases()
+    if len(bases) != 1 or owner.foreign_bases() or len(steps) > 1:
+        return UNKNOWN
+    base = bases[0]
+    return Value(STD, base.module, f"{base.path}{'()' if instance else ''}.{steps[0].attr}", base.guard)
+
+
+# ---- calls
+
+
+def read_call(scan: Scan, node: ast.Call) -> Value:
+    function = node.func
+    arguments = [HANDLERS[argument.__class__](scan, argument) for argument in node.args]
+    for keyword in node.keywords:
+        HANDLERS[keyword.value.__class__](scan, keyword.value)
+    if function.__class__ is ast.Attribute:
+        value = read_attribute(scan, function, how(node))  # type: ignore[arg-type]
+        if value.kind is NOTHING_KNOWN:
+            _loose(scan, node, function)  # type: ignore[arg-type]
+    elif function.__class__ is ast.Name:
+        value = _called_name(scan, node, function)  # type: ignore[arg-type]
+    else:
+        value = visit(scan, function)
+    if value.kind is MANY:
+        return either([_called(scan, node, one, arguments) for one in value.data])
+    return _called(scan, node, value, arguments)
+
+
+def how(node: ast.Call) -> Call:
+    starred = False
+    for argument in node.args:
+        if argument.__class__ is ast.Starred:
+            starred = True
+    if not node.keywords:
+        return Call(len(node.args) - starred, (), starred)
+    names = [keyword.arg for keyword in node.keywords]
+    return Call(len(node.args) - starred, tuple([name for name in names if name]), starred, None in names)
+
+
+def _called_name(scan: Scan, node: ast.Call, function: ast.Name) -> Value:
+    value = scan.get(function.id)
+    if value is None:
+        if function.id in _BUILTINS:
+            value = Value(STD, "builtins", function.id)
+            if node.keywords:
+                scan.refer(function, value, Kind.NAME, how(node))
+            return value
+        return _unbound(scan, function)
+    if value.kind is STD or value.kind is MANY:
+        for one in (value,) if value.kind is STD else value.data:
+            if one.kind is STD and one.path and one.path[-1] != ")":
+                scan.refer(function, one, Kind.USE, how(node))
+    return value
+
+
+def _called(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> Value:
+    kind = value.kind
+    if kind is STD:
+        if value.path == "super" and value.module == "builtins":
+            return _above(scan)
+        given = read_dynamic(scan, node, dotted(value), arguments)
+        if given is not None:
+            return given
+        call_rules.call_of_standard(scan, node, value, arguments)
+        return result_of(value)
+    if kind is CLASS:
+        return Value(OBJECT, guard=value.guard, data=value.data)
+    if kind is FUNCTION:
+        call_rules.call_of_own(scan, node, value, arguments)
+        if value.data.is_async:
+            return Value(COROUTINE)
+        return value.data.gives or UNKNOWN
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    given = read_dynamic(scan, node, f"?.{name}", arguments)
+    call_rules.call_of_unknown(scan, node, name, arguments)
+    return given or UNKNOWN
+
+
+def _above(scan: Scan) -> Value:
+    """What ``super()`` gives: the class without what its own body has."""
+    if scan.owner is None:
+        return UNKNOWN
+    return Value(OBJECT, data=OwnClass(f"super of {scan.owner.name}", scan.owner.bases))
+
+
+def _loose(scan: Scan, node: ast.Call, function: ast.Attribute) -> None:
+    if function.attr in LIKELY_METHODS:
+        line, column, end = scan.place(function, function.attr)
+        scan.loose.append(LooseMethod(function.attr, line, column, end, scan.guard))
+
+
+HANDLERS.update({ast.Attribute: read_attribute, ast.Call: read_call, ast.Name: read_name})

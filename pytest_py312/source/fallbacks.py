@@ -1,0 +1,143 @@
+"""``try`` statements: which exceptions of their body do no harm, and when their handlers run."""
+
+import ast
+from typing import Any
+
+from pytest_py312.source.facts import Condition, Kind
+from pytest_py312.source.values import UNKNOWN
+from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit
+
+OF_IMPORTS = frozenset({"ImportError", "ModuleNotFoundError"})
+OF_NAMES = frozenset({"AttributeError", "NameError"})
+OF_ALL = frozenset({"Exception", "BaseException", ""})
+SIMPLE = (ast.Import, ast.ImportFrom, ast.Pass)
+
+
+def read_try(scan: Scan, node: Any) -> Condition | None:
+    """``try`` and ``try ... except*``."""
+    before = scan.guard
+    caught = _caught(node)
+    references, imports = len(scan.references), len(scan.imports)
+    found: dict[str, Condition] = {}
+
+    def body() -> bool:
+        scan.guard = scan.guarded((), caught)
+        inner = scan.guard
+        ended = block(scan, node.body)
+        found["imports"], found["names"], found["all"] = _missing(scan, inner, references, imports)
+        scan.guard = before
+        if ended or not node.orelse:
+            return ended
+        missing = found["all"]
+        scan.guard = scan.guarded(("not", missing) if missing else ())
+        ended = block(scan, node.orelse)
+        scan.guard = before
+        return ended
+
+    def handler(one: ast.ExceptHandler) -> bool:
+        if one.type is not None:
+            visit(scan, one.type)
+        scan.guard = scan.guarded(_runs_if(node, one, found))
+        if one.name:
+            scan.bind(one.name, UNKNOWN)
+        ended = block(scan, one.body)
+        scan.guard = before
+        return ended
+
+    ends = branches(scan, body, *[lambda one=one: handler(one) for one in node.handlers])
+    if block(scan, node.finalbody):
+        return ENDS
+    if all(ends):
+        return ENDS
+    if ends[0]:
+        return _instead(node, ends, found)
+    return _after(node, found) if all(ends[1:]) and found["all"] else None
+
+
+def _after(node: Any, found: dict[str, Condition]) -> Condition | None:
+    """All handlers leave: what follows runs only where the body worked. Handlers that raise are no guard, though."""
+    if any(_raises(one.body) for one in node.handlers):
+        return None
+    return ("not", found["all"])
+
+
+def _instead(node: Any, ends: list[bool], found: dict[str, Condition]) -> Condition | None:
+    """The body leaves: what follows runs only where a handler has run."""
+    reasons = [_runs_if(node, one, found) for one, ended in zip(node.handlers, ends[1:], strict=False) if not ended]
+    return None if UNSURE in reasons or not reasons else ("or", *reasons)
+
+
+def _caught(node: Any) -> tuple[str, ...]:
+    names: set[str] = set()
+    for handler in node.handlers:
+        if not _raises(handler.body):
+            names |= exceptions(handler.type)
+    return tuple(sorted(names))
+
+
+def exceptions(node: ast.expr | None) -> set[str]:
+    """The names a handler is for; an empty one for a bare ``except``."""
+    if node is None:
+        return {""}
+    if isinstance(node, ast.Tuple):
+        return set().union(*[exceptions(item) for item in node.elts]) if node.elts else set()
+    if isinstance(node, ast.Name):
+        return {node.id}
+    return {node.attr} if isinstance(node, ast.Attribute) else set()
+
+
+def _raises(body: list[ast.stmt]) -> bool:
+    """Whether a handler always ends by raising (or by leaving the program): then it is no guard."""
+    for statement in body:
+        if isinstance(statement, ast.Raise):
+            return True
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            function = statement.value.func
+            if isinstance(function, ast.Attribute) and function.attr in ("exit", "_exit", "abort"):
+                return True
+            if isinstance(function, ast.Name) and function.id in ("exit", "quit"):
+                return True
+    return False
+
+
+def _missing(scan: Scan, guard: int, references: int, imports: int) -> tuple[Condition, Condition, Condition]:
+    """What makes the body fail: by its imports, by its other names, by either. Empty where it names nothing."""
+    inside = [one for one in scan.references[references:] if one.guard == guard]
+    imported = {(one.module, one.path) for one in inside if one.kind in (Kind.IMPORT, Kind.FROM, Kind.STAR)}
+    imported |= {(one.module, one.path) for one in inside if one.kind == Kind.DYNAMIC and not one.path}
+    named = {
+        (one.module, one.path) for one in inside if one.kind in (Kind.NAME, Kind.METHOD, Kind.DYNAMIC) and one.path
+    }
+    foreign = {
+        "." * one.level + one.module
+        for one in scan.imports[imports:]
+        if one.guard == guard and (one.level or not scan.is_standard(one.module))
+    }
+    return _condition(imported, foreign), _condition(named, set()), _condition(imported | named, foreign)
+
+
+def _condition(questions: set[tuple[str, str]], foreign: set[str]) -> Condition:
+    return ("missing", tuple(sorted(questions)), tuple(sorted(foreign))) if questions or foreign else ()
+
+
+def _runs_if(node: Any, handler: ast.ExceptHandler, found: dict[str, Condition]) -> Condition:
+    """When a handler runs: one for imports only where an import of the body fails."""
+    names = exceptions(handler.type)
+    if names & OF_ALL:
+        simple = all(isinstance(one, SIMPLE) or _is_plain_assignment(one) for one in node.body)
+        return (found["all"] if simple else ()) or UNSURE
+    if names <= OF_IMPORTS:
+        return found["imports"] or UNSURE
+    if names <= OF_NAMES:
+        return found["names"] or UNSURE
+    if names <= OF_IMPORTS | OF_NAMES:
+        return found["all"] or UNSURE
+    return UNSURE
+
+
+def _is_plain_assignment(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute | ast.Name | ast.Constant)
+
+
+HANDLERS[ast.Try] = read_try
+HANDLERS[ast.TryStar] = read_try

@@ -1,0 +1,278 @@
+"""The other expressions: those that decide, repeat, collect or bind; and the left side of assignments."""
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_py312.source import rules
+from pytest_py312.source.conditions import condition_of, negated
+from pytest_py312.source.values import (
+    CLASS,
+    COROUTINE,
+    MANY,
+    NOTHING,
+    OBJECT,
+    STD,
+    TEXT,
+    TEXTS,
+    UNKNOWN,
+    Value,
+    either,
+)
+from pytest_py312.source.walking import HANDLERS, UNSURE, Scan, extended, visit, visit_all
+
+LITERALS = {
+    ast.Set: "set()",
+    ast.SetComp: "set()",
+    ast.Dict: "dict()",
+    ast.DictComp: "dict()",
+    ast.JoinedStr: "str()",
+}
+
+
+def read_boolean(scan: Scan, node: ast.BoolOp) -> Value:
+    """Each part runs only where those before it were true (``and``) or false (``or``)."""
+    before = scan.guard
+    found = []
+    is_and = node.op.__class__ is ast.And
+    for part in node.values:
+        found.append(visit(scan, part))
+        condition = condition_of(scan, part)
+        if condition is not UNSURE:
+            scan.guard = scan.guarded(condition if is_and else negated(condition))
+    scan.guard = before
+    for part, value in zip(node.values[:-1], found, strict=False):
+        rules.truth_of(scan, part, value)
+    return either(found)
+
+
+def read_choice(scan: Scan, node: ast.IfExp) -> Value:
+    rules.truth_of(scan, node.test, visit(scan, node.test))
+    condition = condition_of(scan, node.test)
+    before = scan.guard
+    scan.guard = scan.guarded(condition)
+    body = _bound_here(scan, visit(scan, node.body), before)
+    scan.guard = before
+    scan.guard = scan.guarded(negated(condition))
+    orelse = _bound_here(scan, visit(scan, node.orelse), before)
+    scan.guard = before
+    return either((body, orelse))
+
+
+def _bound_here(scan: Scan, value: Value, before: int) -> Value:
+    if scan.guard != before and value.kind is STD:
+        return Value(STD, value.module, value.path, scan.guard)
+    return value
+
+
+def read_lambda(scan: Scan, node: ast.Lambda) -> Value:
+    visit_all(scan, [*node.args.defaults, *[default for default in node.args.kw_defaults if default is not None]])
+    names = [a.arg for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
+    names += [a.arg for a in (node.args.vararg, node.args.kwarg) if a is not None]
+    guard = scan.guard
+    scan.guard = scan.outside_try(guard)
+    _inside(scan, dict.fromkeys(names, UNKNOWN), [node.body])
+    scan.guard = guard
+    return UNKNOWN
+
+
+def _inside(scan: Scan, names: dict[str, Value], nodes: Sequence[ast.expr]) -> list[Value]:
+    """Reads expressions in a small scope of their own."""
+    before, outer, log = scan.names, scan.outer, scan.log
+    scan.names, scan.log = names, None
+    if before is not scan.module:
+        scan.outer = (before, *outer)
+    found = [visit(scan, node) for node in nodes]
+    scan.names, scan.outer, scan.log = before, outer, log
+    return found
+
+
+def read_comprehension(scan: Scan, node: Any) -> Value:
+    before, outer, log, guard = scan.names, scan.outer, scan.log, scan.guard
+    first = visit(scan, node.generators[0].iter)
+    scan.names, scan.log = {}, None
+    if before is not scan.module:
+        scan.outer = (before, *outer)
+    for number, generator in enumerate(node.generators):
+        source = visit(scan, generator.iter) if number else first
+        bind_target(scan, generator.target, item_of(source))
+        for test in generator.ifs:
+            rules.truth_of(scan, test, visit(scan, test))
+            scan.guard = scan.guarded(condition_of(scan, test))
+    if node.__class__ is ast.DictComp:
+        visit(scan, node.key)
+        value = visit(scan, node.value)
+    else:
+        value = visit(scan, node.elt)
+    scan.names, scan.outer, scan.log, scan.guard = before, outer, log, guard
+    if value.kind is COROUTINE:
+        return Value(COROUTINE, data=list)
+    literal = LITERALS.get(node.__class__)
+    return Value(STD, "builtins", literal) if literal else UNKNOWN
+
+
+def item_of(source: Value) -> Value:
+    """What a loop over something gives."""
+    if source.kind is TEXTS:
+        return either([Value(TEXT, data=text) for text in source.data])
+    if source.kind is CLASS and rules.is_enum(source.data):
+        return Value(OBJECT, data=source.data)
+    return UNKNOWN
+
+
+def bind_target(scan: Scan, target: Any, value: Value) -> None:
+    """Gives a value to whatever stands on the left of an assignment."""
+    if target.__class__ is ast.Name:
+        scan.bind(target.id, value)
+    elif target.__class__ is ast.Tuple or target.__class__ is ast.List:
+        for item in target.elts:
+            bind_target(scan, item, UNKNOWN)
+    elif target.__class__ is ast.Starred:
+        bind_target(scan, target.value, UNKNOWN)
+    else:
+        _ASSIGNED[target.__class__](scan, target, value)
+
+
+def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
+    base = visit(scan, target.value)
+    for one in base.data if base.kind is MANY else (base,):
+        if one.kind is STD:
+            patch = extended(scan, one, target.attr)
+            if patch.kind is STD and "()" not in patch.path:
+                scan.patches.append(rules.patch(patch, scan.guard))
+            rules.assignment_to_standard(scan, target, patch, value)
+        elif one.kind is OBJECT or one.kind is CLASS:
+            before = one.data.set_on_self.get(target.attr)
+            one.data.set_on_self[target.attr] = value if before is None else either((before, value))
+
+
+def _assign_item(scan: Scan, target: ast.Subscript, _value: Value) -> None:
+    visit(scan, target.value)
+    visit(scan, target.slice)
+
+
+_ASSIGNED: dict[type[ast.AST], Any] = {ast.Attribute: _assign_attribute, ast.Subscript: _assign_item}
+
+
+def read_walrus(scan: Scan, node: ast.NamedExpr) -> Value:
+    value = visit(scan, node.value)
+    bind_target(scan, node.target, value)
+    return value
+
+
+def read_constant(scan: Scan, node: ast.Constant) -> Value:
+    value = node.value
+    if value is None:
+        return NOTHING
+    if value.__class__ is str:
+        return Value(TEXT, data=value)
+    return _NUMBERS.get(value.__class__, UNKNOWN)
+
+
+_NUMBERS: dict[type, Value] = {
+    float: Value(STD, "builtins", "float()"),
+    bool: Value(STD, "builtins", "bool()"),
+}
+
+
+def read_display(scan: Scan, node: ast.List | ast.Tuple) -> Value:
+    found = [HANDLERS[item.__class__](scan, item) for item in node.elts]
+    if found and all(one.kind is TEXT for one in found):
+        return Value(TEXTS, data=tuple(one.data for one in found))
+    if any(one.kind is COROUTINE for one in found):
+        return Value(COROUTINE, data=list)
+    rules.command_line(scan, node, found)
+    return UNKNOWN
+
+
+def read_set(scan: Scan, node: ast.Set) -> Value:
+    found = [HANDLERS[item.__class__](scan, item) for item in node.elts]
+    return (
+        Value(COROUTINE, data=list) if any(one.kind is COROUTINE for one in found) else Value(STD, "builtins", "set()")
+    )
+
+
+def read_dict(scan: Scan, node: ast.Dict) -> Value:
+    for key in node.keys:
+        if key is not None:
+            HANDLERS[key.__class__](scan, key)
+    for value in node.values:
+        HANDLERS[value.__class__](scan, value)
+    return Value(STD, "builtins", "dict()")
+
+
+def read_children(scan: Scan, node: Any) -> Value:
+    """An expression that passes nothing on."""
+    for name in node._fields:
+        child = getattr(node, name)
+        if child.__class__ is list:
+            for item in child:
+                if item is not None:
+                    HANDLERS[item.__class__](scan, item)
+        elif child is not None and isinstance(child, ast.expr | ast.comprehension):
+            HANDLERS[child.__class__](scan, child)
+    return UNKNOWN
+
+
+def read_formatted(scan: Scan, node: ast.FormattedValue) -> Value:
+    value = visit(scan, node.value)
+    rules.formatted(scan, node.value, value, node.conversion)
+    if node.format_spec is not None:
+        visit(scan, node.format_spec)
+    return UNKNOWN
+
+
+def read_text(scan: Scan, node: ast.JoinedStr) -> Value:
+    for part in node.values:
+        if part.__class__ is not ast.Constant:
+            HANDLERS[part.__class__](scan, part)
+    return UNKNOWN
+
+
+def read_unary(scan: Scan, node: ast.UnaryOp) -> Value:
+    value = visit(scan, node.operand)
+    if node.op.__class__ is ast.Not:
+        rules.truth_of(scan, node.operand, value)
+        return _NUMBERS[bool]
+    if node.op.__class__ is ast.Invert:
+        rules.inverted(scan, node, value)
+        return UNKNOWN
+    return value if value.kind is STD else UNKNOWN
+
+
+def read_binary(scan: Scan, node: ast.BinOp) -> Value:
+    left = HANDLERS[node.left.__class__](scan, node.left)
+    right = HANDLERS[node.right.__class__](scan, node.right)
+    return rules.operation(scan, node, left, right)
+
+
+def read_compare(scan: Scan, node: ast.Compare) -> Value:
+    HANDLERS[node.left.__class__](scan, node.left)
+    for item in node.comparators:
+        HANDLERS[item.__class__](scan, item)
+    plain = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
+    return _NUMBERS[bool] if isinstance(node.ops[0], plain) else UNKNOWN
+
+
+def read_item(scan: Scan, node: ast.Subscript) -> Value:
+    value = visit(scan, node.value)
+    HANDLERS[node.slice.__class__](scan, node.slice)
+    return rules.item_of(scan, node, value)
+
+
+def nothing(_scan: Scan, _node: ast.AST) -> Value:
+    return UNKNOWN
+
+
+HANDLERS.update(
+    {
+        ast.BinOp: read_binary, ast.BoolOp: read_boolean, ast.Compare: read_compare, ast.Constant: read_constant,
+        ast.DictComp: read_comprehension, ast.FormattedValue: read_formatted, ast.GeneratorExp: read_comprehension,
+        ast.IfExp: read_choice, ast.JoinedStr: read_text, ast.Lambda: read_lambda, ast.List: read_display,
+        ast.ListComp: read_comprehension, ast.NamedExpr: read_walrus, ast.Set: read_set,
+        ast.SetComp: read_comprehension,
+        ast.Subscript: read_item, ast.Tuple: read_display, ast.UnaryOp: read_unary,
+        ast.Await: read_children, ast.Dict: read_dict, ast.Slice: read_children, ast.Starred: read_children,
+        ast.Yield: read_children, ast.YieldFrom: read_children,
+    }
+)  # fmt: skip

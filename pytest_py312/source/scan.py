@@ -1,0 +1,122 @@
+"""From the text of one file to its facts: parsed once, each node visited once, nothing run."""
+
+import ast
+import io
+import tokenize
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+from pytest_py312.source import definitions, expressions, fallbacks, operations, statements
+from pytest_py312.source.comments import read_ignores
+from pytest_py312.source.facts import Failure, FileFacts, Reference
+from pytest_py312.source.walking import Scan, block
+
+LARGEST = 8 * 1024 * 1024
+"""Bytes of a file that is read."""
+MOST_REFERENCES = 200_000
+
+PARTS = (expressions, operations, statements, fallbacks, definitions)
+"""Modules that know the nodes: importing them fills the table of handlers."""
+T = TypeVar("T")
+
+
+def scan_text(text: bytes | str, path: str, *, local: frozenset[str] = frozenset()) -> FileFacts:
+    """What the file ``path`` uses of the standard library.
+
+    ``local`` are the top-level modules that the service itself puts on its path, which hide standard ones of the same
+    name. A file that cannot be read is a fact as well (``failure``); no text raises.
+    """
+    try:
+        decoded = _decoded(text)
+    except Unreadable as reason:
+        return FileFacts(path=path, failure=Failure(str(reason)))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the compilers of baseline and target are asked for these
+            tree = ast.parse(decoded)
+            return _facts(tree, decoded, path, local)
+    except SyntaxError as error:
+        return _failed(path, decoded, Failure(error.msg or "invalid syntax", error.lineno, error.offset))
+    except RecursionError:
+        return _failed(path, decoded, Failure("it is nested too deeply to be read"))
+    except MemoryError:
+        return _failed(path, decoded, Failure("it is nested too deeply, or too large, to be read"))
+    except ValueError as error:
+        return _failed(path, decoded, Failure(str(error)))
+
+
+class Unreadable(Exception):
+    """A file that is no text. ``str()`` says why."""
+
+
+def _decoded(text: bytes | str) -> str:
+    """The text, by its own declaration of an encoding (PEP 263), with one kind of line ends."""
+    if len(text) > LARGEST:
+        raise Unreadable(f"it is larger than {LARGEST // 1024**2} MiB")
+    if isinstance(text, str):
+        decoded = text.removeprefix("\ufeff")
+    else:
+        try:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(text).readline)
+            decoded = text.decode(encoding)
+        except (SyntaxError, UnicodeError, LookupError, ValueError) as error:
+            raise Unreadable(f"it cannot be decoded: {error}") from None
+    return decoded.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _failed(path: str, text: str, failure: Failure) -> FileFacts:
+    return FileFacts(path=path, failure=failure, ignores=read_ignores(text))
+
+
+def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> FileFacts:
+    scan = Scan(local=local)
+    block(scan, tree.body)
+    definitions.run_deferred(scan)
+    classes = definitions.finish_classes(scan)
+    in_characters = _characters(text)
+    return FileFacts(
+        path=path,
+        references=tuple(_once(in_characters(scan.references)[:MOST_REFERENCES])),
+        guards=tuple(scan.guards),
+        imports=tuple(in_characters(scan.imports)),
+        rules=tuple(dict.fromkeys(in_characters(scan.rules))),
+        loose=tuple(in_characters(scan.loose)),
+        patches=tuple(dict.fromkeys(scan.patches)),
+        inherited=tuple(in_characters(scan.inherited)),
+        classes=classes,
+        ignores=read_ignores(text),
+        defined=tuple(sorted(scan.defined)),
+    )
+
+
+def _once(references: list[Reference]) -> list[Reference]:
+    return list(dict.fromkeys(references))
+
+
+def _characters(text: str) -> Callable[[list[T]], list[T]]:
+    """A function that turns the columns of facts from bytes to characters."""
+    if text.isascii():
+        return lambda facts: facts
+    lines = text.split("\n")
+
+    def turned(facts: list[T]) -> list[T]:
+        return [_in_characters(one, lines) for one in facts]
+
+    return turned
+
+
+def _in_characters(one: T, lines: list[str]) -> T:
+    line: int = one.line  # type: ignore[attr-defined]  # all that has columns has a line
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    if text.isascii():
+        return one
+    raw = text.encode("utf-8", "surrogatepass")
+    column, end = one.column, one.end_column  # type: ignore[attr-defined]
+    return one._replace(  # type: ignore[attr-defined,no-any-return]  # a NamedTuple
+        column=_count(raw, column), end_column=_count(raw, end)
+    )
+
+
+def _count(raw: bytes, column: int) -> int:
+    return len(raw[: column - 1].decode("utf-8", "ignore")) + 1

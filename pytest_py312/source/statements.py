@@ -1,0 +1,342 @@
+"""Statements: what they import and bind, and which of them keep others from being run."""
+
+import ast
+from typing import Any
+
+from pytest_py312.source import rules
+from pytest_py312.source.conditions import NEVER, condition_of, dotted, named, negated, skip_of, version_part
+from pytest_py312.source.definitions import annotated, is_evaluated
+from pytest_py312.source.facts import Condition, Kind, ModuleImport
+from pytest_py312.source.operations import bind_target, item_of
+from pytest_py312.source.values import (
+    CONDITION,
+    FOREIGN,
+    NOTHING_KNOWN,
+    SKIP,
+    STD,
+    UNKNOWN,
+    Value,
+)
+from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit, visit_all
+
+EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "builtins.exit", "builtins.quit"})
+SKIPS = frozenset({"skip", "fail", "exit", "skipTest", "importorskip"})
+
+
+# ---- imports
+
+
+def read_import(scan: Scan, node: ast.Import) -> None:
+    for alias in node.names:
+        place = _alias_place(scan, node, alias)
+        _note(scan, alias.name, "", 0, place)
+        if not scan.is_standard(alias.name):
+            scan.bind(alias.asname or alias.name.partition(".")[0], Value(FOREIGN, alias.name, "", scan.guard))
+            continue
+        _refer(scan, Value(STD, alias.name, "", 0), Kind.IMPORT, place)
+        if "." in alias.name:
+            scan.submodules.add(alias.name)
+        bound = alias.name if alias.asname else alias.name.partition(".")[0]
+        scan.bind(alias.asname or bound, Value(STD, bound, "", scan.guard))
+
+
+def read_import_from(scan: Scan, node: ast.ImportFrom) -> None:
+    module = node.module or ""
+    if module == "__future__":
+        scan.future_annotations = scan.future_annotations or any(alias.name == "annotations" for alias in node.names)
+    standard = node.level == 0 and scan.is_standard(module)
+    for number, alias in enumerate(node.names):
+        place = _alias_place(scan, node, alias)
+        _note(scan, module, alias.name, node.level, place)
+        if not standard:
+            _bind_foreign(scan, node, alias)
+            continue
+        if not number:
+            _refer(scan, Value(STD, module), Kind.IMPORT, _statement_place(scan, node))
+        if alias.name == "*":
+            _refer(scan, Value(STD, module), Kind.STAR, place)
+            scan.stars.append(module)
+            continue
+        inner = f"{module}.{alias.name}"
+        value = Value(STD, inner, "", scan.guard) if inner in scan.submodules else Value(STD, module, alias.name)
+        _refer(scan, Value(STD, module, alias.name), Kind.FROM, place)
+        scan.bind(alias.asname or alias.name, Value(STD, value.module, value.path, scan.guard))
+
+
+def _bind_foreign(scan: Scan, node: ast.ImportFrom, alias: ast.alias) -> None:
+    if alias.name == "*":
+        scan.foreign_stars = True
+        return
+    module = "." * node.level + (node.module or "")
+    separator = "" if module.endswith(".") or not module else "."
+    scan.bind(alias.asname or alias.name, Value(FOREIGN, f"{module}{separator}{alias.name}", "", scan.guard))
+
+
+def _refer(scan: Scan, value: Value, kind: str, place: tuple[int, int, int]) -> None:
+    scan.refer_at(place, value, kind)
+
+
+def _note(scan: Scan, module: str, name: str, level: int, place: tuple[int, int, int]) -> None:
+    where = "type checking" if scan.type_checking else "function" if scan.function is not None else "module"
+    scan.imports.append(ModuleImport(module, name, level, *place, scan.guard, where))
+
+
+def _alias_place(scan: Scan, node: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[int, int, int]:
+    if scan.shift is not None:
+        return scan.shift
+    line = alias.lineno
+    if isinstance(node, ast.Import) or alias.name == "*":
+        line = node.lineno if alias.lineno == node.lineno else alias.lineno
+    return line, alias.col_offset + 1, (alias.end_col_offset or 0) + 1
+
+
+def _statement_place(scan: Scan, node: ast.ImportFrom) -> tuple[int, int, int]:
+    if scan.shift is not None:
+        return scan.shift
+    column = node.col_offset + len("from ") + 1
+    return node.lineno, column, column + len(node.module or "")
+
+
+# ---- assignments
+
+
+def read_assign(scan: Scan, node: ast.Assign) -> None:
+    value = visit(scan, node.value)
+    if value.kind is NOTHING_KNOWN or value.is_instance:
+        value = _meaning(scan, node.value, value)
+    for target in node.targets:
+        if target.__class__ is ast.Name and target.id == "pytestmark" and scan.names is scan.module:  # type: ignore[attr-defined]
+            scan.module_skip = scan.guarded(negated(skip_of(scan, node.value)))
+        _assign(scan, target, node.value, value)
+
+
+def _assign(scan: Scan, target: Any, source: ast.expr, value: Value) -> None:
+    pairs = isinstance(target, ast.Tuple) and isinstance(source, ast.Tuple) and len(target.elts) == len(source.elts)
+    if pairs:
+        for one, part in zip(target.elts, source.elts, strict=False):  # type: ignore[attr-defined]
+            bind_target(scan, one, _meaning(scan, part, named(scan, part)))
+        return
+    if value.kind is STD and value.guard != scan.guard:
+        value = Value(STD, value.module, value.path, scan.guard if not value.guard else value.guard)
+    bind_target(scan, target, value)
+
+
+def _meaning(scan: Scan, node: ast.expr, value: Value) -> Value:
+    """A condition or a skip mark, where an expression is one."""
+    if isinstance(node, ast.Call):
+        skips = skip_of(scan, node)
+        if skips != UNSURE:
+            return Value(SKIP, data=skips)
+    condition = condition_of(scan, node)
+    if condition != UNSURE:
+        return Value(CONDITION, data=condition)
+    part = version_part(scan, node)
+    return Value(CONDITION, data=("part", part)) if part else value
+
+
+def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
+    in_class = scan.owner is not None and scan.names is scan.owner.body
+    if is_evaluated(scan) and (scan.function is None or in_class):
+        visit(scan, node.annotation)
+    value = visit(scan, node.value) if node.value is not None else UNKNOWN
+    if value.kind in (NOTHING_KNOWN, "none"):
+        value = annotated(scan, node.annotation)
+    if node.value is not None and in_class:
+        rules.default_of_field(scan, node, value)
+    if node.value is not None or value.kind is not NOTHING_KNOWN:
+        bind_target(scan, node.target, value)
+
+
+def read_augmented(scan: Scan, node: ast.AugAssign) -> None:
+    added = visit(scan, node.value)
+    if node.target.__class__ is ast.Name:
+        visit(scan, ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target))  # type: ignore[union-attr]
+        scan.bind(node.target.id, UNKNOWN)  # type: ignore[union-attr]
+    else:
+        visit(scan, node.target)
+        rules.augmented(scan, node, added)
+
+
+def read_delete(scan: Scan, node: ast.Delete) -> None:
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            if scan.log is None:
+                scan.names.pop(target.id, None)
+            continue
+        visit(scan, target)
+
+
+# ---- what decides
+
+
+def read_if(scan: Scan, node: ast.If) -> Condition | None:
+    rules.truth_of(scan, node.test, visit(scan, node.test))
+    condition = condition_of(scan, node.test)
+    before, checking = scan.guard, scan.type_checking
+
+    def body() -> bool:
+        scan.guard = scan.guarded(condition)
+        scan.type_checking = checking or condition is NEVER
+        ended = block(scan, node.body)
+        scan.guard, scan.type_checking = before, checking
+        return ended
+
+    def orelse() -> bool:
+        scan.guard = scan.guarded(negated(condition))
+        ended = block(scan, node.orelse)
+        scan.guard = before
+        return ended
+
+    body_ends, orelse_ends = branches(scan, body, orelse)
+    if body_ends and scan.function is None and scan.shift is None:
+        rules.refusal(scan, node, condition)
+    if body_ends and orelse_ends:
+        return ENDS
+    if condition is UNSURE:
+        return None
+    return negated(condition) if body_ends else condition if orelse_ends else None
+
+
+def read_while(scan: Scan, node: ast.While) -> None:
+    rules.truth_of(scan, node.test, visit(scan, node.test))
+    before = scan.guard
+
+    def body() -> bool:
+        scan.guard = scan.guarded(condition_of(scan, node.test))
+        block(scan, node.body)
+        scan.guard = before
+        return False
+
+    branches(scan, body, lambda: False)
+    block(scan, node.orelse)
+
+
+def read_for(scan: Scan, node: ast.For | ast.AsyncFor) -> None:
+    source = visit(scan, node.iter)
+
+    def body() -> bool:
+        bind_target(scan, node.target, item_of(source))
+        block(scan, node.body)
+        return False
+
+    branches(scan, body, lambda: False)
+    block(scan, node.orelse)
+
+
+def read_with(scan: Scan, node: ast.With | ast.AsyncWith) -> Condition | None:
+    before = scan.guard
+    for item in node.items:
+        value = visit(scan, item.context_expr)
+        rules.context(scan, item.context_expr, value)
+        caught = _suppressed(scan, item.context_expr)
+        if caught:
+            scan.guard = scan.guarded((), caught)
+        if item.optional_vars is not None:
+            bind_target(scan, item.optional_vars, rules.entered(value))
+    ended = block(scan, node.body)
+    suppresses = scan.guard != before
+    scan.guard = before
+    return ENDS if ended and not suppresses else None
+
+
+def _suppressed(scan: Scan, node: ast.expr) -> tuple[str, ...]:
+    if not isinstance(node, ast.Call):
+        return ()
+    name = dotted(named(scan, node.func))
+    raises = isinstance(node.func, ast.Attribute) and node.func.attr in ("raises", "assertRaises")
+    if name == "contextlib.suppress" or raises:
+        return tuple(sorted(filter(None, (_exception(argument) for argument in node.args))))
+    return ()
+
+
+def _exception(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def read_match(scan: Scan, node: ast.Match) -> None:
+    visit(scan, node.subject)
+
+    def way(case: ast.match_case) -> bool:
+        for inner in ast.walk(case.pattern):
+            if isinstance(inner, ast.MatchAs | ast.MatchStar) and inner.name:
+                scan.bind(inner.name, UNKNOWN)
+            elif isinstance(inner, ast.MatchValue):
+                visit(scan, inner.value)
+            elif isinstance(inner, ast.MatchClass):
+                visit(scan, inner.cls)
+        if case.guard is not None:
+            visit(scan, case.guard)
+        return block(scan, case.body)
+
+    branches(scan, *[lambda case=case: way(case) for case in node.cases], lambda: False)  # type: ignore[misc]
+
+
+def read_assert(scan: Scan, node: ast.Assert) -> Condition | None:
+    rules.truth_of(scan, node.test, visit(scan, node.test))
+    if node.msg is not None:
+        visit(scan, node.msg)
+    condition = condition_of(scan, node.test)
+    if condition is UNSURE:
+        return None
+    if scan.function is None:
+        rules.refusal(scan, node, negated(condition))
+    return condition
+
+
+def read_expression(scan: Scan, node: ast.Expr) -> Condition | None:
+    value = node.value
+    visit(scan, value)
+    if not isinstance(value, ast.Call):
+        return None
+    if isinstance(value.func, ast.Name | ast.Attribute):
+        name = dotted(named(scan, value.func))
+        last = value.func.attr if isinstance(value.func, ast.Attribute) else value.func.id
+        if name in EXITS or (not name and last in ("exit", "quit") and isinstance(value.func, ast.Name)):
+            return ENDS
+        if last in SKIPS and isinstance(value.func, ast.Attribute) and not name:
+            return _skipped(scan, last, value)
+    return None
+
+
+def _skipped(scan: Scan, name: str, node: ast.Call) -> Condition | None:
+    if name != "importorskip":
+        return ENDS
+    module = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+    return ("has", module, "") if isinstance(module, str) and scan.is_standard(module) else None
+
+
+def read_end(scan: Scan, node: ast.Return | ast.Raise) -> Condition:
+    visit_all(scan, [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)])
+    if isinstance(node, ast.Return):
+        rules.returned(scan, node)
+    return ENDS
+
+
+def read_break(_scan: Scan, _node: ast.AST) -> Condition:
+    return ENDS
+
+
+def read_nothing(_scan: Scan, _node: ast.AST) -> None:
+    return None
+
+
+def read_global(scan: Scan, node: ast.Global) -> None:
+    if scan.names is not scan.module:
+        scan.declared_global = scan.declared_global | frozenset(node.names)
+
+
+def read_type_alias(scan: Scan, node: Any) -> None:
+    bind_target(scan, node.name, UNKNOWN)
+
+
+HANDLERS.update(
+    {
+        ast.AnnAssign: read_annotated, ast.Assert: read_assert, ast.Assign: read_assign, ast.AsyncFor: read_for,
+        ast.AsyncWith: read_with, ast.AugAssign: read_augmented, ast.Break: read_break, ast.Continue: read_break,
+        ast.Delete: read_delete, ast.Expr: read_expression, ast.For: read_for, ast.Global: read_global, ast.If: read_if,
+        ast.Import: read_import, ast.ImportFrom: read_import_from, ast.Match: read_match, ast.Nonlocal: read_nothing,
+        ast.Pass: read_nothing, ast.Raise: read_end, ast.Return: read_end, ast.While: read_while, ast.With: read_with,
+    }
+)  # fmt: skip
+if hasattr(ast, "TypeAlias"):
+    HANDLERS[ast.TypeAlias] = read_type_alias

@@ -1,0 +1,128 @@
+"""What the scanner knows of the values that names stand for. Most of the time that is nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+STD = "std"
+"""Something of the standard library: ``module`` and ``path``, as questions have them."""
+FOREIGN = "foreign"
+"""A module that is not standard, or something in one; ``module`` is its dotted name with leading dots."""
+CLASS = "class"
+"""A class of this file; ``data`` is an :class:`OwnClass`."""
+OBJECT = "object"
+"""An instance of a class of this file; ``data`` as above."""
+FUNCTION = "function"
+"""A function of this file; ``data`` is an :class:`OwnFunction`."""
+CONDITION = "condition"
+"""A truth that depends on the interpreter; ``data`` is a condition of ``guards.py``."""
+SKIP = "skip"
+"""A mark that skips a test; ``data`` is the condition under which it does."""
+TEXT = "text"
+"""A constant text; ``data``."""
+TEXTS = "texts"
+"""A display of constant texts; ``data`` is a tuple of them."""
+COROUTINE = "coroutine"
+"""What a call of an own ``async def`` gives, or (``data`` is ``list``) a display of such."""
+MANY = "many"
+"""One of several; ``data`` is a tuple of values."""
+NONE = "none"
+NOTHING_KNOWN = "unknown"
+
+
+class Value:
+    """What a name may stand for. ``guard`` is the number of the guard round the statement that gave it."""
+
+    __slots__ = ("data", "guard", "kind", "module", "path")
+
+    def __init__(self, kind: str, module: str = "", path: str = "", guard: int = 0, data: Any = None) -> None:
+        self.kind = kind
+        self.module = module
+        self.path = path
+        self.guard = guard
+        self.data = data
+
+    @property
+    def is_instance(self) -> bool:
+        return self.kind is STD and self.path.endswith("()")
+
+
+UNKNOWN = Value(NOTHING_KNOWN)
+NOTHING = Value(NONE)
+
+
+@dataclass(slots=True, eq=False)
+class OwnFunction:
+    """A function of this file. ``gives`` is what its annotation says of its result."""
+
+    name: str
+    is_async: bool = False
+    gives: Value | None = None
+    implicit_optional: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class OwnClass:
+    """A class of this file: what it derives from, what its body and its methods set."""
+
+    name: str
+    bases: list[Value] = field(default_factory=list)
+    body: dict[str, Value] = field(default_factory=dict)
+    set_on_self: dict[str, Value] = field(default_factory=dict)
+    decorators: frozenset[str] = frozenset()
+    """Dotted standard names of its decorators."""
+    frozen_dataclass: bool = False
+
+    def family(self) -> "list[OwnClass]":
+        """Itself and those of its bases that stand in this file, nearest first."""
+        found: list[OwnClass] = []
+        pending = [self]
+        while pending and len(found) < 50:
+            one = pending.pop(0)
+            if one not in found:
+                found.append(one)
+                pending += [base.data for base in one.bases if base.kind is CLASS]
+        return found
+
+    def get(self, name: str) -> Value | None:
+        for one in self.family():
+            value = one.set_on_self.get(name) or one.body.get(name)
+            if value is not None:
+                return value
+        return None
+
+    def standard_bases(self) -> list[Value]:
+        return [base for one in self.family() for base in one.bases if base.kind is STD]
+
+    def foreign_bases(self) -> list[Value]:
+        """Bases of which nothing is known here."""
+        return [base for one in self.family() for base in one.bases if base.kind not in (STD, CLASS)]
+
+    def derives_from(self, module: str, *paths: str) -> bool:
+        return any(base.module == module and base.path in paths for base in self.standard_bases())
+
+
+def alternatives(value: Value) -> tuple[Value, ...]:
+    return value.data if value.kind is MANY else (value,)
+
+
+def either(values: Iterable[Value]) -> Value:
+    """One of these. ``None`` beside something better is taken for "not yet"."""
+    found: list[Value] = []
+    for value in values:
+        for one in alternatives(value):
+            if not any(_same(one, other) for other in found):
+                found.append(one)
+    better = [value for value in found if value.kind is not NONE]
+    if not better:
+        return found[0] if found else UNKNOWN
+    if len(found) == 1:
+        return found[0]
+    return Value(MANY, data=tuple(found[:8]))
+
+
+def _same(one: Value, other: Value) -> bool:
+    if one is other:
+        return True
+    same_name = one.kind == other.kind and one.module == other.module and one.path == other.path
+    return same_name and one.guard == other.guard and one.data == other.data

@@ -1,0 +1,265 @@
+"""The state of one scan, and how a node finds the function that reads it.
+
+Each node is visited once. ``HANDLERS`` is filled by the modules that know the nodes; the handler of an expression
+gives what is known of its value, that of a statement what holds for the statements after it.
+"""
+
+import ast
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_py312.source.facts import (
+    Call,
+    Condition,
+    Guard,
+    Inherited,
+    Kind,
+    LooseMethod,
+    ModuleImport,
+    Patch,
+    Reference,
+    RuleFact,
+)
+from pytest_py312.source.stdlib import LOADED_FIRST, is_standard
+from pytest_py312.source.values import FOREIGN, STD, UNKNOWN, OwnClass, Value, either
+
+Handler = Callable[["Scan", Any], Any]
+HANDLERS: dict[type[ast.AST], Handler] = {}
+
+ENDS: Condition = ("ends",)
+"""Nothing after this statement of the block is reached."""
+UNSURE: Condition = ("unknown",)
+
+LONGEST_PATH = 160
+MOST_CALLS = 2
+
+
+@dataclass(slots=True, eq=False)
+class Deferred:
+    """A function's body, read when all around it has been: it runs later, and may use names set further down."""
+
+    node: Any
+    names: dict[str, Value]
+    outer: tuple[dict[str, Value], ...]
+    guard: int
+    owner: OwnClass | None
+    in_async: bool
+
+
+@dataclass(slots=True, eq=False)
+class OnOwn:
+    """An attribute of an own class or its instance, looked up when all that the class has is known."""
+
+    owner: OwnClass
+    instance: bool
+    steps: tuple[ast.Attribute, ...]
+    call: Call | None
+    guard: int
+
+
+class Scan:
+    """All that changes while one file is read."""
+
+    def __init__(self, *, local: frozenset[str]) -> None:
+        self.local = local - LOADED_FIRST
+        self.module: dict[str, Value] = {}
+        self.names = self.module
+        self.outer: tuple[dict[str, Value], ...] = ()
+        self.declared_global: frozenset[str] = frozenset()
+        self.log: dict[str, Value | None] | None = None
+        """Names set since the branch that is read began, with their values before."""
+        self.guard = 0
+        self.guards: list[Guard] = [Guard(-1)]
+        self._guard_numbers: dict[Guard, int] = {}
+        self._outside: dict[int, int] = {0: 0}
+        self.owner: OwnClass | None = None
+        self.function: Any = None
+        self.in_async = False
+        self.type_checking = False
+        self.future_annotations = False
+        self.stars: list[str] = []
+        self.foreign_stars = False
+        self.submodules: set[str] = set()
+        self.queue: deque[Deferred] = deque()
+        self.on_own: list[OnOwn] = []
+        self.classes: list[OwnClass] = []
+        self.references: list[Reference] = []
+        self.imports: list[ModuleImport] = []
+        self.rules: list[RuleFact] = []
+        self.loose: list[LooseMethod] = []
+        self.patches: list[Patch] = []
+        self.inherited: list[Inherited] = []
+        self.defined: set[str] = set()
+        self.loop_is_set = False
+        self.field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = []
+        self.module_skip = 0
+        """The guard that ``pytestmark`` puts round all functions of the file."""
+        self.shift: tuple[int, int, int] | None = None
+        """Where everything is said to be, while code in a text is read."""
+
+    # ---- names
+
+    def get(self, name: str) -> Value | None:
+        value = self.names.get(name)
+        if value is None:
+            for scope in self.outer:
+                value = scope.get(name)
+                if value is not None:
+                    return value
+            value = self.module.get(name)
+        return value
+
+    def bind(self, name: str, value: Value) -> None:
+        if name in self.declared_global:
+            before = self.module.get(name)
+            self.module[name] = value if before is None else either((value, before))
+            return
+        if self.log is not None and name not in self.log:
+            self.log[name] = self.names.get(name)
+        self.names[name] = value
+
+    def is_standard(self, module: str) -> bool:
+        return is_standard(module) and module.partition(".")[0] not in self.local
+
+    def module_value(self, module: str) -> Value:
+        if self.is_standard(module):
+            return Value(STD, module, "", self.guard)
+        return Value(FOREIGN, module, "", self.guard)
+
+    # ---- guards
+
+    def guarded(self, condition: Condition = (), caught: tuple[str, ...] = ()) -> int:
+        """The number of a guard inside of the present one."""
+        if not caught and (not condition or condition == UNSURE):
+            return self.guard
+        guard = Guard(self.guard, condition, caught)
+        number = self._guard_numbers.get(guard)
+        if number is None:
+            number = self._guard_numbers[guard] = len(self.guards)
+            self.guards.append(guard)
+        return number
+
+    def outside_try(self, number: int) -> int:
+        """The guard round the body of a function: a ``try`` round the ``def`` is over when the body runs."""
+        known = self._outside.get(number)
+        if known is None:
+            guard = self.guards[number]
+            before, self.guard = self.guard, self.outside_try(guard.parent)
+            known = self._outside[number] = self.guarded(guard.condition) if guard.condition else self.guard
+            self.guard = before
+        return known
+
+    # ---- what was found
+
+    def place(self, node: Any, name: str = "") -> tuple[int, int, int]:
+        """Line, column and end column of the last name of ``node``; columns are bytes still, from 1."""
+        if self.shift is not None:
+            return self.shift
+        line, end = node.end_lineno, node.end_col_offset + 1
+        column = node.col_offset + 1 if node.lineno == line else max(1, end - len(name.encode()))
+        return line, column, end
+
+    def refer(
+        self,
+        node: Any,
+        value: Value,
+        kind: str,
+        call: Call | None = None,
+        *,
+        sure: bool = True,
+        name: str = "",
+    ) -> None:
+        self.refer_at(self.place(node, name), value, kind, call, sure)
+
+    def refer_at(
+        self, place: tuple[int, int, int], value: Value, kind: str, call: Call | None = None, sure: bool = True
+    ) -> None:
+        line, column, end = place
+        self.references.append(
+            Reference(value.module, value.path, line, column, end, kind, self.guard, value.guard, call, sure)
+        )
+
+    def names_import_hooks(self) -> bool:
+        """Whether the file uses ``sys.meta_path`` or ``sys.path_hooks``."""
+        hooks = ("meta_path", "path_hooks")
+        return any(one.module == "sys" and one.path.startswith(hooks) for one in self.references)
+
+    def rule(self, rule: str, node: Any, detail: str = "", *, sure: bool = True) -> None:
+        if self.shift is None:
+            line, column = node.lineno, node.col_offset + 1
+            end = node.end_col_offset + 1 if node.end_lineno == line else column
+        else:
+            line, column, end = self.shift
+        self.rules.append(RuleFact(rule, line, column, end, self.guard, detail, sure))
+
+
+def visit(scan: Scan, node: Any) -> Value:
+    """Reads an expression."""
+    value: Value = HANDLERS[node.__class__](scan, node)
+    return value
+
+
+def visit_all(scan: Scan, nodes: Sequence[Any]) -> None:
+    for node in nodes:
+        HANDLERS[node.__class__](scan, node)
+
+
+def block(scan: Scan, statements: Sequence[ast.stmt]) -> bool:
+    """Reads statements in their order, and says whether what follows them is never reached."""
+    before = scan.guard
+    ended = False
+    for statement in statements:
+        holds = HANDLERS[statement.__class__](scan, statement)
+        if holds is not None:
+            if holds is ENDS:
+                ended = True
+                break
+            scan.guard = scan.guarded(holds)
+    scan.guard = before
+    return ended
+
+
+def branches(scan: Scan, *ways: Callable[[], bool]) -> list[bool]:
+    """Reads parts of which only one runs: a name set in some of them is one of several things afterwards."""
+    results: list[tuple[bool, dict[str, Value]]] = []
+    outer_log = scan.log
+    for way in ways:
+        scan.log = {}
+        ended = way()
+        results.append((ended, {name: scan.names[name] for name in scan.log if name in scan.names}))
+        for name, value in scan.log.items():
+            if value is None:
+                scan.names.pop(name, None)
+            else:
+                scan.names[name] = value
+    scan.log = outer_log
+    going_on = [values for ended, values in results if not ended]
+    for name in dict.fromkeys(name for values in going_on for name in values):
+        found = [values.get(name) or scan.names.get(name) for values in going_on]
+        scan.bind(name, either([value for value in found if value is not None]))
+    return [ended for ended, _ in results]
+
+
+def extended(scan: Scan, value: Value, name: str) -> Value:
+    """What an attribute of a standard thing is called; nothing known where the path grows too long."""
+    if not value.path:
+        inner = f"{value.module}.{name}"
+        if inner in scan.submodules:
+            return Value(STD, inner, "", value.guard)
+        return Value(STD, value.module, name, value.guard)
+    if len(value.path) > LONGEST_PATH:
+        return UNKNOWN
+    return Value(STD, value.module, f"{value.path}.{name}", value.guard)
+
+
+def result_of(value: Value) -> Value:
+    """What a call of a standard thing is called."""
+    if not value.path or value.path.endswith(")") or value.path.count("()") >= MOST_CALLS:
+        return UNKNOWN
+    return Value(STD, value.module, f"{value.path}()", value.guard)
+
+
+def kind_of(value: Value) -> str:
+    return Kind.METHOD if "()" in value.path else Kind.NAME
