@@ -27,7 +27,7 @@ STALE = "PY121"
 _ANEW = {"uv.lock": "uv lock", "poetry.lock": "poetry lock", "Pipfile.lock": "pipenv lock"}
 _NEWER = {
     "uv.lock": ("uv lock", "--upgrade-package "),
-    "poetry.lock": ("poetry update", ""),
+    "poetry.lock": ("poetry update --lock", ""),
     "Pipfile.lock": ("pipenv upgrade", ""),
 }
 """The command that takes other versions of some projects, and what stands before each of them."""

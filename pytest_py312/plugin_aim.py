@@ -100,10 +100,10 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
         reuse=not option(config, "no_cache"),
         resolver=_text(config, "resolver", RESOLVERS),
         offline=bool(option(config, "offline")),
-        diff=_writes(config, "diff"),
+        diff=_writes(config, "diff") or relocks_wanted(config),
         fix=_writes(config, "fix"),
         annotate=_annotates(config),
-        relock=bool(option(config, "relock")),
+        relock=relocks_wanted(config),
         allow_dirty=bool(option(config, "allow_dirty")),
         annotations=_text(config, "annotations", ("auto", "github", "none")) or "auto",
         baseline=_baseline(config),
@@ -114,6 +114,17 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
 def _writes(config: pytest.Config, name: str) -> bool:
     """Whether changes are to be shown or written; never in the second run, which judges them."""
     return bool(option(config, name)) and not is_second()
+
+
+def relocks_wanted(config: pytest.Config) -> bool:
+    """Whether stale lock files are to be made anew; that needs the network.
+
+    :raises OptionError: it is not there to be had.
+    """
+    asked = _writes(config, "relock")
+    if asked and option(config, "offline"):
+        raise OptionError("--py312-relock makes lock files anew, which needs the network: leave out --py312-offline")
+    return asked
 
 
 def _annotates(config: pytest.Config) -> bool:

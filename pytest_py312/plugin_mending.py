@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from pytest_py312.compiled import redirected
 from pytest_py312.errors import Py312Error
-from pytest_py312.mending import Annotation, Edit, MendingPlan, diff_of, plan_edits, stale_locks
+from pytest_py312.mending import Annotation, Edit, MendingPlan, diff_of, plan_edits
 from pytest_py312.model import Finding, Interpreter, Outcome, Severity, SpecifierChange
+from pytest_py312.plugin_aim import relocks_wanted
+from pytest_py312.relocking import Relock, relock, relocks
 from pytest_py312.second_run import run_again
 from pytest_py312.writing import write
 
@@ -49,10 +52,13 @@ def _is_unmendable(finding: Finding) -> bool:
 def plan_of(
     root: Path, outcomes: Sequence[Outcome], *, target: Interpreter | None = None, annotate: bool = False
 ) -> MendingPlan:
-    """All edits of a run together; with ``annotate``, also comments where nothing mends a requirement."""
+    """All edits of a run together; with ``annotate``, also comments where nothing mends a requirement.
+
+    What a tool has written is not edited: what it was made from is (compiled.py).
+    """
     edits: list[Edit | Annotation] = [
         Edit(path=change.path, line=change.line, name=change.name, old=change.old, new=change.new)
-        for change in changes_of(outcomes)
+        for change in redirected(root, changes_of(outcomes))[0]
     ]
     if annotate and target is not None:
         edits += annotations_of(outcomes, target)
@@ -79,29 +85,57 @@ class Mending:
         self._say(diff_of(plan.changes))
         for refusal in plan.refusals:
             self._say(f"not changed: {refusal}", bad=True)
-        if not plan.changes:
+        stale = self._stale(plan, outcomes)
+        if not plan.changes and not stale:
             self._say("nothing to change: no requirement is blocked by what a change of it was found to mend")
-        elif self._fix:
-            self._write(session, plan, outcomes)
-        else:
+        elif not self._fix and plan.changes:
             self._say("--py312-fix writes these changes")
+        elif plan.changes and not self._write(session, plan):
+            return
+        written = {change.path for change in plan.changes} if self._fix else set()
+        anew = self._relock(stale) if relocks_wanted(session.config) else self._name(stale)
+        changes = [change for change in changes_of(outcomes) if change.path in written | anew]
+        if changes or anew:  # a comment changes nothing that could be judged
+            self._run_again(session, changes, anew)
 
-    def _write(self, session: pytest.Session, plan: MendingPlan, outcomes: Sequence[Outcome]) -> None:
+    def _stale(self, plan: MendingPlan, outcomes: Sequence[Outcome]) -> tuple[Relock, ...]:
+        """What has to be made anew: because of what was written and, beside it, because it is stale in any case."""
+        written = plan.changes if self._fix else ()
+        findings = [found for outcome in outcomes for found in outcome.findings if not found.waived]
+        compiled = redirected(self._root, changes_of(outcomes))[1]
+        return relocks(self._root, written, findings, compiled)
+
+    def _name(self, stale: Sequence[Relock]) -> set[str]:
+        for job in stale:
+            self._say(f"{job.path} has to be made anew by hand: {job.trouble}" if job.trouble else str(job))
+        return set()
+
+    def _relock(self, stale: Sequence[Relock]) -> set[str]:
+        """The paths of the lock files that were made anew."""
+        anew = set()
+        for job in stale:
+            try:
+                trouble = relock(self._root, job, allow_dirty=self._allow_dirty)
+            except Py312Error as error:
+                trouble = str(error)
+            if trouble:
+                self._say(f"{job}; it could not be run here: {trouble}", bad=True)
+            else:
+                self._say(f"{job.path} was made anew by `{' '.join(job.argv)}`")
+                anew.add(job.path)
+        return anew
+
+    def _write(self, session: pytest.Session, plan: MendingPlan) -> bool:
         try:
             write(self._root, plan.changes, allow_dirty=self._allow_dirty)
         except Py312Error as error:
             self._say(str(error), bad=True)
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-            return
-        for path, command in stale_locks(self._root, plan.changes):
-            self._say(f"{path} is out of date now: run `{command}` in its folder")
+            return False
         self._say(f"{len(plan.changes)} file(s) written")
-        written = {change.path for change in plan.changes}
-        changes = [change for change in changes_of(outcomes) if change.path in written]
-        if changes:  # a comment changes nothing that could be judged
-            self._run_again(session, changes)
+        return True
 
-    def _run_again(self, session: pytest.Session, changes: Sequence[SpecifierChange]) -> None:
+    def _run_again(self, session: pytest.Session, changes: Sequence[SpecifierChange], anew: set[str]) -> None:
         """The gate has to agree; the exit status is that of the second run."""
         asked = session.config.invocation_params
         again = run_again([str(argument) for argument in asked.args], asked.dir, changes)
@@ -114,7 +148,7 @@ class Mending:
         for line in again.disagrees:
             self._say(f"the gate was run again and does not agree: {line}", bad=True)
         if not again.disagrees:
-            names = ", ".join(sorted({change.name for change in changes}))
+            names = ", ".join(sorted({change.name for change in changes} | anew))
             self._say(f"the gate was run again (exit status {again.exit_code}), and blames none of these: {names}")
 
     def _say(self, text: str, *, bad: bool = False) -> None:

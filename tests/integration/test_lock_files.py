@@ -190,7 +190,7 @@ def test_poetrys_lock_beside_poetrys_table(asking: Asking, interpreter: str) -> 
     assert isinstance(found, tuple), found
     (finding,) = found
     assert (finding.code, finding.location) == ("PY120", Location(path=f"{PLACE}/poetry.lock", line=7))
-    assert "`poetry update old`" in finding.remedy
+    assert "`poetry update --lock old`" in finding.remedy
 
 
 def test_pipenvs_lock_beside_a_pipfile(asking: Asking) -> None:
