@@ -87,7 +87,7 @@ def _about(place: Place) -> str:
 def _excluded(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
     groups: dict[tuple[str, str], list[Place]] = {}
     for place in places:
-        if place.meaning is Meaning.RANGE and not allows(place.written, aim.target):
+        if place.meaning is Meaning.RANGE and not allows(place.text, aim.target):
             yield _finding(
                 EXCLUDES, place, f'{place.subject} "{place.text}" shuts out {aim.target}.',
                 _remedy_of_range(place, aim), Severity.ERROR,
@@ -111,7 +111,7 @@ def _excluded(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
 
 def _remedy_of_range(place: Place, aim: Aim) -> str:
     try:
-        new = moved_range(place.written, baseline=aim.baseline, target=aim.target, close=aim.close)
+        new = moved_range(place.text, baseline=aim.baseline, target=aim.target, close=aim.close)
     except EditRefused as error:
         return str(error)
     return f'Write "{new}".'
@@ -200,7 +200,7 @@ def _disagreeing(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
             location=odd.location,
         )
     for place in places:
-        outside = [version for version in versions if not allows(place.written, version)]
+        outside = [version for version in versions if not allows(place.text, version)]
         if place.meaning is Meaning.RANGE and outside and outside != [aim.target]:
             said = " and ".join(str(version) for version in outside)
             yield _finding(

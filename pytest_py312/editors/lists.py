@@ -62,6 +62,8 @@ def _removal(text: str, item: Item, *, backwards: bool) -> tuple[int, int]:
     behind = re.search(r"[ \t]*,\s*\Z", text[max(0, item.start - 200) : item.start])
     if behind and (backwards or not ahead):
         return item.start - len(behind[0]), end
+    if not ahead:
+        ahead = re.match(r"[ \t]+(?=[\w{])", text[end:])  # members that only blanks part
     return item.start, end + (ahead.end() if ahead else 0)
 
 
@@ -72,6 +74,9 @@ def _separator(text: str, item: Item, end: int) -> str:
         return behind[0]
     if ahead:
         return ahead[1]
+    words = re.search(r"[\w}][ \t]+\Z", text[max(0, item.start - 200) : item.start])
+    if words or re.match(r"[ \t]+[\w{]", text[end : end + 200]):
+        return " "
     return "," if text[item.start - 1 : item.start] == "{" else ", "
 
 

@@ -178,10 +178,10 @@ class _Mover:
 
     def _range(self, place: Place) -> None:
         aim = self._aim
-        if allows(place.written, aim.target) and not aim.close:
+        if allows(place.text, aim.target) and not aim.close:
             return
-        new = moved_range(place.written, baseline=aim.baseline, target=aim.target, close=aim.close)
-        if new != place.written:
+        new = moved_range(place.text, baseline=aim.baseline, target=aim.target, close=aim.close)
+        if new != place.text:
             self._check(place)
             self._write(place, new)
 

@@ -13,6 +13,14 @@ _CIRCLE = Dialect(
 )
 _AZURE = Dialect(kind="workflow", pipeline=True, keys=frozenset({"versionSpec"}))
 _TRAVIS = Dialect(kind="workflow", pipeline=True, paths=frozenset({("", "python"), ("include", "python")}))
+_APPVEYOR = Dialect(
+    kind="workflow",
+    pipeline=True,
+    words=tuple(
+        (key, re.compile(r"python(?P<version>3\d{1,2})(?!\d)", re.IGNORECASE | re.ASCII), Meaning.EXACT)
+        for key in ("PYTHON", "python")
+    ),
+)
 _READTHEDOCS = Dialect(kind="tool", paths=frozenset({("tools", "python"), ("python", "version")}))
 _PRE_COMMIT = Dialect(
     kind="tool",
@@ -45,7 +53,14 @@ _CONDA = Dialect(
         ),
     ),
 )
-_COMPOSE = Dialect(kind="image")
+_COMPOSE = Dialect(
+    kind="image",
+    # serverless functions: ``runtime: python3.10``, and ``python310`` of App Engine
+    words=tuple(
+        (key, re.compile(r"(?<=python)(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII), Meaning.EXACT)
+        for key in ("runtime", "Runtime")
+    ),
+)
 
 _BY_PATH = tuple(
     (re.compile(pattern, re.IGNORECASE | re.ASCII), dialect)
@@ -56,6 +71,7 @@ _BY_PATH = tuple(
         (r"(?:.*/)?\.circleci/[^/]+\.ya?ml", _CIRCLE),
         (r"(?:.*/)?\.?azure-pipelines[^/]*\.ya?ml|(?:.*/)?\.?azure-pipelines/.+\.ya?ml", _AZURE),
         (r"(?:.*/)?\.travis\.ya?ml", _TRAVIS),
+        (r"(?:.*/)?\.?appveyor\.ya?ml", _APPVEYOR),
         (r"(?:.*/)?\.?readthedocs\.ya?ml", _READTHEDOCS),
         (r"(?:.*/)?\.pre-commit-config\.ya?ml", _PRE_COMMIT),
         (r"(?:.*/)?\.?devcontainer(?:/.*)?\.json", _DEVCONTAINER),

@@ -18,6 +18,7 @@ _FACTOR = re.compile(r"(?<![\w.])(?:python|py)-?(?P<version>3\.?\d{1,2})(?![\w.]
 _SET = re.compile(r"(?<![\w.])(?:python|py)(?P<head>3?\.?)\{(?P<pieces>[\d,.\s]{1,200})\}", re.ASCII)
 _CLASSIFIER = re.compile(r"Programming Language :: Python :: (?P<version>3\.\d{1,2})(?=\s*(?:\r|\n|,|\Z))", re.ASCII)
 _IN_PATH = re.compile(r"python(?P<version>3\.\d{1,2})(?!\d)", re.ASCII)
+_ENTRY = re.compile(r"(?:\{[^}\r\n]*\}?|[^\s,{])+")
 _MAPPED = re.compile(r"(?m)^[ \t]*(?P<item>(?P<version>3\.\d{1,2})[ \t]*:[^\r\n#]*[^\s#])", re.ASCII)
 _PYLINT = frozenset({"main", "master", "pylint.main", "pylint.master"})
 
@@ -157,19 +158,11 @@ def _factor(scribe: Scribe, match: re.Match[str], meaning: Meaning, item: Item |
 
 
 def _entries(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The parts of an envlist between commas and line ends, commas within braces left alone, without comments."""
-    depth, first = 0, start
-    for position in range(start, end + 1):
-        character = text[position] if position < end else "\n"
-        depth += (character == "{") - (character == "}")
-        if character in "\r\n" or (character == "," and depth <= 0):
-            entry = text[first:position]
-            bare = re.split(r"(?:^|\s)#", entry, maxsplit=1)[0]
-            if bare.strip():
-                begin = first + len(bare) - len(bare.lstrip())
-                yield begin, begin + len(bare.strip())
-            first = position + 1
-            depth = 0 if character in "\r\n" else depth
+    """The parts of an envlist between commas and blanks, those within braces left alone, without comments."""
+    for line in _LINE.finditer(text, start, end):
+        bare = re.split(r"(?:^|\s)[#;]", line["body"], maxsplit=1)[0]
+        for entry in _ENTRY.finditer(text, line.start(), line.start() + len(bare)):
+            yield entry.span()
 
 
 def _alone(text: str, group: str, start: int, end: int) -> Item:

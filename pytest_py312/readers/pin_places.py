@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from pytest_py312.readers.images import python_image
-from pytest_py312.readers.places import Meaning, Place, Scribe, version_of
+from pytest_py312.readers.places import Item, Meaning, Place, Scribe, version_of
 
 _QUOTED = re.compile(r"([\"'])(?P<text>[^\"'\r\n$]{1,300})\1")
 _LIMIT = 500_000
@@ -85,5 +85,17 @@ def read_jenkins_places(text: str, path: str) -> tuple[Place, ...]:
             "workflow", Meaning.EXACT if image.version else Meaning.FLOATING, *span, subject="an image",
             text=match["text"], version=image.version, images=(match["text"],), fixed=image.reason,
             unclear="" if image.version else image.reason,
+        )  # fmt: skip
+    return scribe.places
+
+
+def read_manylinux_places(text: str, path: str) -> tuple[Place, ...]:
+    """.manylinux-install.sh: the tags of the interpreters for which wheels are built."""
+    scribe = Scribe(text, path)
+    for match in re.finditer(r"(?<![A-Za-z])cp(?P<version>3\d{1,2})(?!\d)", text[:_LIMIT], re.ASCII):
+        scribe.note(
+            "tool", Meaning.MEMBER, *match.span("version"), subject="wheels", text=match[0],
+            version=version_of(match[0]), item=Item(group="wheels", start=match.start(), end=match.end()),
+            fixed="It stands in a shell script; add the target by hand.", declared=False,
         )  # fmt: skip
     return scribe.places

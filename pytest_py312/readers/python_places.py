@@ -17,19 +17,8 @@ def read_setup_py_places(text: str, path: str) -> tuple[Place, ...]:
     setup, source = read_setup_py(text), _Source(text)
     scribe = Scribe(text, path)
     required = setup.nodes.get("python_requires")
-    literal = setup.literal.get("python_requires")
-    if isinstance(literal, str) and required is not None:
-        span, exact = source.content(required)
-        clear = readable(literal)
-        scribe.note(
-            "metadata", Meaning.RANGE if clear else Meaning.UNKNOWN, *span, subject="python_requires", text=literal,
-            version=only_minor(literal), fixed="" if exact else "It is put together from several strings.",
-            unclear="" if clear else "It is no range of versions that can be read.",
-        )  # fmt: skip
-    elif "python_requires" in setup.computed:
-        start = source.line_start(setup.lines.get("python_requires", 1))
-        scribe.note("metadata", Meaning.UNKNOWN, start, start, subject="python_requires", text="python_requires",
-                    unclear=_COMPUTED, declared=False)  # fmt: skip
+    if required is not None:
+        _required(scribe, source, required)
     listed = setup.nodes.get("classifiers")
     kind = "()" if isinstance(listed, ast.Tuple) else "[]"
     for node in _elements(listed):
@@ -43,6 +32,38 @@ def read_setup_py_places(text: str, path: str) -> tuple[Place, ...]:
                 item=Item(group=f"classifiers{kind}", start=source.at(node)[0], end=source.at(node)[1]),
             )  # fmt: skip
     return scribe.places
+
+
+def _required(scribe: Scribe, source: "_Source", node: ast.expr) -> None:
+    value = _joined(node)
+    span, exact = source.content(node)
+    if value is None:
+        scribe.note("metadata", Meaning.UNKNOWN, *span, subject="python_requires", text="python_requires",
+                    unclear=_COMPUTED, declared=False)  # fmt: skip
+        return
+    clear = readable(value)
+    scribe.note(
+        "metadata", Meaning.RANGE if clear else Meaning.UNKNOWN, *span, subject="python_requires", text=value,
+        version=only_minor(value), fixed="" if exact else "It is put together from several strings.",
+        unclear="" if clear else "It is no range of versions that can be read.",
+    )  # fmt: skip
+
+
+def _joined(node: ast.expr, depth: int = 0) -> str | None:
+    """A string, a sum of strings, or ``",".join`` of a list of them; ``None`` for all else."""
+    if depth > 50:
+        return None
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _joined(node.left, depth + 1), _joined(node.right, depth + 1)
+        return None if left is None or right is None else left + right
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join" and node.args:
+        glue, listed = _joined(node.func.value, depth + 1), node.args[0]
+        parts = [_joined(item, depth + 1) for item in getattr(listed, "elts", ())]
+        if glue is not None and parts and None not in parts:
+            return glue.join(part for part in parts if part is not None)
+    return None
 
 
 def read_noxfile_places(text: str, path: str) -> tuple[Place, ...]:
@@ -87,7 +108,12 @@ def _is_session(function: ast.expr) -> bool:
     return name in ("session", "nox_session")
 
 
-def _elements(value: ast.expr | None) -> Iterator[ast.Constant]:
+def _elements(value: ast.expr | None, depth: int = 0) -> Iterator[ast.Constant]:
+    """The strings of a list, a tuple or a sum of such, or the one string."""
+    if isinstance(value, ast.BinOp) and depth < 50:
+        yield from _elements(value.left, depth + 1)
+        yield from _elements(value.right, depth + 1)
+        return
     nodes = value.elts[:500] if isinstance(value, ast.List | ast.Tuple) else [value]
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -103,12 +129,6 @@ class _Source:
         plain = text.removeprefix("\ufeff")
         self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", plain))]
         self._plain = plain
-
-    def line_start(self, line: int) -> int:
-        """Where the first word of ``line`` stands."""
-        start = self._starts[min(line, len(self._starts)) - 1]
-        blank = re.match(r"[ \t]*", self._plain[start : start + 1_000])
-        return start + (blank.end() if blank else 0) + self._shift
 
     def at(self, node: ast.expr) -> tuple[int, int]:
         start = self._offset(node.lineno, node.col_offset)

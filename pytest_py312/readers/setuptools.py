@@ -29,7 +29,7 @@ class SetupPy:
     lines: Mapping[str, int] = field(default_factory=dict)
     computed: frozenset[str] = frozenset()
     nodes: Mapping[str, ast.expr] = field(default_factory=dict)
-    """The expressions that the literal values stand in, names followed."""
+    """The expressions that the values stand in, names followed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +164,7 @@ def read_setup_py(text: str) -> SetupPy:
             computed.add(name)
         else:
             literal[name] = value
-            nodes[name] = constants.get(node.id, node) if isinstance(node, ast.Name) else node
+        nodes[name] = constants.get(node.id, node) if isinstance(node, ast.Name) else node
         lines[name] = getattr(node, "lineno", call.lineno)
     return SetupPy(packaging=True, literal=literal, lines=lines, computed=frozenset(computed), nodes=nodes)
 

@@ -22,6 +22,7 @@ _FLOORS: tuple[KeyPath, ...] = (
 )
 _RANGES: tuple[KeyPath, ...] = (
     ("project", "requires-python"),
+    ("tool", "flit", "metadata", "requires-python"),
     ("tool", "poetry", "dependencies", "python"),
     ("tool", "poetry", "dependencies", "Python"),
 )
@@ -32,8 +33,8 @@ def read_pyproject_places(text: str, path: str) -> tuple[Place, ...]:
     reader = _Reader(text, path)
     for keys in _RANGES:
         reader.range(keys)
-    for table in (("project", "classifiers"), ("tool", "poetry", "classifiers")):
-        reader.classifiers(table)
+    for table in (("project",), ("tool", "poetry"), ("tool", "flit", "metadata")):
+        reader.classifiers((*table, "classifiers"))
     for keys in _FLOORS:
         reader.version("tool", Meaning.FLOOR, keys)
     reader.version("tool", Meaning.MEMBER, ("tool", "black", "target-version"))

@@ -7,6 +7,7 @@ from pytest_py312.readers.dockerfile_places import read_dockerfile_places
 from pytest_py312.readers.ini_places import read_ini_places
 from pytest_py312.readers.pin_places import (
     read_jenkins_places,
+    read_manylinux_places,
     read_python_version_places,
     read_runtime_places,
     read_tool_versions_places,
@@ -45,6 +46,7 @@ _OTHER_READERS: Mapping[str, Reader] = {
     "mise.toml": read_mise_places,
     ".mise.toml": read_mise_places,
     "noxfile.py": read_noxfile_places,
+    ".manylinux-install.sh": read_manylinux_places,
 }
 _JENKINS = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file)", re.IGNORECASE)

@@ -8,6 +8,7 @@ comments too, and yet writes the rest of the file anew. Never raises.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pytest_py312.readers.images import python_image
 from pytest_py312.readers.places import Item, Meaning, Place, Scribe, version_of
@@ -18,9 +19,11 @@ from pytest_py312.readers.yaml_nodes import (
     Node,
     NotYaml,
     Scalar,
+    Sequence,
     child,
     content_of,
     documents_of,
+    end_of,
     text_of,
 )
 from pytest_py312.readers.yaml_walk import Around, members_of, pairs_of
@@ -45,7 +48,7 @@ _RANGE = re.compile(
 _IN_LIST = re.compile(r"([\"'])(?P<version>3\.\d{1,2}(?:\.\d{1,3})?)\1", re.ASCII)
 _IN_WORDS = re.compile(r"\bpython[ -]?v?(?P<version>3\.\d{1,2}(?:\.\d{1,3})?)(?![\w.]*\d)", re.IGNORECASE | re.ASCII)
 _IN_SCRIPT = re.compile(r"(?<![\w.-])(?:python|pip)(?P<version>3\.\d{1,2})(?!\d|\.\d)", re.ASCII)
-_ENV_NAME = re.compile(r"(?:py|python)-?(?P<version>3\.?\d{1,2})", re.ASCII)
+_ENV_NAME = re.compile(r"(?<![\w.])(?:py|python)-?(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +109,8 @@ class _Reader:
 
     def _version_key(self, around: Around, key: str, value: Node) -> None:
         dialect = self._dialect
+        if key == "config" and around.matrix is not None:
+            self._configurations(around, value)
         if "features/python" in key:  # of a devcontainer
             value = child(value, "version") or value
         said = key in dialect.keys or "features/python" in key or (around.parent, key) in dialect.paths
@@ -114,6 +119,17 @@ class _Reader:
         for inner in (value, child(value, "default"), child(value, "options"), child(value, "enum")):
             for scalar, item in members_of(inner):
                 self._scalar(around, scalar, item, key)
+
+    def _configurations(self, around: Around, value: Node) -> None:
+        """``config: [["3.10", "py310"]]``: lists of a version and what is run with it."""
+        if not isinstance(value, Sequence):
+            return
+        for row in value.items[:200]:
+            if isinstance(row, Sequence) and row.items and isinstance(row.items[0], Scalar):
+                first = row.items[0]
+                item = Item(group=f"@{value.start}", start=row.start, end=end_of(row), lines=not value.flow, whole=True)
+                if version_of(first.value):
+                    self._scalar(around, first, item, "config")
 
     def _names_count(self, around: Around) -> bool:
         """In a manifest only what is an argument or a variable: its other keys are of other programs."""
@@ -128,7 +144,7 @@ class _Reader:
             self._assignments(value)
         for name, pattern, meaning in self._dialect.words:
             if key == name:
-                self._words(value, pattern, meaning, key, declared=True)
+                self._words(value, pattern, meaning, key, declared=True, item=around.item)
         if not self._dialect.pipeline:
             return
         if key in ("name", "displayName"):
@@ -207,15 +223,14 @@ class _Reader:
             self._note(Meaning.MEMBER if version else Meaning.APART, span, subject=subject, version=version, item=item)
 
     def _environment_name(self, around: Around, scalar: Scalar, item: Item | None) -> None:
-        match = _ENV_NAME.match(scalar.value.strip())
         content = content_of(self._text, scalar)
-        if match and content and version_of(match["version"]):
-            start = content[0] + len(scalar.value) - len(scalar.value.lstrip())
-            span = (start + match.start("version"), start + match.end("version"))
-            item = _within_matrix(around, item or around.item)
+        item = _within_matrix(around, item or around.item)
+        for match in _ENV_NAME.finditer(scalar.value) if content else ():
+            start = content[0] if content else 0
             self._note(
-                Meaning.MEMBER if item else Meaning.EXACT, span, subject="a tox environment", item=item,
-                version=version_of(match["version"]), declared=False,
+                Meaning.MEMBER if item else Meaning.EXACT,
+                (start + match.start("version"), start + match.end("version")), subject="a tox environment",
+                item=item, version=version_of(match["version"]), declared=False,
             )  # fmt: skip
 
     # ---- expressions
@@ -254,14 +269,14 @@ class _Reader:
         values = self._variables(around)
         missing: list[str] = []
         word = Traced(scalar.value, range(start, start + len(scalar.value)))
-        image = expanded(word, values, missing)
-        found = python_image(image.text.strip())
+        traced = expanded(word, values, missing)
+        found = python_image(traced.text.strip())
         if found is None:
             return
         if missing:
             self._unknown(scalar, "an image")
             return
-        self._found_image(image, found.span, (start, start + len(scalar.value)), exact=content is not None)
+        self._found_image(traced, found.span, (start, start + len(scalar.value)), exact=content is not None)
 
     def _found_image(self, image: Traced, span: tuple[int, int] | None, whole: tuple[int, int], *, exact: bool) -> None:
         found = python_image(image.text)
@@ -304,34 +319,39 @@ class _Reader:
 
     def _assignments(self, value: Node) -> None:
         """``- PYTHON_VERSION=3.10`` of compose, ``- {name: PYTHON_VERSION, value: ...}`` of Kubernetes."""
-        for scalar, _ in members_of(value):
+        for scalar, item in members_of(value):
             name, equals, version = scalar.value.partition("=")
             content = content_of(self._text, scalar)
+            if equals and name.strip().lower() == "toxenv" and self._dialect.pipeline:
+                self._environment_name(Around(), scalar, item)
             if equals and content and NAME.fullmatch(name.strip()) and version_of(version):
                 self._note(Meaning.EXACT, (content[0] + len(name) + 1, content[1]), subject=name.strip(),
                            version=version_of(version))  # fmt: skip
-        for item in getattr(value, "items", ()) or ():
-            name_node, said = child(item, "name"), child(item, "value")
+        for entry in value.items if isinstance(value, Sequence) else ():
+            name_node, said = child(entry, "name"), child(entry, "value")
             if isinstance(name_node, Scalar) and isinstance(said, Scalar) and NAME.fullmatch(name_node.value):
                 self._scalar(Around(), said, None, name_node.value)
 
     # ---- words
 
     def _words(
-        self, value: Node, pattern: re.Pattern[str], meaning: Meaning, subject: str, *, declared: bool = False
-    ) -> None:
+        self, value: Node, pattern: re.Pattern[str], meaning: Meaning, subject: str, *, declared: bool = False,
+        item: Item | None = None,
+    ) -> None:  # fmt: skip
         for scalar, _ in members_of(value):
             for match in pattern.finditer(self._text, scalar.start, scalar.end):
                 ranged = match.groupdict().get("range")
                 span = match.span("range" if ranged else "version")
                 version = only_minor(ranged) if ranged else version_of(match["version"])
                 if ranged or version:
+                    if item and meaning is Meaning.EXACT:
+                        meaning = Meaning.MEMBER
                     self._note(
                         Meaning.RANGE if ranged else meaning, span, subject=subject, version=version,
-                        text=match[0].strip(), declared=declared,
+                        text=ranged or match[0].strip(), declared=declared, item=item,
                     )  # fmt: skip
 
-    def _note(self, meaning: Meaning, span: tuple[int, int], **more: object) -> None:
+    def _note(self, meaning: Meaning, span: tuple[int, int], **more: Any) -> None:
         self._scribe.note(self._dialect.kind, meaning, *span, **more)
 
 

@@ -1,0 +1,78 @@
+"""What check-python-versions finds in a file is found here too, on the same files."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.model import Interpreter
+from pytest_py312.readers.places import Meaning
+from pytest_py312.readers.ranges import allows
+from pytest_py312.readers.version_places import read_places
+
+check_python_versions = pytest.importorskip("check_python_versions.sources.all")
+
+PLANNED = [Interpreter(3, minor) for minor in range(6, 15)]
+FILES = {
+    "setup.py": [
+        "from setuptools import setup\nsetup(classifiers=['Programming Language :: Python :: 3',\n"
+        "    'Programming Language :: Python :: @'], python_requires='>=@')\n",
+        "from setuptools import setup\nc = ['Programming Language :: Python :: @']\nsetup(classifiers=c)\n",
+        "from setuptools import setup\nsetup(classifiers=['x'] + ['Programming Language :: Python :: @'],\n"
+        "    python_requires=', '.join(['>=@', '!=3.8.*']))\n",
+    ],
+    "pyproject.toml": [
+        "[project]\nrequires-python = '>=@'\nclassifiers = [\n  'Programming Language :: Python :: @',\n]\n",
+        "[tool.poetry]\nclassifiers = ['Programming Language :: Python :: @']\n"
+        "[tool.poetry.dependencies]\npython = '^@'\n",
+        "[tool.flit.metadata]\nrequires-python = '>=@,<3.13'\nclassifiers = ['Programming Language :: Python :: @']\n",
+    ],
+    "tox.ini": [
+        "[tox]\nenvlist = py38,py#,lint\n",
+        "[tox]\nenvlist =\n    py38\n    py#-a, py@-b\n    pypy3\n",
+        "[tox]\nenvlist = py{38,#}-{a,b} docs\n",
+        "[tox]\nenvlist = py{38,39,310,311,312},flake8\n",
+    ],
+    ".travis.yml": [
+        "python:\n  - '3.8'\n  - '@'\n  - pypy3\n",
+        "python: '@'\n",
+        "matrix:\n  include:\n    - python: '@'\n      env: TOXENV=py#\n",
+        "jobs:\n  include:\n    - python: '@'\n    - {python: '3.8', env: X}\n",
+        "python: '3.8'\nenv:\n  - TOXENV=py#\n",
+    ],
+    ".github/workflows/ci.yml": [
+        "jobs:\n  a:\n    strategy:\n      matrix:\n        python-version: ['3.8', '@', pypy-3.9]\n",
+        "jobs:\n  a:\n    strategy:\n      matrix:\n        python-version:\n          - '@'\n        include:\n"
+        "          - {python-version: '3.11', os: x}\n",
+        "jobs:\n  a:\n    strategy:\n      matrix:\n        config:\n"
+        "          - ['@', 'py#']\n          - ['3.8', 'py38']\n",
+    ],
+    "appveyor.yml": [
+        "environment:\n  matrix:\n    - PYTHON: 'C:\\Python#'\n    - PYTHON: 'C:\\Python38-x64'\n",
+        'environment:\n  matrix:\n    - PYTHON: "C:\\\\Python#-x64"\n      TOXENV: py38\n',
+    ],
+    ".manylinux-install.sh": [
+        'for PYBIN in /opt/python/*/bin; do\n    if [[ "${PYBIN}" == *"cp#"* ]] || \\\n'
+        '       [[ "${PYBIN}" == *"cp38"* ]]; then\n        :\n    fi\ndone\n'
+    ],
+}
+"""Texts of each file; ``@`` is the version, ``#`` the same without its dot."""
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize(("path", "template"), [(path, text) for path, texts in FILES.items() for text in texts])
+def test_nothing_that_it_finds_is_missed(path: str, template: str, version: str, tmp_path: Path) -> None:
+    """Each version that one of its sources reads is said by a place, or lies in a range."""
+    text = template.replace("@", version).replace("#", version.replace(".", ""))
+    file = tmp_path / Path(path).name
+    file.write_text(text, encoding="utf-8")
+    theirs = set()
+    for source in check_python_versions.ALL_SOURCES:
+        if Path(path).match(source.filename):
+            theirs |= {str(found) for found in source.extract(str(file)) or ()}
+    places = read_places(text, path)
+    ranges = [place.text for place in places if place.meaning is Meaning.RANGE]
+    ours = {str(place.version) for place in places if place.version}
+    ours |= {str(planned) for planned in PLANNED if any(allows(written, planned) for written in ranges)}
+    cpython = {found for found in theirs if found.startswith("3.") and Interpreter.parse(found) in PLANNED}
+    assert version in cpython
+    assert cpython - ours == set()
