@@ -14,21 +14,22 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from pytest_py312 import clock
 from pytest_py312.ahead import Ahead
 from pytest_py312.checks import CHECKS
-from pytest_py312.checks.base import Check, Judgement
+from pytest_py312.checks.base import Judgement
 from pytest_py312.codec import decode, encode
 from pytest_py312.distributions import Store
 from pytest_py312.environments import Environments
 from pytest_py312.fingerprints import code_digest
 from pytest_py312.installer import Installation, Installer, versions_of
+from pytest_py312.items import Item
 from pytest_py312.matrix import cells_of
-from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Outcome, Plan, Service, Status, SuiteRun
+from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Plan, Service, Status, SuiteRun
 from pytest_py312.once import Once
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.resolution import Resolver
@@ -42,24 +43,6 @@ WROTE_TO_ENVIRONMENT = (
     "its environment (site-packages, which cells share) was written to while it ran, by this suite or another one, and "
     "was thrown away. Keep suites from installing or patching there, or use the docker runner, where it is read-only"
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """One thing to answer: a check of a cell."""
-
-    cell: Cell
-    check: Check
-
-    @property
-    def name(self) -> str:
-        """``user-service-py3.12-suite``."""
-        return f"{self.cell.identifier}-{self.check.name}"
-
-
-def items_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> tuple[Item, ...]:
-    """All items of a service: for each of its interpreters, each check."""
-    return tuple(Item(cell=cell, check=check) for cell in cells_of(plan, service) for check in checks)
 
 
 class Gate:
@@ -201,7 +184,7 @@ class Gate:
         except (ValueError, TypeError, KeyError):
             return None
         outcome = judgement.outcome
-        same = (outcome.service, outcome.interpreter) == (item.cell.service.name, item.cell.interpreter)
+        same = (outcome.service, outcome.interpreter) == (item.cell.service.name, item.interpreter)
         if outcome.status is not Status.PASSED or not same:
             return None
         self._used.append(key)
@@ -217,7 +200,7 @@ class Gate:
         whole = self._service_key(item.cell.service)
         if not whole:
             return ""
-        return hashlib.sha256(f"{whole} {item.check.name} {item.cell.interpreter}".encode()).hexdigest()
+        return hashlib.sha256(f"{whole} {item.check.name} {item.interpreter}".encode()).hexdigest()
 
     def _service_key(self, service: Service) -> str:
         """Source, locks, interpreter builds, this package's code, uv, the runner, and all the plan says of the service.
@@ -392,13 +375,3 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
-
-
-def errored_by_mistake(item: Item, error: Exception) -> Outcome:
-    """An outcome for a mistake of our own: the item is errored, and the others go on."""
-    return Outcome.errored(
-        service=item.cell.service.name,
-        interpreter=item.cell.interpreter,
-        check=item.check.name,
-        reason=f"this is a mistake in pytest-py312, please report it: {type(error).__name__}: {error}",
-    )

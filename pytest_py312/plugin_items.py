@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_py312.items import Item
 from pytest_py312.model import Cell, Outcome, Service, Status
-from pytest_py312.pipeline import Item
 from pytest_py312.reports.terminal import failure_text
 
 if TYPE_CHECKING:
@@ -76,10 +76,13 @@ class ServiceNode(pytest.File):
     items: Sequence[Item]
     judge: Judge
 
-    def collect(self) -> Iterator[pytest.Collector]:
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         cells: dict[Cell, list[Item]] = {}
         for item in self.items:
-            cells.setdefault(item.cell, []).append(item)
+            if item.interpreter is None:
+                yield gate_item(self, item, self.judge)
+            else:
+                cells.setdefault(item.cell, []).append(item)
         for cell, items in cells.items():
             node = CellNode.from_parent(self, name=cell.interpreter.label)
             node.items, node.judge = items, self.judge
@@ -94,13 +97,18 @@ class CellNode(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item]:
         for item in self.items:
-            node = GateItem.from_parent(self, name=item.check.name)
-            node.take(item, self.judge)
-            yield node
+            yield gate_item(self, item, self.judge)
+
+
+def gate_item(parent: pytest.Collector, item: Item, judge: Judge) -> "GateItem":
+    """The node of one item."""
+    node = GateItem.from_parent(parent, name=item.check.name)
+    node.take(item, judge)
+    return node
 
 
 class GateItem(pytest.Item):
-    """One check of one cell."""
+    """One check of one cell, or of one service."""
 
     item: Item
     judgement: "Judgement | None" = None
@@ -112,7 +120,7 @@ class GateItem(pytest.Item):
         service = item.cell.service
         about = {
             "service": service.name,
-            "interpreter": str(item.cell.interpreter),
+            "interpreter": str(item.interpreter or ""),
             "stage": service.stage,
             "check": item.check.name,
         }
@@ -137,7 +145,7 @@ class GateItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         service = self.item.cell.service
         place = self.fleet_root() / (service.manifest or service.path)
-        return place, 0, f"{self.item.cell.identifier} {self.item.check.name}"
+        return place, 0, " ".join(("-".join((service.name, *self.item.parts[:-1])), self.item.check.name))
 
     def fleet_root(self) -> Path:
         """The folder of the plan."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pytest_py312.items import Item
 from pytest_py312.model import Outcome, Report, Status
-from pytest_py312.pipeline import Item
 from pytest_py312.plugin_aim import Aim
 from pytest_py312.recorded import (
     SIZE_LIMIT,
@@ -140,7 +140,7 @@ class Recorded:
             if not items:
                 return self._whole
             asked = [item for item in items if code in item.check.codes]
-            found = [statuses.get((service, item.cell.interpreter, item.check.name)) for item in asked]
+            found = [statuses.get((service, item.interpreter, item.check.name)) for item in asked]
             return bool(found) and None not in found and Status.ERRORED not in found and found[-1] in _ANSWERED
 
         return was_judged

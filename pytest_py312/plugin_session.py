@@ -18,9 +18,9 @@ from pytest_py312.codec import decode, encode
 from pytest_py312.config import check_against_fleet
 from pytest_py312.errors import OptionError, Py312Error
 from pytest_py312.excerpts import SourceLines
+from pytest_py312.items import Item, errored_by_mistake, items_of
 from pytest_py312.matrix import choose, choose_interpreters
 from pytest_py312.model import Cell, Fleet, Outcome, Report, Service, Status
-from pytest_py312.pipeline import Item, errored_by_mistake, items_of
 from pytest_py312.plugin_aim import Aim, Chosen, aim_of, fleet_of
 from pytest_py312.plugin_items import GateFailed, GateItem, Plant, directory
 from pytest_py312.plugin_recorded import recorded_of
@@ -106,13 +106,7 @@ class GateSession:
             item
             for item in items
             if (not self.aim.interpreters or item.cell.interpreter in self.aim.interpreters)
-            and (
-                not self.aim.chosen
-                or any(
-                    chosen.takes_item(folder, (item.cell.interpreter.label, item.check.name))
-                    for chosen in self.aim.chosen
-                )
-            )
+            and (not self.aim.chosen or any(chosen.takes_item(folder, item.parts) for chosen in self.aim.chosen))
         ]
 
     def _must_match(self, chosen: Chosen, plant: Plant) -> None:
@@ -120,7 +114,7 @@ class GateSession:
             return
         written = "::".join((str(chosen.path), *chosen.parts))
         known = [
-            f"{item.cell.interpreter.label}::{item.check.name}"
+            "::".join(item.parts)
             for service in self.fleet.services
             if chosen.takes_service(self._folder(service))
             for item in self._items(service)

@@ -45,7 +45,9 @@ class Facts(Protocol):
 
 
 class Check(Protocol):
-    """One question asked of every cell."""
+    """One question asked of every cell or, where it has ``per_service = True``, once of every service: it is then
+    handed the cell of the service on the target, and its outcome has no interpreter.
+    """
 
     name: str
     """The last part of the node id, and of the marker ``py312_<name>``."""
@@ -55,3 +57,8 @@ class Check(Protocol):
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
         """Never raises for anything the service did."""
         ...
+
+
+def is_per_service(check: Check) -> bool:
+    """Whether a check asks about a service as a whole. Checks from elsewhere need not say that they do not."""
+    return bool(getattr(check, "per_service", False))

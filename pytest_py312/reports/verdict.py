@@ -165,7 +165,7 @@ def _left_open(
         suites = [outcome for outcome in on_target if outcome.check == "suite"]
         if state_of(suites) is not State.PASSED:
             return f"the suite was not run on {target}"
-    asked = {outcome.check for outcome in on_target}
+    asked = {outcome.check for outcome in (*on_target, *outcomes.get((name, None), ()))}
     left_out = [check for check in report.checks if check not in asked]
     if left_out:
         return f"not asked on {target}: {', '.join(left_out)}"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pytest_py312.checks.base import Judgement
+from pytest_py312.items import Item
 from pytest_py312.model import Finding, Location, Outcome, Status
-from pytest_py312.pipeline import Item
 from pytest_py312.workshop import Settings
 
 PLAN = """

@@ -1,5 +1,6 @@
 """Whole runs with real cells on this machine: what is known again, what is worked out anew, and what is left behind."""
 
+import json
 import os
 import signal
 import subprocess
@@ -178,6 +179,31 @@ def test_a_conftest_may_add_a_check(real: Real) -> None:
         run = real.run("--strict-markers", "-m", "py312_licence", "--py312-no-cache", *options)
         assert run.code == pytest.ExitCode.OK, run.out + run.err
         assert sorted(run.statuses) == sorted(expected)
+
+
+def test_a_check_may_ask_about_a_service_as_a_whole(real: Real) -> None:
+    """With ``per_service = True``: one item, right under the service, whose outcome has no interpreter."""
+    real.root.joinpath("conftest.py").write_text(
+        "from pytest_py312.checks.base import Judgement\n"
+        "from pytest_py312.model import Outcome\n\n"
+        "class Owner:\n"
+        "    name, codes, per_service = 'owner', ('XX2',), True\n"
+        "    def judge(self, cell, facts):\n"
+        "        return Judgement(outcome=Outcome.judged(service=cell.service.name, interpreter=None,\n"
+        "                                                check='owner', findings=[]))\n\n"
+        "def pytest_py312_checks(config):\n    return [Owner()]\n"
+    )
+    report = real.root / "report.json"
+    services = dict.fromkeys(nodeid.split("::")[0] for nodeid in IDS)
+    expected = [f"{service}::owner" for service in services]
+
+    run = real.run("-m", "py312_owner", "--py312-no-cache", f"--py312-report={report}")
+
+    assert run.code == pytest.ExitCode.OK, run.out + run.err
+    assert sorted(run.statuses) == sorted(expected)
+    assert [outcome["interpreter"] for outcome in json.loads(report.read_text())["outcomes"]] == [None] * len(expected)
+    assert real.run(expected[0], "--py312-no-cache").statuses == {expected[0]: "passed"}
+    assert "not proven" in run.out
 
 
 def test_an_interrupted_run_leaves_nothing_behind(real: Real) -> None:

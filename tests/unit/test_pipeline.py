@@ -7,8 +7,9 @@ import pytest
 
 from pytest_py312.checks import CHECKS
 from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.items import Item
 from pytest_py312.model import Cell, Outcome, Plan, Service
-from pytest_py312.pipeline import Gate, Item
+from pytest_py312.pipeline import Gate
 from pytest_py312.resolution import Lock
 from pytest_py312.store import State
 from pytest_py312.testing import FakeRunner, cell_of, service

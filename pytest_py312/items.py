@@ -1,0 +1,49 @@
+"""What a run answers: each check of each cell, and the checks of services as a whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_py312.checks import CHECKS
+from pytest_py312.checks.base import Check, is_per_service
+from pytest_py312.matrix import cells_of
+from pytest_py312.model import Cell, Interpreter, Outcome, Plan, Service
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One thing to answer: a check of a cell or, where the check asks about a service as a whole, of its last cell."""
+
+    cell: Cell
+    check: Check
+
+    @property
+    def interpreter(self) -> Interpreter | None:
+        """The interpreter that the answer is about; ``None``: it is about the service."""
+        return None if is_per_service(self.check) else self.cell.interpreter
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What follows the service's path in the node id: ``("py3.12", "suite")``."""
+        return tuple(part for part in (self.interpreter and self.interpreter.label, self.check.name) if part)
+
+    @property
+    def name(self) -> str:
+        """``user-service-py3.12-suite``."""
+        return "-".join((self.cell.service.name, *self.parts))
+
+
+def items_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> tuple[Item, ...]:
+    """All items of a service: what is asked about it as a whole, then for each of its interpreters each other check."""
+    cells = cells_of(plan, service)
+    whole = [Item(cell=cells[-1], check=check) for check in checks if is_per_service(check)]
+    return (*whole, *(Item(cell=cell, check=check) for cell in cells for check in checks if not is_per_service(check)))
+
+
+def errored_by_mistake(item: Item, error: Exception) -> Outcome:
+    """An outcome for a mistake of our own: the item is errored, and the others go on."""
+    return Outcome.errored(
+        service=item.cell.service.name,
+        interpreter=item.interpreter,
+        check=item.check.name,
+        reason=f"this is a mistake in pytest-py312, please report it: {type(error).__name__}: {error}",
+    )
