@@ -14,10 +14,10 @@ from pytest_py312.model import Finding, Severity
 from pytest_py312.requirements import LocatedEntry
 
 MOST_ATTEMPTS = 40
-"""How many combinations are tried for one set."""
+"""How many combinations are tried for one set, and again each time when something more is left out of it."""
 MOST_INSTALLATIONS = 4
 """How many of them are installed and imported, where they resolve."""
-MOST_LEFT_OUT = 6
+MOST_LEFT_OUT = 4
 """How many times more of a set is left out, because no change mends it."""
 
 MENDABLE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
@@ -99,8 +99,9 @@ class Search:
     """Looks for the first combination of candidates with which a set works.
 
     What blocks by itself takes its first candidate in any case. Of those that clash, one is changed, then two together;
-    where that is not enough, whichever is to blame and was moved least is moved one further. What is to blame and was
-    no culprit before becomes one when the culprits cannot move: so few requirements change, and those by little.
+    where that is not enough, clash after clash is undone by the first candidate of one requirement with which it is
+    gone, or by moving whichever was moved least. What is to blame and was no culprit before becomes one when the
+    culprits cannot move: so few requirements change, and those by little.
     """
 
     def __init__(self, culprits: Sequence[Culprit], entries: Sequence[LocatedEntry], trying: Trying) -> None:
@@ -111,26 +112,30 @@ class Search:
         self._attempts = 0
         self._installations = 0
         self.stuck: frozenset[str] = frozenset()
-        """The projects that were to blame last and cannot move."""
+        """The projects that were to blame last, where no change of them helps."""
 
     def run(self, without: frozenset[str]) -> Change | None:
         """The change, or ``None`` where there is none within the limits, and then see :attr:`stuck`."""
         self.stuck = frozenset()
+        self._attempts = 0
         culprits = [culprit for culprit in self._known if culprit.entry.name not in without]
         for culprit in culprits:
             culprit.position = 0 if culprit.blocks_alone else -1
         start = _change(culprits, without)
-        if self._refused(start) is None:
+        blamed = self._refused(start)
+        if blamed is None:
             return start
         clashing = [culprit for culprit in culprits if not culprit.blocks_alone]
         for few in (*combinations(clashing, 1), *combinations(clashing, 2)):
             first = {culprit.entry: culprit.specifiers[0] for culprit in few}
             tried = Change(specifiers={**start.specifiers, **first}, without=without)
-            if self._attempts < MOST_ATTEMPTS and self._refused(tried) is None:
+            helps = any(culprit.entry.name in blamed for culprit in few)
+            if helps and self._attempts < MOST_ATTEMPTS // 2 and self._refused(tried) is None:
                 return tried
         return self._moved(culprits, without)
 
     def _moved(self, culprits: list[Culprit], without: frozenset[str]) -> Change | None:
+        blamed: Collection[str] | None = ()
         while self._attempts < MOST_ATTEMPTS:
             tried = _change(culprits, without)
             blamed = self._refused(tried)
@@ -140,12 +145,26 @@ class Search:
             if not movable:
                 movable = self._widened(culprits, blamed)
             if not movable:
-                alone = {culprit.entry.name for culprit in culprits if culprit.blocks_alone}
-                # what blocks by itself has to move: what holds it back is left out before it is
-                self.stuck = (frozenset(blamed) - alone or frozenset(blamed)) - without
-                return None
-            min(movable, key=lambda culprit: (culprit.position, culprit.blocks_alone)).position += 1
+                break
+            if not any(self._undone(culprit, culprits, without, blamed) for culprit in movable):
+                min(movable, key=lambda culprit: (culprit.position, culprit.blocks_alone)).position += 1
+        alone = {culprit.entry.name for culprit in culprits if culprit.blocks_alone}
+        # what blocks by itself has to move: what holds it back is left out before it is
+        self.stuck = (frozenset(blamed or ()) - alone or frozenset(blamed or ())) - without
         return None
+
+    def _undone(
+        self, culprit: Culprit, culprits: Sequence[Culprit], without: frozenset[str], blamed: Collection[str]
+    ) -> bool:
+        """Move ``culprit`` to its first candidate with which others are to blame, or nobody; else leave it."""
+        start = culprit.position
+        while culprit.can_move and self._attempts < MOST_ATTEMPTS:
+            culprit.position += 1
+            now = self._refused(_change(culprits, without))
+            if now is None or culprit.entry.name not in now:
+                return True
+        culprit.position = start
+        return False
 
     def _widened(self, culprits: list[Culprit], blamed: Collection[str]) -> list[Culprit]:
         """Requirements that clash with what the culprits have become, as culprits; those begin anew."""
