@@ -19,22 +19,13 @@ from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.source.answers import answer_from, complaint_from
 from pytest_py312.source.memory import Memory
 from pytest_py312.source.questions import Answer, Complaint, Question, Testimony
+from pytest_py312.source.stdlib import STANDARD
 from pytest_py312.source.typeshed import Stubs
 
 PROBES = ("oracle_compiler.py", "oracle_library.py", "oracle_probe.py", "oracle_sources.py", "oracle_tables.py")
 
-ONCE_STANDARD = frozenset({
-    "_android_support", "_apple_support", "_ast_unparse", "_bootlocale", "_colorize", "_dummy_thread",
-    "_dummy_threading", "_hmac", "_interpchannels", "_interpqueues", "_interpreters", "_ios_support",
-    "_opcode_metadata", "_py_warnings", "_pydatetime", "_pylong", "_pyrepl", "_remote_debugging", "_sha2",
-    "_suggestions", "_sysconfig", "_types", "_wmi", "_zstd", "aifc", "annotationlib", "asynchat", "asyncore",
-    "audioop", "binhex", "cgi", "cgitb", "chunk", "compression", "crypt", "distutils", "dummy_threading",
-    "formatter", "imghdr", "imp", "lib2to3", "macpath", "macurl2path", "mailcap", "msilib", "nis", "nntplib",
-    "nturl2path", "ossaudiodev", "parser", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "symbol", "telnetlib",
-    "uu", "xdrlib",
-})  # fmt: skip
-"""Modules that some release from 3.8 on has, and the one that runs this perhaps not."""
-STANDARD = ONCE_STANDARD | sys.stdlib_module_names | {"__main__", "test"}
+ASKABLE = STANDARD | sys.stdlib_module_names
+"""Modules at the top that some release has: nothing else is asked for."""
 
 BATCH = 1000
 """Questions asked of one process. What a process prints is kept up to some MiB only."""
@@ -114,7 +105,7 @@ class Oracle:
     ) -> dict[Interpreter, Testimony | Unanswered]:
         """What each of ``builds`` answers, or why it does not; they are asked side by side."""
         wanted = tuple(questions)
-        self._stubs.results([question for question in wanted if is_standard(question.module)])  # once for all
+        self._stubs.results([question for question in wanted if is_askable(question.module)])  # once for all
 
         def testimony(build: InterpreterBuild) -> Testimony | Unanswered:
             try:
@@ -146,11 +137,11 @@ class Oracle:
 
     def _answers(self, questions: Sequence[Question], build: InterpreterBuild) -> dict[Question, Any]:
         """Answers as JSON has them. A question about what a function gives is asked of each class it may give."""
-        given = self._stubs.results([question for question in questions if is_standard(question.module)])
+        given = self._stubs.results([question for question in questions if is_askable(question.module)])
         answers: dict[Question, Any] = {}
         asked: dict[tuple[str, str, bool], None] = {}
         for question in questions:
-            if not is_standard(question.module):
+            if not is_askable(question.module):
                 answers[question] = {"present": None, "reason": f"{question.module} is no standard module"}
             elif question in given:
                 asked |= dict.fromkeys((found.module, found.path, True) for found in given[question])
@@ -244,10 +235,10 @@ def probe_version() -> str:
     return state.hexdigest()[:12]
 
 
-def is_standard(module: str) -> bool:
-    """Whether some release of Python has a standard module of this name, or might have it in one of its packages."""
+def is_askable(module: str) -> bool:
+    """Whether some release of Python may have a standard module of this name."""
     parts = module.split(".")
-    return parts[0] in STANDARD and all(part.isidentifier() for part in parts) and len(module) < 200
+    return parts[0] in ASKABLE and all(part.isidentifier() for part in parts) and len(module) < 200
 
 
 def read_lines(text: str) -> tuple[dict[int, Any], bool]:
@@ -279,7 +270,7 @@ def _key(question: Question) -> str:
 
 
 def _question_document(items: Sequence[tuple[str, str, bool]]) -> str:
-    return json.dumps({"questions": items, "known": sorted(STANDARD)})
+    return json.dumps({"questions": items, "known": sorted(ASKABLE)})
 
 
 def _file_document(texts: Sequence[bytes]) -> str:

@@ -282,7 +282,7 @@ class Library:
         while isinstance(function, types.FunctionType):
             facts = self.source(file_of(function.__code__)).lines.get(function.__code__.co_firstlineno)
             if facts is not None:
-                found.append((facts, names_in(function)))
+                found.append((facts, {**names_in(function), **facts.local}))
             function = getattr(function, "__wrapped__", None)
         if found or function is None or isinstance(function, type):
             return found
@@ -291,7 +291,7 @@ class Library:
         for twin in TWINS.get(module or "", ()):
             facts = self.source(location(twin)).functions.get(qualname)
             if facts is not None:
-                return [(facts, {"__name__": twin})]
+                return [(facts, {"__name__": twin, **facts.local})]
         return found
 
 

@@ -33,6 +33,8 @@ class Facts:
 
     def __init__(self, node: AnyFunction) -> None:
         self.warning: ast.Call | None = None
+        self.local: dict[str, object] = {}
+        """Local variables, as the expressions they are."""
         self.deprecated: dict[str, ast.Call] = {}
         """Parameters that warn when they are given."""
         self.refused: set[str] = set()
@@ -52,6 +54,8 @@ class Facts:
                     self.deprecated.setdefault(name, call)
                 if certain and not only_with and self.warning is None:
                     self.warning = call
+            elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                self.local.setdefault(statement.targets[0].id, statement.value)
             elif isinstance(statement, ast.If):
                 absent = self._read_if(statement)
                 if any(isinstance(inner, ast.Return) for inner in _flat(statement.body)):
@@ -364,6 +368,8 @@ def text_of(node: ast.expr, names: Mapping[str, object]) -> str:
         return repr(text) if node.conversion == ord("r") else text
     if isinstance(node, ast.Name):
         value = names.get(node.id)
+        if isinstance(value, ast.expr):
+            return text_of(value, {**names, node.id: None})
         return value if isinstance(value, str) else "..."
     if isinstance(node, ast.Attribute):
         return _attribute_text(node, names)
