@@ -7,7 +7,7 @@ is offered as tried only after all of that was done; what was done and what was 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_py312.candidates import candidates
+from pytest_py312.candidates import Candidate, candidates
 from pytest_py312.faults import faults_of
 from pytest_py312.installer import Installation, Installer
 from pytest_py312.model import Cell, Finding, Severity, SpecifierChange
@@ -16,6 +16,8 @@ from pytest_py312.requirements import LocatedEntry, RequirementSet
 from pytest_py312.resolution import Unchecked
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.screen import target_of
+
+ONCE_MENDED = "This shows once what else blocks the set was mended, as its remedies say."
 
 
 def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclude_newer: str) -> list[Finding]:
@@ -29,7 +31,8 @@ def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclud
         change = find_repair(findings, entries, trials)
         if change is None and trials.no_way_back():
             change = find_repair(findings, entries, trials)
-        return list(findings) if change is None else _retold(findings, trials.proof(change), cell)
+        told = list(findings) if change is None else _retold(findings, trials.proof(change), cell)
+        return [trials.named(found) for found in told]
     except (CellUnavailable, Unchecked):
         return list(findings)
 
@@ -82,6 +85,9 @@ class Trials:
         return self.installer.demands.requirements(self.cell.service)
 
     def candidates(self, item: LocatedEntry) -> Sequence[str]:
+        return [found.specifier for found in self._candidates(item) if not found.beyond_upper_bound]
+
+    def _candidates(self, item: LocatedEntry) -> Sequence[Candidate]:
         if item.entry.url or item.entry.hashes or not item.location.line:
             return []
         target, baseline = (
@@ -89,8 +95,26 @@ class Trials:
             for cell in (self.cell, self._before)
         )
         page = self.installer.index(self.cell).page(item.name)
-        found = candidates(page, item.entry.specifier, target=target, baseline=baseline)
-        return [candidate.specifier for candidate in found if not candidate.beyond_upper_bound]
+        return candidates(page, item.entry.specifier, target=target, baseline=baseline)
+
+    def named(self, finding: Finding) -> Finding:
+        """``finding``, where only a version beyond the upper bound would do, with that version in its remedy.
+
+        A bound was set for a reason that a requirements file does not tell, so it is named and not moved.
+        """
+        if finding.changes or finding.code not in ("PY102", "PY103", "PY104"):
+            return finding
+        of_it = [item for item in self._required.entries if (item.name,) == finding.names]
+        found = self._candidates(of_it[0]) if len(of_it) == 1 else ()
+        if not found or not found[0].beyond_upper_bound:
+            return finding
+        would = f"{finding.names[0]}{found[0].specifier}"
+        on = self.cell.interpreter
+        return replace(
+            finding,
+            remedy=f"no version that {of_it[0].text} allows has a wheel for {on}; {would} has one, and moves the upper "
+            "bound: nobody but you can tell what that was for",
+        )
 
     def resolve(self, change: Change) -> Sequence[str] | None:
         blamed = self.installer.blame(self.cell, change)
@@ -164,9 +188,8 @@ def _retold(findings: Sequence[Finding], proof: Proof, cell: Cell) -> list[Findi
     before = {(found.code, found.names) for found in proof.baseline.faults}
     for found in proof.target.faults:
         if (found.code, found.names) not in known:
-            message = f"{found.message} (once the rest of the set was mended)"
             preexisting = (found.code, found.names) in before and not cell.is_baseline
-            told.append(replace(found, message=message, preexisting=preexisting))
+            told.append(replace(found, detail=f"{found.detail}\n{ONCE_MENDED}".strip(), preexisting=preexisting))
     return told
 
 
@@ -189,7 +212,7 @@ def _tried(proof: Proof, cell: Cell) -> str:
     """``tried: the set resolves, installs and imports on 3.12 and 3.9``."""
     target, baseline = str(cell.interpreter), str(cell.service.baseline)
     left = sorted(proof.change.without)
-    what = f"the set without {_listed(left)}, which no change of a version mends," if left else "the set"
+    what = f"the set without {_listed(left)}, which no change that was tried mends," if left else "the set"
     here, there = proof.target, proof.baseline
     if here.done == there.done or cell.is_baseline:
         on = target if cell.is_baseline else f"{target} and {baseline}"
