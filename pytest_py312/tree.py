@@ -126,9 +126,16 @@ class Tree:
 
     def listing(self, folder: str) -> Listing:
         """What is in ``folder``; empty when it cannot be listed. Linked folders are left out: they lie elsewhere."""
+        try:
+            return self._listed(folder, self._inside(folder))
+        except Unreadable:
+            return Listing()
+
+    def _listed(self, folder: str, real: str) -> Listing:
+        """What is in ``folder``, which is at ``real``, no link among the folders on the way."""
         files, folders = [], []
         try:
-            with os.scandir(self._inside(folder)) as entries:
+            with os.scandir(real) as entries:
                 for entry in entries:
                     if not _is_text(entry.name):
                         continue
@@ -138,7 +145,7 @@ class Tree:
                         entry.is_symlink() and self.is_file(join(folder, entry.name))
                     ):
                         files.append(entry.name)
-        except (Unreadable, OSError, ValueError):
+        except (OSError, ValueError):
             return Listing()
         if "pyvenv.cfg" in files:
             return Listing()
@@ -150,8 +157,9 @@ class Tree:
         folders: list[str] = []
         complete = True
         for inner, listing, level in self._walk(folder, depth):
-            files += [join(inner, name) for name in listing.files]
-            folders += [join(inner, name) for name in listing.folders]
+            prefix = "" if inner == "." else f"{inner}/"
+            files += [prefix + name for name in listing.files]
+            folders += [prefix + name for name in listing.folders]
             complete = complete and not (level == depth and listing.folders)
             if len(files) + len(folders) > limit:
                 complete = False
@@ -159,13 +167,17 @@ class Tree:
         return Scan(files=tuple(sorted(files)), folders=tuple(sorted(folders)), complete=complete)
 
     def _walk(self, folder: str, depth: int) -> Iterator[tuple[str, Listing, int]]:
-        pending = [(".", 0)]
+        try:
+            pending = [(".", self._inside(folder), 0)]
+        except Unreadable:
+            return
         while pending:
-            inner, level = pending.pop()
-            listing = self.listing(join(folder, inner))
+            inner, real, level = pending.pop()
+            listing = self._listed(join(folder, inner), real)
             yield inner, listing, level
             if level < depth:
-                pending += [(join(inner, name), level + 1) for name in reversed(listing.folders)]
+                prefix = "" if inner == "." else f"{inner}/"
+                pending += [(prefix + name, f"{real}/{name}", level + 1) for name in reversed(listing.folders)]
 
     def _inside(self, path: str) -> str:
         if escapes(path):

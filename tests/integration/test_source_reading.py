@@ -1,0 +1,27 @@
+"""Scanning in several processes."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.source import reading
+from pytest_py312.source.reading import SourceFolder, SourceReader
+from pytest_py312.testing import service_tree
+
+SERVICE = SourceFolder(path="services/api", roots=("services/api",))
+
+
+def test_several_processes_see_what_one_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "WORTH_A_PROCESS", 10)
+    root = service_tree(
+        tmp_path / "repository",
+        {f"services/api/part{number}.py": f"import imp\nx = {number}\n" for number in range(20)}
+        | {"services/api/bad.py": "x = ("},
+    )
+
+    together = SourceReader(root=root, cache=tmp_path / "cache", processes=3).read([SERVICE])
+    monkeypatch.setattr(reading, "_WORKER", "raise SystemExit(1)")
+    alone = SourceReader(root=root, cache=tmp_path / "other", processes=3).read([SERVICE])
+
+    assert together == alone
+    assert len(together[SERVICE.path].facts) == 21
