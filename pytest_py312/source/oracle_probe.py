@@ -27,6 +27,7 @@ from pytest_py312.source.oracle_library import (  # noqa: E402 - found only now
     Missing,
     Place,
     Untold,
+    in_classes,
     is_importable,
     location,
     mro,
@@ -175,10 +176,13 @@ def signature_of(place: Place) -> inspect.Signature | None:
     bound = bound or (place.through_instance and isinstance(raw, methods))
     if isinstance(raw, types.ClassMethodDescriptorType):
         value, bound = getattr(place.owner, place.name, None), False
-    if not callable(value):
-        return None
+    if not callable(value) or (isinstance(value, type) and in_classes(mro(type(value))[:-2], "__call__")):
+        return None  # the metaclass, an enumeration's for example, takes what the class does not show
     try:
-        signature = inspect.signature(value)
+        signature = inspect.signature(value, follow_wrapped=False)
+        kinds = {parameter.kind for parameter in signature.parameters.values()}
+        if {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds:
+            signature = inspect.signature(value)  # who hands all on takes what the other takes
     except Exception:  # whatever a text signature or an annotation raises
         return None
     if not bound:

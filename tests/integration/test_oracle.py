@@ -144,6 +144,10 @@ def test_the_text_of_a_deprecation_is_the_one_that_a_user_sees(bench: Bench) -> 
         ("random:shuffle", "random", "3.9 3.10", "3.9 3.10"),
         ("http.client:HTTPSConnection", "key_file", "3.9 3.10", "3.9 3.10"),
         ("email.utils:localtime", "isdst", "3.9 3.10 3.12 3.13", "3.12 3.13"),
+        ("importlib.resources:files", "package", "3.9 3.10 3.12 3.13", "3.12 3.13"),
+        ("functools:singledispatch", "func", "3.9 3.10 3.12 3.13", ""),
+        ("contextlib:contextmanager", "func", "3.9 3.10 3.12 3.13", ""),
+        ("traceback:format_exception", "etype", "3.9", ""),
         ("logging:getLogger", "name", "3.9 3.10 3.12 3.13", ""),
     ],
 )
@@ -154,6 +158,14 @@ def test_parameters_come_go_and_warn(bench: Bench, name: str, parameter: str, ta
     warning = [one for one, found in signatures.items() if found is not None and parameter in dict(found.deprecated)]
     assert having == taken.split()
     assert warning == deprecated.split()
+
+
+def test_what_an_enumeration_takes_is_not_told(bench: Bench) -> None:
+    """``HTTPStatus(404)`` is well on all, though the signature says something else on each."""
+    for interpreter in INTERPRETERS:
+        answer = bench.ask("http:HTTPStatus", interpreter)
+        assert answer.is_class
+        assert answer.signature is None
 
 
 def test_a_method_takes_what_is_given_to_it_without_its_first_parameter(bench: Bench) -> None:
