@@ -38,7 +38,12 @@ class Demands:
         with self._guard:
             if service.name not in self._sets:
                 sources = (*service.requirements, *service.test_requirements)
-                self._sets[service.name] = requirement_set(self._plan.root, sources)
+                self._sets[service.name] = requirement_set(
+                    # where requirements files say what is deployed, a lock file beside them does not
+                    self._plan.root,
+                    sources,
+                    with_locks=all(source.table for source in service.requirements),
+                )
             return self._sets[service.name]
 
     def files(self, service: Service) -> tuple[str, ...]:

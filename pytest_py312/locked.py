@@ -60,7 +60,7 @@ def stale(locks: Iterable[LockText], entries: Sequence[LocatedEntry], interprete
             )
         pins = _by_name(lock)
         for entry in entries:
-            if entry.entry.url or lock not in _locks_of(entry, locks) or not _holds(entry.entry.marker, interpreter):
+            if entry.entry.url or not _is_locked_by(lock, entry) or not _holds(entry.entry.marker, interpreter):
                 continue
             here = [pin for pin in pins.get(entry.name, ()) if _is_meant(pin, interpreter)]
             if (not here and not lock.each_is_wanted) or (here and not any(_allows(entry, pin) for pin in here)):
@@ -164,10 +164,11 @@ def _by_name(lock: LockText) -> Mapping[str, list[LockedPin]]:
     return found
 
 
-def _locks_of(entry: LocatedEntry, locks: Iterable[LockText]) -> list[LockText]:
-    """The locks beside, or above, the file in which a requirement stands."""
-    folder = f"/{entry.location.path}".rpartition("/")[0] + "/"
-    return [lock for lock in locks if folder.startswith(f"/{lock.path}".rpartition("/")[0] + "/")]
+def _is_locked_by(lock: LockText, entry: LocatedEntry) -> bool:
+    """Whether ``lock`` was made from the file in which a requirement stands: one beside it, or below."""
+    folder, _, name = f"/{entry.location.path}".rpartition("/")
+    made_from = "Pipfile" if lock.name == "Pipfile.lock" else "pyproject.toml"
+    return name == made_from and f"{folder}/".startswith(f"/{lock.path}".rpartition("/")[0] + "/")
 
 
 def _asking(entries: Iterable[LocatedEntry], name: str, interpreter: Interpreter) -> list[LocatedEntry]:

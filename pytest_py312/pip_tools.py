@@ -39,7 +39,8 @@ _AWAY = re.compile(
     r"|(?:401|403|407|429|50\d) (?:Client|Server) Error",
     re.IGNORECASE,
 )
-_BUILD_FAILED = re.compile(rf"Failed to build '?{NAME}'?|metadata-generation-failed|InstallationSubprocessError")
+_BUILD_FAILED = re.compile(rf"Failed to build '?{NAME}'?|Preparing metadata for '?{NAME}")
+_BUILD_FAILED_SOMEWHERE = ("metadata-generation-failed", "InstallationSubprocessError")
 
 
 class PipTools:
@@ -212,8 +213,9 @@ def _refusal(answer: CommandRun, wanted: Wanted, build: InterpreterBuild) -> Exc
     if _AWAY.search(said):
         return Unchecked(f"the index does not answer pip-compile: {_last_line(said)}")
     failed = _BUILD_FAILED.search(said)
-    if failed:
-        return broken_source(canonicalize_name(failed[1] or ""), "", said, wanted, build)
+    if failed or any(text in said for text in _BUILD_FAILED_SOMEWHERE):
+        name = canonicalize_name(failed[1] or failed[2]) if failed else ""
+        return broken_source(name, "", said.partition("[end of output]")[0], wanted, build)
     names = _clashing(said, wanted) or tuple(_not_found(said))
     if not names:
         return Unchecked(f"pip-compile could not resolve the set: {_last_line(said)}")

@@ -83,27 +83,31 @@ class RequirementSet:
     """Every file that was read, sorted: what the set depends on."""
 
 
-def requirement_set(plan_root: Path, sources: Sequence[RequirementSource]) -> RequirementSet:
-    """Read ``sources`` and everything that they include."""
-    gathered = _Gathered(Tree(plan_root))
+def requirement_set(
+    plan_root: Path, sources: Sequence[RequirementSource], *, with_locks: bool = False
+) -> RequirementSet:
+    """Read ``sources`` and everything that they include; ``with_locks``, the lock files that go with their tables too."""
+    gathered = _Gathered(Tree(plan_root), with_locks=with_locks)
     for source in sources:
         gathered.read_source(source)
     return gathered.result()
 
 
-def locks_beside(source: RequirementSource, tree: Tree) -> tuple[str, ...]:
-    """The lock file that goes with a table of requirements: the first that is there, or none."""
+def lock_places(source: RequirementSource) -> tuple[str, ...]:
+    """Where the lock file of a table of requirements may lie, the likeliest first."""
     folder, _, name = source.path.rpartition("/")
     if name == "Pipfile":
-        names: tuple[str, ...] = ("Pipfile.lock",)
-    elif name == "pyproject.toml":
-        names = (
-            ("poetry.lock",) if source.table.startswith("tool.poetry.") else ("uv.lock", "poetry.lock", "pylock.toml")
-        )
-    else:
+        return (join(folder, "Pipfile.lock"),)
+    if name != "pyproject.toml":
         return ()
-    places = [join(folder or ".", lock) for lock in names]
-    return next(((place,) for place in places if tree.is_file(place)), ())
+    if source.table.startswith("tool.poetry."):
+        return (join(folder, "poetry.lock"),)
+    beside = [join(folder, lock) for lock in ("uv.lock", "poetry.lock", "pylock.toml")]
+    above = []
+    while folder:
+        folder = folder.rpartition("/")[0]
+        above.append(join(folder, "uv.lock"))
+    return (*beside, *above)
 
 
 def asked_by(line: str, project: str, extras: Collection[str], interpreter: Interpreter) -> str:
@@ -124,6 +128,7 @@ def asked_by(line: str, project: str, extras: Collection[str], interpreter: Inte
 @dataclass(slots=True)
 class _Gathered:
     tree: Tree
+    with_locks: bool
     entries: dict[tuple[object, ...], LocatedEntry] = field(default_factory=dict)
     constraints: dict[tuple[object, ...], LocatedEntry] = field(default_factory=dict)
     locals: dict[tuple[str, tuple[str, ...]], LocalRequirement] = field(default_factory=dict)
@@ -156,9 +161,23 @@ class _Gathered:
             self._problem(str(source), f"{source.path} has no table {source.table}; it has: {known}.", where)
             return
         self._take(found.requirements, "requirements", (source.path,))
-        for path in locks_beside(source, self.tree):
-            if path not in self.locks and (lock := self._lock(path, where)) is not None:
-                self.locks[path] = lock
+        if self.with_locks:
+            self._look_for_lock(source, where)
+
+    def _look_for_lock(self, source: RequirementSource, where: Location) -> None:
+        """The lock file that goes with a table of requirements: beside it or, of uv's workspaces, above it."""
+        folder = source.path.rpartition("/")[0]
+        for path in lock_places(source):
+            if path in self.locks:
+                return
+            if self.tree.is_file(path):
+                lock = self._lock(path, where)
+                member = folder[len(path.rpartition("/")[0]) :].strip("/")
+                beside = path.rpartition("/")[0] == folder
+                if lock is not None and (beside or any(pin.path == member for pin in lock.pins)):
+                    self.locks[path] = lock
+                if beside or lock is not None:
+                    return
 
     def _lock(self, path: str, asked: Location) -> LockText | None:
         try:
