@@ -43,6 +43,10 @@ class Trying(Protocol):
         """``None`` where the set resolves with ``change``, else the projects that are to blame."""
         ...
 
+    def no_way_back(self) -> bool:
+        """Let go of the baseline: whether it has refused what the target takes, and now has no say any more."""
+        ...
+
     def install(self, change: Change) -> Collection[str]:
         """The projects that keep the set, which resolves with ``change``, from being installed and imported."""
         ...
@@ -82,6 +86,9 @@ def find_repair(findings: Iterable[Finding], entries: Sequence[LocatedEntry], tr
     search = Search(culprits, entries, trying)
     for _ in range(MOST_LEFT_OUT):
         found = search.run(without)
+        if found is None and trying.no_way_back():
+            search = Search(culprits, entries, trying)
+            found = search.run(without)
         if found is not None:
             return found if found.specifiers else None
         if not search.stuck:

@@ -29,8 +29,6 @@ def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclud
     entries = installer.demands.requirements(cell.service).entries
     try:
         change = find_repair(findings, entries, trials)
-        if change is None and trials.no_way_back():
-            change = find_repair(findings, entries, trials)
         told = list(findings) if change is None else _retold(findings, trials.proof(change), cell)
         return [trials.named(found) for found in told]
     except (CellUnavailable, Unchecked):
@@ -118,7 +116,7 @@ class Trials:
 
     def resolve(self, change: Change) -> Sequence[str] | None:
         blamed = self.installer.blame(self.cell, change)
-        if blamed is not None or not self._back:
+        if blamed is not None or not self._back or not change.specifiers:
             return blamed
         before = self.installer.blame(self._before, change)
         if before is not None and not {item.name for item in change.specifiers} & set(before):
@@ -128,7 +126,6 @@ class Trials:
         return before
 
     def no_way_back(self) -> bool:
-        """Ask nothing of the baseline any more. False where it has refused nothing that the target takes."""
         refused, self._back = self._back and self._refused_back, False
         return refused
 

@@ -48,6 +48,9 @@ class Trying:
         here = [name for name in self.works if name not in change.without]
         return tuple(name for name in here if now.get(name, "as it is") not in self.works[name]) or None
 
+    def no_way_back(self) -> bool:
+        return False
+
     def install(self, change: Change) -> Collection[str]:
         now = {item.name: new for item, new in change.specifiers.items()}
         self.installed.append(now)
