@@ -46,7 +46,7 @@ class OfflineRunner:
 def _offline(argv: Sequence[str]) -> list[str]:
     """The command line of a tool, with uv kept from the network."""
     words = list(argv)
-    if words[0] != "{uv}":
+    if words[0] != "{uv}" or "--offline" in words:
         return words
     if "--refresh" in words:
         # nothing can be refreshed offline, and what an older Python has built must not be taken for built on this one:
@@ -100,5 +100,5 @@ def _not_to_be_told(finding: Finding) -> Unchecked:
 
 
 def _in_short(reason: str) -> str:
-    file = re.search(r"wasn't found in the cache\S*\s+`?\S+/([^\s/`]+)", reason)
+    file = re.search(r"wasn't found in the cache[^:]*:\s+`?\S*/([^\s/`]+)", reason)
     return f"offline, and {file[1]} is not in the cache" if file else f"offline: {reason}"

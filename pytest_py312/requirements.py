@@ -86,7 +86,7 @@ class RequirementSet:
 def requirement_set(
     plan_root: Path, sources: Sequence[RequirementSource], *, with_locks: bool = False
 ) -> RequirementSet:
-    """Read ``sources`` and everything that they include; ``with_locks``, the lock files that go with their tables too."""
+    """Read ``sources`` and everything that they include; with ``with_locks``, the lock files beside tables as well."""
     gathered = _Gathered(Tree(plan_root), with_locks=with_locks)
     for source in sources:
         gathered.read_source(source)
