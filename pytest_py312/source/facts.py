@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Question
 
 FORMAT = 1
@@ -197,6 +198,8 @@ class FileFacts:
             asked.add((reference.module, reference.path))
         for guard in self.guards:
             asked.update(_asked_by(guard.condition))
+        for method in self.loose:
+            asked.update((question.module, question.path) for question in LIKELY_METHODS[method.name])
         for module, path in asked:
             yield Question(module=module)
             steps = path.split(".") if path else []

@@ -67,8 +67,9 @@ ENTRY_POINTS = frozenset(f"entry_points().{name}" for name in ("get", "items", "
 
 
 def item_of(scan: Scan, node: ast.Subscript, value: Value) -> Value:
-    if dotted(value) == "importlib.metadata.entry_points()" and isinstance(node.slice, ast.Constant | ast.Name):
-        if not isinstance(getattr(node.slice, "value", ""), int):
+    if dotted(value) == "importlib.metadata.entry_points()":
+        by_name = isinstance(node.slice, ast.Name) or isinstance(getattr(node.slice, "value", None), str)
+        if by_name:
             scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
     if value.kind is CLASS and is_enum(value.data):
         return Value(OBJECT, data=value.data)

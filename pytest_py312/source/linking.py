@@ -1,0 +1,109 @@
+"""Classes across the files of one service: what a class inherits from a class of another file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from pytest_py312.source.facts import ClassFact, FileFacts, Inherited, Kind, Reference
+
+DEEPEST = 12
+
+
+class Modules:
+    """The files of a service by the names they may be imported as."""
+
+    def __init__(self, files: Sequence[FileFacts]) -> None:
+        self._by_name: dict[str, list[FileFacts]] = {}
+        for facts in files:
+            self._by_name.setdefault(_stem(facts.path).rpartition("/")[2], []).append(facts)
+
+    def find(self, module: str, beside: str) -> FileFacts | None:
+        """The file of ``module`` (leading dots count up from the folder of ``beside``)."""
+        name = module.lstrip(".")
+        level = len(module) - len(name)
+        path = name.replace(".", "/")
+        if level:
+            folder = beside.split("/")[:-level]
+            wanted = "/".join([*folder, path]) if path else "/".join(folder)
+            return self._one(wanted.rpartition("/")[2], wanted, exact=True)
+        return self._one(path.rpartition("/")[2], path, exact=False, beside=beside)
+
+    def _one(self, last: str, path: str, *, exact: bool, beside: str = "") -> FileFacts | None:
+        found = [facts for facts in self._by_name.get(last, ()) if _fits(_stem(facts.path), path, exact)]
+        if len(found) > 1:
+            found.sort(key=lambda facts: -_common(facts.path, beside))
+            if _common(found[0].path, beside) == _common(found[1].path, beside):
+                return None
+        return found[0] if found else None
+
+
+def _stem(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__")
+
+
+def _fits(stem: str, path: str, exact: bool) -> bool:
+    return stem == path or (not exact and stem.endswith(f"/{path}"))
+
+
+def _common(one: str, other: str) -> int:
+    count = 0
+    for left, right in zip(one.split("/"), other.split("/"), strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
+
+
+def linked(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
+    """``files`` with what their classes inherit through other files as references of their own."""
+    modules = Modules(files)
+    classes = {facts.path: {one.name: one for one in facts.classes} for facts in files}
+    done = []
+    for facts in files:
+        found = [reference for use in facts.inherited for reference in _references(use, facts, modules, classes)]
+        done.append(replace(facts, references=(*facts.references, *found), inherited=()) if found else facts)
+    return tuple(done)
+
+
+def _references(
+    use: Inherited, facts: FileFacts, modules: Modules, classes: Mapping[str, Mapping[str, ClassFact]]
+) -> Iterator[Reference]:
+    owner = classes[facts.path].get(use.owner)
+    if owner is None:
+        return
+    bases: list[tuple[str, str]] = []
+    complete = True
+    pending = [(facts, owner)]
+    seen = 0
+    while pending and seen < DEEPEST:
+        here, one = pending.pop(0)
+        if seen and use.name in one.members:
+            return
+        seen += 1
+        for module, name in one.bases:
+            if module:
+                bases.append((module, name))
+                continue
+            inner = _class_of(name, here, modules, classes)
+            if inner is None:
+                complete = False
+            else:
+                pending.append(inner)
+    for module, path in bases:
+        path = f"{path}{'()' if use.instance else ''}.{use.name}"
+        yield Reference(
+            module, path, use.line, use.column, use.end_column, Kind.METHOD, use.guard, 0, use.call, complete
+        )  # fmt: skip
+
+
+def _class_of(
+    name: str, here: FileFacts, modules: Modules, classes: Mapping[str, Mapping[str, ClassFact]]
+) -> tuple[FileFacts, ClassFact] | None:
+    if name.startswith(":"):
+        own = classes[here.path].get(name[1:])
+        return (here, own) if own is not None else None
+    module, dot, last = name.rpartition(".")
+    if dot and not module.strip("."):
+        module += "."
+    file = modules.find(module, here.path) if module else None
+    found = classes[file.path].get(last) if file is not None else None
+    return (file, found) if file is not None and found is not None else None

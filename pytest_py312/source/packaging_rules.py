@@ -1,0 +1,115 @@
+"""``distutils``, ``setuptools``, ``pkg_resources``: what hangs on the lock of the cell, not on the interpreter alone.
+
+Up to 3.11 ``venv`` puts setuptools beside pip, from 3.12 on it does not. A setuptools from 60 on brings ``distutils``
+back; one from 82 on has no ``pkg_resources``.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from packaging.version import InvalidVersion, Version
+
+from pytest_py312.model import Finding, Location, Severity
+from pytest_py312.source import replacements
+from pytest_py312.source.facts import FileFacts, ModuleImport, Reference
+from pytest_py312.source.reach import Reach
+from pytest_py312.source.witnesses import Witnesses, confidence, label, location, since
+
+OF_SETUPTOOLS = ("pkg_resources", "setuptools")
+WITHOUT_PKG_RESOURCES = Version("82")
+WITH_DISTUTILS = Version("60")
+NO_LONGER_SEEDED = (3, 12)
+IMPORT_FAILS = frozenset({"ImportError", "ModuleNotFoundError"})
+BUILD_FILES = ("setup.py",)
+
+
+class Lock:
+    """The distributions of the target's cell, and the modules that the service has itself."""
+
+    def __init__(self, versions: Mapping[str, str] | None, files: Sequence[FileFacts]) -> None:
+        self.known = versions is not None
+        self._versions = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in (versions or {}).items()}
+        self._own = {part.removesuffix(".py") for facts in files for part in facts.path.split("/")}
+
+    def version(self, name: str) -> Version | None:
+        """The locked version; ``None`` where it is not in the lock."""
+        try:
+            return Version(self._versions[name])
+        except (KeyError, InvalidVersion):
+            return None
+
+    def is_provided(self, module: str) -> bool | None:
+        """Whether a foreign module can be imported in the cell; ``None`` where that cannot be told."""
+        top = module.partition(".")[0]
+        if not top or top in self._own:
+            return True
+        if not self.known:
+            return None
+        name = re.sub(r"[-_.]+", "-", top).lower()
+        return any(name in one for one in self._versions) or (None if self._versions else False)
+
+    def distutils_finding(self, reference: Reference, path: str, witnesses: Witnesses) -> Finding:
+        """About an import of ``distutils`` that the target's library does not have."""
+        setuptools = self.version("setuptools")
+        brought = setuptools is not None and setuptools >= WITH_DISTUTILS
+        name = f"{reference.module}.{reference.path}" if reference.path else reference.module
+        builds = path.rpartition("/")[2] in BUILD_FILES
+        known = replacements.of_name(name)
+        message = f"{reference.module} is gone{since(witnesses.first_without('distutils', ''))}"
+        if brought:
+            message += f", and works only because setuptools {setuptools} puts its own in place"
+        elif builds:
+            message += ", and works only where setuptools builds this"
+        return Finding(
+            code="PY209",
+            message=message,
+            remedy=known.remedy if known is not None else "use setuptools",
+            severity=Severity.WARNING if brought or builds else Severity.ERROR,
+            confidence=confidence(reference.sure),
+            location=location(path, reference),
+            names=(name.replace("()", ""),),
+        )
+
+
+def packaging_findings(facts: FileFacts, witnesses: Witnesses, on_target: Reach, lock: Lock) -> Iterator[Finding]:
+    """Imports of setuptools and pkg_resources that the cell does not have by itself any more."""
+    if witnesses.target.version < NO_LONGER_SEEDED or facts.path.rpartition("/")[2] in BUILD_FILES:
+        return
+    seen: set[tuple[str, int]] = set()
+    for one in facts.imports:
+        top = one.module.partition(".")[0]
+        if one.level or top not in OF_SETUPTOOLS or one.place == "type checking" or (top, one.line) in seen:
+            continue
+        seen.add((top, one.line))
+        trouble = _trouble(top, witnesses, lock)
+        if trouble and on_target.runs(one.guard) and not on_target.catches(one.guard, IMPORT_FAILS):
+            yield _finding(facts.path, one, top, *trouble, lock.known)
+
+
+def _trouble(top: str, witnesses: Witnesses, lock: Lock) -> tuple[str, str] | None:
+    version = lock.version("setuptools")
+    if version is None and witnesses.baseline.version < NO_LONGER_SEEDED:
+        wanted = "setuptools<82" if top == "pkg_resources" else "setuptools"
+        target = label(witnesses.target.version)
+        return (
+            f"{top} is not there: nothing requires setuptools, and a new environment of {target} has none",
+            f"require {wanted}" + _instead(top),
+        )
+    if version is not None and top == "pkg_resources" and version >= WITHOUT_PKG_RESOURCES:
+        return f"setuptools {version} has no pkg_resources any more", "require setuptools<82" + _instead(top)
+    return None
+
+
+def _instead(top: str) -> str:
+    return ", or use importlib.metadata and importlib.resources" if top == "pkg_resources" else ""
+
+
+def _finding(path: str, one: ModuleImport, top: str, message: str, remedy: str, sure: bool) -> Finding:
+    return Finding(
+        code="PY209",
+        message=message,
+        remedy=remedy,
+        confidence=confidence(sure),
+        location=Location(path=path, line=one.line, column=one.column),
+        names=(top,),
+    )

@@ -1,0 +1,186 @@
+"""What the hand rules mean, and since which release. Measured on the interpreters, save what is said of 3.14."""
+
+from dataclasses import dataclass
+
+from pytest_py312.model import Severity
+
+ERROR, WARNING = Severity.ERROR, Severity.WARNING
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Phase:
+    """What a rule means from the release ``since`` on, until the next phase. ``raises`` names the exception."""
+
+    since: tuple[int, int]
+    code: str
+    severity: Severity
+    message: str
+    raises: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuleMeaning:
+    """The phases of a rule, in their order, and what to write instead. ``{0}`` is the name the fact gives."""
+
+    phases: tuple[Phase, ...]
+    remedy: str
+
+
+def _breaks(since: tuple[int, int], message: str, remedy: str, *raises: str, code: str = "PY206") -> RuleMeaning:
+    return RuleMeaning(
+        phases=(Phase(since=since, code=code, severity=ERROR, message=message, raises=raises),), remedy=remedy
+    )
+
+
+def _warns(
+    since: tuple[int, int],
+    message: str,
+    remedy: str,
+    *,
+    until: tuple[int, int] | None = None,
+    then: str = "",
+    raises: tuple[str, ...] = (),
+    code: str = "PY206",
+) -> RuleMeaning:
+    phases = [Phase(since=since, code="PY220", severity=WARNING, message=message)]
+    if until is not None:
+        phases.append(Phase(since=until, code=code, severity=ERROR, message=then, raises=raises))
+    return RuleMeaning(phases=tuple(phases), remedy=remedy)
+
+
+def _silent(since: tuple[int, int], message: str, remedy: str) -> RuleMeaning:
+    phase = Phase(since=since, code="PY230", severity=WARNING, message=message)
+    return RuleMeaning(phases=(phase,), remedy=remedy)
+
+
+RULES: dict[str, RuleMeaning] = {
+    "open-mode-u": _breaks(
+        (3, 11), 'the mode "{0}" is refused: "U" is gone', 'leave "U" out: it has meant nothing since 3.0', "ValueError"
+    ),
+    "regex-flags": _breaks(
+        (3, 11),
+        "the regular expression no longer compiles: {0} does not stand at its start",
+        "put {0} at the start of the pattern, or hand the flag over as an argument",
+        "error",
+        "PatternError",
+    ),
+    "sample-of-set": _breaks(
+        (3, 11), "random.sample refuses a set", "hand over a sequence: random.sample(sorted(...), k)", "TypeError"
+    ),
+    "randrange-of-float": RuleMeaning(
+        phases=(
+            Phase(since=(3, 10), code="PY220", severity=WARNING, message="{0} with a float is deprecated"),
+            Phase(
+                since=(3, 12), code="PY206", severity=ERROR, message="{0} refuses floats", raises=("TypeError",)
+            ),
+        ),
+        remedy="make it an int first: int(...) or //",
+    ),
+    "factorial-of-float": RuleMeaning(
+        phases=(
+            Phase(since=(3, 9), code="PY220", severity=WARNING, message="{0} with a float is deprecated"),
+            Phase(
+                since=(3, 10), code="PY206", severity=ERROR, message="{0} refuses floats", raises=("TypeError",)
+            ),
+        ),
+        remedy="make it an int first: int(...)",
+    ),
+    "wait-of-coroutines": RuleMeaning(
+        phases=(
+            Phase(since=(3, 8), code="PY220", severity=WARNING, message="{0} with coroutines is deprecated"),
+            Phase(
+                since=(3, 11), code="PY206", severity=ERROR, message="{0} refuses coroutines", raises=("TypeError",)
+            ),
+        ),
+        remedy="make tasks of them first: asyncio.create_task(...)",
+    ),
+    "entry-points-mapping": _breaks(
+        (3, 12),
+        "importlib.metadata.entry_points() gives no mapping any more",
+        "select instead: entry_points(group=...)",
+        "AttributeError",
+        "KeyError",
+    ),
+    "code-type": _breaks(
+        (3, 11),
+        "types.CodeType takes other arguments",
+        "change an existing code object instead: code.replace(...)",
+        "TypeError",
+    ),
+    "unhashable-default": _breaks(
+        (3, 11),
+        'the default of "{0}" is refused: it is mutable (not hashable)',
+        "use field(default_factory=...)",
+        "ValueError",
+    ),
+    "path-context": _warns(
+        (3, 11),
+        "{0} as a context manager is deprecated",
+        "leave the with statement out: it has done nothing since 3.9",
+        until=(3, 13),
+        then="{0} is no context manager any more",
+        raises=("TypeError", "AttributeError"),
+    ),
+    "bool-invert": _warns((3, 12), "~ on a bool is deprecated", 'write "not", or int(...) before it'),
+    "generator-throw": _warns(
+        (3, 12), "{0}() with a type, a value and a traceback is deprecated", "hand over the exception alone"
+    ),
+    "element-truth": _warns(
+        (3, 12), "the truth of an Element is deprecated", 'write "is not None", or len(element) > 0'
+    ),
+    "ssl-context": _warns(
+        (3, 10),
+        "{0} without a protocol for a client or a server is deprecated",
+        "use ssl.PROTOCOL_TLS_CLIENT or ssl.PROTOCOL_TLS_SERVER",
+    ),
+    "ssl-old-version": _warns((3, 10), "{0} is deprecated", "use ssl.TLSVersion.TLSv1_2 or later"),
+    "ssl-old-options": _warns((3, 10), "{0} is deprecated", "set context.minimum_version instead"),
+    "co-lnotab": _warns((3, 12), "co_lnotab is deprecated", "use co_lines()"),
+    "event-loop": _warns(
+        (3, 12),
+        "asyncio.get_event_loop() where no event loop is set is deprecated",
+        "use asyncio.run(...), asyncio.get_running_loop() in coroutines, or asyncio.new_event_loop()",
+        until=(3, 14),
+        then="asyncio.get_event_loop() where no event loop is set raises a RuntimeError",
+        raises=("RuntimeError",),
+    ),
+    "tar-filter": _warns(
+        (3, 12),
+        "{0} without a filter is deprecated (3.14 filters by itself)",
+        'say which: filter="data", or filter="fully_trusted" as before',
+    ),
+    "sqlite-adapter": _warns(
+        (3, 12),
+        "the default adapter of sqlite3 for {0} is deprecated",
+        "hand over value.isoformat(), or register an adapter of your own",
+    ),
+    "test-returns": _warns((3, 11), "{0} returns a value, which is deprecated for a test", "return nothing"),
+    "ast-visitor": _warns(
+        (3, 8),
+        "{0} is deprecated: constants are visited by visit_Constant",
+        "define visit_Constant",
+        until=(3, 14),
+        then="{0} is no longer called",
+        code="PY207",
+    ),
+    "find-module-hook": _breaks(
+        (3, 12), "{0} is no longer called: imports go on without this finder", "define find_spec", code="PY207"
+    ),
+    "refuses": _breaks((3, 0), "the module refuses this Python itself", "find out why, and lift it", "Exception"),
+    "mixed-enum-format": _silent(
+        (3, 11),
+        "format() and f-strings give the name of a member of {0}, no longer its value",
+        "write member.value, or derive from enum.StrEnum (3.11)",
+    ),
+    "int-enum-text": _silent(
+        (3, 11), "str() gives the number of {0}, no longer its name", "write member.name, or repr(member)"
+    ),
+    "implicit-optional": _silent(
+        (3, 11),
+        "get_type_hints({0}) no longer makes a parameter with the default None optional",
+        "write X | None, or Optional[X]",
+    ),
+    "classmethod-property": _silent(
+        (3, 13), "{0} is no property of the class any more: classmethod no longer wraps property", "define a descriptor"
+    ),
+}  # fmt: skip
