@@ -7,6 +7,7 @@ from typing import Any
 from pytest_py312.source import hooks, rules
 from pytest_py312.source.conditions import dotted, named, negated, skip_of
 from pytest_py312.source.facts import ClassFact, Inherited, Kind
+from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
     CLASS,
     FOREIGN,
@@ -174,7 +175,7 @@ def read_class(scan: Scan, node: ast.ClassDef) -> None:
     own = OwnClass(node.name)
     for base in node.bases:
         value = visit(scan, base)
-        own.bases.append(_base(value))
+        own.bases.append(_base(scan, base, value))
     for keyword in node.keywords:
         visit(scan, keyword.value)
     names = [dotted(named(scan, one.func if isinstance(one, ast.Call) else one)) for one in node.decorator_list]
@@ -195,7 +196,9 @@ def read_class(scan: Scan, node: ast.ClassDef) -> None:
     scan.bind(node.name, Value(CLASS, guard=scan.guard, data=own))
 
 
-def _base(value: Value) -> Value:
+def _base(scan: Scan, node: ast.expr, value: Value) -> Value:
+    if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES and scan.get(node.id) is None:
+        return Value(STD, "builtins", node.id)
     if (value.kind is STD and value.path and value.path[-1] != ")") or value.kind in (CLASS, FOREIGN):
         return value
     return UNKNOWN
@@ -223,6 +226,8 @@ def _look_up(scan: Scan, wanted: OnOwn) -> None:
     foreign = wanted.owner.foreign_bases()
     call = wanted.call if len(wanted.steps) == 1 else None
     for base in wanted.owner.standard_bases():
+        if base.module == "builtins":
+            continue
         path = f"{base.path}{'()' if wanted.instance else ''}.{name}"
         value = Value(STD, base.module, path, base.guard)
         scan.refer(wanted.steps[-1], value, Kind.METHOD, call, sure=not foreign, name=name)
