@@ -2,12 +2,13 @@
 
 Installs ruff, pylint, mypy, ty and vermin into an environment of 3.12 under the work folder, lets each read the whole
 set for a move from 3.9 to 3.12, scores them as the product is scored (the right line is required; as these tools know
-no weights, any remark there counts), and prints a table in Markdown. Their rules are those about versions, so that a
-missing docstring is no false alarm.
+no weights, any remark there counts), and prints a table in Markdown, the product's row first. Their rules are those
+about versions, so that a missing docstring is no false alarm. All caches are empty at the start.
 """
 
 import argparse
 import re
+import shutil
 import subprocess
 import time
 from collections import defaultdict
@@ -18,6 +19,7 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from tests.truth.cases import MAIN, Kind, Snippet, read_snippets
+from tests.truth.product import findings_of
 from tests.truth.score import Said, Score, score, wanted
 from tests.truth.verify import find_pythons
 
@@ -67,7 +69,7 @@ TOOLS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description="What other tools find of the truth set.")
     parser.add_argument("--work", type=Path, required=True, help="folder for the environment and the files")
-    parser.add_argument("--tool", action="append", help="only this one; may be repeated")
+    parser.add_argument("--tool", action="append", help="only this one (py312 is the product); may be repeated")
     options = parser.parse_args()
     work: Path = options.work.resolve()
     snippets = read_snippets()
@@ -78,6 +80,13 @@ def main() -> None:
     print(f"{len(snippets)} snippets, {len(quiet)} of them with nothing to say on 3.12\n")
     print("| tool | breaks found | warnings found | silent changes found | snippets with false alarms | seconds |")
     print("|---|---|---|---|---|---|")
+    if options.tool is None or "py312" in options.tool:
+        shutil.rmtree(work / "product", ignore_errors=True)
+        started = time.perf_counter()
+        found = findings_of(snippets, BASELINE, TARGET, work / "product")
+        seconds = time.perf_counter() - started
+        print(row("pytest-py312", score(snippets, found, BASELINE, TARGET), quiet, seconds))
+    shutil.rmtree(work / "mypy", ignore_errors=True)
     for tool in TOOLS:
         if options.tool is None or tool.name in options.tool:
             started = time.perf_counter()

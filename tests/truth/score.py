@@ -1,7 +1,8 @@
 """How well a checker does on the truth set: what it finds of what happens, and what it says that does not.
 
 The right line is required, and the right weight: a break has to be found as an error, a warning or a silent change as
-a warning. Said of any line on which nothing happens, an error or a warning is a false alarm; notes are free.
+a warning. Said of any line on which nothing happens, an error or a warning is a false alarm; notes are free, and so is
+what is said of no line (that a file could not be checked).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +11,12 @@ from fractions import Fraction
 
 from tests.truth.cases import Kind, Mark, Snippet, Version
 
-WEIGHT = {Kind.BREAK: "error", Kind.WARNS: "warning", Kind.SILENT: "warning", Kind.NEEDS: "error"}
+WEIGHTS = {
+    Kind.BREAK: frozenset({"error"}),
+    Kind.WARNS: frozenset({"warning"}),
+    Kind.SILENT: frozenset({"warning"}),
+    Kind.NEEDS: frozenset({"error", "warning"}),  # what bars the way back need not bar the way
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -72,14 +78,15 @@ def score(snippets: Iterable[Snippet], said: Mapping[str, Iterable[Said]], basel
 def judge(snippet: Snippet, said: Iterable[Said], baseline: Version, target: Version) -> Verdict:
     """The verdict on what was said of one snippet."""
     due = tuple(wanted(snippet, baseline, target))
-    remarks = frozenset(one for one in said if one.severity != "note")
+    remarks = frozenset(one for one in said if one.severity != "note" and one.line)
     found = tuple(mark for mark in due if any(_meets(snippet, mark, one) for one in remarks))
-    later = {(mark.path, mark.line) for mark in snippet.marks if mark.first > target}
+    later = {(mark.path, mark.line) for mark in snippet.marks if mark.first > target and mark.kind is not Kind.NEEDS}
+    later |= snippet.also if later else frozenset()
     false = sorted(
         one
         for one in remarks
         if not any(_near(snippet, mark, one) for mark in due)
-        # of what becomes true after the target a checker may warn, and a rollback is a matter of its own
+        # of what becomes true after the target a checker may warn
         and not ((one.path, one.line) in later and one.severity != "error")
     )
     return Verdict(
@@ -124,14 +131,14 @@ def mistakes(result: Score) -> Iterator[str]:
 
 def _meets(snippet: Snippet, mark: Mark, remark: Said) -> bool:
     """Whether a finding tells a mark: on its line or one as right, with the weight the mark asks for."""
-    return _stands_at(snippet, mark, remark) and remark.severity in ("", WEIGHT[mark.kind])
+    return _stands_at(snippet, mark, remark) and (not remark.severity or remark.severity in WEIGHTS[mark.kind])
 
 
 def _near(snippet: Snippet, mark: Mark, remark: Said) -> bool:
     """Whether a finding is explained by a mark: a warning beside an error is no false alarm, an error for a mere
     warning is one.
     """
-    return _stands_at(snippet, mark, remark) and (remark.severity != "error" or WEIGHT[mark.kind] == "error")
+    return _stands_at(snippet, mark, remark) and (remark.severity != "error" or "error" in WEIGHTS[mark.kind])
 
 
 def _stands_at(snippet: Snippet, mark: Mark, remark: Said) -> bool:

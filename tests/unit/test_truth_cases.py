@@ -74,6 +74,7 @@ def test_a_true_finding_needs_its_line_and_its_weight(tmp_path: Path) -> None:
         "some/fine": [
             Said(path="main.py", line=1, severity="warning", text="nothing"),
             Said(path="main.py", line=9, severity="note"),
+            Said(path="main.py", line=0, severity="warning"),
         ],
     }
     result = score(some.values(), said, (3, 9), (3, 12))
