@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -22,6 +23,7 @@ LENGTH_LIMIT = 4_000_000
 MOST_PINS = 20_000
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?", re.ASCII)
+_NAME_LINE = re.compile(r"^[ \t]*(name)[ \t]*=", re.MULTILINE)
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*packages?[ \t]*\]\]", re.MULTILINE)
 
 
@@ -124,10 +126,12 @@ def _tables(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 
 def _lines(text: str, count: int) -> list[int | None]:
-    """The lines of the headers of so many packages; none where their number does not agree."""
-    starts = [match.start() for match in _HEADER.finditer(text)]
-    if len(starts) != count:
+    """The lines with the names of so many packages; none where the number of their headers does not agree."""
+    headers = [match.start() for match in _HEADER.finditer(text)]
+    if len(headers) != count:
         return [None] * count  # a wrong line is worse than none
+    names = [_NAME_LINE.search(text, *span) for span in pairwise([*headers, len(text)])]
+    starts = [found.start(1) if found else header for header, found in zip(headers, names, strict=True)]
     lines: list[int | None] = []
     line, before = 1, 0
     for start in starts:

@@ -113,7 +113,7 @@ def test_a_locked_version_without_a_wheel_is_told_with_its_line_and_the_lock_is_
     assert isinstance(found, tuple), found
     (finding,) = found
     assert (finding.code, finding.names) == ("PY120", ("old",))
-    assert finding.location == Location(path=f"{PLACE}/uv.lock", line=10)
+    assert finding.location == Location(path=f"{PLACE}/uv.lock", line=11)
     assert finding.message.startswith(f"{PLACE}/uv.lock holds old at 1.0: ")
     assert "`uv lock --upgrade-package old`" in finding.remedy
     assert "old 2.0" in finding.remedy
@@ -158,7 +158,7 @@ def test_a_lock_that_is_older_than_its_requirements_is_a_finding_and_the_rest_is
     assert (older.code, older.names, older.location) == (
         "PY121",
         ("lib",),
-        Location(path=f"{PLACE}/uv.lock", line=4),
+        Location(path=f"{PLACE}/uv.lock", line=5),
     )
     assert "lib>=2 is required, and services/user-service/uv.lock has 1.0" in older.message
     assert (missing.names, "does not have it" in missing.message) == (("fine",), True)
@@ -189,7 +189,7 @@ def test_poetrys_lock_beside_poetrys_table(asking: Asking, interpreter: str) -> 
         return
     assert isinstance(found, tuple), found
     (finding,) = found
-    assert (finding.code, finding.location) == ("PY120", Location(path=f"{PLACE}/poetry.lock", line=7))
+    assert (finding.code, finding.location) == ("PY120", Location(path=f"{PLACE}/poetry.lock", line=8))
     assert "`poetry update --lock old`" in finding.remedy
 
 

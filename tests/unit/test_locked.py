@@ -209,8 +209,8 @@ def test_a_lock_alone_is_what_is_required(tmp_path: Path) -> None:
 
     (found,) = requirement_set(tmp_path, [RequirementSource(path="a/pylock.toml")]).entries
 
-    assert (found.name, found.entry.specifier, found.entry.marker) == ("six", "==1.16", 'python_version < "3.10"')
-    assert found.location == Location(path="a/pylock.toml", line=2, column=1)
+    assert (found.name, found.entry.specifier, found.entry.marker) == ("six", "==1.16.0", 'python_version < "3.10"')
+    assert found.location == Location(path="a/pylock.toml", line=3, column=1)
 
 
 MARKERS = st.sampled_from([OLD, NEW, "", "nonsense", "extra == 'x'", "os_name == 'posix'"])

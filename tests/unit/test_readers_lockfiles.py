@@ -169,10 +169,10 @@ def test_uv_lock() -> None:
     lock = read_lock_file(UV, "a/uv.lock")
 
     assert told(lock) == [
-        ("demo", "0.1", 9, "path"),
-        ("httpx", "0.28.1", 18, "index"),
-        ("numpy", "2.0.2", 35, "index"),
-        ("lib", "1.0", 43, "git"),
+        ("demo", "0.1", 10, "path"),
+        ("httpx", "0.28.1", 19, "index"),
+        ("numpy", "2.0.2", 36, "index"),
+        ("lib", "1.0", 44, "git"),
     ]
     demo, httpx, numpy, _ = lock.pins
     assert (lock.requires_python, lock.each_is_wanted, lock.problems) == (">=3.9", False, ())
@@ -190,7 +190,7 @@ def test_uv_lock() -> None:
 def test_poetry_lock() -> None:
     lock = read_lock_file(POETRY, "poetry.lock")
 
-    assert told(lock) == [("click", "8.1.8", 3, "index"), ("vendored", "1.0", 26, "git")]
+    assert told(lock) == [("click", "8.1.8", 4, "index"), ("vendored", "1.0", 27, "git")]
     click = lock.pins[0]
     assert (click.requires_python, click.markers, click.hashes) == (
         ">=3.7",
@@ -224,7 +224,7 @@ def test_markers_by_group_are_alternatives() -> None:
 def test_pylock_toml() -> None:
     lock = read_lock_file(PYLOCK, "pylock.toml")
 
-    assert told(lock) == [("tomli", "2.0.1", 5, "index"), ("lib", "", 14, "git")]
+    assert told(lock) == [("tomli", "2.0.1", 6, "index"), ("lib", "", 15, "git")]
     assert lock.each_is_wanted
     assert lock.pins[0].markers == ("python_version < '3.11'",)
     assert lock.pins[0].files == ("tomli-2.0.1-py3-none-any.whl", "tomli-2.0.1.tar.gz")
@@ -256,8 +256,8 @@ def test_what_is_a_lock_file() -> None:
         ("uv.lock", "version = 1\n[[package]\n", 2, "is no TOML"),
         ("uv.lock", "package = 3\n", 1, '"package" of the lock file is no list of tables'),
         ("uv.lock", '[[package]]\nname = "a"\nversion = "1"\n[[package]]\nversion = "2"\n', 4, "has no name"),
-        ("poetry.lock", '[[package]]\nname = "a"\nversion = "one"\n', 1, "a has the version 'one', which is none"),
-        ("poetry.lock", "[[package]]\nname = 'a b'\nversion = '1'\n", 1, "has no name"),
+        ("poetry.lock", '[[package]]\nname = "a"\nversion = "one"\n', 2, "a has the version 'one', which is none"),
+        ("poetry.lock", "[[package]]\nname = 'a b'\nversion = '1'\n", 2, "has no name"),
         ("pylock.toml", 'lock-version = "2.0"\n', 1, "only 1 is known"),
         ("pylock.toml", "", 1, "only 1 is known"),
         ("Pipfile.lock", '{\n "default": \n', 3, "is no JSON"),
@@ -339,5 +339,5 @@ def test_what_was_written_is_read_with_its_lines(pins: list[tuple[str, int]]) ->
         text = 'lock-version = "1.0"\n' + "".join(write(name, number) for name, number in pins)
         found = read_lock_file(text, lock_name).pins
         assert [(pin.version, pin.line) for pin in found] == [
-            (str(number), 2 + 4 * at) for at, (_, number) in enumerate(pins)
+            (str(number), 3 + 4 * at) for at, (_, number) in enumerate(pins)
         ]
