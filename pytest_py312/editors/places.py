@@ -1,8 +1,8 @@
 """Places that say a Python version are moved to the target: only their own characters change.
 
-What runs one version moves; what lists several gets the target beside the others, and loses the baseline only when
-the rollout is closed; what names the oldest version to suit stays until then, because the code still has to. Nothing
-that is newer is ever taken back. An edit is proved before it is handed back: the new text is read again.
+What runs one version moves; what lists several gets the target beside the others, and loses what is older only
+when the rollout is closed; what names the oldest version to suit stays until then, because the code still has to.
+Nothing that is newer is ever taken back. An edit is proved before it is handed back: the new text is read again.
 """
 
 import re
@@ -189,9 +189,7 @@ class _Mover:
 
     def _group(self, members: Sequence[Place]) -> None:
         aim = self._aim
-        leaving = [place for place in members if aim.close and place.version and place.version <= aim.baseline]
-        if aim.baseline >= aim.target:
-            leaving = []
+        leaving = [place for place in members if aim.close and place.version and place.version < aim.target]
         listed = any(place.version == aim.target for place in members)
         model = None if listed else _model(members, aim.target)
         if model is None and not listed:
@@ -261,7 +259,8 @@ def _with_target(text: str, version: Interpreter, target: Interpreter) -> str:
 def move_files(texts: Mapping[str, str], aim: Aim) -> tuple[Mapping[str, str], tuple[Refused, ...]]:
     """The texts (by path) of one service with every place moved, or as they are with what is refused.
 
-    Moving some of the places is how upgrades break, so one that is refused keeps all of them.
+    Moving some of the places is how upgrades break, so one that is refused keeps all of them. What is unknown or
+    settled elsewhere holds nothing back: it is for whoever judges the places to say so.
     """
     refused: list[Refused] = []
     moved: dict[str, str] = {}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from pytest_py312.readers.places import Item, Meaning, Place, Scribe, version_of
 from pytest_py312.readers.ranges import only_minor, readable
-from pytest_py312.readers.setuptools import LENGTH_LIMIT
 
+LENGTH_LIMIT = 2_000_000
 _SECTION = re.compile(r"\[(?P<name>[^\]\r\n]+)\]")
 _KEY = re.compile(r"(?P<key>[^\s=:#;\[][^=:\r\n]*?)[ \t]*[=:][ \t]*")
 _LINE = re.compile(r"(?P<body>[^\r\n]*)(?:\r\n|\r|\n|\Z)")
@@ -35,7 +35,8 @@ def read_ini_places(text: str, path: str) -> tuple[Place, ...]:
     """Any ini file: each may hold the sections of the others."""
     scribe = Scribe(text, path)
     if len(text) > LENGTH_LIMIT:
-        return ()
+        scribe.unreadable("tool", f"it is longer than {LENGTH_LIMIT} characters")
+        return scribe.places
     for value in _values(text):
         _note(scribe, value)
     return scribe.places

@@ -125,6 +125,10 @@ class Positions:
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 
+    def start_of(self, line: int) -> int:
+        """Where ``line`` begins, or the last one."""
+        return self._starts[min(max(line, 1), len(self._starts)) - 1]
+
 
 class Scribe:
     """Collects the places of one text: the first word on each character counts."""
@@ -157,6 +161,12 @@ class Scribe:
             written=written,
             **more,
         )
+
+    def unreadable(self, kind: str, reason: str, line: int | None = None) -> None:
+        """The whole file cannot be read: nothing is known, and that must not pass for nothing said."""
+        start = self._positions.start_of(line or 1)
+        unclear = f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
+        self.note(kind, Meaning.UNKNOWN, start, start, subject="the file", unclear=unclear, declared=False)
 
     def has(self, start: int) -> bool:
         return start in self._found

@@ -9,6 +9,7 @@ from pytest_py312.readers.ranges import only_minor, readable
 from pytest_py312.readers.setuptools import constants_of, module_of, read_setup_py
 from pytest_py312.readers.toml_places import CLASSIFIER
 
+_NO_PYTHON = "it is no Python that can be parsed"
 _COMPUTED = "It is computed by code, which is not run to be read."
 
 
@@ -16,6 +17,8 @@ def read_setup_py_places(text: str, path: str) -> tuple[Place, ...]:
     """``python_requires`` and ``classifiers`` of the call of ``setup()``."""
     setup, source = read_setup_py(text), _Source(text)
     scribe = Scribe(text, path)
+    if "python_requires" in text and module_of(text) is None:
+        scribe.unreadable("metadata", _NO_PYTHON)
     required = setup.nodes.get("python_requires")
     if required is not None:
         _required(scribe, source, required)
@@ -71,7 +74,8 @@ def read_noxfile_places(text: str, path: str) -> tuple[Place, ...]:
     module, source = module_of(text), _Source(text)
     scribe = Scribe(text, path)
     if module is None:
-        return ()
+        scribe.unreadable("tool", _NO_PYTHON)
+        return scribe.places
     constants = constants_of(module)
     for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and _is_session(node.func)):
         for keyword in call.keywords:

@@ -72,6 +72,8 @@ class _Reader:
         self._text = text
         self._toml: TomlText = read_toml(text)
         self._scribe = Scribe(text, path)
+        if self._toml.trouble:
+            self._scribe.unreadable("tool", f"it is no TOML: {self._toml.trouble}", self._toml.trouble_line)
 
     @property
     def places(self) -> tuple[Place, ...]:

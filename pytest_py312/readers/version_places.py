@@ -96,11 +96,8 @@ def _read_yaml(text: str, path: str) -> tuple[Place, ...]:
     if "{{" in text and not dialect.pipeline:
         return _template_images(text, path)
     scribe = Scribe(text, path)
-    at = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
-    start = at[min(found.trouble_line or 1, len(at)) - 1]
     if dialect.pipeline or re.search(r"python", text, re.IGNORECASE):
-        scribe.note(dialect.kind, Meaning.UNKNOWN, start, start, subject="the file", unclear=found.trouble,
-                    declared=False)  # fmt: skip
+        scribe.unreadable(dialect.kind, found.trouble, found.trouble_line)
     return scribe.places
 
 

@@ -40,7 +40,9 @@ _REFERENCE = re.compile(
     re.ASCII,
 )
 _SHELL = re.compile(r"\$(?:\{[A-Za-z_]|[A-Za-z_])", re.ASCII)
-_OTHER_PYTHON = re.compile(r"(?:pypy|graalpy|jython|ironpython|micropython|rust)", re.IGNORECASE)
+_OTHER_PYTHON = re.compile(
+    r"pypy|graalpy|jython|ironpython|micropython|3\.\d{1,2}(?:\.\d+)?t(?:-dev)?\Z", re.IGNORECASE | re.ASCII
+)
 _RANGE = re.compile(
     r"[\s\dvx.*<>=~^|,-]+|python\d?|latest|lts|stable|system|default|(?:mini|ana)conda\S*|(?:mamba|mini)forge\S*",
     re.ASCII,
