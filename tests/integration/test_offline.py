@@ -17,7 +17,9 @@ from pytest_py312.resolution import Blocked, Resolver, Unchecked, Wanted
 from pytest_py312.resolving import plan_with
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.runners.local import LocalRunner
+from pytest_py312.testing import service_tree
 from tests.integration.fake_index import running
+from tests.integration.gate_runs import gate
 
 TOGETHER = ("3.9", "3.10", "3.12")
 
@@ -140,3 +142,26 @@ def test_pip_compile_has_no_way_to_do_without_the_network(tmp_path: Path, monkey
         with pytest.raises(Unchecked, match="offline, and pip-compile has not resolved this set before"):
             side(tmp_path, offline=True, resolver="pip-tools").versions("3.12", "fine")
         assert server.asked.total() == 0
+
+
+@pytest.mark.parametrize("resolver", ["uv", "pip-tools"])
+def test_the_whole_gate_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolver: str) -> None:
+    """What is installed proves as much as before; what is new could not be checked, which is no pass."""
+    root, cache = tmp_path / "repository", tmp_path / "cache"
+    requirements = root / "services" / "app" / "requirements.txt"
+    service_tree(root, {"services/app/requirements.txt": "fine\n", "services/app/Dockerfile": "FROM python:3.9-slim\n"})
+    if resolver == "pip-tools":  # the tool itself comes from the real index
+        gate(root, cache, f"--py312-resolver={resolver}")
+    with running(tmp_path / "uv", monkeypatch) as server:
+        online = gate(root, cache, f"--py312-resolver={resolver}")
+        asked = server.asked.total()
+        again = gate(root, cache, f"--py312-resolver={resolver}", "--py312-offline", "--py312-no-cache")
+        requirements.write_text("fine\ntwo\n")
+        new = gate(root, cache, f"--py312-resolver={resolver}", "--py312-offline", "--py312-no-cache")
+
+        assert server.asked.total() == asked > 0
+    assert (online.returncode, again.returncode) == (0, 0), online.stdout + again.stdout
+    assert ", offline\n" in again.stdout
+    assert new.returncode == 1
+    assert "could not be checked" in new.stdout
+    assert "offline, and " in new.stdout

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.source import reading
+from pytest_py312.source import reading, scan
 from pytest_py312.source.facts import packed
 from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader
 from pytest_py312.testing import service_tree
@@ -92,11 +92,11 @@ def test_an_unchanged_file_is_not_scanned_again(tmp_path: Path, monkeypatch: pyt
     service = fleet(tmp_path, {"one.py": "import imp\n", "two.py": "import cgi\n", "same.py": "import imp\n"})
     before = read(tmp_path)
     scanned: list[str] = []
-    scan = reading.scan_text
+    really = scan.scan_text
 
     def counted(text: bytes, path: str, *, local: frozenset[str]) -> object:
         scanned.append(path.rpartition("/")[2])
-        return scan(text, path, local=local)
+        return really(text, path, local=local)
 
     monkeypatch.setattr(reading, "scan_text", counted)
 
@@ -134,7 +134,6 @@ def test_no_content_is_lost_between_processes(tmp_path_factory: pytest.TempPathF
     reading.work(str(asked_for), str(answered))
 
     expected = [
-        packed(reading.scan_text(data, f"{number}.py", local=frozenset({"imp"})))
-        for number, data in enumerate(contents)
+        packed(scan.scan_text(data, f"{number}.py", local=frozenset({"imp"}))) for number, data in enumerate(contents)
     ]
     assert json.loads(answered.read_text()) == json.loads(json.dumps(expected))
