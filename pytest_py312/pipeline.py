@@ -7,7 +7,6 @@ all chosen items meanwhile.
 """
 
 import hashlib
-import json
 import os
 import threading
 import uuid
@@ -20,23 +19,24 @@ from pathlib import Path
 
 from pytest_py312 import clock
 from pytest_py312.ahead import Ahead
-from pytest_py312.checks import CHECKS
-from pytest_py312.checks.base import Judgement
+from pytest_py312.checks.base import Judgement, needs_installation
+from pytest_py312.checks.source import Source
 from pytest_py312.codec import decode, encode
 from pytest_py312.distributions import Store
 from pytest_py312.environments import Environments
-from pytest_py312.fingerprints import code_digest
+from pytest_py312.inspection import Inspection, Inspector
 from pytest_py312.installer import Installation, Installer, versions_of
 from pytest_py312.items import Item
+from pytest_py312.locks import Lock
 from pytest_py312.matrix import cells_of
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Plan, Service, Status, SuiteRun
 from pytest_py312.once import Once
+from pytest_py312.outcome_keys import OutcomeKeys
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.resolution import Resolver
 from pytest_py312.runners.base import CellUnavailable, Runner
-from pytest_py312.runners.local import LOCAL, TELLING_VARIABLES
 from pytest_py312.store import State
-from pytest_py312.suite import folders_of, run_suite, suite_job
+from pytest_py312.suite import run_suite, suite_job
 from pytest_py312.waivers import apply_waivers, waivers_of
 
 WROTE_TO_ENVIRONMENT = (
@@ -73,9 +73,9 @@ class Gate:
         self._workers: Ahead | None = None
         self._preparing: Ahead | None = None
         self._closed = threading.Event()
-        self._code = ""
+        self._installed: frozenset[Cell] = frozenset()
         self._cells: dict[str, tuple[Cell, ...]] = {}
-        self._keys: dict[str, str] = {}
+        self._inspector = Inspector(plan=plan, cache=cache, runner=runner, processes=parallel)
         self.resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self._installer = Installer(
             plan=plan,
@@ -93,6 +93,7 @@ class Gate:
             once=self._once,
             parallel=parallel,
         )
+        self._keys = OutcomeKeys(plan=plan, runner=runner, installer=self._installer, uv_version=uv_version)
 
     # -- facts, for the checks
 
@@ -115,6 +116,14 @@ class Gate:
         from pytest_py312.trials import repair  # only what is blocked needs the index's side
 
         return repair(self._installer, cell, findings, self._plan.exclude_newer)
+
+    def inspection(self, cell: Cell) -> Inspection:
+        return self._inspector.inspect(cell, self._locked(cell))
+
+    def _locked(self, cell: Cell) -> Mapping[str, str] | None:
+        """The versions of a cell's lock. Nobody is asked for it in a run that does not install the cell."""
+        lock = self._installer.lock(cell) if cell in self._installed else self._installer.known_lock(cell)
+        return lock.versions if isinstance(lock, Lock) else None
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         chosen = (
@@ -157,7 +166,7 @@ class Gate:
 
     def _judge(self, item: Item) -> Judgement:
         started = clock.stopwatch()
-        key = self._key(item) if self._reuse else ""
+        key = self._key(item)
         known = self._recalled(key, item) if key else None
         if known is not None:
             return known
@@ -191,62 +200,14 @@ class Gate:
         return replace(judgement, outcome=replace(outcome, cached=True, seconds=0.0))
 
     def _key(self, item: Item) -> str:
-        """What an outcome depends on, in one digest; empty while a part of it (a lock) is not known.
-
-        Of a check from elsewhere it is never known: neither what it reads nor whether its own code has changed.
-        """
-        if item.check not in CHECKS:
-            return ""
-        whole = self._service_key(item.cell.service)
-        if not whole:
-            return ""
-        return hashlib.sha256(f"{whole} {item.check.name} {item.interpreter}".encode()).hexdigest()
-
-    def _service_key(self, service: Service) -> str:
-        """Source, locks, interpreter builds, this package's code, uv, the runner, and all the plan says of the service.
-
-        For all of the service's cells together, since the baseline's run decides about the others.
-        """
-        if service.name in self._keys:
-            return self._keys[service.name]
-        parts: list[object] = [self._code_digest(), self._uv_version, self._runner.name, self._plan.isolation]
-        parts += [self._plan.reruns, encode(service)]
-        if self._runner.name == LOCAL:
-            parts.append([os.environ.get(name) for name in TELLING_VARIABLES])
-        parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, self.cells(service)[0])]
-        parts += [self._installer.demands.digest(folder) for folder in self._read_folders(service)]
-        outside = [file for file in self._installer.demands.files(service) if not file.startswith(f"{service.path}/")]
-        parts += [hashlib.sha256((self._plan.root / file).read_bytes()).hexdigest() for file in sorted(outside)]
-        for cell in self.cells(service):
-            lock = self._known_lock(cell)
-            if lock is None:
-                return ""
-            parts.append(lock)
-        key = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
-        self._keys[service.name] = key
-        return key
-
-    def _read_folders(self, service: Service) -> list[str]:
-        local = [required.path for required in self.requirements(service).locals]
-        return sorted({*folders_of(service), *local})
+        installs = needs_installation(item.check) or item.cell in self._installed
+        return self._keys.of(item, installs=installs) if self._reuse else ""
 
     def _keep(self, item: Item, judgement: Judgement) -> None:
         """Keep a passed outcome for later runs, unless the source has changed while it was worked out."""
         key = self._key(item)
-        if key and all(
-            self._installer.demands.is_unchanged(folder) for folder in self._read_folders(item.cell.service)
-        ):
+        if key and self._keys.hold(item.cell.service):
             self._state.keep_outcome(key, encode(judgement))
-
-    def _known_lock(self, cell: Cell) -> list[str] | None:
-        try:
-            return self._installer.known_locks(cell)
-        except CellUnavailable:
-            return None
-
-    def _code_digest(self) -> str:
-        self._code = self._code or code_digest()
-        return self._code
 
     # -- working ahead
 
@@ -256,6 +217,7 @@ class Gate:
         While one interpreter's distributions are installed, the next one's are resolved, and suites whose
         environments can be made already run.
         """
+        self._installed = frozenset(item.cell for item in items if needs_installation(item.check))
         fresh = [item for item in items if not self._quickly(item)]
         if not fresh:
             return
@@ -264,11 +226,21 @@ class Gate:
         order = {name: index for index, name in enumerate(dict.fromkeys(item.cell.service.name for item in fresh))}
         for item in fresh:
             self._ahead[item.name] = Future()
-        waiting = _Countdown(fresh, lambda ready: self._queue(ready, order))
-        for interpreter, cells in self._installer.by_interpreter([item.cell for item in fresh]).items():
+        self._inspect_ahead(fresh)
+        self._queue([item for item in fresh if item.cell not in self._installed], order)
+        bound = [item for item in fresh if item.cell in self._installed]
+        waiting = _Countdown(bound, lambda ready: self._queue(ready, order))
+        for interpreter, cells in self._installer.by_interpreter([item.cell for item in bound]).items():
             self._preparing.add(
                 (interpreter.minor,), partial(self._prepare_one, interpreter, tuple(cells), waiting, order)
             )
+
+    def _inspect_ahead(self, items: Sequence[Item]) -> None:
+        """Read the source of all services that are asked about, while their distributions are fetched."""
+        services = [item.cell.service for item in items if item.check.name == Source.name]
+        if services:
+            self._inspector.expect(services)
+            self._work((-1,), self._inspector.prepare)
 
     def _prepare_one(
         self, interpreter: Interpreter, cells: Sequence[Cell], waiting: "_Countdown", order: Mapping[str, int]
@@ -301,7 +273,7 @@ class Gate:
 
     def _quickly(self, item: Item) -> bool:
         """Answer an item at once if an earlier run's answer still holds."""
-        key = self._key(item) if self._reuse else ""
+        key = self._key(item)
         known = self._recalled(key, item) if key else None
         if known is None:
             return False
@@ -312,9 +284,14 @@ class Gate:
 
     def prepare_shared(self, items: Sequence[Item]) -> None:
         """For xdist's workers: what all items need is resolved and installed by the first worker that comes."""
+        self._installed = frozenset(item.cell for item in items if needs_installation(item.check))
         fresh = [item for item in items if not self._quickly(item)]
         self._ahead.clear()
-        for interpreter, cells in self._installer.by_interpreter([item.cell for item in fresh]).items():
+        self._inspector.expect(item.cell.service for item in fresh if item.check.name == Source.name)
+        self._once("inspect", self._inspector.prepare)
+        for interpreter, cells in self._installer.by_interpreter(
+            [item.cell for item in fresh if item.cell in self._installed]
+        ).items():
             self._once(f"prepare {interpreter}", partial(self._installer.prepare, interpreter, tuple(cells)))
 
     def builds(self) -> tuple[InterpreterBuild, ...]:

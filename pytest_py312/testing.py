@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_py312.distributions import Entry
 from pytest_py312.environments import Environment
+from pytest_py312.inspection import Inspection
 from pytest_py312.installer import Installation
 from pytest_py312.model import (
     Cell,
@@ -118,6 +119,7 @@ class FakeFacts:
     runs: Mapping[str, SuiteRun] = field(default_factory=dict)
     installations: Mapping[str, Installation] = field(default_factory=dict)
     required: RequirementSet = field(default_factory=RequirementSet)
+    inspections: Mapping[str, Inspection] = field(default_factory=dict)
     again: Callable[[str, int, tuple[str, ...]], SuiteRun] | None = None
     asked: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
 
@@ -135,6 +137,9 @@ class FakeFacts:
         """No repair is known."""
         return list(findings)
 
+    def inspection(self, cell: Cell) -> Inspection:
+        return self.inspections.get(str(cell.interpreter)) or Inspection()
+
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         name = str(cell.interpreter)
         self.asked.append((name, attempt, select))
@@ -147,7 +152,8 @@ class FakeFacts:
 class FakeRunner:
     """runners.base.Runner that starts nothing: ``answers`` are given to tools in turn, ``cell`` answers jobs.
 
-    What it was asked is in ``tools`` (argv) and ``jobs``.
+    What it was asked is in ``tools`` (argv) and ``jobs``. Asked which index uv uses, it says none, and keeps quiet
+    about it.
     """
 
     name: str = "local"
@@ -169,6 +175,8 @@ class FakeRunner:
     def tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
     ) -> CommandRun:
+        if "--emit-index-url" in argv:
+            return command_run_of()
         self.tools.append(tuple(argv))
         return self.answers.pop(0)
 

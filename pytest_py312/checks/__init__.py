@@ -2,6 +2,7 @@
 
 from pytest_py312.checks.base import Check
 from pytest_py312.checks.dependencies import Dependencies
+from pytest_py312.checks.source import Source
 from pytest_py312.checks.suite import SuiteCheck
 
-CHECKS: tuple[Check, ...] = (Dependencies(), SuiteCheck())
+CHECKS: tuple[Check, ...] = (Source(), Dependencies(), SuiteCheck())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_py312.inspection import Inspection
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Outcome, Plan, Service, SuiteComparison, SuiteRun
 from pytest_py312.requirements import RequirementSet
@@ -39,6 +40,10 @@ class Facts(Protocol):
         """``findings`` of a blocked set, with changes that were tried as their remedies where there are some."""
         ...
 
+    def inspection(self, cell: Cell) -> Inspection:
+        """What interpreters say to the source of the cell's service."""
+        ...
+
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         """A run of the cell's suite, or of the tests in ``select``; ``attempt`` 0 is the first."""
         ...
@@ -46,7 +51,8 @@ class Facts(Protocol):
 
 class Check(Protocol):
     """One question asked of every cell or, where it has ``per_service = True``, once of every service: it is then
-    handed the cell of the service on the target, and its outcome has no interpreter.
+    handed the cell of the service on the target, and its outcome has no interpreter. With
+    ``needs_installation = False`` nothing is resolved or installed for it.
     """
 
     name: str
@@ -57,6 +63,11 @@ class Check(Protocol):
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
         """Never raises for anything the service did."""
         ...
+
+
+def needs_installation(check: Check) -> bool:
+    """Whether a check may ask for what a cell has installed. One that does not says ``needs_installation = False``."""
+    return bool(getattr(check, "needs_installation", True))
 
 
 def is_per_service(check: Check) -> bool:

@@ -8,6 +8,8 @@ from pytest_py312.source.questions import Complaint
 from pytest_py312.source.witnesses import Witnesses, label
 
 NOT_COMPILED = "NotCompiled"
+NOT_CHECKED = "PY299"
+"""The code of what could not be found out of a file: whatever else is found, it is not proven."""
 
 
 def compiler_findings(facts: FileFacts, witnesses: Witnesses) -> Iterator[Finding]:
@@ -65,7 +67,7 @@ _REMEDIES = {
 
 def _unchecked(facts: FileFacts, message: str, line: int | None) -> Finding:
     return Finding(
-        code="PY299",
+        code=NOT_CHECKED,
         message=f"not checked: {message}",
         remedy="look at the file yourself",
         severity=Severity.WARNING,

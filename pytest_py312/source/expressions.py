@@ -81,12 +81,12 @@ def read_attribute(scan: Scan, node: ast.Attribute, call: Call | None = None) ->
     steps = [node]
     inner: ast.expr = node.value
     while inner.__class__ is ast.Attribute:
-        steps.append(inner)  # type: ignore[arg-type]  # its class was asked for
-        inner = inner.value  # type: ignore[attr-defined]
+        steps.append(inner)  # its class was asked for
+        inner = inner.value
     if inner.__class__ is ast.Name:
-        base = scan.get(inner.id)  # type: ignore[attr-defined]
+        base = scan.get(inner.id)
         if base is None:
-            base = _unbound(scan, inner)  # type: ignore[arg-type]
+            base = _unbound(scan, inner)
     else:
         base = HANDLERS[inner.__class__](scan, inner)
     if base.kind is NOTHING_KNOWN:
@@ -162,11 +162,11 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
     for keyword in node.keywords:
         HANDLERS[keyword.value.__class__](scan, keyword.value)
     if function.__class__ is ast.Attribute:
-        value = read_attribute(scan, function, how(node))  # type: ignore[arg-type]
+        value = read_attribute(scan, function, how(node))
         if value.kind is NOTHING_KNOWN:
-            _loose(scan, node, function)  # type: ignore[arg-type]
+            _loose(scan, node, function)
     elif function.__class__ is ast.Name:
-        value = _called_name(scan, node, function)  # type: ignore[arg-type]
+        value = _called_name(scan, node, function)
     else:
         value = visit(scan, function)
     if value.kind is MANY:

@@ -257,7 +257,7 @@ def unpacked(data: Any) -> FileFacts:
             rules=tuple([RuleFact._make(row) for row in rules]),
             loose=tuple([LooseMethod._make(row) for row in loose]),
             patches=tuple([Patch._make(row) for row in patches]),
-            inherited=tuple([Inherited(*row[:7], _call(row[7])) for row in inherited]),
+            inherited=tuple([Inherited._make([*row[:7], _call(row[7])]) for row in inherited]),
             classes=tuple([ClassFact(row[0], _tuples(row[1]), tuple(row[2])) for row in classes]),
             ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
             defined=tuple(defined),

@@ -105,7 +105,7 @@ def read_assign(scan: Scan, node: ast.Assign) -> None:
     if value.kind is NOTHING_KNOWN or value.is_instance:
         value = _meaning(scan, node.value, value)
     for target in node.targets:
-        if target.__class__ is ast.Name and target.id == "pytestmark" and scan.names is scan.module:  # type: ignore[attr-defined]
+        if target.__class__ is ast.Name and target.id == "pytestmark" and scan.names is scan.module:
             scan.module_skip = scan.guarded(negated(skip_of(scan, node.value)))
         _assign(scan, target, node.value, value)
 
@@ -150,8 +150,8 @@ def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
 def read_augmented(scan: Scan, node: ast.AugAssign) -> None:
     added = visit(scan, node.value)
     if node.target.__class__ is ast.Name:
-        visit(scan, ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target))  # type: ignore[union-attr]
-        scan.bind(node.target.id, UNKNOWN)  # type: ignore[union-attr]
+        visit(scan, ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target))
+        scan.bind(node.target.id, UNKNOWN)
     else:
         visit(scan, node.target)
         rules.augmented(scan, node, added)
@@ -268,7 +268,7 @@ def read_match(scan: Scan, node: ast.Match) -> None:
             visit(scan, case.guard)
         return block(scan, case.body)
 
-    branches(scan, *[lambda case=case: way(case) for case in node.cases], lambda: False)  # type: ignore[misc]
+    branches(scan, *[lambda case=case: way(case) for case in node.cases], lambda: False)
 
 
 def read_assert(scan: Scan, node: ast.Assert) -> Condition | None:

@@ -50,22 +50,22 @@ class Oracle(Resolver):
         *conflicts: Sequence[str],
         said: Sequence[str] = (),
         broken: Mapping[str, Finding | Unchecked] | None = None,
-        offline: Cache = Cache.FULL,
+        cached: Cache = Cache.FULL,
     ) -> None:
         super().__init__(cache=Path("/nowhere"), runner=FakeRunner(), uv_version="0", lock_hours=0.0)
         self.conflicts = conflicts
         self.said = tuple(said)
         self.broken = broken or {}
-        self.offline = offline
+        self.cached = cached
         self.asked: list[frozenset[str]] = []
         self.built: set[str] = set()
 
     def guess(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
         names = names_of(wanted)
         self.built.update(from_source)
-        if self.offline is Cache.EMPTY:
+        if self.cached is Cache.EMPTY:
             return Finding(code="PY101", message="nothing is there")
-        if self.offline is Cache.LYING:
+        if self.cached is Cache.LYING:
             return Finding(code="PY102", message="nothing is there", names=tuple(sorted(names)[:2]))
         return self._clash(names, build)
 
@@ -263,7 +263,7 @@ def test_names_that_do_not_clash_by_themselves_are_likely_and_not_certain() -> N
             found = super().refusal(wanted, build, from_source)
             return found and replace(found, names=("a",))
 
-    findings = found_in(wanting("a", "b", "c"), Vague("ab", offline=Cache.EMPTY))
+    findings = found_in(wanting("a", "b", "c"), Vague("ab", cached=Cache.EMPTY))
 
     assert told(findings) == {("PY101", ("a",))}
     assert findings[0].confidence is Confidence.LIKELY
@@ -271,8 +271,8 @@ def test_names_that_do_not_clash_by_themselves_are_likely_and_not_certain() -> N
 
 def test_what_does_not_resolve_from_the_cache_is_asked_with_the_network() -> None:
     """A cache in which nothing is found makes no conflict, and none larger than it is."""
-    assert found_in(wanting("a", "b", "c"), Oracle(offline=Cache.EMPTY)) == []
-    findings = found_in(wanting("a", "b", "c", "x"), Oracle("ab", said="cx", offline=Cache.EMPTY))
+    assert found_in(wanting("a", "b", "c"), Oracle(cached=Cache.EMPTY)) == []
+    findings = found_in(wanting("a", "b", "c", "x"), Oracle("ab", said="cx", cached=Cache.EMPTY))
     assert told(findings) == {("PY101", ("a", "b"))}
 
 
@@ -333,10 +333,10 @@ def test_the_search_is_bounded() -> None:
     st.sampled_from(Cache),
 )
 def test_what_is_told_clashes_and_what_is_left_does_not(
-    conflicts: list[set[str]], said: set[str], offline: Cache
+    conflicts: list[set[str]], said: set[str], cached: Cache
 ) -> None:
     least = [one for one in conflicts if not any(other < one for other in conflicts)]
-    oracle = Oracle(*(sorted(one) for one in conflicts), said=sorted(said), offline=offline)
+    oracle = Oracle(*(sorted(one) for one in conflicts), said=sorted(said), cached=cached)
 
     findings = found_in(wanting(*"abcdefgh"), oracle)
 

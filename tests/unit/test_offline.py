@@ -14,8 +14,7 @@ WANTED = Wanted(lines=("numpy==1.26.4", "torch"))
 
 
 def asked(folder: Path, *answers: CommandRun) -> OfflineResolver:
-    # uv is asked for its index first
-    runner = FakeRunner(answers=[command_run_of(""), *answers])
+    runner = FakeRunner(answers=list(answers))
     return OfflineResolver(cache=folder, runner=runner, uv_version="0.9.0", lock_hours=1.0)
 
 

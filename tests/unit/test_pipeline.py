@@ -62,7 +62,7 @@ def test_a_check_of_the_gate_is_not_asked_again_while_nothing_changes(
     fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = Own(name=CHECKS[0].name)
-    monkeypatch.setattr("pytest_py312.pipeline.CHECKS", (own,))
+    monkeypatch.setattr("pytest_py312.outcome_keys.CHECKS", (own,))
 
     assert judged_anew(*fleet_of_one, own, monkeypatch) == 1
 
@@ -72,7 +72,7 @@ def test_another_time_zone_is_another_question(
 ) -> None:
     """A cell on this machine sees the caller's, and a suite may hang on it."""
     own = Own(name=CHECKS[0].name)
-    monkeypatch.setattr("pytest_py312.pipeline.CHECKS", (own,))
+    monkeypatch.setattr("pytest_py312.outcome_keys.CHECKS", (own,))
 
     assert judged_anew(*fleet_of_one, own, monkeypatch, ("UTC", "Asia/Tokyo")) == 2
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pytest_py312.readers.workflow import read_workflow
 
 
-def found(text: str) -> list[tuple[str, int, str | None]]:
+def found(text: str) -> list[tuple[str, int | None, str | None]]:
     """(text, line, interpreter) of each version."""
     declared = read_workflow(text, "ci.yml").declarations
     return [(one.text, one.location.line, str(one.interpreter) if one.interpreter else None) for one in declared]

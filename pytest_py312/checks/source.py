@@ -1,0 +1,31 @@
+"""PY2xx: does the source use what an interpreter does not have, or does otherwise?"""
+
+from dataclasses import replace
+
+from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.model import Cell, Outcome, Status
+
+
+class Source:
+    """Nothing of the service's source that works on the baseline is gone on the target, and nothing is too new for
+    the baseline.
+
+    The interpreters are asked, no table. Nothing of the service is run. What will be gone later, and what changes in
+    silence, is a warning.
+    """
+
+    name = "source"
+    per_service = True
+    needs_installation = False
+    codes: tuple[str, ...] = (
+        *(f"PY20{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9)),
+        *("PY210", "PY220", "PY221", "PY230"),
+        *("PY290", "PY291", "PY292", "PY299"),
+    )
+
+    def judge(self, cell: Cell, facts: Facts) -> Judgement:
+        found = facts.inspection(cell)
+        outcome = Outcome.judged(service=cell.service.name, interpreter=None, check=self.name, findings=found.findings)
+        if found.unchecked and outcome.status is Status.PASSED:
+            outcome = replace(outcome, status=Status.ERRORED, reason=found.unchecked)
+        return Judgement(outcome=outcome)

@@ -1,0 +1,207 @@
+"""What interpreters say to the source of services: read, asked and judged together, as far as it can be.
+
+The files of all services are scanned together and each interpreter is asked once for all that they use. The target's
+compiler sees every file, the baseline's those that it refuses and those that may be too new for the baseline.
+"""
+
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_py312.matrix import cells_of
+from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Plan, Service
+from pytest_py312.once import Once
+from pytest_py312.runners.base import CellUnavailable, Runner
+from pytest_py312.source import typeshed
+from pytest_py312.source.compiling import NOT_CHECKED
+from pytest_py312.source.facts import FileFacts
+from pytest_py312.source.judging import judge
+from pytest_py312.source.linking import linked
+from pytest_py312.source.oracle import Oracle, Unanswered
+from pytest_py312.source.questions import Complaint, Question, Testimony
+from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader
+from pytest_py312.source.witnesses import Witnesses
+from pytest_py312.tree import join
+
+Complaints = Mapping[str, Sequence[Complaint]]
+
+_NEW_SYNTAX = re.compile(
+    rb"^[ \t]*(?:match\b.*:|type\s+\w+.*=|with\s*\(|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s*\*|\[\s*\*"
+    rb"|\b[rR]?[fF][rR]?(?:\"[^\"\n]*\{[^}\n]*[\"\\#]|'[^'\n]*\{[^}\n]*['\\#])",
+    re.MULTILINE,
+)
+"""What syntax newer than 3.8 may look like; whether it is any is for the baseline's compiler to say."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """What was found in the source of one cell; ``unchecked`` says in words what could not be found out."""
+
+    findings: tuple[Finding, ...] = ()
+    unchecked: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Said:
+    """What one interpreter said; without a ``build`` it is not here, for a ``reason``, and others spoke for it."""
+
+    testimony: Testimony
+    build: InterpreterBuild | None
+    reason: str = ""
+
+
+class Inspector:
+    """Inspects the source of services. Safe for several threads; what several cells need is worked out once."""
+
+    def __init__(self, *, plan: Plan, cache: Path, runner: Runner, processes: int) -> None:
+        self._plan = plan
+        self._runner = runner
+        self._lock = threading.Lock()
+        self._surveys: dict[str, _Survey] = {}
+        self._reader = SourceReader(root=plan.root, cache=cache, processes=processes)
+        self._oracle = Oracle(cache=cache, door=runner)
+
+    def expect(self, services: Iterable[Service]) -> None:
+        """Say which services will be asked for, so that they are read together."""
+        together = tuple(dict.fromkeys(services))
+        survey = _Survey(together, self._plan, self._runner, self._reader, self._oracle)
+        with self._lock:
+            self._surveys |= {service.path: survey for service in together}
+
+    def prepare(self) -> None:
+        """Read all services that are expected, and ask the interpreters, ahead of the first inspection."""
+        for survey in list(dict.fromkeys(self._surveys.values())):
+            with suppress(Unanswered, CellUnavailable):  # told by the inspections that miss it
+                survey.prepare()
+
+    def inspect(self, cell: Cell, lock: Mapping[str, str] | None) -> Inspection:
+        """What of the service's source does not run on the cell's interpreter, the target, or not on the baseline.
+
+        ``lock`` are the versions of its distributions by normalised name, ``None`` where they are not known.
+        """
+        if cell.service.path not in self._surveys:
+            self.expect([cell.service])
+        try:
+            return self._surveys[cell.service.path].inspect(cell, lock)
+        except (Unanswered, CellUnavailable) as reason:
+            return Inspection(unchecked=str(reason))
+
+
+class _Survey:
+    """Services that are read and asked about together."""
+
+    def __init__(
+        self, services: Sequence[Service], plan: Plan, runner: Runner, reader: SourceReader, oracle: Oracle
+    ) -> None:
+        self._services = services
+        self._plan = plan
+        self._runner = runner
+        self._reader = reader
+        self._oracle = oracle
+        self._once = Once(None)
+
+    def prepare(self) -> None:
+        """See :meth:`Inspector.prepare`.
+
+        :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
+        """
+        wanted = {cell.interpreter for service in self._services for cell in cells_of(self._plan, service)}
+        interpreters = sorted(wanted | {self._plan.target}, reverse=True)
+        self._questions()
+        with ThreadPoolExecutor(len(interpreters)) as threads:
+            list(threads.map(self._said, interpreters))
+            list(threads.map(self._complaints, interpreters))
+
+    def inspect(self, cell: Cell, lock: Mapping[str, str] | None) -> Inspection:
+        """See :meth:`Inspector.inspect`.
+
+        :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
+        """
+        read = self._reads()[cell.service.path]
+        target, baseline = cell.interpreter, min(cell.service.baseline, cell.interpreter)
+        between = [other.interpreter for other in cells_of(self._plan, cell.service)]
+        witnesses = Witnesses(
+            baseline=self._said(baseline).testimony,
+            target=self._said(target).testimony,
+            between=[self._said(one).testimony for one in between if baseline < one < target],
+            baseline_complaints=_of(read, self._complaints(baseline)),
+            target_complaints=_of(read, self._complaints(target)),
+        )
+        findings = judge(self._facts()[cell.service.path], witnesses, lock=lock)
+        return Inspection(findings=findings, unchecked=self._open(read, (baseline, target), findings))
+
+    def _open(self, read: SourceRead, asked: Sequence[Interpreter], findings: Sequence[Finding]) -> str:
+        """What keeps the answer from being whole, or nothing."""
+        if read.unread:
+            path, reason = read.unread[0]
+            more = f" (and {len(read.unread) - 1} more)" if len(read.unread) > 1 else ""
+            return f"{path} was not read: {reason}{more}"
+        for interpreter in asked if read.facts else ():
+            said = self._said(interpreter)
+            if said.build is None:
+                return f"{said.reason}. What is known of Python {interpreter} is from {said.testimony.origin}"
+        for found in findings:
+            if found.code == NOT_CHECKED and found.location is not None:
+                return f"{found.location.path} was {found.message}"
+        return ""
+
+    # -- for all services at once
+
+    def _reads(self) -> Mapping[str, SourceRead]:
+        return self._once("reads", lambda: self._reader.read(map(_folder_of, self._services)))
+
+    def _facts(self) -> Mapping[str, tuple[FileFacts, ...]]:
+        return self._once("facts", lambda: {path: linked(read.facts) for path, read in self._reads().items()})
+
+    def _questions(self) -> frozenset[Question]:
+        files = (facts for of_service in self._facts().values() for facts in of_service)
+        return self._once("questions", lambda: frozenset(asked for facts in files for asked in facts.questions()))
+
+    def _said(self, interpreter: Interpreter) -> _Said:
+        return self._once(f"said {interpreter}", lambda: self._ask(interpreter))
+
+    def _ask(self, interpreter: Interpreter) -> _Said:
+        try:
+            build = self._runner.find(interpreter)
+        except CellUnavailable as reason:
+            known = typeshed.testimony(self._questions(), (interpreter.major, interpreter.minor))
+            return _Said(testimony=known, build=None, reason=str(reason))
+        return _Said(testimony=self._oracle.ask(self._questions(), build), build=build)
+
+    def _complaints(self, interpreter: Interpreter) -> Complaints:
+        return self._once(f"complaints {interpreter}", lambda: self._compile(interpreter))
+
+    def _compile(self, interpreter: Interpreter) -> Complaints:
+        build = self._said(interpreter).build
+        if build is None:
+            return {}
+        files: dict[str, bytes] = {}
+        for service in self._services:
+            contents = self._reads()[service.path].contents
+            if interpreter == self._plan.target:
+                files |= contents
+            elif interpreter == service.baseline:
+                refused = self._complaints(self._plan.target)
+                files |= {
+                    path: content
+                    for path, content in contents.items()
+                    if _is_refused(refused.get(path, ())) or _NEW_SYNTAX.search(content)
+                }
+        return self._oracle.compile(files, build) if files else {}
+
+
+def _of(read: SourceRead, complaints: Complaints) -> Complaints:
+    return {path: complaints[path] for path in read.contents if path in complaints}
+
+
+def _is_refused(complaints: Sequence[Complaint]) -> bool:
+    return any(complaint.error for complaint in complaints)
+
+
+def _folder_of(service: Service) -> SourceFolder:
+    roots = [*service.python_path, *(service.distribution.source_roots if service.distribution else ())]
+    return SourceFolder(path=service.path, roots=tuple(join(service.path, root) for root in (".", *roots)))

@@ -1,0 +1,91 @@
+"""What an outcome depends on, in one digest: where that is what it was, an earlier run's answer holds."""
+
+import hashlib
+import json
+import os
+
+from pytest_py312.checks import CHECKS
+from pytest_py312.codec import encode
+from pytest_py312.fingerprints import code_digest
+from pytest_py312.installer import Installer
+from pytest_py312.items import Item
+from pytest_py312.matrix import cells_of
+from pytest_py312.model import Cell, Plan, Service
+from pytest_py312.runners.base import CellUnavailable, Runner
+from pytest_py312.runners.local import LOCAL, TELLING_VARIABLES
+from pytest_py312.suite import folders_of
+from pytest_py312.waivers import waivers_of
+
+
+class OutcomeKeys:
+    """The keys of one run's items. An empty key is of an outcome that must not be kept, nor taken from before."""
+
+    def __init__(self, *, plan: Plan, runner: Runner, installer: Installer, uv_version: str) -> None:
+        self._plan = plan
+        self._runner = runner
+        self._installer = installer
+        self._uv_version = uv_version
+        self._code = ""
+        self._keys: dict[tuple[str, bool], str] = {}
+
+    def of(self, item: Item, *, installs: bool) -> str:
+        """The key of an item; empty while a part of it (a lock) is not known, in a run that ``installs`` its cell.
+
+        Of a check from elsewhere it is never known: neither what it reads nor whether its own code has changed.
+        """
+        if item.check not in CHECKS:
+            return ""
+        whole = self._of_service(item.cell.service, installs=installs)
+        if not whole:
+            return ""
+        return hashlib.sha256(f"{whole} {item.check.name} {item.interpreter}".encode()).hexdigest()
+
+    def hold(self, service: Service) -> bool:
+        """Whether the files of a service are what they were when its key was made."""
+        return all(self._installer.demands.is_unchanged(folder) for folder in self._read_folders(service))
+
+    def _of_service(self, service: Service, *, installs: bool) -> str:
+        """Source, locks, interpreter builds, this package's code, uv, the runner, and all the plan says of the service.
+
+        For all of the service's cells together, since the baseline's run decides about the others.
+        """
+        if (service.name, installs) in self._keys:
+            return self._keys[service.name, installs]
+        cells = cells_of(self._plan, service)
+        parts: list[object] = [self._code_digest(), self._uv_version, self._runner.name, self._plan.isolation]
+        parts += [self._plan.reruns, encode(service)]
+        if self._runner.name == LOCAL:
+            parts.append([os.environ.get(name) for name in TELLING_VARIABLES])
+        parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, cells[0])]
+        parts += [self._installer.demands.digest(folder) for folder in self._read_folders(service)]
+        outside = [file for file in self._installer.demands.files(service) if not file.startswith(f"{service.path}/")]
+        parts += [hashlib.sha256((self._plan.root / file).read_bytes()).hexdigest() for file in sorted(outside)]
+        parts += [self._build(cell) for cell in cells]
+        known = [self._known_locks(cell) for cell in cells]
+        if installs and None in known:
+            return ""
+        key = hashlib.sha256(json.dumps([*parts, known]).encode("utf-8", "surrogatepass")).hexdigest()
+        if None not in known:
+            self._keys[service.name, installs] = key  # locks may still come to be known
+        return key
+
+    def _read_folders(self, service: Service) -> list[str]:
+        local = [required.path for required in self._installer.demands.requirements(service).locals]
+        return sorted({*folders_of(service), *local})
+
+    def _build(self, cell: Cell) -> str:
+        try:
+            return self._runner.find(cell.interpreter).digest
+        except CellUnavailable as reason:
+            return f"none: {reason}"
+
+    def _known_locks(self, cell: Cell) -> list[str] | None:
+        """The locks of a cell, or ``None`` where they are not known without asking anyone."""
+        try:
+            return self._installer.known_locks(cell)
+        except CellUnavailable:
+            return None
+
+    def _code_digest(self) -> str:
+        self._code = self._code or code_digest()
+        return self._code
