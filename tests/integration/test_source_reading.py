@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.source import reading
+from pytest_py312.source import scanning
 from pytest_py312.source.reading import SourceFolder, SourceReader
 from pytest_py312.testing import service_tree
 
@@ -12,7 +12,7 @@ SERVICE = SourceFolder(path="services/api", roots=("services/api",))
 
 
 def test_several_processes_see_what_one_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "WORTH_A_PROCESS", 10)
+    monkeypatch.setattr(scanning, "WORTH_A_PROCESS", 10)
     root = service_tree(
         tmp_path / "repository",
         {f"services/api/part{number}.py": f"import imp\nx = {number}\n" for number in range(20)}
@@ -20,7 +20,7 @@ def test_several_processes_see_what_one_sees(tmp_path: Path, monkeypatch: pytest
     )
 
     together = SourceReader(root=root, cache=tmp_path / "cache", processes=3).read([SERVICE])
-    monkeypatch.setattr(reading, "_WORKER", "raise SystemExit(1)")
+    monkeypatch.setattr(scanning, "_WORKER", "raise SystemExit(1)")
     alone = SourceReader(root=root, cache=tmp_path / "other", processes=3).read([SERVICE])
 
     assert together == alone

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.source import reading, scan
+from pytest_py312.source import reading, scan, scanning
 from pytest_py312.source.facts import packed
 from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader
 from pytest_py312.testing import service_tree
@@ -98,7 +98,7 @@ def test_an_unchanged_file_is_not_scanned_again(tmp_path: Path, monkeypatch: pyt
         scanned.append(path.rpartition("/")[2])
         return really(text, path, local=local)
 
-    monkeypatch.setattr(reading, "scan_text", counted)
+    monkeypatch.setattr(scanning, "scan_text", counted)
 
     assert read(tmp_path) == before
     assert scanned == []
@@ -131,7 +131,7 @@ def test_no_content_is_lost_between_processes(tmp_path_factory: pytest.TempPathF
     asked_for, answered = folder / "asked", folder / "answered"
     asked_for.write_text(json.dumps([[f"{n}.py", data.decode("latin-1"), ["imp"]] for n, data in enumerate(contents)]))
 
-    reading.work(str(asked_for), str(answered))
+    scanning.work(str(asked_for), str(answered))
 
     expected = [
         packed(scan.scan_text(data, f"{number}.py", local=frozenset({"imp"}))) for number, data in enumerate(contents)
