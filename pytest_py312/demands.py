@@ -18,6 +18,7 @@ from pytest_py312.model import Cell, Plan, Service, SuiteKind
 from pytest_py312.requirements import LocatedEntry, LocatedOption, RequirementSet, asked_by, requirement_set
 from pytest_py312.resolution import Lock, Wanted
 from pytest_py312.sources import further_services
+from pytest_py312.tree import join
 
 TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
 """Tools of the suite that are kept at the baseline's version on every interpreter, with all of pytest's plugins."""
@@ -38,12 +39,13 @@ class Demands:
         with self._guard:
             if service.name not in self._sets:
                 sources = (*service.requirements, *service.test_requirements)
-                self._sets[service.name] = requirement_set(
+                found = requirement_set(
                     # where requirements files say what is deployed, a lock file beside them does not
                     self._plan.root,
                     sources,
                     with_locks=all(source.table for source in service.requirements),
                 )
+                self._sets[service.name] = _told_by_build(found, service) if _is_built(service) else found
             return self._sets[service.name]
 
     def files(self, service: Service) -> tuple[str, ...]:
@@ -136,8 +138,7 @@ class Demands:
     def trees(self, service: Service) -> tuple[str, ...]:
         """Folders (relative to the root) that are built and installed."""
         required = [item.path for item in self.requirements(service).locals if item.path != service.path]
-        own = service.distribution is not None and not service.distribution.static
-        return tuple(dict.fromkeys([*required, *([service.path] if own else [])]))
+        return tuple(dict.fromkeys([*required, *([service.path] if _is_built(service) else [])]))
 
     def source(self, folder: str) -> tuple[Path, str]:
         """Where the copy of a source tree lies in the cache, and the key of its content."""
@@ -145,6 +146,24 @@ class Demands:
         place = self._cache / "sources" / key
         is_file = (self._plan.root / folder).is_file()  # an installer reads what a wheel is from its name
         return (place / Path(folder).name if is_file else place), key
+
+
+def _is_built(service: Service) -> bool:
+    return service.distribution is not None and not service.distribution.static
+
+
+def _told_by_build(found: RequirementSet, service: Service) -> RequirementSet:
+    """What the code of the service's own setup.py says is no trouble: it is run when the service is built."""
+    own = [
+        problem
+        for problem in found.problems
+        if problem.computed and problem.location.path == join(service.path, "setup.py")
+    ]
+    return replace(
+        found,
+        problems=tuple(problem for problem in found.problems if problem not in own),
+        computed=tuple(problem.location for problem in own),
+    )
 
 
 def tool_constraints(lock: Lock) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,8 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.editors import pyproject as pyproject_editor
 from pytest_py312.editors import requirements as requirements_editor
+from pytest_py312.editors import setup_cfg as setup_cfg_editor
+from pytest_py312.editors import setup_py as setup_py_editor
 from pytest_py312.editors.base import EditRefused
 from pytest_py312.editors.specifiers import specifier_set
 from pytest_py312.safe_files import Refused, read_regular
@@ -87,6 +89,14 @@ class _Editor(Protocol):
     def set_specifier(self, text: str, *, line: int, name: str, specifier: str, old: str | None = None) -> str: ...
 
     def annotate(self, text: str, *, line: int, comment: str) -> str: ...
+
+
+_EDITORS: Mapping[str, _Editor] = {
+    "pyproject.toml": pyproject_editor,
+    "Pipfile": pyproject_editor,
+    "setup.cfg": setup_cfg_editor,
+    "setup.py": setup_py_editor,
+}
 
 
 def plan_edits(root: Path, edits: Iterable[Edit | Annotation]) -> MendingPlan:
@@ -168,11 +178,7 @@ def _editor_of(path: str) -> _Editor:
         command = "uv export --format pylock.toml"
     if command:
         raise EditRefused(f"A lock file is not edited by hand: edit what it is made from, then run: {command}")
-    if name in ("pyproject.toml", "Pipfile"):
-        return pyproject_editor
-    if name in ("setup.py", "setup.cfg"):
-        raise EditRefused(f"{name} is not edited by this tool; make the change by hand.")
-    return requirements_editor
+    return _EDITORS.get(name, requirements_editor)
 
 
 def _decoded(data: bytes) -> tuple[str, Callable[[str], bytes]]:

@@ -64,6 +64,8 @@ class RequirementProblem:
     text: str
     message: str
     location: Location
+    computed: bool = False
+    """It is code that says it, so a build of the distribution can tell."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +77,8 @@ class RequirementSet:
     locals: tuple[LocalRequirement, ...] = ()
     options: tuple[LocatedOption, ...] = ()
     problems: tuple[RequirementProblem, ...] = ()
+    computed: tuple[Location, ...] = ()
+    """Where code says what is required, which is known once the distribution was built."""
     repeats: tuple[LocatedEntry, ...] = ()
     """Entries that say again, elsewhere, what one of ``entries`` says."""
     locks: tuple[LockText, ...] = ()
@@ -237,7 +241,7 @@ class _Gathered:
             self.options.setdefault((option.name, option.value), placed)
         for problem in found.problems:
             where = Location(path=found.path, line=problem.line, column=problem.column)
-            self._problem(problem.text, problem.message, where)
+            self._problem(problem.text, problem.message, where, computed=problem.computed)
         for include in found.includes:
             self._follow(include, kind, above)
 
@@ -266,8 +270,9 @@ class _Gathered:
             local = LocalRequirement(path=target, extras=extras, editable=editable, location=where)
             self.locals.setdefault((target, extras), local)
 
-    def _problem(self, text: str, message: str, where: Location) -> None:
-        self.problems.setdefault((str(where), message), RequirementProblem(text=text, message=message, location=where))
+    def _problem(self, text: str, message: str, where: Location, *, computed: bool = False) -> None:
+        found = RequirementProblem(text=text, message=message, location=where, computed=computed)
+        self.problems.setdefault((str(where), message), found)
 
     def result(self) -> RequirementSet:
         return RequirementSet(

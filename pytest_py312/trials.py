@@ -98,11 +98,17 @@ class Trials:
     def named(self, finding: Finding) -> Finding:
         """``finding``, where only a version beyond the upper bound would do, with that version in its remedy.
 
-        A bound was set for a reason that a requirements file does not tell, so it is named and not moved.
+        A bound was set for a reason that a requirements file does not tell, so it is named and not moved. What code
+        computes is not moved either.
         """
-        if finding.changes or finding.code not in ("PY102", "PY103", "PY104"):
+        if finding.changes or finding.code not in MENDABLE:
             return finding
-        of_it = [item for item in self._required.entries if (item.name,) == finding.names]
+        of_it = [item for item in self._required.entries if item.name in finding.names]
+        if not of_it and finding.location is None and self._required.computed:
+            by_hand = "code says what is required here, so this has to be changed by hand"
+            return replace(finding, location=self._required.computed[0], remedy=f"{finding.remedy}; {by_hand}")
+        if finding.code not in ("PY102", "PY103", "PY104"):
+            return finding
         found = self._candidates(of_it[0]) if len(of_it) == 1 else ()
         if not found or not found[0].beyond_upper_bound:
             return finding

@@ -1,10 +1,10 @@
 """setup.py and noxfile.py: every place that says a Python version literally. No code is executed; never raises."""
 
 import ast
-import re
 from collections.abc import Iterator
 
 from pytest_py312.readers.places import Item, Meaning, Place, Scribe, version_of
+from pytest_py312.readers.python_source import SourceText
 from pytest_py312.readers.ranges import only_minor, readable
 from pytest_py312.readers.setuptools import constants_of, module_of, read_setup_py
 from pytest_py312.readers.toml_places import CLASSIFIER
@@ -15,7 +15,7 @@ _COMPUTED = "It is computed by code, which is not run to be read."
 
 def read_setup_py_places(text: str, path: str) -> tuple[Place, ...]:
     """``python_requires`` and ``classifiers`` of the call of ``setup()``."""
-    setup, source = read_setup_py(text), _Source(text)
+    setup, source = read_setup_py(text), SourceText(text)
     scribe = Scribe(text, path)
     if "python_requires" in text and module_of(text) is None:
         scribe.unreadable("metadata", _NO_PYTHON)
@@ -37,7 +37,7 @@ def read_setup_py_places(text: str, path: str) -> tuple[Place, ...]:
     return scribe.places
 
 
-def _required(scribe: Scribe, source: "_Source", node: ast.expr) -> None:
+def _required(scribe: Scribe, source: SourceText, node: ast.expr) -> None:
     value = _joined(node)
     span, exact = source.content(node)
     if value is None:
@@ -71,7 +71,7 @@ def _joined(node: ast.expr, depth: int = 0) -> str | None:
 
 def read_noxfile_places(text: str, path: str) -> tuple[Place, ...]:
     """``python=`` of the sessions of a noxfile."""
-    module, source = module_of(text), _Source(text)
+    module, source = module_of(text), SourceText(text)
     scribe = Scribe(text, path)
     if module is None:
         scribe.unreadable("tool", _NO_PYTHON)
@@ -86,7 +86,7 @@ def read_noxfile_places(text: str, path: str) -> tuple[Place, ...]:
     return scribe.places
 
 
-def _sessions(scribe: Scribe, source: "_Source", value: ast.expr) -> None:
+def _sessions(scribe: Scribe, source: SourceText, value: ast.expr) -> None:
     if isinstance(value, ast.Constant) and not isinstance(value.value, str):
         return  # ``python=False`` and ``python=None``: the interpreter that runs nox
     if not isinstance(value, ast.Constant | ast.List | ast.Tuple):
@@ -122,35 +122,3 @@ def _elements(value: ast.expr | None, depth: int = 0) -> Iterator[ast.Constant]:
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node
-
-
-class _Source:
-    """Where the nodes of a syntax tree stand: it counts bytes of lines, we count characters."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._shift = 1 if text.startswith("\ufeff") else 0
-        plain = text.removeprefix("\ufeff")
-        self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", plain))]
-        self._plain = plain
-
-    def at(self, node: ast.expr) -> tuple[int, int]:
-        start = self._offset(node.lineno, node.col_offset)
-        return start, max(start, self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0))
-
-    def _offset(self, line: int, column: int) -> int:
-        start = self._starts[min(line, len(self._starts)) - 1]
-        piece = self._plain[start : start + column]
-        if not piece.isascii():
-            piece = piece.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "ignore")
-        return start + len(piece) + self._shift
-
-    def content(self, node: ast.expr) -> tuple[tuple[int, int], bool]:
-        """Where a string stands within its quotation marks, and whether those characters are what it says."""
-        start, end = self.at(node)
-        raw = self._text[start:end]
-        match = re.match(r"[rRuU]{0,1}(\"\"\"|'''|\"|')", raw)
-        if not match or not isinstance(node, ast.Constant):
-            return (start, end), False
-        span = (start + match.end(), max(start + match.end(), end - len(match[1])))
-        return span, self._text[span[0] : span[1]] == node.value

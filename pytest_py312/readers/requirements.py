@@ -80,12 +80,16 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """What cannot be read. ``line`` and ``column`` count from 1; ``message`` is a sentence."""
+    """What cannot be read. ``line`` and ``column`` count from 1; ``message`` is a sentence.
+
+    ``computed``: it is code that says it, so a build of the distribution can tell.
+    """
 
     line: int
     column: int
     text: str
     message: str
+    computed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,8 +115,9 @@ class Collector:
     options: list[Option] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, line: int, text: str, message: str, column: int = 1) -> None:
-        self.problems.append(Problem(line=line, column=column, text=text[:200], message=message))
+    def problem(self, line: int, text: str, message: str, column: int = 1, *, computed: bool = False) -> None:
+        found = Problem(line=line, column=column, text=text[:200], message=message, computed=computed)
+        self.problems.append(found)
 
     def requirement(
         self, text: str, line: int, *, raw: str = "", column: int = 1, hashes: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ import configparser
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,25 +84,38 @@ def read_setup_cfg_dependencies(text: str, path: str) -> tuple[DependencyTable, 
     tables = []
     value = ini.get("options", "install_requires")
     if value is not None:
-        line = ini.line("options", "install_requires")
-        tables.append(_cfg_table(path, "options.install_requires", value, line))
+        tables.append(_cfg_table(path, ini, ("options", "install_requires"), value))
     for extra, listed in ini.sections.get("options.extras_require", {}).items():
-        line = ini.line("options.extras_require", extra)
-        tables.append(_cfg_table(path, f"options.extras_require.{extra}", listed, line))
+        tables.append(_cfg_table(path, ini, ("options.extras_require", extra), listed))
     return tuple(tables)
 
 
-def _cfg_table(path: str, table: str, value: str, line: int) -> DependencyTable:
+def _cfg_table(path: str, ini: IniText, keys: tuple[str, str], value: str) -> DependencyTable:
     found = Collector(path)
+    line = ini.line(*keys)
     if value.strip().startswith("file:"):
         for target in value.strip().removeprefix("file:").split(","):
             found.includes.append(Include(kind="requirements", target=target.strip(), line=line))
     else:
-        pieces = value.split("\n") if "\n" in value else value.split(";")
-        for offset, piece in enumerate(pieces):
-            if piece.strip() and not piece.strip().startswith("#"):
-                found.requirement(piece.strip(), line + (offset if "\n" in value else 0))
-    return DependencyTable(table=table, requirements=found.result())
+        for piece, number in _placed(value, ini.lines, line):
+            bare = re.sub(r"(?:^|\s+)#.*", "", piece)
+            if bare:
+                found.requirement(bare, number)
+    return DependencyTable(table=".".join(keys), requirements=found.result())
+
+
+def _placed(value: str, lines: Sequence[str], first: int) -> Iterator[tuple[str, int]]:
+    """Each piece of a value with its line: a parser leaves out lines that are comments."""
+    if "\n" not in value:
+        for piece in value.split(";"):
+            yield piece.strip(), first
+        return
+    at = first - 1
+    for piece in map(str.strip, value.split("\n")):
+        # the first stands behind its key
+        later = (number for number in range(at + 1, len(lines) + 1) if lines[number - 1].strip() == piece)
+        at = first if at < first else next(later, at)
+        yield piece, at
 
 
 def read_setup_py_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
@@ -110,27 +123,43 @@ def read_setup_py_dependencies(text: str, path: str) -> tuple[DependencyTable, .
     setup = read_setup_py(text)
     tables = []
     if "install_requires" in setup.literal or "install_requires" in setup.computed:
-        tables.append(_py_table(path, setup, "install_requires", setup.literal.get("install_requires")))
-    extras = setup.literal.get("extras_require")
-    for name, listed in extras.items() if isinstance(extras, Mapping) else ():
-        tables.append(_py_table(path, setup, f"extras_require.{name}", listed))
+        node = setup.nodes.get("install_requires")
+        tables.append(_py_table(path, setup, "install_requires", setup.literal.get("install_requires"), node))
+    extras, written = setup.literal.get("extras_require"), setup.nodes.get("extras_require")
+    nodes = written.values if isinstance(written, ast.Dict) else ()
+    for (name, listed), node in zip(extras.items() if isinstance(extras, Mapping) else (), nodes, strict=False):
+        tables.append(_py_table(path, setup, f"extras_require.{name}", listed, node))
     return tuple(tables)
 
 
-def _py_table(path: str, setup: SetupPy, table: str, value: Any) -> DependencyTable:
+def _py_table(path: str, setup: SetupPy, table: str, value: Any, node: ast.expr | None) -> DependencyTable:
     found = Collector(path)
     line = setup.lines.get(table.partition(".")[0], 1)
     if isinstance(value, str):
-        value = [piece for piece in value.splitlines() if piece.strip()]
-    if not isinstance(value, list | tuple):
-        found.problem(line, table, f"{table} is computed by setup.py, which is not run to be read.")
-        return DependencyTable(table=table, requirements=found.result())
-    for item in value:
+        items: list[tuple[object, int]] = list(_lines_of(value, node, line))
+    elif isinstance(value, list | tuple):
+        elements = node.elts if isinstance(node, ast.List | ast.Tuple) else ()
+        items = [(item, element.lineno) for item, element in zip(value, elements, strict=False)]
+    else:
+        said = f"{table} is computed by setup.py, which is not run to be read."
+        found.problem(line, table, said, computed=True)
+        items = []
+    for item, number in items:
         if isinstance(item, str):
-            found.requirement(item.strip(), line)
+            found.requirement(item.strip(), number)
         else:
-            found.problem(line, str(item), f"{table} lists what is no string.")
+            found.problem(number, str(item), f"{table} lists what is no string.")
     return DependencyTable(table=table, requirements=found.result())
+
+
+def _lines_of(value: str, node: ast.expr | None, line: int) -> Iterator[tuple[str, int]]:
+    """The lines of a string that lists requirements, with where each stands."""
+    lines = value.split("\n")
+    first = node.lineno if node is not None else line
+    over_lines = node is not None and node.end_lineno == first + len(lines) - 1
+    for offset, piece in enumerate(lines):
+        if piece.strip():
+            yield piece, first + offset if over_lines else first
 
 
 def module_of(text: str) -> ast.Module | None:

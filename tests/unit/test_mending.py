@@ -74,7 +74,7 @@ def test_two_wishes_for_one_requirement_are_both_refused(root: Path) -> None:
         ("uv.lock", "then run: uv lock"),
         ("poetry.lock", "then run: poetry lock"),
         ("pylock.dev.toml", "then run: uv export"),
-        ("setup.py", "by hand"),
+        ("setup.py", "no requirement of numpy that stands there literally"),
         ("big.txt", "larger than"),
         ("odd.txt", "byte order mark"),
     ],

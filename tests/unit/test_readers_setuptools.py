@@ -85,6 +85,22 @@ def test_requirements_of_a_setup_cfg_have_lines() -> None:
     assert [include.target for include in table.requirements.includes] == ["requirements.txt"]
 
 
+def test_each_requirement_has_the_line_that_it_stands_on() -> None:
+    """Comments between them, two on a line, and the lines of one string counted."""
+    cfg = "[options]\ninstall_requires = a\n    # a comment\n    b>=1  # why\n\n    b>=1\n"
+    (table,) = read_setup_cfg_dependencies(cfg, "setup.cfg")
+    assert [(entry.text, entry.line) for entry in table.requirements.entries] == [("a", 2), ("b>=1", 4), ("b>=1", 6)]
+
+    py = 'R = ["a", "b",\n  # c\n  "c"]\n'
+    py += 'setup(install_requires=R, extras_require={"t": """\nd\n\ne""", "u": "f\\ng"})\n'
+    tables = read_setup_py_dependencies(py, "setup.py")
+    assert [[(entry.name, entry.line) for entry in table.requirements.entries] for table in tables] == [
+        [("a", 1), ("b", 1), ("c", 3)],
+        [("d", 5), ("e", 7)],
+        [("f", 7), ("g", 7)],
+    ]
+
+
 @given(st.text())
 def test_no_text_crashes_the_readers(text: str) -> None:
     """Each says something about any text."""

@@ -44,6 +44,7 @@ class Table:
 
     entries: tuple[LocatedEntry, ...] = field(default_factory=lambda: required("numpy==1.24.3", "flask==2"))
     repeats: tuple[LocatedEntry, ...] = ()
+    computed: tuple[Location, ...] = ()
     versions: Sequence[str] = ("1.24.3", "2.0", "2.1")
     blamed: Callable[[str, dict[str, str]], tuple[str, ...] | None] = lambda on, now: None
     installed: Callable[[str, dict[str, str]], Installation] = lambda on, now: installation_of(on, {"numpy": "2.0"})
@@ -51,7 +52,7 @@ class Table:
 
     @property
     def demands(self) -> Any:
-        found = RequirementSet(entries=self.entries, repeats=self.repeats)
+        found = RequirementSet(entries=self.entries, repeats=self.repeats, computed=self.computed)
         return SimpleNamespace(requirements=lambda service: found)
 
     def build(self, cell: Cell) -> InterpreterBuild:
@@ -197,3 +198,15 @@ def test_each_interpreter_may_be_the_one_to_mend(interpreter: str) -> None:
     on = interpreter if interpreter == "3.9" else f"{interpreter} and 3.9"
     assert finding.remedy.endswith(f"imports on {on})")
     assert Path(finding.changes[0].path) == Path(PATH)
+
+
+def test_what_code_requires_has_to_be_changed_by_hand() -> None:
+    """It stands in no line; the place is that of the code."""
+    place = Location(path="services/user-service/setup.py", line=3)
+    blocked = replace(BLOCKED, location=None, remedy="require a newer one")
+
+    (finding,) = told(Table(entries=(), computed=(place,)), blocked)
+
+    assert finding.location == place
+    assert finding.remedy == ("require a newer one; code says what is required here, so this has to be changed by hand")
+    assert finding.changes == ()
