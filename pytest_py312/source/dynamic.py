@@ -6,14 +6,30 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from pytest_py312.source.conditions import dotted, named
-from pytest_py312.source.facts import Kind, Patch
-from pytest_py312.source.values import FOREIGN, MANY, STD, TEXT, UNKNOWN, Value, alternatives, either
-from pytest_py312.source.walking import Scan, block, extended
+from pytest_py312.source.facts import Kind, ModuleImport
+from pytest_py312.source.values import (
+    CLASS,
+    CODE,
+    FOREIGN,
+    GETTER,
+    MANY,
+    NAMESPACE,
+    OBJECT,
+    PARTIAL,
+    STD,
+    TEXT,
+    UNKNOWN,
+    Given,
+    Value,
+    alternatives,
+    either,
+)
+from pytest_py312.source.walking import OnOwn, Scan, block, extended
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 LONGEST_CODE = 20_000
 
-Reader = Callable[[Scan, ast.Call, Sequence[Value]], Value | None]
+Reader = Callable[[Scan, ast.Call, Given], Value | None]
 
 
 def texts(value: Value) -> Iterator[str]:
@@ -23,7 +39,7 @@ def texts(value: Value) -> Iterator[str]:
             yield one.data
 
 
-def read_dynamic(scan: Scan, node: ast.Call, name: str, arguments: Sequence[Value]) -> Value | None:
+def read_dynamic(scan: Scan, node: ast.Call, name: str, arguments: Given) -> Value | None:
     """What a call gives that takes a name as text; ``None`` where it is no such call.
 
     ``name`` is the full name of a standard function, or ``?.last`` where only its last name is known.
@@ -37,8 +53,8 @@ def read_dynamic(scan: Scan, node: ast.Call, name: str, arguments: Sequence[Valu
 # ---- imports
 
 
-def _import(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
-    given = arguments[0] if arguments else UNKNOWN
+def _import(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
+    given = arguments.at(0, "name") or UNKNOWN
     found = [_imported(scan, node, text) for text in texts(given)]
     return either(found) if found else UNKNOWN
 
@@ -47,6 +63,8 @@ def _imported(scan: Scan, node: ast.Call, text: str) -> Value:
     if not _NAME.fullmatch(text):
         return UNKNOWN
     if not scan.is_standard(text):
+        where = "module" if scan.function is None else "function"
+        scan.imports.append(ModuleImport(text, "", 0, *scan.place(node, text), scan.guard, where))
         return Value(FOREIGN, text, "", scan.guard)
     scan.refer(node, Value(STD, text), Kind.DYNAMIC, name=text)
     if "." in text:
@@ -55,14 +73,14 @@ def _imported(scan: Scan, node: ast.Call, text: str) -> Value:
     return Value(STD, text.partition(".")[0] if first else text, "", scan.guard)
 
 
-def _run_module(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+def _run_module(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     for text in texts(arguments[0]) if arguments else ():
         if _NAME.fullmatch(text) and scan.is_standard(text):
             scan.refer(node, Value(STD, text), Kind.DYNAMIC, name=text)
     return UNKNOWN
 
 
-def _resolve_name(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+def _resolve_name(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     for text in texts(arguments[0]) if arguments else ():
         module, colon, path = text.partition(":")
         if colon and _NAME.fullmatch(module) and scan.is_standard(module) and _NAME.fullmatch(path or "x"):
@@ -75,33 +93,131 @@ def _resolve_name(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Val
 # ---- attributes
 
 
-def _getattr(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+def _getattr(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     if len(arguments) not in (2, 3):
         return UNKNOWN
     found = []
     for owner in alternatives(arguments[0]):
         for text in texts(arguments[1]):
-            if owner.kind is STD and text.isidentifier() and not text.startswith("__"):
-                value = extended(scan, owner, text)
-                if len(arguments) == 2 and value.module != "builtins":
-                    scan.refer(node, value, Kind.DYNAMIC, name=text)
-                    found.append(value)
+            if len(arguments) == 2:
+                found.append(attribute_by_name(scan, node, owner, text))
+            elif owner.kind is STD and text.isidentifier() and not text.startswith("__"):
+                found.append(UNKNOWN)
     return either(found) if found else UNKNOWN
 
 
-def _setattr(scan: Scan, _node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+def attribute_by_name(scan: Scan, node: ast.expr, owner: Value, text: str) -> Value:
+    """The attribute ``text`` of a value, in code that names it by a text. ``text`` may have dots."""
+    value = owner
+    for step in text.split("."):
+        if not step.isidentifier() or step.startswith("__"):
+            return UNKNOWN
+        if value.kind in (CLASS, OBJECT):
+            attribute = ast.copy_location(ast.Attribute(ast.Constant(None), step, ast.Load()), node)
+            known = value.data.get(step)
+            if known is None:
+                scan.on_own.append(OnOwn(value.data, value.kind is OBJECT, (attribute,), None, scan.guard))
+            return known or UNKNOWN
+        if value.kind is not STD or value.module == "builtins":
+            return UNKNOWN
+        value = extended(scan, value, step)
+        if value.kind is STD:
+            scan.refer(node, value, Kind.DYNAMIC, name=step)
+    return value
+
+
+def special_of(value: Value, name: str) -> Value:
+    """``x.__dict__`` of something standard."""
+    return Value(NAMESPACE, data=value) if name == "__dict__" and value.kind is STD else UNKNOWN
+
+
+def _namespace(_scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    return Value(NAMESPACE, data=arguments[0]) if arguments and arguments[0].kind is STD else UNKNOWN
+
+
+def _attrgetter(_scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    names = tuple(text for value in arguments for text in texts(value))
+    return Value(GETTER, data=names) if len(names) == len(arguments) else UNKNOWN
+
+
+def _methodcaller(_scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    names = tuple(texts(arguments[0])) if arguments else ()
+    return Value(GETTER, data=names) if len(names) == 1 else UNKNOWN
+
+
+def got(scan: Scan, node: ast.Call, getter: Value, arguments: Given) -> Value:
+    """What ``operator.attrgetter("name")(owner)`` gives."""
+    found = []
+    for owner in alternatives(arguments[0]) if arguments else ():
+        found += [attribute_by_name(scan, node, owner, name) for name in getter.data]
+    return either(found) if len(getter.data) == 1 and found else UNKNOWN
+
+
+def _partial(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
+    """``functools.partial(asyncio.Lock, loop=loop)``"""
+    function = arguments[0] if arguments else UNKNOWN
+    if function.kind is not STD or any(isinstance(argument, ast.Starred) for argument in node.args):
+        return UNKNOWN
+    return Value(PARTIAL, data=(function, len(arguments) - 1, tuple(arguments.named)))
+
+
+def _setattr(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
     if len(arguments) == 3 and arguments[0].kind is STD:
         for text in texts(arguments[1]):
-            value = extended(scan, arguments[0], text)
-            if value.kind is STD and "()" not in value.path:
-                scan.patches.append(Patch(value.module, value.path, scan.guard))
+            scan.patch(extended(scan, arguments[0], text))
+    return UNKNOWN
+
+
+def put_in_place(scan: Scan, module: Value) -> None:
+    """A module that the file itself puts into ``sys.modules``."""
+    for text in texts(module):
+        if _NAME.fullmatch(text) and scan.is_standard(text):
+            scan.patch(Value(STD, text))
+
+
+def _modules_set(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    """``sys.modules.setdefault("imp", ...)``, ``monkeypatch.setitem(sys.modules, "imp", ...)``"""
+    if len(arguments) == 3 and dotted(arguments[0]) == "sys.modules":
+        put_in_place(scan, arguments[1])
+    return UNKNOWN
+
+
+def _modules_default(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    if len(arguments) == 2:
+        put_in_place(scan, arguments[0])
+    return UNKNOWN
+
+
+def _modules_update(scan: Scan, node: ast.Call, _arguments: Given) -> Value | None:
+    """``sys.modules.update(imp=...)``, ``sys.modules.update({"imp": ...})``"""
+    names = [keyword.arg for keyword in node.keywords if keyword.arg]
+    for argument in node.args:
+        names += _keys(argument)
+    for name in names:
+        put_in_place(scan, Value(TEXT, data=name))
+    return UNKNOWN
+
+
+def _keys(node: ast.expr) -> list[str]:
+    keys = node.keys if isinstance(node, ast.Dict) else ()
+    return [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+
+
+def _patch_dict(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
+    """``mock.patch.dict("sys.modules", {"imp": ...})``, ``mock.patch.dict(sys.modules, imp=...)``"""
+    if arguments and ("sys.modules" in texts(arguments[0]) or dotted(arguments[0]) == "sys.modules"):
+        names = [keyword.arg for keyword in node.keywords if keyword.arg not in (None, "values", "clear")]
+        for argument in [*node.args[1:], *[one.value for one in node.keywords if one.arg == "values"]]:
+            names += _keys(argument)
+        for name in names:
+            put_in_place(scan, Value(TEXT, data=name))
     return UNKNOWN
 
 
 # ---- patches in tests
 
 
-def _patch(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+def _patch(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     """``mock.patch("imp.reload")``."""
     if not _says(node, "create"):
         for text in texts(arguments[0]) if arguments else ():
@@ -109,7 +225,7 @@ def _patch(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | No
     return UNKNOWN
 
 
-def _patch_object(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+def _patch_object(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     """``mock.patch.object(asyncio, "coroutine")``, ``monkeypatch.setattr(asyncio, "coroutine", ...)``."""
     if not arguments or _says(node, "create") or _says(node, "raising", wanted=False):
         return UNKNOWN
@@ -125,7 +241,7 @@ def _patch_object(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Val
     return UNKNOWN
 
 
-def _patch_multiple(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+def _patch_multiple(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     for owner in arguments[:1]:
         for text in texts(owner):
             for keyword in node.keywords:
@@ -157,14 +273,18 @@ def _target(scan: Scan, node: ast.Call, text: str) -> None:
 # ---- code in texts
 
 
-def _code(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+def _code(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     """``exec("import imp")``: only a constant that is handed over as it stands, without names of its own."""
-    if len(node.args) == 1 and arguments[0].kind is TEXT:
+    if len(node.args) == 1 and arguments[0].kind in (TEXT, CODE):
         read_code(scan, node, arguments[0].data)
     return UNKNOWN
 
 
-def _timed(scan: Scan, node: ast.Call, arguments: Sequence[Value]) -> Value | None:
+def _compile(_scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    return Value(CODE, data=arguments[0].data) if arguments and arguments[0].kind is TEXT else UNKNOWN
+
+
+def _timed(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     for text in [text for value in arguments[:2] for text in texts(value)]:
         read_code(scan, node, text)
     for keyword in node.keywords:
@@ -219,32 +339,42 @@ def command_line(scan: Scan, node: ast.List | ast.Tuple, found: Sequence[Value])
             return
 
 
-def importskip(_scan: Scan, _node: ast.Call, _arguments: Sequence[Value]) -> Value | None:
+def importskip(_scan: Scan, _node: ast.Call, _arguments: Given) -> Value | None:
     return UNKNOWN
 
 
 _READERS: dict[str, Reader] = {
     "builtins.__import__": _import,
+    "builtins.compile": _compile,
     "builtins.exec": _code,
     "builtins.eval": _code,
     "builtins.getattr": _getattr,
     "builtins.setattr": _setattr,
+    "builtins.vars": _namespace,
+    "functools.partial": _partial,
     "importlib.import_module": _import,
     "importlib.__import__": _import,
     "runpy.run_module": _run_module,
+    "operator.attrgetter": _attrgetter,
+    "operator.methodcaller": _methodcaller,
     "pkgutil.resolve_name": _resolve_name,
+    "sys.modules.setdefault": _modules_default,
+    "sys.modules.update": _modules_update,
     "timeit.timeit": _timed,
     "timeit.repeat": _timed,
     "timeit.Timer": _timed,
     "unittest.mock.patch": _patch,
+    "unittest.mock.patch.dict": _patch_dict,
     "unittest.mock.patch.object": _patch_object,
     "unittest.mock.patch.multiple": _patch_multiple,
 }
 _BY_LAST_NAME: dict[str, Reader] = {
+    "dict": _patch_dict,
     "import_module": _import,
     "importorskip": importskip,
     "object": _patch_object,
     "patch": _patch,
     "setattr": _patch_object,
+    "setitem": _modules_set,
     "delattr": _patch_object,
 }

@@ -1,11 +1,10 @@
 """Names, attributes and calls: which name of the library each of them stands for."""
 
 import ast
-from collections.abc import Sequence
 
 from pytest_py312.source import call_rules, rules
-from pytest_py312.source.conditions import dotted
-from pytest_py312.source.dynamic import read_dynamic
+from pytest_py312.source.conditions import dotted, named
+from pytest_py312.source.dynamic import got, read_dynamic, special_of
 from pytest_py312.source.facts import Call, Kind, LooseMethod
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.stdlib import CHANGING_BUILTINS
@@ -14,13 +13,17 @@ from pytest_py312.source.values import (
     COROUTINE,
     FOREIGN,
     FUNCTION,
+    GETTER,
     MANY,
     NOTHING_KNOWN,
     OBJECT,
+    PARTIAL,
     STD,
     UNKNOWN,
+    Given,
     OwnClass,
     Value,
+    alternatives,
     either,
 )
 from pytest_py312.source.walking import (
@@ -38,8 +41,8 @@ QUIET = frozenset({"typing", "collections.abc", "__future__"})
 _BUILTINS = frozenset({
     "bool", "bytes", "classmethod", "compile", "delattr", "dict", "enumerate", "eval", "exec", "float", "format",
     "frozenset", "getattr", "hasattr", "int", "isinstance", "issubclass", "list", "map", "max", "min", "open", "pow",
-    "print", "property", "range", "round", "set", "setattr", "sorted", "str", "sum", "super", "tuple", "zip",
-    "__import__",
+    "print", "property", "range", "round", "set", "setattr", "sorted", "str", "sum", "super", "tuple", "vars", "zip",
+    "any", "all", "callable", "chr", "len", "__import__",
 })  # fmt: skip
 
 
@@ -114,12 +117,15 @@ def _stepped(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | N
 
 def _of_standard(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | None, sure: bool) -> Value:
     value = base
-    for step in reversed(steps):
-        if value.kind is not STD or step.attr.startswith("__"):
+    for number in range(len(steps) - 1, -1, -1):
+        name = steps[number].attr
+        if name.startswith("__"):
+            if number < len(steps) - 1:
+                _of_standard(scan, base, steps[number + 1 :], None, sure)
+            return special_of(value, name)
+        value = extended(scan, value, name)
+        if value.kind is not STD:
             return UNKNOWN
-        value = extended(scan, value, step.attr)
-    if value.kind is not STD:
-        return UNKNOWN
     if value.path:
         node = steps[0]
         if value.module == "builtins" and "()." in value.path:
@@ -139,6 +145,8 @@ def _of_own(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | No
     if known is None:
         scan.on_own.append(OnOwn(owner, base.kind is OBJECT, tuple(steps), call, scan.guard))
         return _inherited(owner, base.kind is OBJECT, steps)
+    if base.kind is CLASS and known.kind is not FUNCTION and rules.is_enum(owner):
+        known = Value(OBJECT, guard=base.guard, data=owner)
     if len(steps) == 1 or known.kind is NOTHING_KNOWN:
         return known
     return _stepped(scan, known, steps[:-1], call)
@@ -158,50 +166,62 @@ def _inherited(owner: OwnClass, instance: bool, steps: list[ast.Attribute]) -> V
 
 def read_call(scan: Scan, node: ast.Call) -> Value:
     function = node.func
-    arguments = [HANDLERS[argument.__class__](scan, argument) for argument in node.args]
+    arguments = Given([HANDLERS[argument.__class__](scan, argument) for argument in node.args])
     for keyword in node.keywords:
-        HANDLERS[keyword.value.__class__](scan, keyword.value)
+        given = HANDLERS[keyword.value.__class__](scan, keyword.value)
+        if keyword.arg:
+            arguments.named[keyword.arg] = given
+        else:
+            arguments.spread.append(given)
     if function.__class__ is ast.Attribute:
-        value = read_attribute(scan, function, how(node))
+        value = read_attribute(scan, function, how(node, arguments))
         if value.kind is NOTHING_KNOWN:
             _loose(scan, node, function)
+            if function.attr == "__init__":
+                _initialised(scan, node, function, how(node, arguments))
     elif function.__class__ is ast.Name:
-        value = _called_name(scan, node, function)
+        value = _called_name(scan, node, function, arguments)
     else:
         value = visit(scan, function)
+        for one in alternatives(value):
+            if one.kind is STD and one.path and one.path[-1] != ")":
+                scan.refer(function, one, Kind.USE, how(node, arguments))
     if value.kind is MANY:
         return either([_called(scan, node, one, arguments) for one in value.data])
     return _called(scan, node, value, arguments)
 
 
-def how(node: ast.Call) -> Call:
+def how(node: ast.Call, arguments: Given) -> Call:
     starred = False
     for argument in node.args:
         if argument.__class__ is ast.Starred:
             starred = True
     if not node.keywords:
         return Call(len(node.args) - starred, (), starred)
-    names = [keyword.arg for keyword in node.keywords]
-    return Call(len(node.args) - starred, tuple([name for name in names if name]), starred, None in names)
+    names = [keyword.arg for keyword in node.keywords if keyword.arg]
+    for value in arguments.spread:
+        if value.kind is STD and value.data is not None:
+            names += value.data
+    return Call(len(node.args) - starred, tuple(names), starred, bool(arguments.spread))
 
 
-def _called_name(scan: Scan, node: ast.Call, function: ast.Name) -> Value:
+def _called_name(scan: Scan, node: ast.Call, function: ast.Name, arguments: Given) -> Value:
     value = scan.get(function.id)
     if value is None:
         if function.id in _BUILTINS:
             value = Value(STD, "builtins", function.id)
             if node.keywords:
-                scan.refer(function, value, Kind.NAME, how(node))
+                scan.refer(function, value, Kind.NAME, how(node, arguments))
             return value
         return _unbound(scan, function)
     if value.kind is STD or value.kind is MANY:
         for one in (value,) if value.kind is STD else value.data:
             if one.kind is STD and one.path and one.path[-1] != ")":
-                scan.refer(function, one, Kind.USE, how(node))
+                scan.refer(function, one, Kind.USE, how(node, arguments))
     return value
 
 
-def _called(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> Value:
+def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value:
     kind = value.kind
     if kind is STD:
         if value.path == "super" and value.module == "builtins":
@@ -212,7 +232,12 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]
         call_rules.call_of_standard(scan, node, value, arguments)
         return result_of(value)
     if kind is CLASS:
+        _made(scan, node, value, arguments)
         return Value(OBJECT, guard=value.guard, data=value.data)
+    if kind is PARTIAL:
+        return _called_later(scan, node, value, arguments)
+    if kind is GETTER:
+        return got(scan, node, value, arguments)
     if kind is FUNCTION:
         call_rules.call_of_own(scan, node, value, arguments)
         if value.data.is_async:
@@ -222,6 +247,39 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]
     given = read_dynamic(scan, node, f"?.{name}", arguments)
     call_rules.call_of_unknown(scan, node, name, arguments)
     return given or UNKNOWN
+
+
+def _made(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    """An instance of an own class: the standard class it derives from takes the arguments, if nothing else does."""
+    own: OwnClass = value.data
+    taken = own.get("__init__") or own.get("__new__") or own.decorators
+    bases = own.standard_bases()
+    if len(bases) == 1 and not taken and not own.foreign_bases() and bases[0].module != "builtins":
+        scan.refer(node.func, bases[0], Kind.USE, how(node, arguments))
+
+
+def _initialised(scan: Scan, node: ast.Call, function: ast.Attribute, call: Call) -> None:
+    """``super().__init__(...)``, ``Base.__init__(self, ...)``"""
+    base = UNKNOWN
+    if isinstance(function.value, ast.Call) and scan.owner is not None:
+        if getattr(function.value.func, "id", "") == "super":
+            own = scan.owner
+            direct = [one for one in own.bases if one.kind is STD]
+            base = direct[0] if len(own.bases) == len(direct) == 1 else UNKNOWN
+    elif isinstance(function.value, ast.Name | ast.Attribute) and call.positional:
+        base = named(scan, function.value)
+        call = call._replace(positional=call.positional - 1)
+    if base.kind is STD and base.path and "()" not in base.path and base.module != "builtins":
+        scan.refer(node.func, base, Kind.USE, call)
+
+
+def _called_later(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value:
+    function, count, keywords = value.data
+    call = how(node, arguments)
+    names = (*keywords, *call.keywords)
+    if function.kind is STD and function.path:
+        scan.refer(node.func, function, Kind.USE, call._replace(positional=call.positional + count, keywords=names))
+    return _called(scan, node, function, arguments) if function.kind is not PARTIAL else UNKNOWN
 
 
 def _above(scan: Scan) -> Value:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Question
 
-FORMAT = 1
+FORMAT = 2
 """Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
 
 Condition = tuple[Any, ...]
@@ -127,11 +127,15 @@ class LooseMethod(NamedTuple):
 
 
 class Patch(NamedTuple):
-    """A name of the library that the file itself sets: it is there from then on, where the guard lets it."""
+    """A name of the library that the file itself sets: it is there from then on, where the guard lets it.
+
+    An empty ``path`` is the module itself, put into ``sys.modules``. ``before`` are lines whose use came earlier.
+    """
 
     module: str
     path: str
     guard: int = 0
+    before: tuple[int, ...] = ()
 
 
 class Inherited(NamedTuple):
@@ -256,7 +260,7 @@ def unpacked(data: Any) -> FileFacts:
             imports=tuple([ModuleImport._make(row) for row in imports]),
             rules=tuple([RuleFact._make(row) for row in rules]),
             loose=tuple([LooseMethod._make(row) for row in loose]),
-            patches=tuple([Patch._make(row) for row in patches]),
+            patches=tuple([Patch(row[0], row[1], row[2], tuple(row[3])) for row in patches]),
             inherited=tuple([Inherited._make([*row[:7], _call(row[7])]) for row in inherited]),
             classes=tuple([ClassFact(row[0], _tuples(row[1]), tuple(row[2])) for row in classes]),
             ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),

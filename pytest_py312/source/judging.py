@@ -76,7 +76,7 @@ class _File:
         # what the baseline's cell holds is not known: it works today, so nothing is missing in it
         self.on_baseline = Reach(facts.guards, witnesses.baseline, lambda _: True)
         self.on_target = Reach(facts.guards, witnesses.target, lock.is_provided)
-        self.patched = {(one.module, one.path) for one in facts.patches if self.on_target.runs(one.guard)}
+        self.patched = {(one.module, one.path): one for one in facts.patches if self.on_target.runs(one.guard)}
 
     def findings(self) -> Iterator[Finding]:
         yield from compiler_findings(self.facts, self.witnesses)
@@ -91,7 +91,9 @@ class _File:
     def _is_patched(self, reference: Reference) -> bool:
         """Whether the file itself sets the name."""
         steps = reference.path.replace("()", "").split(".")
-        return any((reference.module, ".".join(steps[:count])) in self.patched for count in range(1, len(steps) + 1))
+        names = [(reference.module, ".".join(steps[:count])) for count in range(len(steps) + 1)]
+        patches = [self.patched[name] for name in names if name in self.patched]
+        return any(reference.line not in one.before for one in patches)
 
     # ---- names of the library
 

@@ -4,8 +4,8 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_py312.source import rules
-from pytest_py312.source.conditions import condition_of, negated
+from pytest_py312.source import dynamic, rules
+from pytest_py312.source.conditions import condition_of, dotted, negated
 from pytest_py312.source.values import (
     CLASS,
     COROUTINE,
@@ -138,8 +138,7 @@ def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
     for one in base.data if base.kind is MANY else (base,):
         if one.kind is STD:
             patch = extended(scan, one, target.attr)
-            if patch.kind is STD and "()" not in patch.path:
-                scan.patches.append(rules.patch(patch, scan.guard))
+            scan.patch(patch)
             rules.assignment_to_standard(scan, target, patch, value)
         elif one.kind is OBJECT or one.kind is CLASS:
             before = one.data.set_on_self.get(target.attr)
@@ -147,8 +146,10 @@ def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
 
 
 def _assign_item(scan: Scan, target: ast.Subscript, _value: Value) -> None:
-    visit(scan, target.value)
-    visit(scan, target.slice)
+    owner = visit(scan, target.value)
+    key = visit(scan, target.slice)
+    if dotted(owner) == "sys.modules":
+        dynamic.put_in_place(scan, key)
 
 
 _ASSIGNED: dict[type[ast.AST], Any] = {ast.Attribute: _assign_attribute, ast.Subscript: _assign_item}

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_py312.source import dynamic
 from pytest_py312.source.conditions import NEVER, dotted, named
-from pytest_py312.source.facts import Condition, Patch
+from pytest_py312.source.facts import Condition
 from pytest_py312.source.values import (
     CLASS,
     COROUTINE,
@@ -74,10 +74,6 @@ def item_of(scan: Scan, node: ast.Subscript, value: Value) -> Value:
     if value.kind is CLASS and is_enum(value.data):
         return Value(OBJECT, data=value.data)
     return UNKNOWN
-
-
-def patch(value: Value, guard: int) -> Patch:
-    return Patch(value.module, value.path, guard)
 
 
 # ---- truth

@@ -22,6 +22,18 @@ TEXT = "text"
 """A constant text; ``data``."""
 TEXTS = "texts"
 """A display of constant texts; ``data`` is a tuple of them."""
+BYTES = "bytes"
+"""Constant bytes; ``data``."""
+CODE = "code"
+"""What ``compile`` gives for a constant text; ``data`` is the text."""
+NAMESPACE = "namespace"
+"""``vars(x)``, ``x.__dict__``; ``data`` is the value ``x``."""
+ITEMS = "items"
+"""A collection; ``data`` is what one of its items may be."""
+PARTIAL = "partial"
+"""What ``functools.partial`` gives; ``data`` are the value it calls, a number of arguments and names of keywords."""
+GETTER = "getter"
+"""What ``operator.attrgetter`` and ``methodcaller`` give; ``data`` are dotted names."""
 COROUTINE = "coroutine"
 """What a call of an own ``async def`` gives, or (``data`` is ``list``) a display of such."""
 MANY = "many"
@@ -51,6 +63,21 @@ UNKNOWN = Value(NOTHING_KNOWN)
 NOTHING = Value(NONE)
 
 
+class Given(list[Value]):
+    """The values of the arguments of a call: by position, ``named``, and of ``**`` (``spread``)."""
+
+    __slots__ = ("named", "spread")
+
+    def __init__(self, values: Iterable[Value] = ()) -> None:
+        super().__init__(values)
+        self.named: dict[str, Value] = {}
+        self.spread: list[Value] = []
+
+    def at(self, place: int, name: str = "") -> Value | None:
+        """The argument that is handed over at a place, or by name."""
+        return self[place] if place < len(self) else self.named.get(name)
+
+
 @dataclass(slots=True, eq=False)
 class OwnFunction:
     """A function of this file. ``gives`` is what its annotation says of its result."""
@@ -59,6 +86,10 @@ class OwnFunction:
     is_async: bool = False
     gives: Value | None = None
     implicit_optional: bool = False
+    condition: Any = None
+    """When it gives something true, where that is all it does."""
+    annotations: tuple[Any, ...] = ()
+    """The expressions of its annotations, where nobody has run them: those that are texts, or all of them."""
 
 
 @dataclass(slots=True, eq=False)

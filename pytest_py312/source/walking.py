@@ -181,6 +181,22 @@ class Scan:
             Reference(value.module, value.path, line, column, end, kind, self.guard, value.guard, call, sure)
         )
 
+    def patch(self, value: Value) -> None:
+        """Notes that the file sets a standard name itself. What ran before that, on the module level, is not helped."""
+        if value.kind is not STD or "()" in value.path:
+            return
+        spared: tuple[int, ...] = ()
+        if self.function is None:
+            inner = f"{value.path}."
+            spared = tuple(
+                dict.fromkeys(
+                    one.line
+                    for one in self.references
+                    if one.module == value.module and (not value.path or f"{one.path}.".startswith(inner))
+                )
+            )
+        self.patches.append(Patch(value.module, value.path, self.guard, spared))
+
     def names_import_hooks(self) -> bool:
         """Whether the file uses ``sys.meta_path`` or ``sys.path_hooks``."""
         hooks = ("meta_path", "path_hooks")
