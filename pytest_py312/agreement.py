@@ -13,9 +13,10 @@ from pytest_py312.editors.ranges import moved_range
 from pytest_py312.model import Confidence, Finding, Interpreter, Severity
 from pytest_py312.readers.places import Meaning, Place
 from pytest_py312.readers.ranges import allows
+from pytest_py312.service_files import is_production
 
 EXCLUDES = "PY301"
-"""A place shuts the target out, or is still where the service comes from."""
+"""A place shuts the target out (an error), or is still where the service comes from (a note)."""
 DISAGREES = "PY302"
 """Places of one service contradict each other."""
 BREAKS = "PY303"
@@ -29,6 +30,7 @@ UNCLEAR = "PY306"
 NOT_GUESSED = "PY307"
 """An image whose Python is settled elsewhere, or that has no known tag for the target."""
 
+_WORKFLOWS = ".github/workflows/"
 _LISTED = 6
 """Places that a message names; the others are counted."""
 
@@ -41,12 +43,19 @@ class Agreement:
     unclear: tuple[Place, ...] = ()
 
 
-def judge(places: Iterable[Place], aim: Aim) -> Agreement:
-    """What the ``places`` of one service say of ``aim``."""
+def judge(places: Iterable[Place], aim: Aim, *, service: str = "") -> Agreement:
+    """What the ``places`` of one service say of ``aim``.
+
+    A service that is still where it comes from has notes: that is what a move is for. Errors are places that shut the
+    target out, that break, and images that were left behind where another one has moved.
+
+    :param service: its folder; empty: every folder is.
+    """
     listed = sorted(places, key=lambda place: (place.path, place.start))
+    moved = any(place.version and place.version >= aim.target for place in _deployed(listed, service))
     findings = [
-        *_excluded(listed, aim),
-        *_disagreeing(listed, aim),
+        *_excluded(listed, aim, service, moved=moved),
+        *_disagreeing(listed, aim, moved=moved),
         *_too_new(listed, aim),
         *_bound(listed, aim),
         *_misread(listed),
@@ -54,7 +63,7 @@ def judge(places: Iterable[Place], aim: Aim) -> Agreement:
         *_unclear(listed),
         *_not_guessed(listed, aim),
     ]
-    unclear = tuple(place for place in listed if place.meaning is Meaning.UNKNOWN)
+    unclear = tuple(place for place in listed if place.meaning is Meaning.UNKNOWN and not _is_inert(place))
     return Agreement(findings=tuple(sorted(findings, key=_order)), unclear=unclear)
 
 
@@ -77,6 +86,23 @@ def _finding(code: str, place: Place, message: str, remedy: str, severity: Sever
     return Finding(code=code, message=message, remedy=remedy, severity=severity, location=place.location)
 
 
+def _is_inert(place: Place) -> bool:
+    return _WORKFLOWS in place.path and not place.path.startswith(_WORKFLOWS)
+
+
+def _deployed(places: Sequence[Place], service: str) -> Iterator[Place]:
+    """The images that production runs: of each Dockerfile the last one that is Python's, and all others by name."""
+    last: dict[str, Place] = {}
+    for place in places:
+        if not (_runs(place) and place.images and is_production(place.path, service)):
+            continue
+        if not place.serves:
+            yield place
+        elif place.path not in last or max(last[place.path].serves) < max(place.serves):
+            last[place.path] = place
+    yield from last.values()
+
+
 def _about(place: Place) -> str:
     return f"{place.subject} ({place.text[:80]})" if place.subject else place.text[:80]
 
@@ -84,20 +110,22 @@ def _about(place: Place) -> str:
 # ---- each place by itself
 
 
-def _excluded(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
+def _excluded(places: Sequence[Place], aim: Aim, service: str, *, moved: bool) -> Iterator[Finding]:
     groups: dict[tuple[str, str], list[Place]] = {}
     for place in places:
         if place.meaning is Meaning.RANGE and not allows(place.text, aim.target):
+            # further in, it is the metadata of a part, and whether that installs is asked of what requires it
+            own = not service or place.path.rpartition("/")[0] == ("" if service == "." else service)
             yield _finding(
                 EXCLUDES, place, f'{place.subject} "{place.text}" shuts out {aim.target}.',
-                _remedy_of_range(place, aim), Severity.ERROR,
+                _remedy_of_range(place, aim), Severity.ERROR if own else Severity.WARNING,
             )  # fmt: skip
         elif place.meaning is Meaning.MEMBER and place.item:
             groups.setdefault((place.path, place.item.group), []).append(place)
         elif _runs(place) and place.version and place.version < aim.target:
             yield _finding(
                 EXCLUDES, place, f"{_about(place)} is still {place.version}.",
-                f"Change it to {aim.target}, with all other places of the service.", Severity.WARNING,
+                f"Change it to {aim.target} with all other places of the service, as --py312-fix does.", Severity.NOTE,
             )  # fmt: skip
     for members in groups.values():
         versions = sorted({place.version for place in members if place.version})
@@ -105,7 +133,7 @@ def _excluded(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
             said = ", ".join(str(version) for version in versions)
             yield _finding(
                 EXCLUDES, members[0], f"{members[0].subject} lists {said}, and not {aim.target}.",
-                f"Add {aim.target} beside them.", Severity.WARNING,
+                f"Add {aim.target} beside them.", Severity.WARNING if moved else Severity.NOTE,
             )  # fmt: skip
 
 
@@ -134,15 +162,15 @@ def _misread(places: Sequence[Place]) -> Iterator[Finding]:
         if place.misread:
             yield _finding(
                 MISREAD, place, f"The unquoted {place.written} is the number {place.misread}.",
-                f'Write "{place.written}".', Severity.ERROR,
+                f'Write "{place.written}".', Severity.WARNING if _is_inert(place) else Severity.ERROR,
             )  # fmt: skip
 
 
 def _inert(places: Sequence[Place]) -> Iterator[Finding]:
     seen: set[str] = set()
     for place in places:
-        above, found, _ = place.path.partition(".github/workflows/")
-        if found and above and above not in seen:
+        above = place.path.partition(_WORKFLOWS)[0]
+        if _is_inert(place) and above not in seen:
             seen.add(above)
             yield Finding(
                 code=INERT,
@@ -184,17 +212,19 @@ def _not_guessed(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
 # ---- places against each other
 
 
-def _disagreeing(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
+def _disagreeing(places: Sequence[Place], aim: Aim, *, moved: bool) -> Iterator[Finding]:
     running = [place for place in places if _runs(place)]
     versions = exact_versions(running)
     if len(versions) > 1:
-        half = any(version >= aim.target for version in versions) and versions[0] < aim.target
+        begun = versions[0] < aim.target <= versions[-1]
+        behind = (place for place in running if place.images and place.version and place.version < aim.target)
+        half = moved and next(behind, None) is not None
         said = "; ".join(f"{version}: {_where(running, version)}" for version in versions)
         odd = next(place for place in running if place.version == versions[0])
         yield Finding(
             code=DISAGREES,
             message=f"The service says {len(versions)} Pythons ({said}).",
-            remedy=f"Let all say {aim.target}." if half else "Let all say the one that it runs on.",
+            remedy=f"Let all say {aim.target}." if begun else "Let all say the one that it runs on.",
             severity=Severity.ERROR if half else Severity.WARNING,
             confidence=Confidence.CERTAIN if half else Confidence.LIKELY,
             location=odd.location,

@@ -5,6 +5,7 @@ import json
 import os
 
 from pytest_py312.checks import CHECKS
+from pytest_py312.checks.base import keeps_outcome
 from pytest_py312.codec import encode
 from pytest_py312.fingerprints import code_digest
 from pytest_py312.installer import Installer
@@ -33,7 +34,7 @@ class OutcomeKeys:
 
         Of a check from elsewhere it is never known: neither what it reads nor whether its own code has changed.
         """
-        if item.check not in CHECKS:
+        if item.check not in CHECKS or not keeps_outcome(item.check):
             return ""
         whole = self._of_service(item.cell.service, installs=installs)
         if not whole:

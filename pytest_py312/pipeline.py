@@ -29,7 +29,7 @@ from pytest_py312.installer import Installation, Installer, versions_of
 from pytest_py312.items import Item
 from pytest_py312.locks import Lock
 from pytest_py312.matrix import cells_of
-from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Plan, Service, Status, SuiteRun
+from pytest_py312.model import Cell, Finding, Fleet, Interpreter, InterpreterBuild, Plan, Service, Status, SuiteRun
 from pytest_py312.once import Once
 from pytest_py312.outcome_keys import OutcomeKeys
 from pytest_py312.requirements import RequirementSet
@@ -37,6 +37,7 @@ from pytest_py312.resolution import Resolver
 from pytest_py312.runners.base import CellUnavailable, Runner
 from pytest_py312.store import State
 from pytest_py312.suite import run_suite, suite_job
+from pytest_py312.version_survey import Reading, VersionSurvey
 from pytest_py312.waivers import apply_waivers, waivers_of
 
 WROTE_TO_ENVIRONMENT = (
@@ -59,8 +60,11 @@ class Gate:
         parallel: int,
         shared: Path | None = None,
         reuse: bool = True,
+        fleet: Fleet | None = None,
     ) -> None:
+        """``fleet``: all services; what lies outside of their folders is read for those that it names."""
         self._plan = plan
+        self._survey = VersionSurvey(plan.root, fleet.services if fleet else (), exclude=plan.exclude)
         self._runner = runner
         self._state = state
         self._reuse = reuse
@@ -124,6 +128,9 @@ class Gate:
         """The versions of a cell's lock. Nobody is asked for it in a run that does not install the cell."""
         lock = self._installer.lock(cell) if cell in self._installed else self._installer.known_lock(cell)
         return lock.versions if isinstance(lock, Lock) else None
+
+    def version_places(self, service: Service) -> Reading:
+        return self._survey.read(service)
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         chosen = (

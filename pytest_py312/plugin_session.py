@@ -61,7 +61,7 @@ class GateSession:
         for check in extra:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         self.plant: Plant = self._plant()
-        self.workshop = Workshop(self.aim, shared=_shared(config))
+        self.workshop = Workshop(self.aim, shared=_shared(config), fleet=self.fleet)
         if not config.option.collectonly:
             self.workshop.describe_runner()  # a runner that cannot work is told before the first item
         self._judged: dict[str, Judgement] = {}

@@ -30,6 +30,7 @@ from pytest_py312.model import (
 )
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.runners.base import CellJob, CellRun, CellUnavailable, CommandRun, Ended
+from pytest_py312.version_survey import Reading
 
 INTERPRETERS = ("3.9", "3.10", "3.12")
 
@@ -120,6 +121,7 @@ class FakeFacts:
     installations: Mapping[str, Installation] = field(default_factory=dict)
     required: RequirementSet = field(default_factory=RequirementSet)
     inspections: Mapping[str, Inspection] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
     again: Callable[[str, int, tuple[str, ...]], SuiteRun] | None = None
     asked: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
 
@@ -139,6 +141,9 @@ class FakeFacts:
 
     def inspection(self, cell: Cell) -> Inspection:
         return self.inspections.get(str(cell.interpreter)) or Inspection()
+
+    def version_places(self, service: Service) -> Reading:
+        return self.reading
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         name = str(cell.interpreter)

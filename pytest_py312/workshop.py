@@ -9,7 +9,7 @@ from typing import Protocol
 from pytest_py312 import runs
 from pytest_py312.engines import engine_in_words
 from pytest_py312.errors import RunnerUnavailable
-from pytest_py312.model import InterpreterBuild, Plan
+from pytest_py312.model import Fleet, InterpreterBuild, Plan
 from pytest_py312.offline import OfflineRunner
 from pytest_py312.pipeline import Gate, cores, new_run_id
 from pytest_py312.resolving import plan_with
@@ -50,8 +50,9 @@ def default_cache() -> Path:
 class Workshop:
     """The parts of one run. ``shared`` is the folder in which xdist's workers meet, ``None`` elsewhere."""
 
-    def __init__(self, settings: Settings, *, shared: Path | None = None) -> None:
+    def __init__(self, settings: Settings, *, shared: Path | None = None, fleet: Fleet | None = None) -> None:
         self._settings = settings
+        self._fleet = fleet
         self._shared = shared
         self._plan = settings.plan
         if settings.isolation:
@@ -147,6 +148,7 @@ class Workshop:
             parallel=self._parallel,
             shared=self._shared,
             reuse=self._settings.reuse,
+            fleet=self._fleet,
         )
 
     def builds(self) -> tuple[InterpreterBuild, ...]:

@@ -12,6 +12,7 @@ from pytest_py312.inspection import Inspection
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Outcome, Plan, Service, SuiteComparison, SuiteRun
 from pytest_py312.requirements import RequirementSet
+from pytest_py312.version_survey import Reading
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,10 @@ class Facts(Protocol):
         """What interpreters say to the source of the cell's service."""
         ...
 
+    def version_places(self, service: Service) -> Reading:
+        """Every place that says which Python the service is for."""
+        ...
+
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         """A run of the cell's suite, or of the tests in ``select``; ``attempt`` 0 is the first."""
         ...
@@ -52,7 +57,8 @@ class Facts(Protocol):
 class Check(Protocol):
     """One question asked of every cell or, where it has ``per_service = True``, once of every service: it is then
     handed the cell of the service on the target, and its outcome has no interpreter. With
-    ``needs_installation = False`` nothing is resolved or installed for it.
+    ``needs_installation = False`` nothing is resolved or installed for it, and with ``keeps_outcome = False`` it is
+    asked anew in every run.
     """
 
     name: str
@@ -68,6 +74,11 @@ class Check(Protocol):
 def needs_installation(check: Check) -> bool:
     """Whether a check may ask for what a cell has installed. One that does not says ``needs_installation = False``."""
     return bool(getattr(check, "needs_installation", True))
+
+
+def keeps_outcome(check: Check) -> bool:
+    """Whether an answer that passed holds while all that it is known to depend on is the same."""
+    return bool(getattr(check, "keeps_outcome", True))
 
 
 def is_per_service(check: Check) -> bool:

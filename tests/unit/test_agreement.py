@@ -35,11 +35,11 @@ IMAGE = (
 
 @each_old
 def test_a_service_that_has_not_moved_is_told_what_has_to_move(old: Interpreter) -> None:
-    """Both images as warnings, and the paths as notes: nothing is broken yet."""
+    """Both images and the paths as notes: nothing is broken yet."""
     found = judged({"s/Dockerfile": IMAGE.format(old, old, old, old)}, baseline=str(old))
     assert short(found) == [
-        ("PY301", "s/Dockerfile:1", "warning"),
-        ("PY301", "s/Dockerfile:2", "warning"),
+        ("PY301", "s/Dockerfile:1", "note"),
+        ("PY301", "s/Dockerfile:2", "note"),
         ("PY303", "s/Dockerfile:3", "note"),
         ("PY303", "s/Dockerfile:3", "note"),
     ]
@@ -72,6 +72,49 @@ def test_half_a_move_is_an_error(old: Interpreter) -> None:
     found = judged({"s/Dockerfile": "FROM python:3.12\n", "s/docker-compose.yml": f"a: {{image: 'python:{old}'}}\n"})
     assert ("PY302", "s/docker-compose.yml:1", "error") in short(found)
     assert f"{old}: s/docker-compose.yml:1; 3.12: s/Dockerfile:1" in found.findings[1].message
+
+
+@each_old
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"s/Dockerfile": "FROM python:{}\n", "s/.python-version": "3.12\n"},
+        {"s/Dockerfile": "FROM python:{}\n", ".github/workflows/s.yml": "python-version: '3.12'\n"},
+        {"s/Dockerfile": "FROM python:3.12 AS export\nFROM python:{}\n"},
+        {"s/Dockerfile": "FROM python:{}\n", "s/test/Dockerfile": "FROM python:3.12\n"},
+        {"s/Dockerfile": "FROM python:3.12\n", ".github/workflows/s.yml": "python-version: '{}'\n"},
+    ],
+)
+def test_what_disagrees_and_breaks_nothing_is_a_warning(files: dict[str, str], old: Interpreter) -> None:
+    """Pins, CI, images of tests and stages that only help: the image that is deployed did not move, or is alone."""
+    found = judged({path: text.replace("{}", str(old)) for path, text in files.items()}, baseline=str(old))
+    assert [one.severity for one in found.findings if one.code == "PY302"] == [Severity.WARNING]
+    assert not [one for one in found.findings if one.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize("image", ["3.9", "3.10", "3.12"])
+def test_a_matrix_without_the_target_is_a_warning_once_the_image_has_moved(image: str) -> None:
+    """Before, it is a note: nothing runs the target yet."""
+    found = judged({"s/Dockerfile": f"FROM python:{image}\n", "s/tox.ini": "[tox]\nenvlist = py39,py310\n"})
+    severity = next(one.severity for one in found.findings if "lists 3.9, 3.10" in one.message)
+    assert severity is (Severity.WARNING if image == "3.12" else Severity.NOTE)
+
+
+def test_metadata_of_a_part_further_in_is_a_warning() -> None:
+    """Whether the part installs is asked of the requirements."""
+    text = "[project]\nrequires-python = '<3.11'\n"
+    places = places_of({"s/pyproject.toml": text, "s/libs/x/pyproject.toml": text})
+    found = judge(places, Aim(baseline=Interpreter(3, 10), target=TARGET), service="s")
+    assert short(found) == [("PY301", "s/libs/x/pyproject.toml:2", "warning"), ("PY301", "s/pyproject.toml:2", "error")]
+
+
+def test_nothing_of_an_inert_workflow_keeps_a_service_back() -> None:
+    """Neither what could not be understood nor what is read as something else."""
+    text = "a: {python-version: 3.10}\nb: {python-version: '${{ steps.a.outputs.b }}'}\n"
+    found = judged({"s/.github/workflows/a.yml": text})
+    assert {one.code for one in found.findings} >= {"PY304", "PY305", "PY306"}
+    assert not [one for one in found.findings if one.severity is Severity.ERROR]
+    assert found.unclear == ()
 
 
 def test_two_old_pythons_are_a_warning() -> None:

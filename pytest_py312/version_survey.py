@@ -1,0 +1,185 @@
+"""Every file that says a service's Python: those in its folder, and those around it that name it.
+
+Files are read by name, within limits, and never outside of the root. What lies in a service's folder is read when the
+service is asked about and not kept; what lies outside of all services is read once for the fleet.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_py312.model import Service
+from pytest_py312.patterns import matches
+from pytest_py312.readers.places import Place
+from pytest_py312.readers.version_places import read_places, reader_of
+from pytest_py312.service_files import SCAN_DEPTH
+from pytest_py312.tree import Tree, Unreadable, join
+from pytest_py312.version_owners import Named, Names, index_of, named_in
+
+OUTSIDE_DEPTH = 5
+OUTSIDE_LIMIT = 5_000
+"""Files outside of all services that are read."""
+FILE_LIMIT = 1_000
+"""Files of one service that are read."""
+
+NOT_ITS_OWN = frozenset(
+    {
+        "vendor", "vendored", "_vendor", "third_party", "third-party", "fixtures", "testdata", "test_data", "test-data",
+        "snapshots", "__snapshots__", "cassettes", "golden",
+    }
+)  # fmt: skip
+"""Folders with files of others, and with files that only tests read."""
+
+_ROUNDS = 5
+"""How far work is followed that a workflow hands to another one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """The places of one service; ``unread`` are files that could not be read, with the end of a sentence why."""
+
+    places: tuple[Place, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outside:
+    """A file outside of all services: its places, and the services that its parts name."""
+
+    path: str
+    places: tuple[Place, ...]
+    named: Named
+    handed: Names
+    """Services whose work other files hand to this one."""
+
+    def owners(self, place: Place) -> Names:
+        """The services that the place is for; none: no service is named, so it is for the fleet as a whole."""
+        return self.named.at(place.start) | self.handed
+
+
+class VersionSurvey:
+    """Reads the places of services. Safe for several threads."""
+
+    def __init__(self, root: Path, services: Iterable[Service], *, exclude: Sequence[str] = ()) -> None:
+        """``services`` are all of the fleet; ``exclude`` are the plan's patterns of folders that are nobody's."""
+        self._tree = Tree(root)
+        self._services = {service.path: service for service in services}
+        self._inner = _inner(self._services)
+        self._index = index_of(self._services.values())
+        self._exclude = tuple(exclude)
+        self._lock = threading.Lock()
+        self._known_outside: tuple[Outside, ...] | None = None
+
+    def read(self, service: Service) -> Reading:
+        """All places that say the Python of ``service``."""
+        places: list[Place] = []
+        unread: list[tuple[str, str]] = []
+        for path in self.own_files(service):
+            try:
+                places += read_places(self._tree.read(path), path)
+            except Unreadable as reason:
+                if _is_telling(path):
+                    unread.append((path, str(reason)))
+        alone = len(self._services) == 1
+        for file in self.outside():
+            places += [place for place in file.places if alone or service.name in file.owners(place)]
+        return Reading(places=tuple(places), unread=tuple(unread))
+
+    def own_files(self, service: Service) -> tuple[str, ...]:
+        """The files in its folder of a kind that says Python versions, without those of services beneath it."""
+        inner = tuple(f"{path}/" for path in self._inner.get(service.path, ()))
+        found = []
+        for name in self._tree.scan(service.path, depth=SCAN_DEPTH).files:
+            path = join(service.path, name)
+            anothers = NOT_ITS_OWN.intersection(name.split("/")) or (inner and path.startswith(inner))
+            if reader_of(path) and not anothers:
+                found.append(path)
+        return tuple(found[:FILE_LIMIT])
+
+    def outside(self) -> tuple[Outside, ...]:
+        """The files outside of all services that say a Python version."""
+        with self._lock:
+            if self._known_outside is None:
+                self._known_outside = self._read_outside()
+            return self._known_outside
+
+    def movable(self, file: Outside, names: Names) -> Callable[[str, Sequence[Place]], Sequence[Place]]:
+        """Tells of a text of ``file``, as it is or moved in part, which places move when the services ``names`` do."""
+        everyone = frozenset(service.name for service in self._services.values())
+
+        def chosen(text: str, places: Sequence[Place]) -> Sequence[Place]:
+            named = named_in(text, file.path, self._index)
+            return [place for place in places if (named.at(place.start) | file.handed or everyone) <= names]
+
+        return chosen
+
+    # ---- outside of all services
+
+    def _read_outside(self) -> tuple[Outside, ...]:
+        if "." in self._services:
+            return ()  # then the root's own files are that service's
+        read: dict[str, tuple[tuple[Place, ...], Named]] = {}
+        uses: list[tuple[str, Named]] = []
+        for number, path in enumerate(self._outside_files()):
+            text = self._tree.text(path) if number < OUTSIDE_LIMIT else None
+            places = read_places(text, path) if text else ()
+            if text and (places or "uses:" in text or "local:" in text):
+                named = named_in(text, path, self._index)
+                uses.append((path, named))
+                if places:
+                    read[path] = places, named
+        handed = _handed(uses)
+        return tuple(
+            Outside(path=path, places=places, named=named, handed=handed.get(path, frozenset()))
+            for path, (places, named) in sorted(read.items())
+        )
+
+    def _outside_files(self) -> Iterator[str]:
+        pending = [(".", 0)]
+        while pending:
+            folder, depth = pending.pop()
+            listing = self._tree.listing(folder)
+            yield from (path for name in listing.files if reader_of(path := join(folder, name)))
+            if depth < OUTSIDE_DEPTH:
+                inner = [join(folder, name) for name in reversed(listing.folders) if name not in NOT_ITS_OWN]
+                pending += [(path, depth + 1) for path in inner if not self._is_someones(path)]
+
+    def _is_someones(self, path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return path in self._services or any(matches(pattern, name, path) for pattern in self._exclude)
+
+
+def _handed(files: Sequence[tuple[str, Named]]) -> Mapping[str, Names]:
+    """File to the services whose work other files hand to it: reusable workflows and composite actions."""
+    handed: dict[str, Names] = {}
+    for _ in range(_ROUNDS):
+        before = dict(handed)
+        for path, named in files:
+            for part in (*named.parts, named.around):
+                names = (part.names or named.around.names) | before.get(path, frozenset())
+                for used in part.uses if names else ():
+                    for file in (used, f"{used}/action.yml", f"{used}/action.yaml"):
+                        handed[file] = handed.get(file, frozenset()) | names
+        if handed == before:
+            break
+    return handed
+
+
+def _inner(paths: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """Folder to the folders of services beneath it, for those that have some."""
+    known = set(paths)
+    inner: dict[str, list[str]] = {}
+    for path in known - {"."}:
+        above = path
+        while above:
+            above = above.rpartition("/")[0]
+            if (above or ".") in known:
+                inner.setdefault(above or ".", []).append(path)
+    return inner
+
+
+def _is_telling(path: str) -> bool:
+    """Whether a file that cannot be read is missed: most YAML says no Python at all."""
+    return not path.endswith((".yml", ".yaml")) or re.search(r"(?:^|/)\.(?:github|gitlab|circleci)", path) is not None

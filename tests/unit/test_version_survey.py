@@ -1,0 +1,139 @@
+"""Which files say a service's Python: those in its folder, and those around it that name it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.testing import service, service_tree
+from pytest_py312.version_survey import Reading, VersionSurvey
+
+USER = service("user-service")
+AUTH = service("auth-service")
+
+
+def said(reading: Reading) -> dict[str, list[str]]:
+    """Path to the versions that stand there."""
+    found: dict[str, list[str]] = {}
+    for place in reading.places:
+        found.setdefault(place.path, []).append(str(place.version))
+    return found
+
+
+def survey(root: Path, files: Mapping[str, str]) -> VersionSurvey:
+    return VersionSurvey(service_tree(root, files), [USER, AUTH])
+
+
+IN_ITS_FOLDER = {
+    "Dockerfile": "FROM python:@\n",
+    "deploy/docker/api.Dockerfile": "FROM python:@\n",
+    "docker-compose.yml": "services: {mock: {image: 'python:@'}}\n",
+    "k8s/deployment.yaml": "containers:\n- image: python:@\n",
+    ".github/workflows/ci.yml": "jobs: {a: {steps: [{with: {python-version: '@'}}]}}\n",
+    "pyproject.toml": "[project]\nrequires-python = '==@.*'\n",
+    "setup.cfg": "[options]\npython_requires = ==@.*\n",
+    "tox.ini": "[testenv]\nbasepython = python@\n",
+    "mypy.ini": "[mypy]\npython_version = @\n",
+    ".python-version": "@\n",
+    "runtime.txt": "python-@.1\n",
+    ".tool-versions": "python @.1\n",
+    ".pre-commit-config.yaml": "default_language_version: {python: python@}\n",
+    ".gitlab-ci.yml": "test: {image: 'python:@'}\n",
+}
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+def test_all_in_the_folder_of_a_service_is_its_own(version: str, tmp_path: Path) -> None:
+    """And of no other one."""
+    files = {f"{USER.path}/{name}": text.replace("@", version) for name, text in IN_ITS_FOLDER.items()}
+    found = survey(tmp_path, files)
+    assert said(found.read(USER)) == {path: [version] for path in sorted(files)}
+    assert found.read(AUTH) == Reading()
+
+
+def test_files_of_others_are_left_out(tmp_path: Path) -> None:
+    """Copies of foreign code, data of tests, and services beneath a service."""
+    inner = service("inner", path=f"{USER.path}/parts/inner")
+    root = service_tree(
+        tmp_path,
+        {
+            f"{USER.path}/{folder}/Dockerfile": "FROM python:3.9\n"
+            for folder in ("vendor/x", "tests/fixtures", "parts/inner")
+        },
+    )
+    found = VersionSurvey(root, [USER, inner])
+    assert said(found.read(USER)) == {}
+    assert said(found.read(inner)) == {f"{inner.path}/Dockerfile": ["3.9"]}
+
+
+def test_jobs_of_a_root_workflow_belong_to_the_services_that_they_name(tmp_path: Path) -> None:
+    """Each has its own, and none has what names nobody."""
+    job = "    steps: [{{with: {{python-version: '{}'}}}}]\n"
+    workflow = (
+        f"jobs:\n  user-service:\n{job.format('3.10')}  auth-service:\n{job.format('3.12')}  lint:\n{job.format('3.9')}"
+    )
+    found = survey(tmp_path, {".github/workflows/ci.yml": workflow})
+    assert said(found.read(USER)) == {".github/workflows/ci.yml": ["3.10"]}
+    assert said(found.read(AUTH)) == {".github/workflows/ci.yml": ["3.12"]}
+
+
+def test_a_computed_version_that_names_no_service_keeps_nobody_back(tmp_path: Path) -> None:
+    """It is in the file for all, and no place of any service."""
+    text = "jobs: {a: {steps: [{with: {python-version: '${{ steps.x.outputs.y }}'}}]}}\n"
+    assert survey(tmp_path, {".github/workflows/ci.yml": text}).read(USER) == Reading()
+
+
+def test_reusable_workflows_and_actions_belong_to_those_who_call_them(tmp_path: Path) -> None:
+    """However far the work is handed on."""
+    files = {
+        ".github/workflows/user.yml": "on: {push: {paths: ['services/user-service/**']}}\n"
+        "jobs: {a: {uses: ./.github/workflows/tests.yml}}\n",
+        ".github/workflows/tests.yml": "jobs: {a: {steps: [{uses: ./.github/actions/python}]}}\n",
+        ".github/actions/python/action.yml": "inputs: {python-version: {default: '3.10'}}\n",
+    }
+    found = survey(tmp_path, files)
+    assert said(found.read(USER)) == {".github/actions/python/action.yml": ["3.10"]}
+    assert said(found.read(AUTH)) == {}
+
+
+def test_of_a_fleet_of_one_everything_is_that_one_s(tmp_path: Path) -> None:
+    """Whatever the files name."""
+    root = service_tree(
+        tmp_path, {".github/workflows/ci.yml": "a: {python-version: '3.10'}\n", ".python-version": "3.10"}
+    )
+    assert said(VersionSurvey(root, [USER]).read(USER)) == {
+        ".github/workflows/ci.yml": ["3.10"],
+        ".python-version": ["3.10"],
+    }
+
+
+def test_a_service_at_the_root_has_the_root_s_files(tmp_path: Path) -> None:
+    """Once."""
+    root = service_tree(
+        tmp_path, {"Dockerfile": "FROM python:3.10\n", ".github/workflows/a.yml": "python-version: '3.9'\n"}
+    )
+    here = service("here", path=".")
+    assert said(VersionSurvey(root, [here]).read(here)) == {"Dockerfile": ["3.10"], ".github/workflows/a.yml": ["3.9"]}
+
+
+def test_excluded_folders_are_not_looked_into(tmp_path: Path) -> None:
+    """What they name counts for nobody."""
+    root = service_tree(tmp_path, {"old/user-service/Dockerfile": "FROM python:3.8\n"})
+    assert said(VersionSurvey(root, [USER, AUTH]).read(USER)) == {"old/user-service/Dockerfile": ["3.8"]}
+    assert said(VersionSurvey(root, [USER, AUTH], exclude=["old"]).read(USER)) == {}
+
+
+def test_nothing_is_read_outside_of_the_root(tmp_path: Path) -> None:
+    """A link that leads out, and a folder of links."""
+    service_tree(tmp_path, {"elsewhere/Dockerfile": "FROM python:3.9\n"})
+    root = service_tree(tmp_path / "root", {f"{USER.path}/requirements.txt": ""})
+    (root / USER.path / "Dockerfile").symlink_to(tmp_path / "elsewhere" / "Dockerfile")
+    (root / "user-service").symlink_to(tmp_path / "elsewhere")
+    assert VersionSurvey(root, [USER]).read(USER) == Reading()
+
+
+def test_a_file_that_is_too_large_is_told_where_it_would_be_missed(tmp_path: Path) -> None:
+    """A Dockerfile is; a YAML file is nearly always data."""
+    large = "# python:3.10\n" * 200_000
+    found = survey(tmp_path, {f"{USER.path}/Dockerfile": large, f"{USER.path}/data.yaml": large})
+    assert found.read(USER).unread == ((f"{USER.path}/Dockerfile", "is larger than 2048 KiB"),)
