@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_py312 import plugin_session
-from pytest_py312.model import InterpreterBuild
+from pytest_py312.checks.dependencies import Dependencies
+from pytest_py312.checks.suite import SuiteCheck
+from pytest_py312.model import Fleet, InterpreterBuild
 from pytest_py312.testing import service_tree
 from pytest_py312.workshop import Settings
 from tests.plugin.gate_helpers import FLEET, REAL_FLEET, Faked, Real
@@ -26,7 +28,7 @@ def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
     class FakeWorkshop:
         """pytest_py312.workshop.Workshop, as far as a session uses it."""
 
-        def __init__(self, settings: Settings, *, shared: Path | None = None) -> None:
+        def __init__(self, settings: Settings, *, shared: Path | None = None, fleet: Fleet | None = None) -> None:
             made.settings.append(settings)
             self.gate = made.gate
 
@@ -46,6 +48,8 @@ def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
             made.closed += 1
 
     monkeypatch.setattr(plugin_session, "Workshop", FakeWorkshop)
+    # two checks show how items are made and chosen; which there are is for the real runs to tell
+    monkeypatch.setattr(plugin_session, "CHECKS", (Dependencies(), SuiteCheck()))
     return made
 
 
