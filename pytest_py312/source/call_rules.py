@@ -43,6 +43,11 @@ def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Sequen
             inner(scan, node, value, arguments)
 
 
+def selects(node: ast.Call, value: Value) -> bool:
+    """``entry_points(group=...)``: what that gives is looked up by the names of its entries, on all releases."""
+    return bool(node.keywords) and dotted(value) == "importlib.metadata.entry_points"
+
+
 def call_of_own(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
     """Nothing is known against calls of own functions."""
 

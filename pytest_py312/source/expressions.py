@@ -230,7 +230,7 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
         if given is not None:
             return given
         call_rules.call_of_standard(scan, node, value, arguments)
-        return result_of(value)
+        return UNKNOWN if call_rules.selects(node, value) else result_of(value)
     if kind is CLASS:
         _made(scan, node, value, arguments)
         return Value(OBJECT, guard=value.guard, data=value.data)

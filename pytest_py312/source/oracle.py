@@ -258,7 +258,8 @@ def read_lines(text: str) -> tuple[dict[int, Any], bool]:
 
 
 def agreed(answers: Sequence[Any]) -> Any:
-    """One answer where several classes were asked: the first, if all say the same of presence."""
+    """One answer where several classes were asked: the first, if all that are there say the same of presence."""
+    answers = [one for one in answers if not (isinstance(one, dict) and one.get("no_class"))] or answers
     presences = {answer.get("present") if isinstance(answer, dict) else None for answer in answers}
     if len(presences) == 1:
         return answers[0]

@@ -209,9 +209,10 @@ class Library:
         return self._of_instance(type(value), name, value)
 
     def _of_class(self, cls: type, name: str) -> Place:
+        members = cls.__dict__.get("_member_map_") or {}
+        if name in members:  # asked first: 3.11 and 3.12 keep a property in the member's place
+            return Place(members[name], name=name)
         found = in_classes(mro(cls), name) or in_classes(mro(type(cls)), name)
-        if found is None and name in (cls.__dict__.get("_member_map_") or ()):
-            found = Place(cls.__dict__["_member_map_"][name], name=name)
         if found is not None:
             return found
         if any("__getattr__" in vars(kind) for kind in mro(type(cls))) and "_member_map_" not in vars(cls):

@@ -6,7 +6,7 @@ for each question, ``[number, {...}]``, then ``["end"]``. All lines are out befo
 takes the process down, the first question without a line is the one that did it.
 
 ``assumed`` questions are about a class that somebody else says a function returns: where the class itself is missing
-they have no answer.
+they have no answer (and say ``no_class``: the function cannot return it here).
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def answered(library: Library, module_name: str, path: str, assumed: bool) -> di
             assumed = False
         return described(library, module_name, library.follow(module, steps))
     except Missing as reason:
-        return {"present": None if assumed else False, "reason": str(reason)[:LONGEST_TEXT]}
+        said = {"present": None if assumed else False, "reason": str(reason)[:LONGEST_TEXT]}
+        return {**said, "no_class": True} if assumed else said
     except Untold as reason:
         return {"present": None, "reason": str(reason)[:LONGEST_TEXT]}
     except Exception as error:

@@ -139,10 +139,10 @@ def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
     if is_evaluated(scan) and (scan.function is None or in_class):
         visit(scan, node.annotation)
     value = visit(scan, node.value) if node.value is not None else UNKNOWN
-    if value.kind in (NOTHING_KNOWN, "none"):
-        value = annotated(scan, node.annotation)
     if node.value is not None and in_class:
         rules.default_of_field(scan, node, value)
+    if value.kind in (NOTHING_KNOWN, "none"):
+        value = annotated(scan, node.annotation)
     if node.value is not None or value.kind is not NOTHING_KNOWN:
         bind_target(scan, node.target, value)
 

@@ -79,6 +79,8 @@ PRESENCE = {
     "array:array().tostring": "no no no no",
     "os:path.join": "yes yes yes yes",
     "os:environ.has_key": "no no no no",
+    "http:HTTPStatus.OK.phrase": "yes yes yes yes",
+    "importlib.metadata:entry_points().select": "unknown yes yes yes",
     "concurrent:futures": "yes yes yes yes",
     "subprocess:Popen().returncode": "yes yes yes yes",
     "builtins:exit": "yes yes yes yes",
