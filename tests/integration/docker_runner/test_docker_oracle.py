@@ -1,0 +1,52 @@
+"""The interpreters of images asked about their own standard library."""
+
+import pytest
+
+from pytest_py312.model import Interpreter
+from pytest_py312.source import questions
+from pytest_py312.source.oracle import Oracle
+from tests.integration.docker_runner.conftest import Bench
+
+pytestmark = pytest.mark.docker
+
+QUESTIONS = (
+    questions.Question(module="imp"),
+    questions.Question(module="test.support"),
+    questions.Question(module="tkinter"),
+    questions.Question(module="unittest", path="TestCase().assertEquals"),
+)
+
+
+def test_an_image_is_asked_like_an_interpreter_of_the_machine(bench: Bench) -> None:
+    """What slim images leave out is not what a release has removed."""
+    runner = bench.runner()
+    oracle = Oracle(cache=bench.cache, door=runner)
+    builds = [runner.find(Interpreter.parse(interpreter)) for interpreter in ("3.9", "3.10", "3.12")]
+
+    said = {str(interpreter): found for interpreter, found in oracle.ask_all(QUESTIONS, builds).items()}
+    presences = {
+        interpreter: [found.answers[question].present for question in QUESTIONS]
+        for interpreter, found in said.items()
+        if isinstance(found, questions.Testimony)
+    }
+    assert presences == {
+        "3.9": [True, None, None, True],
+        "3.10": [True, None, None, True],
+        "3.12": [False, None, None, False],
+    }
+
+
+def test_files_are_compiled_in_an_image(bench: Bench) -> None:
+    runner = bench.runner()
+    oracle = Oracle(cache=bench.cache, door=runner)
+    files = {"good.py": b"x = 1\n", "bad.py": b"print 1\n", "new.py": b"match x:\n    case 1: pass\n"}
+
+    refused = {
+        interpreter: [
+            path
+            for path, complaints in oracle.compile(files, runner.find(Interpreter.parse(interpreter))).items()
+            if complaints
+        ]
+        for interpreter in ("3.9", "3.10", "3.12")
+    }
+    assert refused == {"3.9": ["bad.py", "new.py"], "3.10": ["bad.py"], "3.12": ["bad.py"]}
