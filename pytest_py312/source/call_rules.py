@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from pytest_py312.source import rules
-from pytest_py312.source.conditions import dotted, named
 from pytest_py312.source.dynamic import texts
+from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import COROUTINE, FUNCTION, OBJECT, STD, Value, alternatives
 from pytest_py312.source.walking import Scan
 

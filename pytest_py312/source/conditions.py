@@ -10,20 +10,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytest_py312.source.facts import Condition
-from pytest_py312.source.values import CONDITION, MANY, NONE, NOTHING_KNOWN, STD, UNKNOWN, Value
-from pytest_py312.source.walking import UNSURE, Scan, extended
+from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.values import CONDITION, FUNCTION, MANY, NONE, NOTHING_KNOWN, OBJECT, STD, Value
+from pytest_py312.source.version_tests import compared, prefixed
+from pytest_py312.source.walking import UNSURE, Scan
 
 NEVER: Condition = ("false",)
 ALWAYS: Condition = ("not", NEVER)
 
 _FLAG = re.compile(r"_?(?:IS_?|USING_?|USE_?|is_?)?(?:PY|py|PYTHON_?|python_?)_?([23])K?(?:_ONLY)?")
-_AT_LEAST = re.compile(r"_?(?:IS_?|is_?)?(?:PY|py)_?3_?(\d\d?)(?:_?PLUS|_OR_LATER|_OR_NEWER|_OR_GREATER|_plus)?")
-_OPERATORS = {
-    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in",
-    ast.NotIn: "not in",
-}  # fmt: skip
-_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-_PARTS = {"major": "major", "minor": "minor", "micro": ""}
+_AT_LEAST = re.compile(
+    r"_?(?:IS_?|GE_?|HAS_?)?(?:PY|PYTHON)_?(?:GE_?|GTE_?)?3_?(\d\d?)"
+    r"(?:_?PLUS|_?(?:AND|OR)_(?:LATER|NEWER|GREATER|ABOVE|UP|HIGHER))?",
+    re.IGNORECASE,
+)
+_BELOW = re.compile(r"_?(?:IS_?)?(?:PY|PYTHON)_?(?:LT|BEFORE|BELOW|OLDER_THAN|PRE)_?3_?(\d\d?)", re.IGNORECASE)
 FINDERS = frozenset(
     {
         "importlib.util.find_spec",
@@ -32,24 +33,6 @@ FINDERS = frozenset(
         "importlib.machinery.PathFinder.find_spec",
     }
 )
-
-
-def named(scan: Scan, node: ast.expr | None) -> Value:
-    """What a dotted name stands for, without a word about its use."""
-    if isinstance(node, ast.Name):
-        return scan.get(node.id) or UNKNOWN
-    if isinstance(node, ast.Attribute):
-        value = named(scan, node.value)
-        if value.kind is STD:
-            return extended(scan, value, node.attr)
-    return UNKNOWN
-
-
-def dotted(value: Value) -> str:
-    """The full name of something standard, else empty."""
-    if value.kind is not STD:
-        return ""
-    return f"{value.module}.{value.path}" if value.path else value.module
 
 
 def negated(condition: Condition) -> Condition:
@@ -99,6 +82,9 @@ def _flag(name: str, value: Value | None) -> Condition:
     flag = _FLAG.fullmatch(name)
     if flag:
         return NEVER if flag[1] == "2" else ALWAYS
+    below = _BELOW.fullmatch(name)
+    if below:
+        return ("version", "<", (3, int(below[1])), "full")
     least = _AT_LEAST.fullmatch(name)
     return ("version", ">=", (3, int(least[1])), "full") if least else UNSURE
 
@@ -116,6 +102,9 @@ def _attribute(scan: Scan, node: ast.Attribute) -> Condition:
     value = named(scan, node)
     if dotted(value) == "typing.TYPE_CHECKING":
         return NEVER
+    if value.kind is CONDITION:
+        found: Condition = value.data
+        return UNSURE if found[0] == "part" else found
     return _flag(node.attr, None) if value.kind is not STD else UNSURE
 
 
@@ -130,16 +119,24 @@ def _compare(scan: Scan, node: ast.Compare) -> Condition:
 def _comparison(scan: Scan, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Condition:
     if isinstance(op, ast.Is | ast.IsNot) and isinstance(right, ast.Constant):
         return _against_constant(scan, left, isinstance(op, ast.IsNot), right.value)
-    operator = _OPERATORS.get(type(op), "")
-    if isinstance(left, ast.Constant) and operator in ("in", "not in"):
-        return _in_dir(scan, left, operator, right)
-    part = version_part(scan, left)
-    value = _constant_of(scan, right)
-    if not part and operator in _TURNED:
-        part, value, operator = version_part(scan, right), _constant_of(scan, left), _TURNED[operator]
-    if not part or not operator or not _fits(part, value, operator):
-        return UNSURE
-    return ("version", operator, value, part)
+    if isinstance(left, ast.Constant) and isinstance(op, ast.In | ast.NotIn):
+        found = _in_names(scan, left, right)
+        return found if isinstance(op, ast.In) else negated(found)
+    other = _other_implementation(scan, left, right)
+    if other is not None:
+        return NEVER if isinstance(op, ast.Eq) is other else ALWAYS
+    return compared(scan, left, op, right) or UNSURE
+
+
+def _other_implementation(scan: Scan, left: ast.expr, right: ast.expr) -> bool | None:
+    """Whether a name that is no CPython's is compared: ``platform.python_implementation() == "PyPy"``."""
+    what, name = (right, left) if isinstance(left, ast.Constant) else (left, right)
+    if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
+        return None
+    asked = dotted(named(scan, what.func if isinstance(what, ast.Call) else what))
+    if asked not in ("platform.python_implementation", "sys.implementation.name"):
+        return None
+    return name.value.lower() != "cpython"
 
 
 def _against_constant(scan: Scan, left: ast.expr, is_not: bool, constant: object) -> Condition:
@@ -150,8 +147,10 @@ def _against_constant(scan: Scan, left: ast.expr, is_not: bool, constant: object
             value = scan.get(left.id)
             if value is not None and value.kind is MANY:
                 found = _of_fallback(value)
-        elif isinstance(left, ast.Call):
-            found = _call(scan, left)
+            elif value is not None and value.kind is CONDITION and value.data[0] in ("has", "not"):
+                found = value.data
+        elif isinstance(left, ast.Call | ast.NamedExpr):
+            found = condition_of(scan, left)
         return found if is_not else negated(found)
     if isinstance(constant, bool):
         found = condition_of(scan, left)
@@ -159,104 +158,30 @@ def _against_constant(scan: Scan, left: ast.expr, is_not: bool, constant: object
     return UNSURE
 
 
-def _in_dir(scan: Scan, left: ast.Constant, operator: str, right: ast.expr) -> Condition:
-    """``"name" in dir(module)``, ``"name" in vars(module)``, ``"module" in sys.stdlib_module_names``."""
-    found = UNSURE
-    if isinstance(left.value, str) and isinstance(right, ast.Call) and len(right.args) == 1:
-        if isinstance(right.func, ast.Name) and right.func.id in ("dir", "vars"):
-            found = _has(named(scan, right.args[0]), left.value)
-    elif isinstance(left.value, str) and isinstance(right, ast.Attribute) and right.attr == "__dict__":
-        found = _has(named(scan, right.value), left.value)
-    return found if operator == "in" else negated(found)
+def _in_names(scan: Scan, left: ast.Constant, right: ast.expr) -> Condition:
+    """``"name" in dir(module)``, ``"name" in vars(module)``, ``"module" in sys.modules``."""
+    name = left.value
+    if not isinstance(name, str):
+        return UNSURE
+    if isinstance(right, ast.Call) and len(right.args) == 1 and last_name(right.func) in ("dir", "vars"):
+        return _has(named(scan, right.args[0]), name)
+    if isinstance(right, ast.Attribute) and right.attr in ("__dict__", "__all__"):
+        return _has(named(scan, right.value), name)
+    if dotted(named(scan, right)) in ("sys.modules", "sys.stdlib_module_names", "sys.builtin_module_names"):
+        return ("has", name, "") if scan.is_standard(name) else NEVER if name == "__pypy__" else UNSURE
+    return UNSURE
 
 
 def _has(value: Value, name: str) -> Condition:
-    if value.kind is not STD or not name.isidentifier():
+    if not name.isidentifier():
+        return UNSURE
+    if value.kind is OBJECT:
+        bases = value.data.standard_bases()
+        known = value.data.get(name) is not None or value.data.foreign_bases() or len(bases) != 1
+        return UNSURE if known else ("has", bases[0].module, f"{bases[0].path}().{name}")
+    if value.kind is not STD:
         return UNSURE
     return ("has", value.module, f"{value.path}.{name}" if value.path else name)
-
-
-# ---- versions
-
-
-def version_part(scan: Scan, node: ast.expr) -> str:
-    """Which part of the Python version an expression is (``full``, ``two``, ``major``...); empty where it is none."""
-    if isinstance(node, ast.Name | ast.Attribute):
-        return _version_name(scan, node)
-    if isinstance(node, ast.Subscript):
-        return _version_index(scan, node)
-    if isinstance(node, ast.Call):
-        return _version_call(scan, node)
-    return ""
-
-
-def _version_name(scan: Scan, node: ast.Name | ast.Attribute) -> str:
-    if isinstance(node, ast.Attribute) and node.attr in _PARTS and version_part(scan, node.value) == "full":
-        return _PARTS[node.attr]
-    value = scan.get(node.id) if isinstance(node, ast.Name) else named(scan, node)
-    if value is None:
-        return ""
-    if value.kind is CONDITION and value.data[0] == "part":
-        return str(value.data[1])
-    return {"sys.version_info": "full", "sys.hexversion": "hex"}.get(dotted(value), "")
-
-
-def _version_index(scan: Scan, node: ast.Subscript) -> str:
-    part = version_part(scan, node.value)
-    end = _slice_end(node.slice)
-    if part in ("full", "two", "three", "texts"):
-        if isinstance(node.slice, ast.Constant):
-            found = {0: "major", 1: "minor"}.get(_number(node.slice), "")
-            return f"{found} text" if found and part == "texts" else found
-        return {1: "one", 2: "two", 3: "three"}.get(end, "") if part != "texts" else ""
-    if dotted(named(scan, node.value)) == "sys.version":
-        if isinstance(node.slice, ast.Constant) and _number(node.slice) == 0:
-            return "text 1"
-        return {1: "text 1", 3: "text 3", 4: "text 4"}.get(end, "")
-    return ""
-
-
-def _slice_end(index: ast.expr) -> int:
-    """The n of ``[:n]``, or -1."""
-    if isinstance(index, ast.Slice) and index.lower is None and index.step is None:
-        return _number(index.upper)
-    return -1
-
-
-def _number(node: ast.expr | None) -> int:
-    value = node.value if isinstance(node, ast.Constant) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else -1
-
-
-def _version_call(scan: Scan, node: ast.Call) -> str:
-    if isinstance(node.func, ast.Name) and len(node.args) == 1:
-        inner = version_part(scan, node.args[0])
-        if node.func.id == "int":
-            return {"major text": "major", "minor text": "minor"}.get(
-                inner, inner if inner in ("major", "minor") else ""
-            )
-        return inner if node.func.id == "tuple" else ""
-    return "texts" if dotted(named(scan, node.func)) == "platform.python_version_tuple" else ""
-
-
-def _constant_of(scan: Scan, node: ast.expr) -> Any:
-    """A number, a text or a tuple of such; ``None`` where it is something else."""
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, int | float | str) else None
-    if isinstance(node, ast.Tuple | ast.List | ast.Set):
-        items = tuple(_constant_of(scan, item) for item in node.elts)
-        return None if None in items else items
-    return None
-
-
-def _fits(part: str, value: Any, operator: str) -> bool:
-    if operator in ("in", "not in"):
-        return isinstance(value, tuple) and all(_fits(part, item, "==") for item in value)
-    if part in ("major", "minor", "hex"):
-        return isinstance(value, int | float)
-    if part in ("texts", "major text", "minor text", "text 1", "text 3", "text 4"):
-        return isinstance(value, tuple) == (part == "texts") and isinstance(value, tuple | str)
-    return isinstance(value, tuple) and all(isinstance(item, int) for item in value[:3])
 
 
 # ---- calls
@@ -267,8 +192,8 @@ def _call(scan: Scan, node: ast.Call) -> Condition:
     if isinstance(function, ast.Name):
         return _named_call(scan, function.id, node)
     if isinstance(function, ast.Attribute):
-        if function.attr == "startswith":
-            return _version_prefix(scan, function.value, node.args)
+        if function.attr == "startswith" and len(node.args) == 1:
+            return prefixed(scan, function.value, node.args[0]) or UNSURE
         value = named(scan, function)
         if dotted(value) in FINDERS:
             return _found(scan, node.args)
@@ -290,6 +215,9 @@ def _named_call(scan: Scan, name: str, node: ast.Call) -> Condition:
             parts = tuple(condition_of(scan, item) for item in arguments[0].elts)
             return ("or" if name == "any" else "and", *parts)
     value = scan.get(name)
+    if value is not None and value.kind is FUNCTION and value.data.condition is not None:
+        found: Condition = value.data.condition
+        return found
     return _found(scan, arguments) if value is not None and dotted(value) in FINDERS else UNSURE
 
 
@@ -303,17 +231,18 @@ def _found(scan: Scan, arguments: Sequence[ast.expr]) -> Condition:
     return UNSURE
 
 
-def _version_prefix(scan: Scan, node: ast.expr, arguments: Sequence[ast.expr]) -> Condition:
-    """``sys.version.startswith("3.12")``, ``platform.python_version().startswith(("3.9", "3.10"))``."""
-    what = node.func if isinstance(node, ast.Call) else node
-    if dotted(named(scan, what)) not in ("sys.version", "platform.python_version") or len(arguments) != 1:
-        return UNSURE
-    value = _constant_of(scan, arguments[0])
-    prefixes = value if isinstance(value, tuple) else (value,)
-    return ("version", "starts", prefixes, "text") if all(isinstance(one, str) for one in prefixes) else UNSURE
+def _constant(_scan: Scan, node: ast.Constant) -> Condition:
+    """``if False:``, ``if 0:``; of names of constants nobody knows who changes them."""
+    return ALWAYS if node.value else NEVER
+
+
+def _bound(scan: Scan, node: ast.NamedExpr) -> Condition:
+    return condition_of(scan, node.value)
 
 
 _READERS: dict[type[ast.expr], Callable[[Scan, Any], Condition]] = {
+    ast.Constant: _constant,
+    ast.NamedExpr: _bound,
     ast.BoolOp: _boolean,
     ast.UnaryOp: _not,
     ast.Name: _name,
@@ -341,7 +270,7 @@ def skip_of(scan: Scan, node: ast.expr) -> Condition:
     given = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "condition"), None)
     if given is None:
         return UNSURE
-    if name in ("skipif", "skipIf"):
+    if name in ("skipif", "skipIf", "xfail"):
         if isinstance(given, ast.Constant) and isinstance(given.value, str):
             return _of_text(scan, given.value)
         return condition_of(scan, given)

@@ -1,18 +1,18 @@
 """Functions and classes: what their parameters are said to be, and what they derive from."""
 
 import ast
-import re
 from typing import Any
 
 from pytest_py312.source import hooks, rules
-from pytest_py312.source.conditions import dotted, named, negated, skip_of
+from pytest_py312.source.conditions import negated, skip_of
+from pytest_py312.source.declared import annotated, condition_given, given_by, is_evaluated, not_evaluated
 from pytest_py312.source.facts import ClassFact, Inherited, Kind
+from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
     CLASS,
     FOREIGN,
     FUNCTION,
-    NOTHING_KNOWN,
     OBJECT,
     STD,
     UNKNOWN,
@@ -22,57 +22,10 @@ from pytest_py312.source.values import (
 )
 from pytest_py312.source.walking import HANDLERS, Deferred, OnOwn, Scan, block, extended, kind_of, visit
 
-NO_INSTANCES = frozenset({"typing", "collections.abc", "types", "abc", "numbers"})
-"""Annotations with a name of these say what can be done with a value, not what it is."""
 FIRST = frozenset(
     {"__init__", "__new__", "setUp", "setUpClass", "asyncSetUp", "setup_method", "setup", "__post_init__"}
 )
 """Methods that set what the others use: read before them."""
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
-
-
-# ---- annotations
-
-
-def is_evaluated(scan: Scan) -> bool:
-    """Whether annotations are run at all."""
-    return not scan.future_annotations
-
-
-def annotated(scan: Scan, node: ast.expr | None) -> Value:
-    """An instance of the class that an annotation names, where it names one: also ``X | None``, ``Optional[X]``."""
-    if node is None:
-        return UNKNOWN
-    if isinstance(node, ast.Constant):
-        if not isinstance(node.value, str) or not _DOTTED.fullmatch(node.value):
-            return UNKNOWN
-        return annotated(scan, _as_names(node.value))
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        sides = [side for side in (node.left, node.right) if not _is_none(side)]
-        return annotated(scan, sides[0]) if len(sides) == 1 else UNKNOWN
-    if isinstance(node, ast.Subscript):
-        outer = dotted(named(scan, node.value))
-        return annotated(scan, node.slice) if outer in ("typing.Optional", "typing.Annotated") else UNKNOWN
-    value = named(scan, node)
-    if value.kind is CLASS:
-        return Value(OBJECT, guard=value.guard, data=value.data)
-    if value.kind is STD and value.path and "()" not in value.path and value.module not in NO_INSTANCES:
-        return Value(STD, value.module, f"{value.path}()", value.guard)
-    if isinstance(node, ast.Name) and value.kind is NOTHING_KNOWN and node.id in ("bool", "float", "set"):
-        return Value(STD, "builtins", f"{node.id}()") if scan.get(node.id) is None else UNKNOWN
-    return UNKNOWN
-
-
-def _as_names(text: str) -> ast.expr:
-    first, *rest = text.split(".")
-    node: ast.expr = ast.Name(first, ast.Load())
-    for name in rest:
-        node = ast.Attribute(node, name, ast.Load())
-    return node
-
-
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
 
 
 # ---- functions
@@ -121,8 +74,10 @@ def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
     own = OwnFunction(
         node.name,
         is_async=is_async,
-        gives=None if is_async or node.returns is None else annotated(scan, node.returns),
+        gives=None if is_async else given_by(scan, node),
         implicit_optional=rules.has_implicit_optional(scan, node),
+        condition=condition_given(scan, node),
+        annotations=tuple(not_evaluated(scan, node, every)),
     )
     return Value(FUNCTION, guard=scan.guard, data=own)
 
@@ -136,6 +91,8 @@ def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: i
     for argument in (node.args.vararg, node.args.kwarg):
         if argument is not None:
             names[argument.arg] = UNKNOWN
+    if in_class and scan.owner is not None and len(every) > 1:
+        names |= hooks.handed_over(scan.owner, node.name, every[1])
     if in_class and scan.owner is not None and every:
         plain = {one.id for one in node.decorator_list if isinstance(one, ast.Name)}
         if "classmethod" in plain:
@@ -191,7 +148,7 @@ def read_class(scan: Scan, node: ast.ClassDef) -> None:
         scan.guard = skipped
     block(scan, node.body)
     scan.names, scan.outer, scan.owner, scan.log, scan.guard, scan.function, scan.declared_global = before
-    hooks.read_hooks(scan, node, own)
+    scan.hooked.append((node, own, scan.guard))
     rules.class_done(scan, node, own)
     scan.bind(node.name, Value(CLASS, guard=scan.guard, data=own))
 
@@ -206,6 +163,9 @@ def _base(scan: Scan, node: ast.expr, value: Value) -> Value:
 
 def finish_classes(scan: Scan) -> tuple[ClassFact, ...]:
     """Looks up what methods use of their own class, now that all of it is known."""
+    for node, own, guard in scan.hooked:
+        scan.guard = guard
+        hooks.read_hooks(scan, node, own)
     for wanted in scan.on_own:
         _look_up(scan, wanted)
     return tuple([_class_fact(one) for one in scan.classes if scan.module.get(one.name) is not None])
@@ -225,16 +185,17 @@ def _look_up(scan: Scan, wanted: OnOwn) -> None:
         return
     foreign = wanted.owner.foreign_bases()
     call = wanted.call if len(wanted.steps) == 1 else None
+    owner = wanted.owner.name.removeprefix("super of ")
+    if any(_is_of_service(scan, base) for base in foreign) and scan.module.get(owner) is not None:
+        place = scan.place(wanted.steps[-1], name)
+        scan.inherited.append(Inherited(owner, name, wanted.instance, *place, wanted.guard, call))
+        return
     for base in wanted.owner.standard_bases():
         if base.module == "builtins":
             continue
         path = f"{base.path}{'()' if wanted.instance else ''}.{name}"
         value = Value(STD, base.module, path, base.guard)
         scan.refer(wanted.steps[-1], value, Kind.METHOD, call, sure=not foreign, name=name)
-    if any(_is_of_service(scan, base) for base in foreign):
-        place = scan.place(wanted.steps[-1], name)
-        owner = wanted.owner.name.removeprefix("super of ")
-        scan.inherited.append(Inherited(owner, name, wanted.instance, *place, wanted.guard, call))
 
 
 def _is_of_service(scan: Scan, base: Value) -> bool:

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-from pytest_py312.source.conditions import dotted, named
 from pytest_py312.source.facts import Kind, ModuleImport
+from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import (
     CLASS,
     CODE,

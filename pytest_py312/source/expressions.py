@@ -3,10 +3,10 @@
 import ast
 
 from pytest_py312.source import call_rules, rules
-from pytest_py312.source.conditions import dotted, named
 from pytest_py312.source.dynamic import got, read_dynamic, special_of
 from pytest_py312.source.facts import Call, Kind, LooseMethod
 from pytest_py312.source.loose import LIKELY_METHODS
+from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.stdlib import CHANGING_BUILTINS
 from pytest_py312.source.values import (
     CLASS,

@@ -4,7 +4,7 @@ import ast
 from typing import Any
 
 from pytest_py312.source.facts import Condition, Kind
-from pytest_py312.source.values import UNKNOWN
+from pytest_py312.source.values import EXCEPTIONS, STD, UNKNOWN, Value
 from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit
 
 OF_IMPORTS = frozenset({"ImportError", "ModuleNotFoundError"})
@@ -16,7 +16,7 @@ SIMPLE = (ast.Import, ast.ImportFrom, ast.Pass)
 def read_try(scan: Scan, node: Any) -> Condition | None:
     """``try`` and ``try ... except*``."""
     before = scan.guard
-    caught = _caught(node)
+    caught = _caught(scan, node)
     references, imports = len(scan.references), len(scan.imports)
     found: dict[str, Condition] = {}
 
@@ -35,11 +35,11 @@ def read_try(scan: Scan, node: Any) -> Condition | None:
         return ended
 
     def handler(one: ast.ExceptHandler) -> bool:
-        if one.type is not None:
-            visit(scan, one.type)
-        scan.guard = scan.guarded(_runs_if(node, one, found))
+        raised = visit(scan, one.type) if one.type is not None else UNKNOWN
+        scan.guard = scan.guarded(_runs_if(scan, node, one, found))
         if one.name:
-            scan.bind(one.name, UNKNOWN)
+            known = raised.kind is STD and raised.path and not raised.path.endswith(")")
+            scan.bind(one.name, Value(STD, raised.module, f"{raised.path}()", raised.guard) if known else UNKNOWN)
         ended = block(scan, one.body)
         scan.guard = before
         return ended
@@ -50,7 +50,7 @@ def read_try(scan: Scan, node: Any) -> Condition | None:
     if all(ends):
         return ENDS
     if ends[0]:
-        return _instead(node, ends, found)
+        return _instead(scan, node, ends, found)
     return _after(node, found) if all(ends[1:]) and found["all"] else None
 
 
@@ -61,28 +61,30 @@ def _after(node: Any, found: dict[str, Condition]) -> Condition | None:
     return ("not", found["all"])
 
 
-def _instead(node: Any, ends: list[bool], found: dict[str, Condition]) -> Condition | None:
+def _instead(scan: Scan, node: Any, ends: list[bool], found: dict[str, Condition]) -> Condition | None:
     """The body leaves: what follows runs only where a handler has run."""
-    reasons = [_runs_if(node, one, found) for one, ended in zip(node.handlers, ends[1:], strict=False) if not ended]
+    left = [one for one, ended in zip(node.handlers, ends[1:], strict=False) if not ended]
+    reasons = [_runs_if(scan, node, one, found) for one in left]
     return None if UNSURE in reasons or not reasons else ("or", *reasons)
 
 
-def _caught(node: Any) -> tuple[str, ...]:
+def _caught(scan: Scan, node: Any) -> tuple[str, ...]:
     names: set[str] = set()
     for handler in node.handlers:
         if not _raises(handler.body):
-            names |= exceptions(handler.type)
+            names |= exceptions(scan, handler.type)
     return tuple(sorted(names))
 
 
-def exceptions(node: ast.expr | None) -> set[str]:
+def exceptions(scan: Scan, node: ast.expr | None) -> set[str]:
     """The names a handler is for; an empty one for a bare ``except``."""
     if node is None:
         return {""}
     if isinstance(node, ast.Tuple):
-        return set().union(*[exceptions(item) for item in node.elts]) if node.elts else set()
+        return set().union(*[exceptions(scan, item) for item in node.elts]) if node.elts else set()
     if isinstance(node, ast.Name):
-        return {node.id}
+        value = scan.get(node.id)
+        return set(value.data) if value is not None and value.kind is EXCEPTIONS else {node.id}
     return {node.attr} if isinstance(node, ast.Attribute) else set()
 
 
@@ -120,9 +122,9 @@ def _condition(questions: set[tuple[str, str]], foreign: set[str]) -> Condition:
     return ("missing", tuple(sorted(questions)), tuple(sorted(foreign))) if questions or foreign else ()
 
 
-def _runs_if(node: Any, handler: ast.ExceptHandler, found: dict[str, Condition]) -> Condition:
+def _runs_if(scan: Scan, node: Any, handler: ast.ExceptHandler, found: dict[str, Condition]) -> Condition:
     """When a handler runs: one for imports only where an import of the body fails."""
-    names = exceptions(handler.type)
+    names = exceptions(scan, handler.type)
     if names & OF_ALL:
         simple = all(isinstance(one, SIMPLE) or _is_plain_assignment(one) for one in node.body)
         return (found["all"] if simple else ()) or UNSURE

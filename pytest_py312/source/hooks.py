@@ -1,24 +1,35 @@
-"""Methods that the library looks up by their names, and no longer calls."""
+"""Methods that the library looks up by their names, and what it hands over to them."""
 
 import ast
 
-from pytest_py312.source.conditions import dotted
-from pytest_py312.source.values import OwnClass
+from pytest_py312.source.naming import dotted
+from pytest_py312.source.values import STD, OwnClass, Value
 from pytest_py312.source.walking import Scan
 
 VISITORS = frozenset({"visit_Num", "visit_Str", "visit_Bytes", "visit_NameConstant", "visit_Ellipsis"})
+VISITING = frozenset({"ast.NodeVisitor", "ast.NodeTransformer"})
 FINDERS = frozenset({
     "importlib.abc.MetaPathFinder", "importlib.abc.PathEntryFinder", "importlib.abc.Finder",
     "_frozen_importlib_external.PathFinder", "importlib.machinery.PathFinder", "importlib.machinery.FileFinder",
 })  # fmt: skip
 
 
+def handed_over(own: OwnClass, method: str, parameter: ast.arg) -> dict[str, Value]:
+    """What the library hands over to a method: ``visit_Constant(self, node)`` gets an ``ast.Constant``."""
+    if parameter.annotation is not None or not method.startswith("visit_"):
+        return {}
+    if not {dotted(base) for base in own.standard_bases()} & VISITING:
+        return {}
+    kind = "Constant" if method in VISITORS else method.removeprefix("visit_")
+    return {parameter.arg: Value(STD, "ast", f"{kind}()")} if kind.isidentifier() else {}
+
+
 def read_hooks(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
-    """Looks at the methods of one class."""
+    """Looks at the methods of one class, when all of the file has been read."""
     bases = {dotted(base) for base in own.standard_bases()}
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef):
-            if statement.name in VISITORS and bases & {"ast.NodeVisitor", "ast.NodeTransformer"}:
+            if statement.name in VISITORS and bases & VISITING:
                 if own.get("visit_Constant") is None:
                     scan.rule("ast-visitor", statement, statement.name)
             elif statement.name in ("find_module", "find_loader"):
@@ -29,5 +40,6 @@ def _finder(scan: Scan, method: ast.FunctionDef, own: OwnClass, bases: set[str])
     if own.get("find_spec") is not None or own.foreign_bases():
         return
     arguments = len(method.args.posonlyargs) + len(method.args.args)
-    if bases & FINDERS or (arguments in (2, 3) and scan.names_import_hooks()):
-        scan.rule("find-module-hook", method, method.name, sure=bool(bases & FINDERS) or scan.names_import_hooks())
+    hooked = scan.names_import_hooks()
+    if bases & FINDERS or (hooked and arguments in (1, 2, 3)):
+        scan.rule("find-module-hook", method, method.name)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pytest_py312.model import Confidence, Finding, Location, Severity
 from pytest_py312.source import replacements
 from pytest_py312.source.compiling import compiler_findings
+from pytest_py312.source.drop_ins import with_changes
 from pytest_py312.source.facts import Call, FileFacts, Kind, Reference, RuleFact
 from pytest_py312.source.ignoring import apply_ignores
 from pytest_py312.source.loose import LIKELY_METHODS
@@ -42,7 +43,7 @@ def judge(
     found: list[Finding] = []
     for facts in files:
         of_file = list(_File(facts, witnesses, locked, defined).findings())
-        found += apply_ignores(facts, _unique(of_file))
+        found += [with_changes(finding, facts) for finding in apply_ignores(facts, _unique(of_file))]
     return tuple(sorted(found, key=_order))
 
 

@@ -1,14 +1,19 @@
 """The other expressions: those that decide, repeat, collect or bind; and the left side of assignments."""
 
 import ast
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from pytest_py312.source import dynamic, rules
-from pytest_py312.source.conditions import condition_of, dotted, negated
+from pytest_py312.source.conditions import condition_of, negated
+from pytest_py312.source.naming import dotted
 from pytest_py312.source.values import (
+    BYTES,
     CLASS,
     COROUTINE,
+    EXCEPTIONS,
+    ITEMS,
     MANY,
     NOTHING,
     OBJECT,
@@ -21,6 +26,7 @@ from pytest_py312.source.values import (
 )
 from pytest_py312.source.walking import HANDLERS, UNSURE, Scan, extended, visit, visit_all
 
+_EXCEPTION = re.compile(r"Error$|Exception$|Warning$")
 LITERALS = {
     ast.Set: "set()",
     ast.SetComp: "set()",
@@ -107,6 +113,8 @@ def read_comprehension(scan: Scan, node: Any) -> Value:
     scan.names, scan.outer, scan.log, scan.guard = before, outer, log, guard
     if value.kind is COROUTINE:
         return Value(COROUTINE, data=list)
+    if node.__class__ in (ast.ListComp, ast.GeneratorExp) and (value.kind is OBJECT or value.is_instance):
+        return Value(ITEMS, data=value)
     literal = LITERALS.get(node.__class__)
     return Value(STD, "builtins", literal) if literal else UNKNOWN
 
@@ -117,7 +125,12 @@ def item_of(source: Value) -> Value:
         return either([Value(TEXT, data=text) for text in source.data])
     if source.kind is CLASS and rules.is_enum(source.data):
         return Value(OBJECT, data=source.data)
-    return UNKNOWN
+    if source.kind is ITEMS:
+        item: Value = source.data
+        return item
+    if source.kind is MANY:
+        return either([item_of(one) for one in source.data])
+    return rules.item_of_standard(source) if source.kind is STD else UNKNOWN
 
 
 def bind_target(scan: Scan, target: Any, value: Value) -> None:
@@ -167,6 +180,8 @@ def read_constant(scan: Scan, node: ast.Constant) -> Value:
         return NOTHING
     if value.__class__ is str:
         return Value(TEXT, data=value)
+    if value.__class__ is bytes:
+        return Value(BYTES, data=value)
     return _NUMBERS.get(value.__class__, UNKNOWN)
 
 
@@ -183,7 +198,10 @@ def read_display(scan: Scan, node: ast.List | ast.Tuple) -> Value:
     if any(one.kind is COROUTINE for one in found):
         return Value(COROUTINE, data=list)
     rules.command_line(scan, node, found)
-    return UNKNOWN
+    if all(one.kind is OBJECT or one.is_instance for one in found):
+        return Value(ITEMS, data=either(found))
+    raised = [item.id for item in node.elts if isinstance(item, ast.Name) and _EXCEPTION.search(item.id)]
+    return Value(EXCEPTIONS, data=tuple(raised)) if len(raised) == len(found) else UNKNOWN
 
 
 def read_set(scan: Scan, node: ast.Set) -> Value:
@@ -199,7 +217,9 @@ def read_dict(scan: Scan, node: ast.Dict) -> Value:
             HANDLERS[key.__class__](scan, key)
     for value in node.values:
         HANDLERS[value.__class__](scan, value)
-    return Value(STD, "builtins", "dict()")
+    keys = [getattr(key, "value", None) for key in node.keys]
+    names = tuple(key for key in keys if isinstance(key, str))
+    return Value(STD, "builtins", "dict()", data=names if len(names) == len(keys) else None)
 
 
 def read_children(scan: Scan, node: Any) -> Value:

@@ -94,16 +94,23 @@ def _compared(version: tuple[Any, ...], comparison: str, value: Any, part: str) 
         "full": version,
         "one": version[:1],
         "two": version[:2],
+        "two and none": (*version[:2], 0),
         "three": version[:3],
         "major": major,
         "minor": minor,
         "hex": major << 24 | minor << 16 | micro << 8 | 0xF0,
+        "text": text,
+        "text two": f"{major}.{minor}",
         "texts": (str(major), str(minor), str(micro)),
+        "texts two": (str(major), str(minor)),
         "major text": str(major),
         "minor text": str(minor),
         "text 1": text[:1],
         "text 3": text[:3],
         "text 4": text[:4],
+        "float text two": float(f"{major}.{minor}"),
+        "float text 3": float(text[:3]),
+        "float text 4": float(text[:4].rstrip(".")),
     }
     try:
         return _COMPARISONS[comparison](parts[part], value)

@@ -63,10 +63,11 @@ class _Modules:
 
 
 class SourceReader:
-    """Reads beneath ``root``; ``processes`` scan at once."""
+    """Reads beneath ``root``; ``processes`` scan at once. ``instead`` are contents that files are to be read with."""
 
-    def __init__(self, *, root: Path, cache: Path, processes: int) -> None:
+    def __init__(self, *, root: Path, cache: Path, processes: int, instead: Mapping[str, bytes] | None = None) -> None:
         self._tree = Tree(root)
+        self._instead = instead or {}
         self._cache = cache
         self._scanner = FileScanner(cache=cache, processes=processes)
 
@@ -110,7 +111,7 @@ class SourceReader:
         for path in modules.sources:
             local = shared | modules.beside(path)
             try:
-                content = read_regular(self._tree.root, path, FILE_LIMIT)
+                content = self._instead.get(path) or read_regular(self._tree.root, path, FILE_LIMIT)
             except Refused as refused:
                 unread.append((path, str(refused)))
             else:

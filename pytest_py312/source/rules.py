@@ -8,11 +8,14 @@ import re
 from typing import Any
 
 from pytest_py312.source import dynamic
-from pytest_py312.source.conditions import NEVER, dotted, named
+from pytest_py312.source.conditions import NEVER
 from pytest_py312.source.facts import Condition
+from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import (
     CLASS,
     COROUTINE,
+    ITEMS,
+    NAMESPACE,
     OBJECT,
     STD,
     UNKNOWN,
@@ -31,6 +34,11 @@ _ELEMENT = re.compile(
     r"(?:Element|SubElement|fromstring|XML)\(\)(?:\.find\(\))?|(?:parse|ElementTree)\(\)\.(?:getroot|find)\(\)"
     r"|(?:parse|ElementTree)\(\)\.getroot\(\)\.find\(\)"
 )
+_ELEMENTS = re.compile(
+    rf"(?:{_ELEMENT.pattern})\.(?:iter|findall|iterfind|getiterator|getchildren)\(\)"
+    r"|(?:parse|ElementTree)\(\)\.(?:iter|findall|iterfind)\(\)"
+)
+"""What these give can be looped over, and holds elements."""
 NO_SELF = frozenset({
     "tempfile.TemporaryDirectory()", "threading.Lock()", "threading.RLock()", "threading.Condition()",
     "threading.Semaphore()", "threading.BoundedSemaphore()", "warnings.catch_warnings()", "asyncio.Lock()",
@@ -66,7 +74,25 @@ OLD_TLS = frozenset({"ssl.TLSVersion.SSLv3", "ssl.TLSVersion.TLSv1", "ssl.TLSVer
 ENTRY_POINTS = frozenset(f"entry_points().{name}" for name in ("get", "items", "keys", "values"))
 
 
+def item_of_standard(source: Value) -> Value:
+    """What a loop over something standard gives."""
+    if source.module == "threading" and source.path == "enumerate()":
+        return Value(STD, "threading", "Thread()", source.guard)
+    if source.module in ELEMENT_MODULES and re.fullmatch(f"{_ELEMENT.pattern}|{_ELEMENTS.pattern}", source.path):
+        return Value(STD, source.module, "Element()", source.guard)
+    return UNKNOWN
+
+
 def item_of(scan: Scan, node: ast.Subscript, value: Value) -> Value:
+    if dotted(value) == "sys.modules":
+        name = getattr(node.slice, "value", None)
+        return scan.module_value(name) if isinstance(name, str) and name.isidentifier() else UNKNOWN
+    if value.kind is NAMESPACE and isinstance(getattr(node.slice, "value", None), str):
+        return dynamic.attribute_by_name(scan, node, value.data, node.slice.value)  # type: ignore[attr-defined]
+    if value.kind is ITEMS:
+        return value if isinstance(node.slice, ast.Slice) else value.data
+    if value.module in ELEMENT_MODULES and value.kind is STD and not isinstance(node.slice, ast.Slice):
+        return item_of_standard(value)
     if dotted(value) == "importlib.metadata.entry_points()":
         by_name = isinstance(node.slice, ast.Name) or isinstance(getattr(node.slice, "value", None), str)
         if by_name:
@@ -92,6 +118,9 @@ def inverted(scan: Scan, node: ast.UnaryOp, value: Value) -> None:
 
 def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
     if isinstance(node.op, ast.Div):
+        for value in (left, right):
+            if value.module == "pathlib" and value.is_instance:
+                return value
         return Value(STD, "builtins", "division()")
     if isinstance(node.op, ast.Mod) and left.kind == "text":
         _printf(scan, node, left.data, right)
@@ -230,6 +259,9 @@ def _is_unhashable(value: Value) -> bool:
 
 def default_of_field(scan: Scan, node: ast.AnnAssign, value: Value) -> None:
     """``x: Settings = Settings()`` in the body of a class; whether that is a dataclass is known at its end."""
+    outer = node.annotation.value if isinstance(node.annotation, ast.Subscript) else node.annotation
+    if dotted(named(scan, outer)) == "typing.ClassVar" or "ClassVar" in str(getattr(outer, "value", "")):
+        return
     if _is_unhashable(value) and scan.owner is not None:
         scan.field_defaults.append((scan.owner, node))
 
@@ -296,15 +328,16 @@ def refusal(scan: Scan, node: ast.If | ast.Assert, condition: Condition) -> None
     if condition[0] != "version" or condition is NEVER or condition == UNSURE:
         return
     last = node.body[-1] if isinstance(node, ast.If) else node
-    if isinstance(last, ast.Raise | ast.Assert) or (isinstance(last, ast.Expr) and _is_exit(scan, last.value)):
+    if isinstance(last, ast.Raise | ast.Assert) or (isinstance(last, ast.Expr) and _is_failure(scan, last.value)):
         before = scan.guard
         scan.guard = scan.guarded(condition)
         scan.rule("refuses", last, "sys.version_info")
         scan.guard = before
 
 
-def _is_exit(scan: Scan, node: ast.expr) -> bool:
-    if not isinstance(node, ast.Call):
+def _is_failure(scan: Scan, node: ast.expr) -> bool:
+    """Whether the program ends, and says that it failed."""
+    if not isinstance(node, ast.Call) or not node.args or getattr(node.args[0], "value", "") in (0, None):
         return False
     return dotted(named(scan, node.func)) == "sys.exit" or getattr(node.func, "id", "") in ("exit", "quit")
 

@@ -4,9 +4,10 @@ import ast
 from typing import Any
 
 from pytest_py312.source import rules
-from pytest_py312.source.conditions import NEVER, condition_of, dotted, named, negated, skip_of, version_part
-from pytest_py312.source.definitions import annotated, is_evaluated
+from pytest_py312.source.conditions import NEVER, condition_of, negated, skip_of
+from pytest_py312.source.declared import annotated, is_evaluated
 from pytest_py312.source.facts import Condition, Kind, ModuleImport
+from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.operations import bind_target, item_of
 from pytest_py312.source.values import (
     CONDITION,
@@ -17,6 +18,7 @@ from pytest_py312.source.values import (
     UNKNOWN,
     Value,
 )
+from pytest_py312.source.version_tests import version_part
 from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit, visit_all
 
 EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "builtins.exit", "builtins.quit"})
@@ -122,7 +124,9 @@ def _assign(scan: Scan, target: Any, source: ast.expr, value: Value) -> None:
 
 
 def _meaning(scan: Scan, node: ast.expr, value: Value) -> Value:
-    """A condition or a skip mark, where an expression is one."""
+    """A condition or a skip mark, where an expression is one. That of a constant may change at any time."""
+    if isinstance(node, ast.Constant):
+        return value
     if isinstance(node, ast.Call):
         skips = skip_of(scan, node)
         if skips != UNSURE:

@@ -84,6 +84,8 @@ class Scan:
         self.submodules: set[str] = set()
         self.queue: deque[Deferred] = deque()
         self.on_own: list[OnOwn] = []
+        self.hooked: list[tuple[ast.ClassDef, OwnClass, int]] = []
+        """Classes with the guards round them: whether their methods are hooks is known when all has been read."""
         self.classes: list[OwnClass] = []
         self.references: list[Reference] = []
         self.imports: list[ModuleImport] = []
@@ -267,11 +269,24 @@ def extended(scan: Scan, value: Value, name: str) -> Value:
         return Value(STD, value.module, name, value.guard)
     if len(value.path) > LONGEST_PATH:
         return UNKNOWN
+    if name == "parent" and value.module == "pathlib" and value.path.endswith("()"):
+        return value
     return Value(STD, value.module, f"{value.path}.{name}", value.guard)
+
+
+GIVE_PATHS = frozenset({
+    "absolute", "cwd", "expanduser", "home", "joinpath", "readlink", "relative_to", "rename", "replace", "resolve",
+    "with_name", "with_stem", "with_suffix",
+})  # fmt: skip
+"""Methods of paths that give a path of the same class."""
 
 
 def result_of(value: Value) -> Value:
     """What a call of a standard thing is called."""
+    if value.module == "pathlib":
+        owner, _, name = value.path.rpartition(".")
+        if owner and name in GIVE_PATHS:
+            return Value(STD, value.module, owner if owner.endswith("()") else f"{owner}()", value.guard)
     if not value.path or value.path.endswith(")") or value.path.count("()") >= MOST_CALLS:
         return UNKNOWN
     return Value(STD, value.module, f"{value.path}()", value.guard)

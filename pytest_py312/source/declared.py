@@ -1,0 +1,169 @@
+"""What functions and variables are said to be: by annotations, and by what stands behind ``return``."""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_py312.source.conditions import condition_of
+from pytest_py312.source.facts import Condition
+from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.values import CLASS, ITEMS, NOTHING_KNOWN, OBJECT, STD, UNKNOWN, Value
+from pytest_py312.source.walking import UNSURE, Scan, result_of
+
+NO_INSTANCES = frozenset({"typing", "collections.abc", "types", "abc", "numbers"})
+"""Annotations with a name of these say what can be done with a value, not what it is."""
+SETS = frozenset(
+    {
+        "set",
+        "frozenset",
+        "typing.Set",
+        "typing.FrozenSet",
+        "typing.AbstractSet",
+        "typing.MutableSet",
+        "collections.abc.Set",
+        "collections.abc.MutableSet",
+    }
+)
+MAPPINGS = frozenset({"dict", "typing.Dict", "typing.Mapping"})
+COLLECTIONS = MAPPINGS | {
+    "list",
+    "tuple",
+    "typing.List",
+    "typing.Tuple",
+    "typing.Sequence",
+    "typing.Iterable",
+    "typing.Iterator",
+    "collections.abc.Sequence",
+    "collections.abc.Iterable",
+    "collections.abc.Iterator",
+}
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+
+
+def is_evaluated(scan: Scan) -> bool:
+    """Whether annotations are run at all."""
+    return not scan.future_annotations
+
+
+def annotated(scan: Scan, node: ast.expr | None) -> Value:
+    """An instance of the class that an annotation names, where it names one: also ``X | None``, ``Optional[X]``."""
+    if node is None:
+        return UNKNOWN
+    if isinstance(node, ast.Constant):
+        if not isinstance(node.value, str) or not _DOTTED.fullmatch(node.value):
+            return UNKNOWN
+        return annotated(scan, _as_names(node.value))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        sides = [side for side in (node.left, node.right) if not _is_none(side)]
+        return annotated(scan, sides[0]) if len(sides) == 1 else UNKNOWN
+    if isinstance(node, ast.Subscript):
+        return _parametrised(scan, node)
+    value = named(scan, node)
+    if value.kind is CLASS:
+        return Value(OBJECT, guard=value.guard, data=value.data)
+    if value.kind is STD and value.path and "()" not in value.path and value.module not in NO_INSTANCES:
+        return Value(STD, value.module, f"{value.path}()", value.guard)
+    if isinstance(node, ast.Name) and value.kind is NOTHING_KNOWN and node.id in ("bool", "float", "set"):
+        return Value(STD, "builtins", f"{node.id}()") if scan.get(node.id) is None else UNKNOWN
+    return UNKNOWN
+
+
+def _parametrised(scan: Scan, node: ast.Subscript) -> Value:
+    """``Optional[X]``, ``Annotated[X, ...]``, ``Union[X, None]``, ``list[X]``, ``Set[X]``"""
+    outer = dotted(named(scan, node.value))
+    if isinstance(node.value, ast.Name) and scan.get(node.value.id) is None:
+        outer = node.value.id
+    inner = node.slice
+    if outer in ("typing.Optional", "typing.Final", "typing.ClassVar"):
+        return annotated(scan, inner)
+    if outer in ("typing.Annotated", "typing.Union") and isinstance(inner, ast.Tuple):
+        known = [one for one in inner.elts if not _is_none(one)]
+        return annotated(scan, known[0]) if known and (outer == "typing.Annotated" or len(known) == 1) else UNKNOWN
+    if outer in SETS:
+        return Value(STD, "builtins", "set()")
+    if outer in COLLECTIONS:
+        last = inner.elts[-1 if outer in MAPPINGS else 0] if isinstance(inner, ast.Tuple) and inner.elts else inner
+        return Value(ITEMS, data=annotated(scan, last)) if outer not in MAPPINGS else UNKNOWN
+    return UNKNOWN
+
+
+def _as_names(text: str) -> ast.expr:
+    first, *rest = text.split(".")
+    node: ast.expr = ast.Name(first, ast.Load())
+    for name in rest:
+        node = ast.Attribute(node, name, ast.Load())
+    return node
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+# ---- functions
+
+
+def condition_given(scan: Scan, node: Any) -> Condition | None:
+    """When a function gives something true: ``def is_old(): return sys.version_info < (3, 12)``, and nothing else."""
+    only = node.body[-1]
+    described = isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
+    if not isinstance(only, ast.Return) or only.value is None or len(node.body) > 1 + described:
+        return None
+    found = condition_of(scan, only.value)
+    return None if found == UNSURE or isinstance(only.value, ast.Constant) else found
+
+
+def not_evaluated(scan: Scan, node: Any, every: list[ast.arg]) -> Iterator[ast.expr]:
+    """Annotations that nobody has run: all of them, or those that are texts."""
+    for annotation in (*[one.annotation for one in every], node.returns):
+        is_text = isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
+        if annotation is not None and (is_text or not is_evaluated(scan)):
+            yield annotation
+
+
+def given_by(scan: Scan, node: Any) -> Value | None:
+    """What a function gives: by its annotation, or by what it says in its ``return`` statements."""
+    if node.returns is not None:
+        return annotated(scan, node.returns)
+    arguments = node.args
+    hidden = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    made: dict[str, list[ast.expr]] = {}
+    returned: list[ast.expr] = []
+    for one in _own_statements(node.body):
+        if isinstance(one, ast.Return) and one.value is not None:
+            returned.append(one.value)
+        elif isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name):
+            made.setdefault(one.targets[0].id, []).append(one.value)
+    found = []
+    for value in returned:
+        values = made.get(value.id, []) if isinstance(value, ast.Name) else [value]
+        found += [_result(scan, one, hidden | set(made)) for one in values] or [UNKNOWN]
+    known = [one for one in found if one.kind is not NOTHING_KNOWN]
+    return known[0] if len(known) == len(found) == 1 else None
+
+
+def _result(scan: Scan, node: ast.expr, hidden: set[str]) -> Value:
+    if not isinstance(node, ast.Call):
+        return UNKNOWN
+    first: ast.expr = node.func
+    while isinstance(first, ast.Attribute):
+        first = first.value
+    if not isinstance(first, ast.Name) or first.id in hidden:
+        return UNKNOWN
+    value = named(scan, node.func)
+    if value.kind is CLASS:
+        return Value(OBJECT, data=value.data)
+    return result_of(value) if value.kind is STD else UNKNOWN
+
+
+def _own_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements of a function, without those of functions and classes in it."""
+    pending = list(body)
+    while pending:
+        one = pending.pop()
+        yield one
+        if not isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for name in ("body", "orelse", "finalbody"):
+                pending += getattr(one, name, ())
+            for handler in getattr(one, "handlers", ()):
+                pending += handler.body

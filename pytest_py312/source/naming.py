@@ -1,0 +1,31 @@
+"""What dotted names stand for, without a word about their use."""
+
+import ast
+
+from pytest_py312.source.values import CLASS, OBJECT, STD, UNKNOWN, Value
+from pytest_py312.source.walking import Scan, extended
+
+
+def named(scan: Scan, node: ast.expr | None) -> Value:
+    """What a dotted name stands for."""
+    if isinstance(node, ast.Name):
+        return scan.get(node.id) or UNKNOWN
+    if isinstance(node, ast.Attribute):
+        value = named(scan, node.value)
+        if value.kind is STD:
+            return extended(scan, value, node.attr)
+        if value.kind is CLASS or value.kind is OBJECT:
+            return value.data.get(node.attr) or UNKNOWN
+    return UNKNOWN
+
+
+def dotted(value: Value) -> str:
+    """The full name of something standard, else empty."""
+    if value.kind is not STD:
+        return ""
+    return f"{value.module}.{value.path}" if value.path else value.module
+
+
+def last_name(node: ast.expr) -> str:
+    """``c`` of ``a.b.c``; empty for what is no name."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""

@@ -1,0 +1,223 @@
+"""Expressions that are a part of the Python version, and what they are compared with.
+
+A part is named by a word that :mod:`pytest_py312.source.reach` knows the value of: ``full`` is ``sys.version_info``,
+``two`` its first two numbers, ``text`` is ``"3.12.1"``, ``text two`` is ``"3.12"``, ``float text two`` is ``3.12``.
+"""
+
+import ast
+import re
+from typing import Any
+
+from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.values import CONDITION
+from pytest_py312.source.walking import Scan
+
+OPERATORS = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in",
+    ast.NotIn: "not in",
+}  # fmt: skip
+TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+PARTS = {"major": "major", "minor": "minor", "micro": "micro"}
+TEXTS = frozenset({"text", "text two", "text 1", "text 3", "text 4", "major text", "minor text"})
+NUMBERS = frozenset({"major", "minor", "hex"})
+PARSERS = frozenset({"LooseVersion", "StrictVersion", "Version", "parse", "parse_version", "V"})
+"""Functions that make something to compare of the text of a version."""
+_TWO_FIELDS = re.compile(r"%[ds]\.%[ds]|\{0?\}\.\{1?\}|\{0?\.major\}\.\{0?\.minor\}|\{0?\[0\]\}\.\{0?\[1\]\}")
+_RELEASE = re.compile(r"\d+(?:\.\d+){0,2}")
+
+
+def version_part(scan: Scan, node: ast.expr) -> str:
+    """Which part of the Python version an expression is; empty where it is none."""
+    reader = _READERS.get(node.__class__)
+    return reader(scan, node) if reader is not None else ""
+
+
+def _name(scan: Scan, node: ast.Name | ast.Attribute) -> str:
+    if isinstance(node, ast.Attribute) and node.attr in PARTS and version_part(scan, node.value) == "full":
+        return PARTS[node.attr]
+    value = scan.get(node.id) if isinstance(node, ast.Name) else named(scan, node)
+    if value is None:
+        return ""
+    if value.kind is CONDITION and value.data[0] == "part":
+        return str(value.data[1])
+    return {
+        "sys.version_info": "full", "sys.implementation.version": "full", "sys.hexversion": "hex",
+        "sys.version": "long text",
+    }.get(dotted(value), "")  # fmt: skip
+
+
+def _index(scan: Scan, node: ast.Subscript) -> str:
+    part = version_part(scan, node.value)
+    end = _slice_end(node.slice)
+    if part in ("full", "two", "three", "texts"):
+        if isinstance(node.slice, ast.Constant):
+            found = {0: "major", 1: "minor"}.get(_number(node.slice), "")
+            return f"{found} text" if found and part == "texts" else found
+        return {1: "one", 2: "two", 3: "three"}.get(end, "") if part != "texts" else "texts two" if end == 2 else ""
+    if part in ("long text", "text"):
+        if isinstance(node.slice, ast.Constant):
+            return "text 1" if _number(node.slice) == 0 else ""
+        return {1: "text 1", 3: "text 3", 4: "text 4"}.get(end, "")
+    return "text" if part == "words" and isinstance(node.slice, ast.Constant) and _number(node.slice) == 0 else ""
+
+
+def _slice_end(index: ast.expr) -> int:
+    """The n of ``[:n]``, or -1."""
+    if isinstance(index, ast.Slice) and index.step is None and (index.lower is None or _number(index.lower) == 0):
+        return _number(index.upper)
+    return -1
+
+
+def _number(node: ast.expr | None) -> int:
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
+def _tuple(scan: Scan, node: ast.Tuple | ast.List) -> str:
+    parts = [version_part(scan, item) for item in node.elts]
+    return {("major", "minor"): "two", ("major", "minor", "micro"): "three", ("major",): "one"}.get(tuple(parts), "")
+
+
+def _call(scan: Scan, node: ast.Call) -> str:
+    function = node.func
+    name = dotted(named(scan, function))
+    if name in ("platform.python_version_tuple", "platform.python_version"):
+        return "texts" if name.endswith("tuple") else "text"
+    if isinstance(function, ast.Attribute):
+        return _method(scan, node, function)
+    if not isinstance(function, ast.Name) or len(node.args) not in (1, 2):
+        return ""
+    if function.id == "map" and len(node.args) == 2 and last_name(node.args[0]) in ("int", "str"):
+        return _mapped(version_part(scan, node.args[1]), last_name(node.args[0]))
+    inner = version_part(scan, node.args[0])
+    if function.id == "int":
+        return {"major text": "major", "minor text": "minor"}.get(inner, inner if inner in NUMBERS else "")
+    if function.id == "float":
+        return f"float {inner}" if inner in ("text two", "text 3", "text 4") else ""
+    if function.id == "str":
+        return {"major": "major text", "minor": "minor text"}.get(inner, "")
+    return inner if function.id in ("tuple", "list") else ""
+
+
+def _mapped(part: str, kind: str) -> str:
+    if kind == "int":
+        return {"texts": "three", "texts two": "two"}.get(part, "")
+    return {"two": "texts two", "three": "texts"}.get(part, "")
+
+
+def _method(scan: Scan, node: ast.Call, function: ast.Attribute) -> str:
+    """``sys.version.split()``, ``".".join(...)``, ``"{}.{}".format(...)``"""
+    if function.attr == "split":
+        part = version_part(scan, function.value)
+        by_dots = bool(node.args) and getattr(node.args[0], "value", None) == "."
+        return "words" if part == "long text" and not by_dots else "texts" if part == "text" and by_dots else ""
+    text = function.value.value if isinstance(function.value, ast.Constant) else None
+    if text == "." and function.attr == "join" and len(node.args) == 1:
+        return {"texts": "text", "texts two": "text two"}.get(version_part(scan, node.args[0]), "")
+    if function.attr == "format" and isinstance(text, str) and _TWO_FIELDS.fullmatch(text):
+        given = [one.value if isinstance(one, ast.Starred) else one for one in node.args]
+        parts = tuple(version_part(scan, one) for one in given)
+        return "text two" if parts in (("two",), ("full",), ("three",), ("major", "minor")) else ""
+    return ""
+
+
+def _comprehension(scan: Scan, node: ast.GeneratorExp | ast.ListComp) -> str:
+    """``int(x) for x in platform.python_version_tuple()``"""
+    only = node.generators[0]
+    if len(node.generators) > 1 or only.ifs or not isinstance(node.elt, ast.Call) or len(node.elt.args) != 1:
+        return ""
+    if last_name(node.elt.args[0]) != last_name(only.target) or not isinstance(only.target, ast.Name):
+        return ""
+    return _mapped(version_part(scan, only.iter), last_name(node.elt.func))
+
+
+def _text(scan: Scan, node: ast.JoinedStr) -> str:
+    """``f"{sys.version_info.major}.{sys.version_info.minor}"``"""
+    parts = []
+    for value in node.values:
+        if isinstance(value, ast.FormattedValue):
+            parts.append(version_part(scan, value.value) if value.format_spec is None else "")
+        else:
+            parts.append(str(getattr(value, "value", "")))
+    return "text two" if parts == ["major", ".", "minor"] else ""
+
+
+def _printf(scan: Scan, node: ast.BinOp) -> str:
+    text = node.left.value if isinstance(node.left, ast.Constant) else None
+    if not isinstance(node.op, ast.Mod) or not isinstance(text, str) or not _TWO_FIELDS.fullmatch(text):
+        return ""
+    return "text two" if version_part(scan, node.right) == "two" else ""
+
+
+_READERS: dict[type[ast.expr], Any] = {
+    ast.Name: _name, ast.Attribute: _name, ast.Subscript: _index, ast.Call: _call, ast.Tuple: _tuple, ast.List: _tuple,
+    ast.JoinedStr: _text, ast.BinOp: _printf, ast.GeneratorExp: _comprehension, ast.ListComp: _comprehension,
+}  # fmt: skip
+
+
+# ---- what they are compared with
+
+
+def compared(scan: Scan, left: ast.expr, op: ast.cmpop, right: ast.expr) -> tuple[Any, ...] | None:
+    """A comparison with the version as a condition; ``None`` where it is none."""
+    operator = OPERATORS.get(type(op), "")
+    if isinstance(left, ast.Call) and isinstance(right, ast.Call):
+        parsed = _of_parsed(scan, left, operator, right)
+        if parsed is not None:
+            return parsed
+    part, value = version_part(scan, left), constant_of(right)
+    if not part and operator in TURNED:
+        part, value, operator = version_part(scan, right), constant_of(left), TURNED[operator]
+    if not part or not operator or not _fits(part, value, operator):
+        return None
+    return ("version", operator, value, part)
+
+
+def _of_parsed(scan: Scan, left: ast.Call, operator: str, right: ast.Call) -> tuple[Any, ...] | None:
+    """``Version(platform.python_version()) >= Version("3.12")``"""
+    same = last_name(left.func) == last_name(right.func) and last_name(left.func) in PARSERS
+    if not same or len(left.args) != 1 or len(right.args) != 1 or operator not in ("<", "<=", ">", ">="):
+        return None
+    part, value = version_part(scan, left.args[0]), constant_of(right.args[0])
+    if not part:
+        part, value, operator = version_part(scan, right.args[0]), constant_of(left.args[0]), TURNED[operator]
+    if part not in ("text", "text two") or not isinstance(value, str) or not _RELEASE.fullmatch(value):
+        return None
+    numbers = [int(number) for number in value.split(".")]
+    return ("version", operator, tuple([*numbers, 0, 0][:3]), "three" if part == "text" else "two and none")
+
+
+def constant_of(node: ast.expr) -> Any:
+    """A number, a text or a tuple of such; ``None`` where it is something else."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, int | float | str) else None
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        items = tuple(constant_of(item) for item in node.elts)
+        return None if None in items else items
+    if isinstance(node, ast.Call) and last_name(node.func) == "range" and 0 < len(node.args) < 3:
+        numbers = [_number(argument) for argument in node.args]
+        return tuple(range(*numbers)) if all(0 <= one < 100 for one in numbers) else None
+    return None
+
+
+def _fits(part: str, value: Any, operator: str) -> bool:
+    if operator in ("in", "not in"):
+        return isinstance(value, tuple) and all(_fits(part, item, "==") for item in value)
+    if part in NUMBERS or part.startswith("float"):
+        return isinstance(value, int | float)
+    if part in TEXTS:
+        return isinstance(value, str)
+    if part.startswith("texts"):
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    if part not in ("full", "one", "two", "three"):
+        return False
+    return isinstance(value, tuple) and all(isinstance(item, int) for item in value[:3])
+
+
+def prefixed(scan: Scan, node: ast.expr, argument: ast.expr) -> tuple[Any, ...] | None:
+    """``sys.version.startswith("3.12")``, ``platform.python_version().startswith(("3.9", "3.10"))``."""
+    if version_part(scan, node) not in ("long text", "text"):
+        return None
+    value = constant_of(argument)
+    prefixes = value if isinstance(value, tuple) else (value,)
+    return ("version", "starts", prefixes, "text") if all(isinstance(one, str) for one in prefixes) else None
