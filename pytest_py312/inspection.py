@@ -55,14 +55,19 @@ class _Said:
 
 
 class Inspector:
-    """Inspects the source of services. Safe for several threads; what several cells need is worked out once."""
+    """Inspects the source of services. Safe for several threads; what several cells need is worked out once.
 
-    def __init__(self, *, plan: Plan, cache: Path, runner: Runner, processes: int) -> None:
+    ``instead`` are contents, by path, with which files are judged as if they held them.
+    """
+
+    def __init__(
+        self, *, plan: Plan, cache: Path, runner: Runner, processes: int, instead: Mapping[str, bytes] | None = None
+    ) -> None:
         self._plan = plan
         self._runner = runner
         self._lock = threading.Lock()
         self._surveys: dict[str, _Survey] = {}
-        self._reader = SourceReader(root=plan.root, cache=cache, processes=processes)
+        self._reader = SourceReader(root=plan.root, cache=cache, processes=processes, instead=instead)
         self._oracle = Oracle(cache=cache, door=runner)
 
     def expect(self, services: Iterable[Service]) -> None:

@@ -14,7 +14,10 @@ from pytest_py312.editors import requirements as requirements_editor
 from pytest_py312.editors import setup_cfg as setup_cfg_editor
 from pytest_py312.editors import setup_py as setup_py_editor
 from pytest_py312.editors.base import EditRefused
+from pytest_py312.editors.python_source import mend
+from pytest_py312.editors.python_text import decoded as decoded_python
 from pytest_py312.editors.specifiers import specifier_set
+from pytest_py312.model import SourceChange
 from pytest_py312.safe_files import Refused, read_regular
 
 SIZE_LIMIT = 2 * 1024**2
@@ -68,7 +71,7 @@ class FileChange:
 class Refusal:
     """An edit that is not made; ``reason`` is a sentence or two."""
 
-    edit: Edit | Annotation
+    edit: Edit | Annotation | SourceChange
     reason: str
 
     def __str__(self) -> str:
@@ -99,13 +102,13 @@ _EDITORS: Mapping[str, _Editor] = {
 }
 
 
-def plan_edits(root: Path, edits: Iterable[Edit | Annotation]) -> MendingPlan:
+def plan_edits(root: Path, edits: Iterable[Edit | Annotation | SourceChange]) -> MendingPlan:
     """Make ``edits`` on the files beneath ``root`` as they are now. Writes nothing, and never raises for an edit.
 
     Two edits that want different specifiers for one requirement are both refused: a file that several services share
     has to suit all of them.
     """
-    by_path: dict[str, list[Edit | Annotation]] = {}
+    by_path: dict[str, list[Edit | Annotation | SourceChange]] = {}
     for edit in dict.fromkeys(edits):
         by_path.setdefault(edit.path, []).append(edit)
     changes: list[FileChange] = []
@@ -113,7 +116,10 @@ def plan_edits(root: Path, edits: Iterable[Edit | Annotation]) -> MendingPlan:
     for path, wanted in sorted(by_path.items()):
         try:
             before = read_regular(root, path, SIZE_LIMIT)
-            after = _edited(path, before, wanted, refusals)
+            others = [edit for edit in wanted if not isinstance(edit, SourceChange)]
+            after = _edited(path, before, others, refusals) if others else before
+            # last, as an import may need a line more: the lines of the others are those of the file as it was
+            after = _source_edited(after, [edit for edit in wanted if isinstance(edit, SourceChange)], refusals)
         except (Refused, EditRefused) as error:
             refusals += [Refusal(edit=edit, reason=str(error)) for edit in wanted]
             continue
@@ -140,6 +146,16 @@ def _edited(path: str, before: bytes, edits: Sequence[Edit | Annotation], refusa
         else:
             text = edited
     return encode(text)
+
+
+def _source_edited(before: bytes, changes: Sequence[SourceChange], refusals: list[Refusal]) -> bytes:
+    """:raises EditRefused: the file cannot be read as Python, or cannot be written in its encoding."""
+    if not changes:
+        return before
+    text, encode = decoded_python(before)
+    mended = mend(text, changes)
+    refusals += [Refusal(edit=change, reason=reason) for change, reason in mended.refused]
+    return encode(mended.text)
 
 
 def _made(editor: _Editor, text: str, edit: Edit | Annotation) -> str:

@@ -82,6 +82,21 @@ class SpecifierChange:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SourceChange:
+    """A change of Python source: ``old``, which stands at a place, is written as ``new``.
+
+    Both are dotted names of the standard library (``collections.Mapping``), or an escape of a string (a backslash and
+    the letter after it) and what stands for the same. ``line`` and ``column`` count from 1, columns in characters.
+    """
+
+    path: str
+    line: int
+    column: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """One answer worth reading.
 
@@ -104,8 +119,8 @@ class Finding:
     detail: str = ""
     source_line: str = ""
     """The line that ``location`` names, as it stands in the file; empty where it is not known."""
-    changes: tuple[SpecifierChange, ...] = ()
-    """The remedy as edits, where it is one that was tried."""
+    changes: tuple[SpecifierChange | SourceChange, ...] = ()
+    """The remedy as edits: of requirements one that was tried, of source one that means the same."""
 
     @property
     def blocks(self) -> bool:

@@ -80,6 +80,7 @@ class Gate:
         self._installed: frozenset[Cell] = frozenset()
         self._cells: dict[str, tuple[Cell, ...]] = {}
         self._inspector = Inspector(plan=plan, cache=cache, runner=runner, processes=parallel)
+        self._inspector_with = partial(Inspector, plan=plan, cache=cache, runner=runner, processes=parallel)
         self.resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self._installer = Installer(
             plan=plan,
@@ -123,6 +124,13 @@ class Gate:
 
     def inspection(self, cell: Cell) -> Inspection:
         return self._inspector.inspect(cell, self._locked(cell))
+
+    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> dict[str, Inspection]:
+        """What would be found in the source of ``services``, by name, if ``files`` (by path) held what they are to."""
+        inspector = self._inspector_with(instead=files)
+        inspector.expect(services)
+        targets = [self.cells(service)[-1] for service in services]
+        return {cell.service.name: inspector.inspect(cell, self._locked(cell)) for cell in targets}
 
     def _locked(self, cell: Cell) -> Mapping[str, str] | None:
         """The versions of a cell's lock. Nobody is asked for it in a run that does not install the cell."""

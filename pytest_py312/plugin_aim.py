@@ -55,6 +55,8 @@ class Aim:
     annotate: bool = False
     relock: bool = False
     allow_dirty: bool = False
+    utc: str = ""
+    """How times in UTC are mended: ``aware``, ``naive``, or not at all."""
     annotations: str = "auto"
     baseline: Path | None = None
     """The file of recorded findings."""
@@ -105,6 +107,7 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
         annotate=_annotates(config),
         relock=relocks_wanted(config),
         allow_dirty=bool(option(config, "allow_dirty")),
+        utc=_text(config, "utc", ("aware", "naive")),
         annotations=_text(config, "annotations", ("auto", "github", "none")) or "auto",
         baseline=_baseline(config),
         baseline_update=bool(option(config, "baseline_update")),

@@ -1,6 +1,7 @@
 """``--py312-diff`` and ``--py312-fix``: the changes that the findings name, shown or written, and judged again."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,27 +9,40 @@ import pytest
 
 from pytest_py312.compiled import redirected
 from pytest_py312.errors import Py312Error
+from pytest_py312.inspection import Inspection
 from pytest_py312.mending import Annotation, Edit, MendingPlan, diff_of, plan_edits
-from pytest_py312.model import Finding, Interpreter, Outcome, Severity, SpecifierChange
+from pytest_py312.model import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
 from pytest_py312.plugin_aim import relocks_wanted
 from pytest_py312.relocking import Relock, relock, relocks
 from pytest_py312.second_run import run_again
+from pytest_py312.source.drop_ins import asked_for
+from pytest_py312.source_proof import disproofs
 from pytest_py312.writing import write
 
 ANNOTATED = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
 """Codes of what is said of a requirement, and can stand beside it as a comment."""
 
 
+Judges = Callable[[Mapping[str, bytes], Sequence[str]], Mapping[str, Inspection]]
+"""What would be found in the source of services (by name) if some files held what they are to hold."""
+
+
+def _all_changes(outcomes: Iterable[Outcome]) -> Iterator[SpecifierChange | SourceChange]:
+    for outcome in outcomes:
+        for finding in outcome.findings:
+            if not finding.waived:
+                yield from finding.changes
+
+
 def changes_of(outcomes: Iterable[Outcome]) -> tuple[SpecifierChange, ...]:
-    """All changes of a run together; a file that several services share is changed once."""
-    found = (
-        change
-        for outcome in outcomes
-        for finding in outcome.findings
-        if not finding.waived
-        for change in finding.changes
-    )
-    return tuple(dict.fromkeys(found))
+    """All changes of requirements together; a file that several services share is changed once."""
+    return tuple(dict.fromkeys(one for one in _all_changes(outcomes) if isinstance(one, SpecifierChange)))
+
+
+def source_changes_of(outcomes: Iterable[Outcome], utc: str = "") -> tuple[SourceChange, ...]:
+    """All changes of source together, those of times in UTC only where ``utc`` says how."""
+    found = (asked_for(one, utc) for one in _all_changes(outcomes) if isinstance(one, SourceChange))
+    return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
 def annotations_of(outcomes: Iterable[Outcome], target: Interpreter) -> Iterator[Annotation]:
@@ -50,53 +64,96 @@ def _is_unmendable(finding: Finding) -> bool:
 
 
 def plan_of(
-    root: Path, outcomes: Sequence[Outcome], *, target: Interpreter | None = None, annotate: bool = False
+    root: Path,
+    outcomes: Sequence[Outcome],
+    *,
+    target: Interpreter | None = None,
+    annotate: bool = False,
+    utc: str = "",
 ) -> MendingPlan:
     """All edits of a run together; with ``annotate``, also comments where nothing mends a requirement.
 
     What a tool has written is not edited: what it was made from is (compiled.py).
     """
-    edits: list[Edit | Annotation] = [
+    edits: list[Edit | Annotation | SourceChange] = [
         Edit(path=change.path, line=change.line, name=change.name, old=change.old, new=change.new)
         for change in redirected(root, changes_of(outcomes))[0]
     ]
     if annotate and target is not None:
         edits += annotations_of(outcomes, target)
-    return plan_edits(root, edits)
+    return plan_edits(root, [*edits, *source_changes_of(outcomes, utc)])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """What of the command line is about changes. ``fix`` writes, else they are only shown."""
+
+    fix: bool
+    annotate: bool = False
+    allow_dirty: bool = False
+    utc: str = ""
 
 
 class Mending:
-    """Shows or writes changes at the end of a session. ``fix`` writes, else they are only shown."""
+    """Shows or writes changes at the end of a session."""
 
-    def __init__(
-        self, root: Path, *, target: Interpreter, fix: bool, annotate: bool = False, allow_dirty: bool = False
-    ) -> None:
+    def __init__(self, root: Path, *, target: Interpreter, wishes: Wishes, judges: Judges) -> None:
         self._root = root
         self._target = target
-        self._fix = fix
-        self._annotate = annotate
-        self._allow_dirty = allow_dirty
+        self._fix = wishes.fix
+        self._wishes = wishes
+        self._judges = judges
         self._lines: list[tuple[str, bool]] = []
         self._again = ""
 
     def finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
         """Work the changes out, and write them where asked to. A refusal is told, and fails the run."""
-        plan = plan_of(self._root, outcomes, target=self._target, annotate=self._annotate)
+        wishes = self._wishes
+        plan = plan_of(self._root, outcomes, target=self._target, annotate=wishes.annotate, utc=wishes.utc)
+        plan = self._proven(plan, outcomes)
         self._say(diff_of(plan.changes))
         for refusal in plan.refusals:
             self._say(f"not changed: {refusal}", bad=True)
         stale = self._stale(plan, outcomes)
         if not plan.changes and not stale:
-            self._say("nothing to change: no requirement is blocked by what a change of it was found to mend")
+            self._say("nothing to change: nothing was found that a change of requirements or source is known to mend")
         elif not self._fix and plan.changes:
             self._say("--py312-fix writes these changes")
         elif plan.changes and not self._write(session, plan):
             return
         written = {change.path for change in plan.changes} if self._fix else set()
         anew = self._relock(stale) if relocks_wanted(session.config) else self._name(stale)
-        changes = [change for change in changes_of(outcomes) if change.path in written | anew]
+        changes: list[SpecifierChange | SourceChange] = [
+            change for change in changes_of(outcomes) if change.path in written | anew
+        ]
+        refused = {(edit.path, edit.old) for refusal in plan.refusals if isinstance(edit := refusal.edit, SourceChange)}
+        changes += [
+            change
+            for change in source_changes_of(outcomes, self._wishes.utc)
+            if change.path in written and (change.path, change.old) not in refused
+        ]
         if changes or anew:  # a comment changes nothing that could be judged
             self._run_again(session, changes, anew)
+
+    def _proven(self, plan: MendingPlan, outcomes: Sequence[Outcome]) -> MendingPlan:
+        """``plan`` without the files whose source would not be what it is to be."""
+        wanted = source_changes_of(outcomes, self._wishes.utc)
+        refused = {refusal.edit for refusal in plan.refusals}
+        made = [change for change in wanted if change not in refused]
+        files = {change.path: change.after for change in plan.changes if change.path in {one.path for one in made}}
+        if not files:
+            return plan
+        concerned = [one for one in outcomes if any(isinstance(change, SourceChange) for change in _all_changes([one]))]
+        judged = self._judges(files, list(dict.fromkeys(outcome.service for outcome in concerned)))
+        for service, inspection in judged.items():
+            if inspection.unchecked:
+                self._say(f"{service}: not all could be proven of its changes: {inspection.unchecked}", bad=True)
+        before = [finding for outcome in concerned for finding in outcome.findings]
+        after = [finding for inspection in judged.values() for finding in inspection.findings]
+        wrong = disproofs(before, after, made, files)
+        for path, reason in wrong.items():
+            self._say(f"not changed: {path}: {reason}", bad=True)
+        return replace(plan, changes=tuple(change for change in plan.changes if change.path not in wrong))
 
     def _stale(self, plan: MendingPlan, outcomes: Sequence[Outcome]) -> tuple[Relock, ...]:
         """What has to be made anew: because of what was written and, beside it, because it is stale in any case."""
@@ -115,7 +172,7 @@ class Mending:
         anew = set()
         for job in stale:
             try:
-                trouble = relock(self._root, job, allow_dirty=self._allow_dirty)
+                trouble = relock(self._root, job, allow_dirty=self._wishes.allow_dirty)
             except Py312Error as error:
                 trouble = str(error)
             if trouble:
@@ -127,7 +184,7 @@ class Mending:
 
     def _write(self, session: pytest.Session, plan: MendingPlan) -> bool:
         try:
-            write(self._root, plan.changes, allow_dirty=self._allow_dirty)
+            write(self._root, plan.changes, allow_dirty=self._wishes.allow_dirty)
         except Py312Error as error:
             self._say(str(error), bad=True)
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -135,7 +192,9 @@ class Mending:
         self._say(f"{len(plan.changes)} file(s) written")
         return True
 
-    def _run_again(self, session: pytest.Session, changes: Sequence[SpecifierChange], anew: set[str]) -> None:
+    def _run_again(
+        self, session: pytest.Session, changes: Sequence[SpecifierChange | SourceChange], anew: set[str]
+    ) -> None:
         """The gate has to agree; the exit status is that of the second run."""
         asked = session.config.invocation_params
         again = run_again([str(argument) for argument in asked.args], asked.dir, changes)
@@ -148,7 +207,8 @@ class Mending:
         for line in again.disagrees:
             self._say(f"the gate was run again and does not agree: {line}", bad=True)
         if not again.disagrees:
-            names = ", ".join(sorted({change.name for change in changes} | anew))
+            blamed = {change.name if isinstance(change, SpecifierChange) else change.old for change in changes}
+            names = ", ".join(sorted(blamed | anew))
             self._say(f"the gate was run again (exit status {again.exit_code}), and blames none of these: {names}")
 
     def _say(self, text: str, *, bad: bool = False) -> None:

@@ -4,7 +4,7 @@ Three kinds of process: a plain run (collects, works ahead in threads, reports),
 xdist's workers (collect and judge; what they need in common is made by the first that comes).
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from pytest_py312.codec import decode, encode
 from pytest_py312.config import check_against_fleet
 from pytest_py312.errors import OptionError, Py312Error
 from pytest_py312.excerpts import SourceLines
+from pytest_py312.inspection import Inspection
 from pytest_py312.items import Item, errored_by_mistake, items_of
 from pytest_py312.matrix import choose, choose_interpreters
 from pytest_py312.model import Cell, Fleet, Outcome, Report, Service, Status
@@ -29,7 +30,7 @@ from pytest_py312.reports import terminal
 from pytest_py312.workshop import Workshop, default_cache
 
 if TYPE_CHECKING:
-    from pytest_py312.plugin_mending import Mending
+    from pytest_py312.plugin_mending import Judges, Mending
 
 PAYLOAD = "py312_judgement"
 """Attribute of a test report that carries its judgement, as plain data, from xdist's workers to the controller."""
@@ -69,7 +70,7 @@ class GateSession:
         self._lines = SourceLines(self.aim.plan.root)
         self._recorded = recorded_of(self.aim)
         self._reports = Reports(self.aim.plan.root, self.aim.reports, annotations=self.aim.annotations)
-        self._mending = _mending(self.aim)
+        self._mending = _mending(self.aim, self._judged_with)
 
     # -- what is chosen
 
@@ -158,6 +159,9 @@ class GateSession:
         if self._recorded is not None:
             outcome = self._recorded.lay_over(outcome)
         return replace(judgement, outcome=self._lines.laid_into(outcome))
+
+    def _judged_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> Mapping[str, Inspection]:
+        return self.workshop.gate.inspection_with(files, [self.fleet[name] for name in services])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -311,14 +315,13 @@ class GateSession:
 _ANSWERED = ("py312_status", "py312_codes", "py312_cached")
 
 
-def _mending(aim: Aim) -> "Mending | None":
+def _mending(aim: Aim, judges: "Judges") -> "Mending | None":
     if not (aim.diff or aim.fix):
         return None
-    from pytest_py312.plugin_mending import Mending  # brings the editors, which few runs need
+    from pytest_py312.plugin_mending import Mending, Wishes  # brings the editors, which few runs need
 
-    return Mending(
-        aim.plan.root, target=aim.plan.target, fix=aim.fix, annotate=aim.annotate, allow_dirty=aim.allow_dirty
-    )
+    wishes = Wishes(fix=aim.fix, annotate=aim.annotate, allow_dirty=aim.allow_dirty, utc=aim.utc)
+    return Mending(aim.plan.root, target=aim.plan.target, wishes=wishes, judges=judges)
 
 
 def _properties(outcome: Outcome) -> list[tuple[str, object]]:

@@ -1,4 +1,4 @@
-"""The gate run again after requirements were changed, as a process of its own: it has to agree with the changes.
+"""The gate run again after requirements or source were changed, in a process of its own: it has to agree with them.
 
 The same command line in the same folder. A variable tells the second run that it is one, so it changes nothing itself
 and there is no third.
@@ -8,13 +8,13 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_py312 import command
-from pytest_py312.model import SpecifierChange
+from pytest_py312.model import SourceChange, SpecifierChange
 from pytest_py312.runners.base import Ended
 
 VARIABLE = "PY312_AGAIN"
@@ -30,7 +30,7 @@ SHOWN = 256 * 1024
 class SecondRun:
     """How the second run ended. ``exit_code`` is ``None`` where it did not come to one, and ``output`` says why.
 
-    ``disagrees`` are findings that still blame a requirement that was changed, one a line.
+    ``disagrees`` are findings that still blame what was changed, one a line.
     """
 
     exit_code: int | None
@@ -43,7 +43,10 @@ def is_second() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
-def run_again(arguments: Sequence[str], folder: Path, changes: Iterable[SpecifierChange]) -> SecondRun:
+Changes = Iterable[SpecifierChange | SourceChange]
+
+
+def run_again(arguments: Sequence[str], folder: Path, changes: Changes) -> SecondRun:
     """Run pytest with ``arguments`` in ``folder``, and compare what it finds with ``changes``."""
     with tempfile.TemporaryDirectory(prefix="py312-again-") as place:
         report = Path(place) / "report.json"
@@ -72,20 +75,28 @@ def _read(report: Path) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def disagreements(document: Mapping[str, Any], changes: Iterable[SpecifierChange]) -> tuple[str, ...]:
-    """The findings of a run's JSON ``document`` on the target that blame what was changed."""
-    changed = {(change.path, change.name) for change in changes}
+def disagreements(document: Mapping[str, Any], changes: Changes) -> tuple[str, ...]:
+    """The findings of a run's JSON ``document`` that blame what was changed: requirements on the target, or source."""
+    changed = list(changes)
+    requirements = {(change.path, change.name) for change in changed if isinstance(change, SpecifierChange)}
+    source = {(change.path, change.old) for change in changed if isinstance(change, SourceChange)}
     found = (
         finding
         for outcome in document["outcomes"]
-        if outcome["check"] == "dependencies" and outcome["interpreter"] == document["target"]
         for finding in outcome["findings"]
-        if finding["severity"] == "error" and not finding["waived"]
-    )
-    return tuple(
-        dict.fromkeys(
-            f"{finding['path']}:{finding['line']}: {finding['message']}"
-            for finding in found
-            if any((finding["path"], name) in changed for name in finding["names"])
+        if not finding["waived"]
+        and (
+            (outcome["check"] == "source" and _is_of_source(finding, source))
+            or (
+                (outcome["check"], outcome["interpreter"]) == ("dependencies", document["target"])
+                and finding["severity"] == "error"
+                and any((finding["path"], name) in requirements for name in finding["names"])
+            )
         )
     )
+    return tuple(dict.fromkeys(f"{finding['path']}:{finding['line']}: {finding['message']}" for finding in found))
+
+
+def _is_of_source(finding: Mapping[str, Any], changed: Set[tuple[str, str]]) -> bool:
+    """Whether it is a finding that had such a change: only these have some of their own."""
+    return any((change["path"], change["old"]) in changed for change in finding["changes"])

@@ -18,6 +18,7 @@ from pytest_py312.model import (
     Outcome,
     Report,
     Service,
+    SourceChange,
     SpecifierChange,
     Stage,
     SuiteComparison,
@@ -168,8 +169,9 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _change(change: SpecifierChange) -> dict[str, Any]:
-    return {"path": change.path, "line": change.line, "name": change.name, "old": change.old, "new": change.new}
+def _change(change: SpecifierChange | SourceChange) -> dict[str, Any]:
+    kind = {"name": change.name} if isinstance(change, SpecifierChange) else {"column": change.column}
+    return {"path": change.path, "line": change.line, **kind, "old": change.old, "new": change.new}
 
 
 def _place(location: Location | None) -> dict[str, Any]:

@@ -69,12 +69,12 @@ MODULES: dict[str, Replacement] = {
     "sre_parse": _r("use re", _NEW[11]),
     "_bootlocale": _r("use locale", _NEW[10], "3.10"),
 }
-_ABCS = (
+ABCS = (
     "Awaitable AsyncGenerator AsyncIterable AsyncIterator ByteString Callable Collection Container Coroutine Generator"
     " Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet"
     " Reversible Sequence Set Sized ValuesView"
-)
-_ASSERTIONS = {
+).split()
+ASSERTIONS = {
     "assertEquals": "assertEqual", "assertNotEquals": "assertNotEqual", "assert_": "assertTrue",
     "assertAlmostEquals": "assertAlmostEqual", "assertNotAlmostEquals": "assertNotAlmostEqual",
     "assertRegexpMatches": "assertRegex", "assertNotRegexpMatches": "assertNotRegex",
@@ -86,10 +86,10 @@ _UTC = "the documentation of datetime"
 
 NAMES: dict[str, Replacement] = {
     **{
-        f"collections.{name}": _r(f"import {name} from collections.abc", _NEW[10], "3.10") for name in _ABCS.split()
+        f"collections.{name}": _r(f"import {name} from collections.abc", _NEW[10], "3.10") for name in ABCS
     },
     **{
-        f"unittest.TestCase.{old}": _r(f"use {new}", _NEW[12], "3.12") for old, new in _ASSERTIONS.items()
+        f"unittest.TestCase.{old}": _r(f"use {new}", _NEW[12], "3.12") for old, new in ASSERTIONS.items()
     },
     "unittest.TestCase.assertDictContainsSubset": _r("compare {**a, **b} with a by assertEqual", _NEW[12], "3.12"),
     "unittest.makeSuite": _r("use unittest.TestLoader.loadTestsFromTestCase", _NEW[13], "3.13"),

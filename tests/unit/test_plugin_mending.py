@@ -1,12 +1,13 @@
 """Which comments stand beside which requirements, and which findings become edits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_py312.mending import Annotation
-from pytest_py312.model import Finding, Interpreter, Location, Outcome, Severity, SpecifierChange
-from pytest_py312.plugin_mending import annotations_of, plan_of
+from pytest_py312.model import Finding, Interpreter, Location, Outcome, Severity, SourceChange, SpecifierChange
+from pytest_py312.plugin_mending import annotations_of, changes_of, plan_of, source_changes_of
 
 PATH = "services/app/requirements.txt"
 PY312 = Interpreter(3, 12)
@@ -63,3 +64,34 @@ def test_changes_and_comments_are_planned_together(tmp_path: Path, annotate: boo
     (change,) = plan_of(tmp_path, [outcome(GONE, MENDABLE)], target=PY312, annotate=annotate).changes
 
     assert change.after == after
+
+
+UTCNOW = SourceChange(
+    path="a.py", line=2, column=1, old="datetime.datetime.utcnow", new="datetime.datetime.now(timezone.utc)"
+)
+RELOAD = SourceChange(path="a.py", line=3, column=1, old="imp.reload", new="importlib.reload")
+OF_SOURCE = Finding(code="PY220", message="deprecated", changes=(UTCNOW, RELOAD))
+
+
+def test_changes_of_source_are_kept_apart_from_those_of_requirements() -> None:
+    """What was waived is not changed, and what several findings want is wanted once."""
+    waived = Finding(code="PY201", message="accepted", waived=True, changes=(RELOAD,))
+    outcomes = [outcome(MENDABLE, OF_SOURCE), outcome(OF_SOURCE), outcome(waived)]
+    assert changes_of(outcomes) == (CHANGE,)
+    assert source_changes_of(outcomes) == (RELOAD,)
+    assert source_changes_of(outcomes, "aware") == (UTCNOW, RELOAD)
+    assert source_changes_of([outcome(waived)]) == ()
+
+
+def test_source_is_changed_in_the_encoding_that_it_declares(tmp_path: Path) -> None:
+    """With its line ends; a file that cannot be read as Python is refused, and the others are changed."""
+    before = "# coding: latin-1\r\nimport imp\r\nimp.reload('größer')\r\n".encode("latin-1")
+    (tmp_path / "a.py").write_bytes(before)
+    (tmp_path / "b.py").write_bytes(b"imp.reload(\n")
+    broken = Finding(code="PY201", message="gone", changes=(replace(RELOAD, path="b.py", line=1),))
+
+    plan = plan_of(tmp_path, [outcome(OF_SOURCE, broken)])
+
+    after = before.replace(b"import imp", b"import importlib").replace(b"imp.reload", b"importlib.reload")
+    assert [change.after for change in plan.changes] == [after]
+    assert [refusal.edit.path for refusal in plan.refusals] == ["b.py"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.model import SpecifierChange
+from pytest_py312.model import SourceChange, SpecifierChange
 from pytest_py312.second_run import VARIABLE, disagreements, is_second
 
 PATH = "services/app/requirements.txt"
@@ -44,6 +44,23 @@ def test_what_still_blames_a_changed_requirement_is_told_once() -> None:
 )
 def test_what_is_about_something_else_does_not_disagree(other: dict[str, Any]) -> None:
     assert disagreements(other, [CHANGE]) == ()
+
+
+SOURCE = SourceChange(path=PATH, line=2, column=1, old="imp.reload", new="importlib.reload")
+
+
+@pytest.mark.parametrize(
+    ("changes", "disagrees"),
+    [
+        ([{"path": PATH, "line": 7, "column": 5, "old": "imp.reload", "new": "importlib.reload"}], True),
+        ([{"path": PATH, "line": 2, "column": 1, "old": "imp.new_module", "new": "types.ModuleType"}], False),
+        ([], False),
+    ],
+)
+def test_source_that_would_be_changed_once_more_was_not_mended(changes: list[dict[str, Any]], disagrees: bool) -> None:
+    """Wherever in the file it stands now."""
+    again = document(check="source", severity="warning", changes=changes)
+    assert disagreements(again, [SOURCE]) == ((f"{PATH}:2: numpy does not build",) if disagrees else ())
 
 
 def test_a_second_run_knows_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
