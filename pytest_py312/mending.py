@@ -130,7 +130,7 @@ def plan_edits(root: Path, edits: Iterable[Edit | Annotation | SourceChange]) ->
 
 def _edited(path: str, before: bytes, edits: Sequence[Edit | Annotation], refusals: list[Refusal]) -> bytes:
     editor = _editor_of(path)
-    text, encode = _decoded(before)
+    text, encode = decoded(before)
     at_odds = _at_odds(edits)
     # specifiers first: neither kind of edit moves a line, and a comment says what is left
     for edit in sorted(edits, key=lambda edit: isinstance(edit, Annotation)):
@@ -197,7 +197,7 @@ def _editor_of(path: str) -> _Editor:
     return _EDITORS.get(name, requirements_editor)
 
 
-def _decoded(data: bytes) -> tuple[str, Callable[[str], bytes]]:
+def decoded(data: bytes) -> tuple[str, Callable[[str], bytes]]:
     """The text as the readers take it (a byte order mark stays in it), and the way back to bytes."""
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
     try:

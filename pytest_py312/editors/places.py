@@ -6,7 +6,7 @@ Nothing that is newer is ever taken back. An edit is proved before it is handed 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.editors.base import EditRefused, Splice, spliced
@@ -54,17 +54,26 @@ class Moved:
     refused: tuple[Refused, ...] = ()
 
 
-def move(text: str, places: Sequence[Place], aim: Aim) -> Moved:
+Choice = Callable[[str, Sequence[Place]], Sequence[Place]]
+"""Which of the places of a text are meant: asked of the text as it is, and again of what it becomes."""
+
+
+def _all(_: str, places: Sequence[Place]) -> Sequence[Place]:
+    return places
+
+
+def move(text: str, places: Sequence[Place], aim: Aim, chosen: Choice = _all) -> Moved:
     """``text`` with its ``places`` (all of them, as a reader found them) moved. A second time changes nothing.
 
+    :param chosen: which of them, where others move at another time.
     :raises EditRefused: the new text would not say what it was meant to say.
     """
-    mover = _Mover(text, places, aim)
+    mover = _Mover(text, chosen(text, places), aim)
     mover.plan()
     edited = spliced(text, mover.splices)
     if edited != text:
         again = read_places(edited, places[0].path)
-        check = _Mover(edited, again, aim)
+        check = _Mover(edited, chosen(edited, again), aim)
         check.plan()
         if check.splices or _others(again, aim) != _others(places, aim):
             raise EditRefused("The versions cannot be changed without changing what else the file says.")
