@@ -31,18 +31,28 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """The names in one folder, sorted: regular files (links to files inside the root too) and true folders."""
+    """The names in one folder, sorted: regular files (links to files inside the root too) and true folders.
+
+    ``linked`` are those of ``files`` that are links; ``astray`` are links to nothing, or out of the root.
+    """
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
+    astray: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scan:
-    """What lies beneath a folder: paths relative to that folder, sorted. ``complete``: no limit ended it."""
+    """What lies beneath a folder: paths relative to that folder, sorted. ``complete``: no limit ended it.
+
+    ``linked`` and ``astray`` are as in a :class:`Listing`.
+    """
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
+    astray: tuple[str, ...] = ()
     complete: bool = True
 
     def named(self, *names: str) -> tuple[str, ...]:
@@ -124,6 +134,13 @@ class Tree:
         except (Unreadable, OSError, ValueError):
             return False
 
+    def resolved(self, path: str) -> str:
+        """The path of what ``path`` is once all links on the way are followed.
+
+        :raises Unreadable: it leads out of the root.
+        """
+        return posixpath.relpath(self._inside(path), self._real_root)
+
     def listing(self, folder: str) -> Listing:
         """What is in ``folder``; empty when it cannot be listed. Linked folders are left out: they lie elsewhere."""
         try:
@@ -133,7 +150,7 @@ class Tree:
 
     def _listed(self, folder: str, real: str) -> Listing:
         """What is in ``folder``, which is at ``real``, no link among the folders on the way."""
-        files, folders = [], []
+        files, folders, linked, astray = [], [], [], []
         try:
             with os.scandir(real) as entries:
                 for entry in entries:
@@ -141,30 +158,49 @@ class Tree:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.name)
-                    elif entry.is_file(follow_symlinks=False) or (
-                        entry.is_symlink() and self.is_file(join(folder, entry.name))
-                    ):
+                    elif entry.is_file(follow_symlinks=False):
                         files.append(entry.name)
+                    elif entry.is_symlink():
+                        if self.is_file(join(folder, entry.name)):
+                            files.append(entry.name)
+                            linked.append(entry.name)
+                        elif not self.is_folder(join(folder, entry.name)):
+                            astray.append(entry.name)
         except (OSError, ValueError):
             return Listing()
         if "pyvenv.cfg" in files:
             return Listing()
-        return Listing(files=tuple(sorted(files)), folders=tuple(sorted(set(folders) - SKIPPED)))
+        return Listing(
+            files=tuple(sorted(files)),
+            folders=tuple(sorted(set(folders) - SKIPPED)),
+            linked=tuple(sorted(linked)),
+            astray=tuple(sorted(astray)),
+        )
 
     def scan(self, folder: str, *, depth: int, limit: int = 20_000) -> Scan:
         """Everything beneath ``folder``, ``depth`` folders deep and ``limit`` names long at most, in one pass."""
         files: list[str] = []
         folders: list[str] = []
+        linked: list[str] = []
+        astray: list[str] = []
         complete = True
         for inner, listing, level in self._walk(folder, depth):
             prefix = "" if inner == "." else f"{inner}/"
             files += [prefix + name for name in listing.files]
             folders += [prefix + name for name in listing.folders]
+            linked += [prefix + name for name in listing.linked]
+            astray += [prefix + name for name in listing.astray]
             complete = complete and not (level == depth and listing.folders)
             if len(files) + len(folders) > limit:
                 complete = False
                 break
-        return Scan(files=tuple(sorted(files)), folders=tuple(sorted(folders)), complete=complete)
+        return Scan(
+            files=tuple(sorted(files)),
+            folders=tuple(sorted(folders)),
+            linked=tuple(sorted(linked)),
+            astray=tuple(sorted(astray)),
+            complete=complete,
+        )
 
     def _walk(self, folder: str, depth: int) -> Iterator[tuple[str, Listing, int]]:
         try:

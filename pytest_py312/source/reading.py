@@ -1,7 +1,7 @@
 """Reads the Python files of services, and remembers what was scanned."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,10 +9,12 @@ from pytest_py312.safe_files import Refused, read_regular
 from pytest_py312.source.facts import FileFacts, packed
 from pytest_py312.source.memory import Memory
 from pytest_py312.source.scanning import FileScanner, Task, key_of, remembered, scanner_version
-from pytest_py312.tree import Tree
+from pytest_py312.tree import Tree, Unreadable, join
 
 FILE_LIMIT = 2 * 1024**2
 """Bytes: a larger Python file holds data that a program wrote."""
+PYTHON = (".py", ".pyw")
+LEADS_NOWHERE = "It is a link to nothing, or out of the repository."
 DEPTH = 40
 """Folders below a service that are looked into."""
 
@@ -39,7 +41,7 @@ class _Modules:
 
     def __init__(self, service: str, files: Sequence[str]) -> None:
         prefix = "" if service == "." else f"{service}/"
-        self.sources = [prefix + name for name in files if name.endswith((".py", ".pyw"))]
+        self.sources = [prefix + name for name in files if name.endswith(PYTHON)]
         self._names: dict[str, set[str]] = {}
         for path in self.sources:
             folder, _, name = path.rpartition("/")
@@ -60,6 +62,11 @@ class _Modules:
         folder = path.rpartition("/")[0] or "."
         found = self._local[folder]
         return frozenset() if "__init__" in found else found
+
+
+def _is_module(name: str) -> bool:
+    """Whether it is a file that Python imports or runs; editors leave links such as ``.#main.py``."""
+    return name.endswith(PYTHON) and not name.rpartition("/")[2].startswith(".")
 
 
 class SourceReader:
@@ -107,13 +114,29 @@ class SourceReader:
         unread = [] if scan.complete else [(folder.path, "holds more files, or deeper folders, than are read")]
         modules = _Modules(folder.path, scan.files)
         shared = frozenset(name for root in folder.roots for name in modules.of(root))
+        unread += [(join(folder.path, name), LEADS_NOWHERE) for name in scan.astray if _is_module(name)]
         tasks = []
-        for path in modules.sources:
+        for path, real in self._once(modules.sources, {join(folder.path, name) for name in scan.linked}).items():
             local = shared | modules.beside(path)
             try:
-                content = self._instead.get(path) or read_regular(self._tree.root, path, FILE_LIMIT)
+                content = self._instead.get(real) or read_regular(self._tree.root, real, FILE_LIMIT)
             except Refused as refused:
                 unread.append((path, str(refused)))
             else:
-                tasks.append(Task(key=key_of(content, local), path=path, content=content, local=local))
+                tasks.append(Task(key=key_of(content, local), path=real, content=content, local=local))
         return tasks, tuple(unread)
+
+    def _once(self, paths: Sequence[str], linked: Set[str]) -> dict[str, str]:
+        """Each of ``paths``, and the file it is when links are followed; none for those that another has already."""
+        found = {path: path for path in paths if path not in linked}
+        taken = set(found)
+        for path in paths:
+            if path in linked:
+                try:
+                    real = self._tree.resolved(path)
+                except Unreadable:  # it was changed just now: reading it will tell
+                    real = path
+                if real not in taken:
+                    taken.add(real)
+                    found[path] = real
+        return found

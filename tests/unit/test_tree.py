@@ -34,6 +34,21 @@ def test_a_link_within_the_root_is_read(root: Path) -> None:
     (root / "again.txt").symlink_to(root / "a" / "file.txt")
     assert Tree(root).read("again.txt") == "text\n"
     assert Tree(root).listing(".").files == ("again.txt",)
+    assert Tree(root).listing(".").linked == ("again.txt",)
+    assert Tree(root).resolved("again.txt") == "a/file.txt"
+
+
+def test_a_link_that_leads_to_no_file_of_the_repository_is_told(root: Path) -> None:
+    (root / "a" / "nothing.py").symlink_to("missing.py")
+    (root / "a" / "outside.py").symlink_to(root.parent / "secret.txt")
+    (root / "a" / "folder").symlink_to(root / "a")
+
+    scan = Tree(root).scan(".", depth=5)
+
+    assert scan.astray == ("a/nothing.py", "a/outside.py")
+    assert scan.files == ("a/file.txt",)
+    with pytest.raises(Unreadable, match="outside the repository"):
+        Tree(root).resolved("a/outside.py")
 
 
 @pytest.mark.parametrize(

@@ -79,13 +79,31 @@ def test_what_lies_on_the_import_path_hides_the_standard_module(tmp_path: Path) 
 
 def test_what_cannot_be_read_is_told_with_its_reason(tmp_path: Path) -> None:
     service = fleet(tmp_path, {"main.py": "import imp\n", "table.py": "x = 1\n" * (reading.FILE_LIMIT // 6 + 1)})
-    service.joinpath("linked.py").symlink_to(service / "main.py")
+    service.joinpath("outside.py").symlink_to(tmp_path.parent / "elsewhere.py")
+    service.joinpath(".#main.py").symlink_to("an editor's lock")
 
     found = read(tmp_path)
 
-    assert {path.rpartition("/")[2] for path, _ in found.unread} == {"table.py", "linked.py"}
+    assert {path.rpartition("/")[2] for path, _ in found.unread} == {"table.py", "outside.py"}
     assert all(reason for _, reason in found.unread)
     assert [facts.path for facts in found.facts] == [f"{SERVICE.path}/main.py"]
+
+
+def test_a_link_is_read_as_the_file_it_leads_to(tmp_path: Path) -> None:
+    """Once for each service, and under the path where it can be mended."""
+    service = fleet(tmp_path, {"main.py": "import imp\n"})
+    shared = tmp_path / "repository" / "shared" / "helpers.py"
+    shared.parent.mkdir()
+    shared.write_text("import cgi\n")
+    service.joinpath("again.py").symlink_to("main.py")
+    service.joinpath("helpers.py").symlink_to(shared)
+    service.joinpath("help.py").symlink_to("helpers.py")
+
+    found = read(tmp_path)
+
+    assert found.unread == ()
+    assert sorted(found.contents) == [f"{SERVICE.path}/main.py", "shared/helpers.py"]
+    assert {facts.path for facts in found.facts} == set(found.contents)
 
 
 def test_an_unchanged_file_is_not_scanned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
