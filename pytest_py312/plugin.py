@@ -43,9 +43,10 @@ _SWITCHES: tuple[tuple[str, str], ...] = (
     ("no-cache", "judge everything anew: no outcome of an earlier run is used again (locks and environments are)"),
     ("baseline-update", "take out of the file of --py312-baseline what is mended; record it when there is none yet"),
     ("offline", "ask nothing but the cache; what is not in it could not be checked"),
-    ("diff", "show the changes of requirements and source that mend what was found, as a unified diff"),
+    ("diff", "show the changes that mend what was found and move what is ready, as a unified diff"),
     ("fix", "write these changes, and judge the services again: the exit status is that of the second run"),
     ("annotate", "with --py312-diff or --py312-fix: a comment beside each requirement that no change mends"),
+    ("close", "with --py312-diff or --py312-fix: take what is older than the target out of matrices and ranges"),
     ("relock", "with --py312-fix: run the commands that make stale lock files anew, then judge again"),
     ("allow-dirty", "write also to files with uncommitted changes"),
 )

@@ -55,6 +55,8 @@ class Aim:
     annotate: bool = False
     relock: bool = False
     allow_dirty: bool = False
+    close: bool = False
+    """Whether what is older than the target is taken out of matrices and ranges."""
     utc: str = ""
     """How times in UTC are mended: ``aware``, ``naive``, or not at all."""
     annotations: str = "auto"
@@ -107,6 +109,7 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
         annotate=_annotates(config),
         relock=relocks_wanted(config),
         allow_dirty=bool(option(config, "allow_dirty")),
+        close=_closes(config),
         utc=_text(config, "utc", ("aware", "naive")),
         annotations=_text(config, "annotations", ("auto", "github", "none")) or "auto",
         baseline=_baseline(config),
@@ -127,6 +130,16 @@ def relocks_wanted(config: pytest.Config) -> bool:
     asked = _writes(config, "relock")
     if asked and option(config, "offline"):
         raise OptionError("--py312-relock makes lock files anew, which needs the network: leave out --py312-offline")
+    return asked
+
+
+def _closes(config: pytest.Config) -> bool:
+    asked = bool(option(config, "close"))
+    if asked and not (option(config, "diff") or option(config, "fix")):
+        raise OptionError(
+            "--py312-close takes what is older than the target out of files: give it with --py312-diff, which shows "
+            "that, or --py312-fix, which writes it"
+        )
     return asked
 
 

@@ -10,13 +10,15 @@ import pytest
 from pytest_py312.compiled import redirected
 from pytest_py312.errors import Py312Error
 from pytest_py312.inspection import Inspection
-from pytest_py312.mending import Annotation, Edit, MendingPlan, diff_of, plan_edits
+from pytest_py312.mending import Annotation, Edit, FileChange, MendingPlan, diff_of, plan_edits
 from pytest_py312.model import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
+from pytest_py312.moving import together
 from pytest_py312.plugin_aim import relocks_wanted
 from pytest_py312.relocking import Relock, relock, relocks
 from pytest_py312.second_run import run_again
 from pytest_py312.source.drop_ins import asked_for
 from pytest_py312.source_proof import disproofs
+from pytest_py312.version_moves import MovePlan
 from pytest_py312.writing import write
 
 ANNOTATED = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
@@ -25,6 +27,9 @@ ANNOTATED = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
 
 Judges = Callable[[Mapping[str, bytes], Sequence[str]], Mapping[str, Inspection]]
 """What would be found in the source of services (by name) if some files held what they are to hold."""
+
+Moves = Callable[[Sequence[Outcome], Sequence[FileChange]], MovePlan]
+"""The moves of what a run has found ready, on top of other changes."""
 
 
 def _all_changes(outcomes: Iterable[Outcome]) -> Iterator[SpecifierChange | SourceChange]:
@@ -97,12 +102,13 @@ class Wishes:
 class Mending:
     """Shows or writes changes at the end of a session."""
 
-    def __init__(self, root: Path, *, target: Interpreter, wishes: Wishes, judges: Judges) -> None:
+    def __init__(self, root: Path, *, target: Interpreter, wishes: Wishes, judges: Judges, moves: Moves) -> None:
         self._root = root
         self._target = target
         self._fix = wishes.fix
         self._wishes = wishes
         self._judges = judges
+        self._moves = moves
         self._lines: list[tuple[str, bool]] = []
         self._again = ""
 
@@ -111,12 +117,16 @@ class Mending:
         wishes = self._wishes
         plan = plan_of(self._root, outcomes, target=self._target, annotate=wishes.annotate, utc=wishes.utc)
         plan = self._proven(plan, outcomes)
+        moves = self._moves(outcomes, plan.changes)
+        plan = replace(plan, changes=together(plan.changes, moves.changes))
         self._say(diff_of(plan.changes))
+        for kept in moves.kept:
+            self._say(f"not moved: {kept}")
         for refusal in plan.refusals:
             self._say(f"not changed: {refusal}", bad=True)
         stale = self._stale(plan, outcomes)
         if not plan.changes and not stale:
-            self._say("nothing to change: nothing was found that a change of requirements or source is known to mend")
+            self._say("nothing to change: nothing was found that a change is known to mend")
         elif not self._fix and plan.changes:
             self._say("--py312-fix writes these changes")
         elif plan.changes and not self._write(session, plan):
@@ -132,8 +142,9 @@ class Mending:
             for change in source_changes_of(outcomes, self._wishes.utc)
             if change.path in written and (change.path, change.old) not in refused
         ]
-        if changes or anew:  # a comment changes nothing that could be judged
-            self._run_again(session, changes, anew)
+        moved = set(moves.moved) if written else set()
+        if changes or anew or moved:  # a comment changes nothing that could be judged
+            self._run_again(session, changes, anew | moved)
 
     def _proven(self, plan: MendingPlan, outcomes: Sequence[Outcome]) -> MendingPlan:
         """``plan`` without the files whose source would not be what it is to be."""

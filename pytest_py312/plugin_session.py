@@ -30,7 +30,9 @@ from pytest_py312.reports import terminal
 from pytest_py312.workshop import Workshop, default_cache
 
 if TYPE_CHECKING:
-    from pytest_py312.plugin_mending import Judges, Mending
+    from pytest_py312.mending import FileChange
+    from pytest_py312.plugin_mending import Judges, Mending, Moves
+    from pytest_py312.version_moves import MovePlan
 
 PAYLOAD = "py312_judgement"
 """Attribute of a test report that carries its judgement, as plain data, from xdist's workers to the controller."""
@@ -70,7 +72,7 @@ class GateSession:
         self._lines = SourceLines(self.aim.plan.root)
         self._recorded = recorded_of(self.aim)
         self._reports = Reports(self.aim.plan.root, self.aim.reports, annotations=self.aim.annotations)
-        self._mending = _mending(self.aim, self._judged_with)
+        self._mending = _mending(self.aim, self._judged_with, self._moves)
 
     # -- what is chosen
 
@@ -162,6 +164,14 @@ class GateSession:
 
     def _judged_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> Mapping[str, Inspection]:
         return self.workshop.gate.inspection_with(files, [self.fleet[name] for name in services])
+
+    def _moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MovePlan":
+        from pytest_py312.moving import moves_of
+
+        builds = self.workshop.builds()
+        return moves_of(
+            self.aim.plan, self.fleet.services, outcomes, close=self.aim.close, builds=builds, written=written
+        )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -315,13 +325,13 @@ class GateSession:
 _ANSWERED = ("py312_status", "py312_codes", "py312_cached")
 
 
-def _mending(aim: Aim, judges: "Judges") -> "Mending | None":
+def _mending(aim: Aim, judges: "Judges", moves: "Moves") -> "Mending | None":
     if not (aim.diff or aim.fix):
         return None
     from pytest_py312.plugin_mending import Mending, Wishes  # brings the editors, which few runs need
 
     wishes = Wishes(fix=aim.fix, annotate=aim.annotate, allow_dirty=aim.allow_dirty, utc=aim.utc)
-    return Mending(aim.plan.root, target=aim.plan.target, wishes=wishes, judges=judges)
+    return Mending(aim.plan.root, target=aim.plan.target, wishes=wishes, judges=judges, moves=moves)
 
 
 def _properties(outcome: Outcome) -> list[tuple[str, object]]:

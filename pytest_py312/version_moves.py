@@ -26,6 +26,9 @@ class Kept:
     service: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.service}: {self.reason}" if self.service else self.reason
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MovePlan:
