@@ -2,15 +2,14 @@
 
 import ast
 import re
-from collections.abc import Callable, Sequence
 
-from pytest_py312.source import rules
+from pytest_py312.source import argument_rules, rules
+from pytest_py312.source.argument_rules import Rule
+from pytest_py312.source.declared import annotated
 from pytest_py312.source.dynamic import texts
 from pytest_py312.source.naming import dotted, named
-from pytest_py312.source.values import COROUTINE, FUNCTION, OBJECT, STD, Value, alternatives
-from pytest_py312.source.walking import Scan
-
-Rule = Callable[[Scan, ast.Call, Value, Sequence[Value]], None]
+from pytest_py312.source.values import BYTES, ITEMS, STD, TEXT, UNKNOWN, Given, Value, alternatives
+from pytest_py312.source.walking import Scan, result_of
 
 OLD_PROTOCOLS = frozenset({
     "PROTOCOL_TLS", "PROTOCOL_SSLv23", "PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1",
@@ -27,7 +26,7 @@ _FLAGS_AT = {
 DATES = ("datetime.now()", "datetime.utcnow()", "datetime.today()", "date.today()", "datetime()", "date()")
 
 
-def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
+def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     rule = _RULES.get(dotted(value))
     if rule is not None:
         rule(scan, node, value, arguments)
@@ -35,8 +34,11 @@ def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Sequen
         _extract(scan, node, value, arguments)
     elif value.module == "sqlite3" and value.path.endswith((".execute", ".executemany")):
         _sqlite(scan, node, value, arguments)
+    elif value.module == "pathlib" and value.path.endswith(("Path().relative_to", "Path().is_relative_to")):
+        if len(node.args) > 1:
+            scan.rule("relative-to-many", node, dotted(value).replace("()", ""))
     elif value.module == "pathlib" and value.path.endswith("Path().open"):
-        _open_mode(scan, node, 0)
+        _open_mode(scan, node, arguments, 0)
     elif value.module == "random" and value.path.startswith(("Random().", "SystemRandom().")):
         inner = _RULES.get(f"random.{value.path.partition('.')[2]}")
         if inner is not None:
@@ -48,15 +50,37 @@ def selects(node: ast.Call, value: Value) -> bool:
     return bool(node.keywords) and dotted(value) == "importlib.metadata.entry_points"
 
 
-def call_of_own(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
+def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value:
+    """What a standard function gives, with what its arguments say of it."""
+    name = dotted(value)
+    if selects(node, value):
+        return UNKNOWN
+    if name == "typing.cast" and node.args:
+        return annotated(scan, node.args[0])
+    if name in ("copy.copy", "copy.deepcopy") and arguments and arguments[0].is_instance:
+        return arguments[0]
+    if name in ("builtins.sorted", "builtins.list", "builtins.tuple", "builtins.reversed") and arguments:
+        return arguments[0] if arguments[0].kind is ITEMS or arguments[0].data is list else result_of(value)
+    given = result_of(value)
+    kinds = list(texts(found)) if (found := arguments.at(1, "format")) is not None else []
+    if name == "shutil.make_archive" and len(kinds) == 1:
+        return Value(STD, given.module, given.path, given.guard, kinds[0])
+    return given
+
+
+def call_of_own(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     """Nothing is known against calls of own functions."""
 
 
-def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Sequence[Value]) -> None:
+def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> None:
     """By the name of the method alone: such names as only one thing has."""
     if not isinstance(node.func, ast.Attribute):
         return
-    if name in ("throw", "athrow") and (len(node.args) in (2, 3) or _is_exc_info(scan, node)):
+    if name in ("relative_to", "is_relative_to") and len(node.args) > 1:
+        scan.rule("relative-to-many", node, f"pathlib.PurePath.{name}", sure=False)
+    elif name == "set_default_executor" and arguments and arguments[0].path.endswith("ProcessPoolExecutor()"):
+        scan.rule("process-executor", node, "set_default_executor")
+    elif name in ("throw", "athrow") and (len(node.args) in (2, 3) or _is_exc_info(scan, node)):
         scan.rule("generator-throw", node, name, sure=False)
     elif name in ("extractall", "extract"):
         archives = {imported.module for imported in scan.imports}
@@ -77,7 +101,7 @@ def _is_exc_info(scan: Scan, node: ast.Call) -> bool:
     return isinstance(inner, ast.Call) and dotted(named(scan, inner.func)) == "sys.exc_info"
 
 
-def _format_method(scan: Scan, node: ast.Call, text: str, arguments: Sequence[Value]) -> None:
+def _format_method(scan: Scan, node: ast.Call, text: str, arguments: Given) -> None:
     fields = re.findall(r"(?<!\{)\{(\w*)((?:![rsa])?)(?::[^{}]*)?\}(?!\})", text)
     for number, (name, conversion) in enumerate(fields):
         if not name or name.isdigit():
@@ -94,24 +118,22 @@ def _format_method(scan: Scan, node: ast.Call, text: str, arguments: Sequence[Va
 # ---- literal values
 
 
-def _open_mode(scan: Scan, node: ast.Call, place: int) -> None:
-    mode = node.args[place] if len(node.args) > place else None
-    for keyword in node.keywords:
-        if keyword.arg == "mode":
-            mode = keyword.value
-    if isinstance(mode, ast.Constant) and isinstance(mode.value, str) and "U" in mode.value:
-        scan.rule("open-mode-u", node, mode.value)
+def _open_mode(scan: Scan, node: ast.Call, arguments: Given, place: int) -> None:
+    given = arguments.at(place, "mode")
+    for mode in texts(given) if given is not None else ():
+        if re.fullmatch(r"(?=.*U)[rbtU]{1,3}", mode):
+            scan.rule("open-mode-u", node, mode, sure=given is not None and given.kind is TEXT)
 
 
-def _open(scan: Scan, node: ast.Call, value: Value, _arguments: Sequence[Value]) -> None:
-    _open_mode(scan, node, {"fileinput.input": 99, "argparse.FileType": 0}.get(dotted(value), 1))
+def _open(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    _open_mode(scan, node, arguments, {"fileinput.input": 99, "argparse.FileType": 0}.get(dotted(value), 1))
 
 
-def _pattern(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
-    if not arguments:
-        return
-    for pattern in texts(arguments[0]):
-        inner = _INNER_FLAGS.search(pattern, 1)
+def _pattern(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    given = arguments.at(0, "pattern")
+    patterns = [one.data for one in alternatives(given) if one.kind in (TEXT, BYTES)] if given is not None else []
+    for pattern in patterns:
+        inner = _INNER_FLAGS.search(pattern if isinstance(pattern, str) else pattern.decode("latin-1"), 1)
         if inner is None or len(pattern) > LONGEST_PATTERN:
             continue
         flags = _flags(scan, node, _FLAGS_AT[value.path])
@@ -140,7 +162,7 @@ def _flag_value(scan: Scan, node: ast.expr) -> int | None:
     return int(_FLAGS[name]) if name in _FLAGS else None
 
 
-def _no_longer_compiles(pattern: str, flags: int) -> bool:
+def _no_longer_compiles(pattern: str | bytes, flags: int) -> bool:
     try:
         re.compile(pattern, flags)
     except re.error as error:
@@ -150,45 +172,10 @@ def _no_longer_compiles(pattern: str, flags: int) -> bool:
     return False
 
 
-# ---- types of arguments
+# ---- protocols
 
 
-def _sample(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
-    given = arguments[0] if arguments else None
-    for keyword in node.keywords:
-        if keyword.arg == "population":
-            given = rules.member_of(scan, keyword.value)
-    if given is not None and given.kind is STD and dotted(given) in ("builtins.set()", "builtins.frozenset()"):
-        scan.rule("sample-of-set", node, "random.sample")
-
-
-def _is_float(value: Value, node: ast.expr) -> bool:
-    if isinstance(node, ast.Constant) and isinstance(node.value, float):
-        return node.value.is_integer()
-    return value.kind is STD and value.module == "builtins" and value.path in ("float()", "division()")
-
-
-def _float_argument(rule: str) -> Rule:
-    def read(scan: Scan, node: ast.Call, value: Value, arguments: Sequence[Value]) -> None:
-        for given, argument in zip(arguments, node.args, strict=False):
-            if _is_float(given, argument):
-                scan.rule(rule, node, dotted(value), sure=isinstance(argument, ast.Constant))
-                return
-
-    return read
-
-
-def _wait(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
-    if any(given.kind is COROUTINE and given.data is list for given in arguments[:1]):
-        scan.rule("wait-of-coroutines", node, "asyncio.wait")
-
-
-def _code_type(scan: Scan, node: ast.Call, _value: Value, _arguments: Sequence[Value]) -> None:
-    if not any(isinstance(argument, ast.Starred) for argument in node.args) and 13 <= len(node.args) <= 16:
-        scan.rule("code-type", node, "types.CodeType")
-
-
-def _context(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+def _context(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     given = arguments[0] if arguments else None
     for keyword in node.keywords:
         if keyword.arg == "protocol":
@@ -200,7 +187,7 @@ def _context(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Valu
         scan.rule("ssl-context", node, f"ssl.{given.path}")
 
 
-def _extract(scan: Scan, node: ast.Call, value: Value, _arguments: Sequence[Value]) -> None:
+def _extract(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:
     if any(keyword.arg in ("filter", None) for keyword in node.keywords):
         return
     if any(isinstance(argument, ast.Starred) for argument in node.args):
@@ -208,7 +195,8 @@ def _extract(scan: Scan, node: ast.Call, value: Value, _arguments: Sequence[Valu
     scan.rule("tar-filter", node, f"tarfile.TarFile{value.path[value.path.rindex('.') :]}")
 
 
-def _sqlite(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+def _sqlite(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    argument_rules.sqlite(scan, node, arguments)
     if len(node.args) < 2 or not isinstance(node.args[1], ast.Tuple | ast.List):
         return
     if any(imported.module == "sqlite3" and imported.name == "register_adapter" for imported in scan.imports):
@@ -225,61 +213,48 @@ def _sqlite(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value
 # ---- the place of a call
 
 
-def _event_loop(scan: Scan, node: ast.Call, _value: Value, _arguments: Sequence[Value]) -> None:
+def _event_loop(scan: Scan, node: ast.Call, _value: Value, _arguments: Given) -> None:
     if scan.in_async or scan.loop_is_set:
         return
     scan.rule("event-loop", node, "asyncio.get_event_loop", sure=scan.function is None)
 
 
-def _set_event_loop(scan: Scan, _node: ast.Call, _value: Value, _arguments: Sequence[Value]) -> None:
+def _set_event_loop(scan: Scan, _node: ast.Call, _value: Value, _arguments: Given) -> None:
     scan.loop_is_set = True
 
 
 # ---- texts and types
 
 
-def _text(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+def _text(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     for given, argument in list(zip(arguments, node.args, strict=False))[:20]:
         for one in alternatives(given):
             rules.int_enum_text(scan, argument, one)
 
 
-def _format(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+def _format(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     if arguments:
         rules.formatted(scan, node.args[0], arguments[0], -1)
 
 
-def _bool(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
+def _bool(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     if arguments:
         rules.truth_of(scan, node.args[0], arguments[0])
 
 
-def _type_hints(scan: Scan, node: ast.Call, _value: Value, arguments: Sequence[Value]) -> None:
-    given = arguments[0] if arguments else None
-    if given is not None and given.kind is FUNCTION and given.data.implicit_optional:
-        scan.rule("implicit-optional", node, given.data.name)
-    elif given is not None and given.kind is OBJECT:
-        return
-
-
 _RULES: dict[str, Rule] = {
+    **argument_rules.RULES,
     **dict.fromkeys(
         ("builtins.open", "io.open", "codecs.open", "os.fdopen", "fileinput.input", "fileinput.FileInput"), _open
     ),
     "argparse.FileType": _open,
     **dict.fromkeys([f"re.{name}" for name in _FLAGS_AT], _pattern),
-    "random.sample": _sample,
-    "random.randrange": _float_argument("randrange-of-float"),
-    "random.randint": _float_argument("randrange-of-float"),
-    "math.factorial": _float_argument("factorial-of-float"),
-    "asyncio.wait": _wait,
-    "types.CodeType": _code_type,
     "ssl.SSLContext": _context,
     "asyncio.get_event_loop": _event_loop,
+    "asyncio.get_event_loop_policy().get_event_loop": _event_loop,
     "asyncio.set_event_loop": _set_event_loop,
     "builtins.str": _text,
     "builtins.print": _text,
     "builtins.format": _format,
     "builtins.bool": _bool,
-    "typing.get_type_hints": _type_hints,
 }

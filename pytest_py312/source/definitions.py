@@ -1,6 +1,7 @@
 """Functions and classes: what their parameters are said to be, and what they derive from."""
 
 import ast
+import builtins
 from typing import Any
 
 from pytest_py312.source import hooks, rules
@@ -132,7 +133,8 @@ def read_class(scan: Scan, node: ast.ClassDef) -> None:
     own = OwnClass(node.name)
     for base in node.bases:
         value = visit(scan, base)
-        own.bases.append(_base(scan, base, value))
+        if not (isinstance(base, ast.Name) and base.id == "object" and scan.get("object") is None):
+            own.bases.append(_base(scan, base, value))
     for keyword in node.keywords:
         visit(scan, keyword.value)
     names = [dotted(named(scan, one.func if isinstance(one, ast.Call) else one)) for one in node.decorator_list]
@@ -154,7 +156,8 @@ def read_class(scan: Scan, node: ast.ClassDef) -> None:
 
 
 def _base(scan: Scan, node: ast.expr, value: Value) -> Value:
-    if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES and scan.get(node.id) is None:
+    is_builtin = isinstance(node, ast.Name) and (node.id in BUILTIN_TYPES or hasattr(builtins, node.id))
+    if isinstance(node, ast.Name) and is_builtin and scan.get(node.id) is None:
         return Value(STD, "builtins", node.id)
     if (value.kind is STD and value.path and value.path[-1] != ")") or value.kind in (CLASS, FOREIGN):
         return value

@@ -32,7 +32,6 @@ from pytest_py312.source.walking import (
     Scan,
     extended,
     kind_of,
-    result_of,
     visit,
 )
 
@@ -230,7 +229,7 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
         if given is not None:
             return given
         call_rules.call_of_standard(scan, node, value, arguments)
-        return UNKNOWN if call_rules.selects(node, value) else result_of(value)
+        return call_rules.given_by_standard(scan, node, value, arguments)
     if kind is CLASS:
         _made(scan, node, value, arguments)
         return Value(OBJECT, guard=value.guard, data=value.data)

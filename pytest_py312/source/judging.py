@@ -16,9 +16,9 @@ from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.packaging_rules import Lock, packaging_findings
 from pytest_py312.source.questions import Answer, Question
 from pytest_py312.source.reach import Reach
-from pytest_py312.source.rule_table import RULES, Phase
+from pytest_py312.source.rule_table import NEEDED, RULES, Needed, Phase
 from pytest_py312.source.signatures import call_findings
-from pytest_py312.source.witnesses import NO_ANSWER, Witnesses, confidence, location, name_of, since, too_new
+from pytest_py312.source.witnesses import NO_ANSWER, Witnesses, confidence, location, name_of, not_there, since, too_new
 
 IMPORT_FAILS = frozenset({"ImportError", "ModuleNotFoundError"})
 FROM_FAILS = frozenset({"ImportError"})
@@ -227,6 +227,9 @@ class _File:
     # ---- hand rules
 
     def _of_rule(self, fact: RuleFact) -> Iterator[Finding]:
+        if fact.rule in NEEDED:
+            yield from self._needs(fact, NEEDED[fact.rule])
+            return
         meaning = RULES.get(fact.rule)
         if meaning is None or not self.on_target.runs(fact.guard):
             return
@@ -248,6 +251,15 @@ class _File:
             location=Location(path=self.path, line=fact.line, column=fact.column),
             names=(fact.detail,) if fact.detail else (),
         )
+
+    def _needs(self, fact: RuleFact, needed: Needed) -> Iterator[Finding]:
+        """About something that the baseline refuses, in code that it reaches."""
+        on = self.on_baseline
+        if self.witnesses.baseline.version >= needed.since or not on.runs(fact.guard):
+            return
+        if self.witnesses.target.version >= needed.since and not on.catches(fact.guard, frozenset(needed.raises)):
+            place = Location(path=self.path, line=fact.line, column=fact.column)
+            yield not_there(place, needed.what, self.witnesses.baseline, confidence(fact.sure))
 
     def _compiler_says(self, text: str) -> bool:
         return any(text in one.message for one in self.witnesses.target_complaints.get(self.path, ()))

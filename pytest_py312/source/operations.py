@@ -111,7 +111,7 @@ def read_comprehension(scan: Scan, node: Any) -> Value:
     else:
         value = visit(scan, node.elt)
     scan.names, scan.outer, scan.log, scan.guard = before, outer, log, guard
-    if value.kind is COROUTINE:
+    if rules.is_coroutine(value):
         return Value(COROUTINE, data=list)
     if node.__class__ in (ast.ListComp, ast.GeneratorExp) and (value.kind is OBJECT or value.is_instance):
         return Value(ITEMS, data=value)
@@ -195,7 +195,7 @@ def read_display(scan: Scan, node: ast.List | ast.Tuple) -> Value:
     found = [HANDLERS[item.__class__](scan, item) for item in node.elts]
     if found and all(one.kind is TEXT for one in found):
         return Value(TEXTS, data=tuple(one.data for one in found))
-    if any(one.kind is COROUTINE for one in found):
+    if any(rules.is_coroutine(one) for one in found):
         return Value(COROUTINE, data=list)
     rules.command_line(scan, node, found)
     if all(one.kind is OBJECT or one.is_instance for one in found):
@@ -207,7 +207,9 @@ def read_display(scan: Scan, node: ast.List | ast.Tuple) -> Value:
 def read_set(scan: Scan, node: ast.Set) -> Value:
     found = [HANDLERS[item.__class__](scan, item) for item in node.elts]
     return (
-        Value(COROUTINE, data=list) if any(one.kind is COROUTINE for one in found) else Value(STD, "builtins", "set()")
+        Value(COROUTINE, data=list)
+        if any(rules.is_coroutine(one) for one in found)
+        else Value(STD, "builtins", "set()")
     )
 
 
@@ -268,11 +270,12 @@ def read_binary(scan: Scan, node: ast.BinOp) -> Value:
 
 
 def read_compare(scan: Scan, node: ast.Compare) -> Value:
-    HANDLERS[node.left.__class__](scan, node.left)
-    for item in node.comparators:
-        HANDLERS[item.__class__](scan, item)
-    plain = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
-    return _NUMBERS[bool] if isinstance(node.ops[0], plain) else UNKNOWN
+    found = [HANDLERS[item.__class__](scan, item) for item in (node.left, *node.comparators)]
+    rules.membership(scan, node, found)
+    plain = isinstance(node.ops[0], ast.Is | ast.IsNot | ast.In | ast.NotIn)
+    return (
+        _NUMBERS[bool] if plain or any(one.path == "len()" and one.module == "builtins" for one in found) else UNKNOWN
+    )
 
 
 def read_item(scan: Scan, node: ast.Subscript) -> Value:

@@ -94,6 +94,72 @@ RULES: dict[str, RuleMeaning] = {
         ),
         remedy="make tasks of them first: asyncio.create_task(...)",
     ),
+    "decimal-as-int": _warns(
+        (3, 8), "{0} with a Decimal or a Fraction is deprecated", "make it an int first: int(...)",
+        until=(3, 10), then="{0} refuses a Decimal or a Fraction", raises=("TypeError",),
+    ),
+    "seed-type": _warns(
+        (3, 9), "{0} with something else than None, int, float, str or bytes is deprecated",
+        "make a text or a number of it first",
+        until=(3, 11), then="{0} takes None, int, float, str and bytes only", raises=("TypeError",),
+    ),
+    "shlex-none": _warns(
+        (3, 9), "{0}(None) is deprecated", "hand over the text: sys.stdin.read()",
+        until=(3, 12), then="{0}(None) is refused", raises=("ValueError",),
+    ),
+    "process-executor": _breaks(
+        (3, 11), "{0} takes a ThreadPoolExecutor only", "hand a process pool to run_in_executor", "TypeError"
+    ),
+    "mock-assertion": _breaks(
+        (3, 12), "{0} is no assertion: a mock refuses the name", "write assert_{0}", "AttributeError"
+    ),
+    "typed-dict-keywords": _warns(
+        (3, 11), "fields of {0} by keywords are deprecated", "hand over a dict, or write a class",
+        until=(3, 13), then="{0} takes no fields by keywords any more", raises=("TypeError",),
+    ),
+    "named-tuple-keywords": _warns(
+        (3, 13), "fields of {0} by keywords, or none at all, are deprecated", "hand over a list, or write a class"
+    ),
+    "int-of-trunc": _warns((3, 11), "int() through {0}.__trunc__ is deprecated", "define __int__"),
+    "byte-string": _warns(
+        (3, 12), "{0} is deprecated", "use collections.abc.Buffer (3.12), Sequence, or bytes and bytearray"
+    ),
+    "itertools-copy": _warns((3, 12), "copying and pickling {0} is deprecated", "make a list of it"),
+    "fork-with-threads": _warns(
+        (3, 12), "{0} in a program with threads is deprecated: the child may hang", "start the child before the threads"
+    ),
+    "child-watcher": _warns(
+        (3, 12), "{0} is deprecated", "leave it out: child processes are watched all the same", until=(3, 14),
+        then="{0} is gone", raises=("AttributeError",),
+    ),
+    "url-opener": _warns(
+        (3, 3), "{0} is deprecated", "use urllib.request.urlopen, or build_opener", until=(3, 14), then="{0} is gone",
+        raises=("AttributeError",),
+    ),
+    "load-module": _warns((3, 10), "{0} is deprecated", "use importlib.util.module_from_spec and exec_module"),
+    "relative-to-many": _warns(
+        (3, 12), "{0} with several arguments is deprecated", "join them first: relative_to(Path(a, b))",
+        until=(3, 14), then="{0} takes one argument", raises=("TypeError",),
+    ),
+    "sqlite-named": _warns(
+        (3, 12), "a sequence for placeholders with names is deprecated", "hand over a dict, or write ? in the statement"
+    ),
+    "sqlite-positional": _warns(
+        (3, 13), "{0} with more than the database by position is deprecated", "name the parameters"
+    ),
+    "re-positional": _warns((3, 13), "{0} with count, maxsplit or flags by position is deprecated", "name them"),
+    "strptime-without-year": _warns(
+        (3, 13), "{0} of a day without a year is deprecated", "add a year to both, a leap year perhaps"
+    ),
+    "array-u": _warns((3, 13), 'the type code "u" of {0} is deprecated', 'use "w"'),
+    "not-implemented-truth": _warns(
+        (3, 9), "the truth of {0} is deprecated", "compare with is", until=(3, 14), then="{0} has no truth",
+        raises=("TypeError",),
+    ),
+    "event-loop-needed": _warns(
+        (3, 10), "{0} where no event loop is set is deprecated", "call it in a coroutine, run by asyncio.run(...)",
+        until=(3, 14), then="{0} where no event loop is set raises a RuntimeError", raises=("RuntimeError",),
+    ),
     "entry-points-mapping": _breaks(
         (3, 12),
         "importlib.metadata.entry_points() gives no mapping any more",
@@ -184,3 +250,18 @@ RULES: dict[str, RuleMeaning] = {
         (3, 13), "{0} is no property of the class any more: classmethod no longer wraps property", "define a descriptor"
     ),
 }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needed:
+    """What the releases before ``since`` refuse."""
+
+    since: tuple[int, int]
+    what: str
+    raises: tuple[str, ...] = ("TypeError",)
+
+
+NEEDED: dict[str, Needed] = {
+    "union-of-types": Needed(since=(3, 10), what="X | Y for types"),
+    "zip-strict": Needed(since=(3, 10), what="the parameter strict of zip"),
+}

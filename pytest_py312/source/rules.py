@@ -11,6 +11,7 @@ from pytest_py312.source import dynamic
 from pytest_py312.source.conditions import NEVER
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
     CLASS,
     COROUTINE,
@@ -49,10 +50,31 @@ NO_SELF = frozenset({
 SIGNALS = re.compile(r"SIG[A-Z0-9]+")
 
 
+COROUTINES = frozenset({
+    "asyncio.sleep()", "asyncio.wait_for()", "asyncio.to_thread()", "asyncio.open_connection()", "asyncio.wait()",
+    "asyncio.start_server()", "asyncio.create_subprocess_exec()", "asyncio.create_subprocess_shell()",
+    "asyncio.Queue().get()", "asyncio.Queue().put()", "asyncio.Queue().join()", "asyncio.Event().wait()",
+    "asyncio.Lock().acquire()", "asyncio.Semaphore().acquire()", "asyncio.Condition().wait()",
+})  # fmt: skip
+"""Standard coroutines: what calls of these give has to be awaited, or made a task of."""
+
+
+def is_coroutine(value: Value) -> bool:
+    """Whether a value is a coroutine that has not been started."""
+    return (value.kind is COROUTINE and value.data is not list) or dotted(value) in COROUTINES
+
+
 # ---- attributes
 
 
+MOCKS = re.compile(r"(?:NonCallable)?(?:Magic)?Mock\(\)|AsyncMock\(\)|patch(?:\.object)?\(\)")
+MISSPELT = frozenset({"any_call", "called_once", "called_once_with", "called_with", "has_calls", "not_called"})
+"""Assertions without their ``assert_``: a mock took them for attributes, and they never failed."""
+
+
 def attribute_of_unknown(scan: Scan, node: ast.Attribute) -> None:
+    if node.attr in MISSPELT and isinstance(node.ctx, ast.Load) and scan.names_mocks():
+        scan.rule("mock-assertion", node, node.attr, sure=False)
     if node.attr == "co_lnotab" and isinstance(node.ctx, ast.Load):
         scan.rule("co-lnotab", node, "co_lnotab")
 
@@ -66,6 +88,8 @@ def attribute_of_builtin(scan: Scan, node: ast.Attribute, value: Value) -> None:
 def attribute_of_standard(scan: Scan, node: ast.Attribute, value: Value) -> None:
     if node.attr == "co_lnotab":
         scan.rule("co-lnotab", node, "co_lnotab")
+    if node.attr in MISSPELT and value.module == "unittest.mock" and MOCKS.match(value.path):
+        scan.rule("mock-assertion", node, node.attr)
     if value.module == "importlib.metadata" and value.path in ENTRY_POINTS:
         scan.rule("entry-points-mapping", node, f"importlib.metadata.{value.path}")
 
@@ -107,12 +131,27 @@ def item_of(scan: Scan, node: ast.Subscript, value: Value) -> Value:
 
 def truth_of(scan: Scan, node: ast.expr, value: Value) -> None:
     """``if element:``"""
-    if value.kind is STD and value.module in ELEMENT_MODULES and _ELEMENT.fullmatch(value.path):
+    if isinstance(node, ast.Name) and node.id == "NotImplemented":
+        scan.rule("not-implemented-truth", node, "NotImplemented")
+    elif value.kind is STD and value.module in ELEMENT_MODULES and _ELEMENT.fullmatch(value.path):
         scan.rule("element-truth", node, f"{value.module}.Element")
 
 
+_TRUTHS = frozenset({
+    "all()", "any()", "bool()", "callable()", "hasattr()", "isinstance()", "issubclass()",
+})  # fmt: skip
+
+
+def membership(scan: Scan, node: ast.Compare, found: list[Value]) -> None:
+    """``"group" in entry_points()``"""
+    for op, left, right in zip(node.ops, found, found[1:], strict=False):
+        is_text = isinstance(op, ast.In | ast.NotIn) and left.kind == "text"
+        if is_text and dotted(right) == "importlib.metadata.entry_points()":
+            scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
+
+
 def inverted(scan: Scan, node: ast.UnaryOp, value: Value) -> None:
-    if value.kind is STD and value.module == "builtins" and value.path in ("bool()", "isinstance()", "hasattr()"):
+    if value.kind is STD and value.module == "builtins" and value.path in _TRUTHS:
         scan.rule("bool-invert", node, "~")
 
 
@@ -124,6 +163,8 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
         return Value(STD, "builtins", "division()")
     if isinstance(node.op, ast.Mod) and left.kind == "text":
         _printf(scan, node, left.data, right)
+    if isinstance(node.op, ast.BitOr) and _is_type(scan, node.left, left) and _is_type(scan, node.right, right):
+        scan.rule("union-of-types", node, "X | Y")
     sets = ("set()", "frozenset()")
     if isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub) and left.path in sets and left.module == "builtins":
         return left
@@ -133,6 +174,17 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
         if value.kind is COROUTINE:
             return value
     return UNKNOWN
+
+
+def _is_type(scan: Scan, node: ast.expr, value: Value) -> bool:
+    """Whether an expression is a class, ``None``, or a union of such."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.BitOr) and _is_type(scan, node.left, UNKNOWN)
+    if isinstance(node, ast.Subscript):
+        return _is_type(scan, node.value, UNKNOWN)
+    if isinstance(node, ast.Name):
+        return value.kind is CLASS or (node.id in BUILTIN_TYPES and scan.get(node.id) is None)
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 # ---- enumerations in texts
@@ -266,7 +318,9 @@ def default_of_field(scan: Scan, node: ast.AnnAssign, value: Value) -> None:
         scan.field_defaults.append((scan.owner, node))
 
 
-def class_done(scan: Scan, _node: ast.ClassDef, own: OwnClass) -> None:
+def class_done(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
+    if any(dotted(base) == "collections.abc.ByteString" for base in own.bases):
+        scan.rule("byte-string", node, "collections.abc.ByteString")
     for owner, field in scan.field_defaults:
         if owner is own and "dataclasses.dataclass" in own.decorators:
             scan.rule("unhashable-default", field, getattr(field.target, "id", own.name))

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
-from pytest_py312.source import definitions, expressions, fallbacks, operations, statements
+from pytest_py312.source import argument_rules, definitions, expressions, fallbacks, operations, statements
 from pytest_py312.source.comments import read_ignores
 from pytest_py312.source.facts import Failure, FileFacts, Reference
 from pytest_py312.source.walking import Scan, block
@@ -74,6 +74,7 @@ def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> Fil
     block(scan, tree.body)
     definitions.run_deferred(scan)
     classes = definitions.finish_classes(scan)
+    argument_rules.forked_with_threads(scan)
     in_characters = _characters(text)
     return FileFacts(
         path=path,

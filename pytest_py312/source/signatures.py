@@ -37,6 +37,14 @@ def _keywords_refused(reference: Reference, signature: Signature) -> list[str]:
     return [name for name in reference.call.keywords if name not in signature.keywords]
 
 
+def _no_longer_named(reference: Reference, before: Signature, after: Signature) -> list[str]:
+    """Parameters that warned, and are named no more by what hands all it does not know on to somebody else."""
+    if reference.call is None or not after.any_keyword:
+        return []
+    gone = {name for name, _ in before.deprecated} - set(after.keywords)
+    return [name for name in reference.call.keywords if name in gone]
+
+
 def _too_many(reference: Reference, signature: Signature) -> bool:
     if reference.call is None or signature.any_positional:
         return False
@@ -48,7 +56,7 @@ def _refused(
 ) -> Iterator[Finding]:
     name = name_of(reference.module, reference.path)
     known = _keywords_refused(reference, before)
-    for keyword in _keywords_refused(reference, after):
+    for keyword in (*_keywords_refused(reference, after), *_no_longer_named(reference, before, after)):
         if keyword not in known:
             version = _first_refusing(reference, keyword, witnesses)
             replacement = replacements.PARAMETERS.get(keyword)

@@ -9,9 +9,11 @@ from pytest_py312.source.declared import annotated, is_evaluated
 from pytest_py312.source.facts import Condition, Kind, ModuleImport
 from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.operations import bind_target, item_of
+from pytest_py312.source.stdlib import SUBMODULES
 from pytest_py312.source.values import (
     CONDITION,
     FOREIGN,
+    NONE,
     NOTHING_KNOWN,
     SKIP,
     STD,
@@ -60,7 +62,8 @@ def read_import_from(scan: Scan, node: ast.ImportFrom) -> None:
             scan.stars.append(module)
             continue
         inner = f"{module}.{alias.name}"
-        value = Value(STD, inner, "", scan.guard) if inner in scan.submodules else Value(STD, module, alias.name)
+        is_module = inner in SUBMODULES or inner in scan.submodules
+        value = Value(STD, inner, "", scan.guard) if is_module else Value(STD, module, alias.name)
         _refer(scan, Value(STD, module, alias.name), Kind.FROM, place)
         scan.bind(alias.asname or alias.name, Value(STD, value.module, value.path, scan.guard))
 
@@ -143,9 +146,11 @@ def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
     if is_evaluated(scan) and (scan.function is None or in_class):
         visit(scan, node.annotation)
     value = visit(scan, node.value) if node.value is not None else UNKNOWN
+    if in_class and scan.owner is not None and (isinstance(node.annotation, ast.Constant) or not is_evaluated(scan)):
+        scan.owner.annotations.append(node.annotation)
     if node.value is not None and in_class:
         rules.default_of_field(scan, node, value)
-    if value.kind in (NOTHING_KNOWN, "none"):
+    if value.kind in (NOTHING_KNOWN, NONE) or dotted(value) == "dataclasses.field()":
         value = annotated(scan, node.annotation)
     if node.value is not None or value.kind is not NOTHING_KNOWN:
         bind_target(scan, node.target, value)

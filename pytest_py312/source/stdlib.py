@@ -31,6 +31,14 @@ winsound wsgiref xdrlib xml xmlrpc zipapp zipfile zipimport zlib zoneinfo
 )
 """Top-level modules."""
 
+SUBMODULES = frozenset({
+    "collections.abc", "concurrent.futures", "http.client", "http.server", "importlib.abc", "importlib.machinery",
+    "importlib.metadata", "importlib.resources", "importlib.util", "logging.config", "logging.handlers", "os.path",
+    "unittest.case", "unittest.mock", "urllib.error", "urllib.parse", "urllib.request", "xml.dom.minidom",
+    "xml.etree.ElementTree", "xml.etree.cElementTree",
+})  # fmt: skip
+"""Modules that a ``from`` import may bring under their last name."""
+
 LOADED_FIRST = frozenset({
     "abc", "builtins", "codecs", "encodings", "errno", "gc", "genericpath", "io", "itertools", "marshal", "os", "posix",
     "posixpath", "site", "stat", "sys", "time", "zipimport",

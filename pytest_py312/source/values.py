@@ -105,6 +105,8 @@ class OwnClass:
     decorators: frozenset[str] = frozenset()
     """Dotted standard names of its decorators."""
     frozen_dataclass: bool = False
+    annotations: list[Any] = field(default_factory=list)
+    """Annotations of its body that nobody has run."""
 
     def family(self) -> "list[OwnClass]":
         """Itself and those of its bases that stand in this file, nearest first."""

@@ -95,6 +95,8 @@ class Scan:
         self.inherited: list[Inherited] = []
         self.defined: set[str] = set()
         self.loop_is_set = False
+        self.forks: list[tuple[ast.Call, str, int]] = []
+        """Calls that make a child process of this one, with their names and the guards round them."""
         self.field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = []
         self.module_skip = 0
         """The guard that ``pytestmark`` puts round all functions of the file."""
@@ -198,6 +200,13 @@ class Scan:
                 )
             )
         self.patches.append(Patch(value.module, value.path, self.guard, spared))
+
+    def names_mocks(self) -> bool:
+        """Whether the file uses mocks."""
+        return any(
+            one.module in ("mock", "unittest.mock", "pytest_mock") or (one.module, one.name) == ("unittest", "mock")
+            for one in self.imports
+        )
 
     def names_import_hooks(self) -> bool:
         """Whether the file uses ``sys.meta_path`` or ``sys.path_hooks``."""

@@ -64,12 +64,17 @@ def too_new(path: str, reference: Reference, baseline: Testimony, parameter: str
     """About something that the baseline does not have yet."""
     name = name_of(reference.module, reference.path)
     what = f"the parameter {parameter} of {name}" if parameter else name
+    place, sure = location(path, reference), confidence(reference.sure)
+    return not_there(place, what, baseline, sure, f"{name}({parameter})" if parameter else name)
+
+
+def not_there(place: Location, what: str, baseline: Testimony, sure: Confidence, name: str = "") -> Finding:
     return Finding(
         code="PY210",
         message=f"{what} is not there on {label(baseline.version)}, which the service runs on",
         remedy="guard it by a check of sys.version_info until the baseline is left, or correct the declared baseline",
         severity=Severity.WARNING,
-        confidence=confidence(reference.sure),
-        location=location(path, reference),
-        names=(f"{name}({parameter})" if parameter else name,),
+        confidence=sure,
+        location=place,
+        names=(name or what,),
     )

@@ -1,0 +1,289 @@
+"""Values and types of arguments that some release refuses, or warns of: no name and no parameter goes away."""
+
+import ast
+import re
+from collections.abc import Callable
+
+from pytest_py312.source import dynamic, rules
+from pytest_py312.source.dynamic import texts
+from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.values import (
+    CLASS,
+    COROUTINE,
+    FUNCTION,
+    NONE,
+    OBJECT,
+    STD,
+    Given,
+    Value,
+    alternatives,
+)
+from pytest_py312.source.walking import Scan
+
+Rule = Callable[[Scan, ast.Call, Value, Given], None]
+
+_SET = re.compile(
+    r"(?:frozen)?set\(\)(?:\.(?:union|intersection|difference|symmetric_difference|copy)\(\))?"
+    r"|dict\(\)\.(?:keys|items)\(\)"
+)
+_FLOATS = frozenset({"sqrt()", "pow()", "log2()", "log10()", "fabs()", "exp()", "log()", "fsum()"})
+_DECIMALS = frozenset({"decimal.Decimal()", "fractions.Fraction()"})
+_PLACEHOLDER = re.compile(r"(?<![:\w'\"])[:@$][A-Za-z_]\w*")
+_TARS = ("tar", "gztar", "bztar", "xztar")
+_TAR_NAME = re.compile(r"\.(?:tar(?:\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)
+_BYTE_STRINGS = frozenset({"typing.ByteString", "collections.abc.ByteString"})
+
+
+def simple(rule: str) -> Rule:
+    """A rule about every call of something."""
+
+    def read(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:
+        scan.rule(rule, node, dotted(value).replace("()", ""))
+
+    return read
+
+
+# ---- numbers
+
+
+def is_float(value: Value, node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant) and isinstance(node.value, float):
+        return node.value.is_integer()
+    if value.kind is not STD:
+        return False
+    known = value.module == "builtins" and value.path in ("float()", "division()")
+    return known or (value.module == "math" and value.path in _FLOATS)
+
+
+def float_argument(rule: str) -> Rule:
+    def read(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+        for given, argument in zip(arguments, node.args, strict=False):
+            if is_float(given, argument) or (dotted(given) in _DECIMALS and value.module == "random"):
+                scan.rule(rule, node, dotted(value), sure=isinstance(argument, ast.Constant))
+                return
+
+    return read
+
+
+def decimal_argument(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    """``chr(Decimal(65))``: numbers are no longer cut to integers in silence."""
+    if any(dotted(given) in _DECIMALS for given in arguments):
+        scan.rule("decimal-as-int", node, dotted(value))
+
+
+def int_of(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    """``int(x)`` of an own class that has ``__trunc__`` alone."""
+    own = arguments[0].data if len(arguments) == 1 and arguments[0].kind is OBJECT else None
+    if own is None or own.foreign_bases() or own.standard_bases():
+        return
+    if own.get("__trunc__") and not own.get("__int__") and not own.get("__index__"):
+        scan.rule("int-of-trunc", node, own.name)
+
+
+# ---- random
+
+
+def sample(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    given = arguments.at(0, "population")
+    for one in alternatives(given) if given is not None else ():
+        if one.kind is STD and one.module == "builtins" and _SET.fullmatch(one.path):
+            scan.rule("sample-of-set", node, "random.sample", sure=given is one)
+            return
+
+
+def seed(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    given = node.args[0] if node.args else next((one.value for one in node.keywords if one.arg in ("a", "x")), None)
+    known = arguments.at(0, "a")
+    of_date = known is not None and known.kind is STD and known.module == "datetime" and known.is_instance
+    if isinstance(given, ast.Tuple) or of_date or (known is not None and dotted(known) in _DECIMALS):
+        scan.rule("seed-type", node, dotted(value).replace("()", ""))
+
+
+# ---- texts
+
+
+def shlex_split(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    given = arguments.at(0, "s")
+    if given is not None and given.kind is NONE:
+        scan.rule("shlex-none", node, "shlex.split")
+
+
+def dates_without_year(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    given = arguments.at(1, "format")
+    for text in texts(given) if given is not None else ():
+        if "%d" in text and not re.search(r"%[YyGcxs]", text):
+            scan.rule("strptime-without-year", node, dotted(value))
+
+
+def array_of(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    if arguments and "u" in texts(arguments[0]):
+        scan.rule("array-u", node, "array.array")
+
+
+def positional_limit(count: int, rule: str) -> Rule:
+    """More than ``count`` arguments by position."""
+
+    def read(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+        if len(arguments) > count and not any(isinstance(one, ast.Starred) for one in node.args):
+            scan.rule(rule, node, dotted(value).replace("()", ""))
+
+    return read
+
+
+# ---- types
+
+
+def typed_dict(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    if set(arguments.named) - {"total", "fields", "typename", "closed", "extra_items"}:
+        scan.rule("typed-dict-keywords", node, dotted(value))
+
+
+def named_tuple(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    if arguments.named or len(arguments) == 1 or (len(arguments) > 1 and arguments[1].kind is NONE):
+        scan.rule("named-tuple-keywords", node, dotted(value))
+
+
+def class_info(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    """``isinstance(x, ByteString)``, ``isinstance(x, int | str)``"""
+    if len(node.args) < 2:
+        return
+    kinds = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
+    for kind in kinds:
+        if dotted(named(scan, kind)) in _BYTE_STRINGS:
+            scan.rule("byte-string", node, "collections.abc.ByteString")
+
+
+def code_type(scan: Scan, node: ast.Call, _value: Value, _arguments: Given) -> None:
+    if not any(isinstance(argument, ast.Starred) for argument in node.args) and 13 <= len(node.args) <= 16:
+        scan.rule("code-type", node, "types.CodeType")
+
+
+def type_hints(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    given = arguments.at(0, "obj")
+    if given is None:
+        return
+    if given.kind is FUNCTION:
+        if given.data.implicit_optional:
+            scan.rule("implicit-optional", node, given.data.name)
+        annotations = given.data.annotations
+    elif given.kind is CLASS:
+        annotations = tuple(given.data.annotations)
+    else:
+        return
+    for annotation in annotations:
+        text = annotation.value if isinstance(annotation, ast.Constant) else ast.unparse(annotation)
+        if isinstance(text, str):
+            dynamic.read_code(scan, node, text)
+
+
+def copied(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    if arguments and arguments[0].kind is STD and arguments[0].module == "itertools" and arguments[0].is_instance:
+        scan.rule("itertools-copy", node, f"itertools.{arguments[0].path[:-2]}")
+
+
+# ---- asyncio
+
+
+def wait(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    given = arguments.at(0, "fs")
+    for one in alternatives(given) if given is not None else ():
+        if one.kind is COROUTINE and one.data is list:
+            scan.rule("wait-of-coroutines", node, "asyncio.wait")
+            return
+
+
+def loop_needed(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    """``asyncio.gather(...)`` in code that then runs a loop itself: no loop is set yet."""
+    if scan.in_async or scan.loop_is_set or "loop" in arguments.named or not arguments:
+        return
+    if not any(rules.is_coroutine(one) for one in arguments):
+        return
+    running = scan.function is not None and any(
+        isinstance(inner, ast.Attribute) and inner.attr == "run_until_complete" for inner in ast.walk(scan.function)
+    )
+    if scan.function is None or running:
+        scan.rule("event-loop-needed", node, dotted(value), sure=scan.function is None)
+
+
+# ---- files
+
+
+def unpacked(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    """``shutil.unpack_archive`` of what is known to be a tar archive."""
+    if "filter" in arguments.named or arguments.spread or len(arguments) > 3:
+        return
+    stated, archive = arguments.at(2, "format"), arguments.at(0, "filename")
+    kinds = list(texts(stated)) if stated is not None else []
+    if archive is not None and not kinds:
+        kinds = [archive.data] if dotted(archive) == "shutil.make_archive()" else []
+        kinds += ["tar" for text in texts(archive) if _TAR_NAME.search(text)]
+    if any(kind in _TARS for kind in kinds):
+        scan.rule("tar-filter", node, "shutil.unpack_archive")
+
+
+def sqlite(scan: Scan, node: ast.Call, arguments: Given) -> None:
+    """A sequence for placeholders that have names."""
+    is_sequence = len(node.args) > 1 and isinstance(node.args[1], ast.Tuple | ast.List) and bool(node.args[1].elts)
+    if is_sequence and any(_PLACEHOLDER.search(text) for text in texts(arguments[0])):
+        scan.rule("sqlite-named", node, "sqlite3.Cursor.execute")
+
+
+def zipped(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    if "strict" in arguments.named:
+        scan.rule("zip-strict", node, "zip")
+
+
+def forked_with_threads(scan: Scan) -> None:
+    """Looks at all forks of a file, once it has been read: it may start threads as well."""
+    makers = ("Thread", "Timer", "ThreadPoolExecutor", "ThreadPool")
+    if not any(one.path.rpartition(".")[2] in makers for one in scan.references):
+        return
+    for node, name, guard in scan.forks:
+        scan.guard = guard
+        scan.rule("fork-with-threads", node, name, sure=False)
+
+
+def fork(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:
+    scan.forks.append((node, dotted(value), scan.guard))
+
+
+RULES: dict[str, Rule] = {
+    "random.sample": sample,
+    "random.seed": seed,
+    "random.Random": seed,
+    "random.randrange": float_argument("randrange-of-float"),
+    "random.randint": float_argument("randrange-of-float"),
+    "math.factorial": float_argument("factorial-of-float"),
+    **dict.fromkeys(
+        ("builtins.chr", "datetime.date", "datetime.datetime", "datetime.time", "math.comb", "math.perm"),
+        decimal_argument,
+    ),
+    "builtins.int": int_of,
+    "builtins.zip": zipped,
+    "builtins.isinstance": class_info,
+    "builtins.issubclass": class_info,
+    "shlex.split": shlex_split,
+    "datetime.datetime.strptime": dates_without_year,
+    "array.array": array_of,
+    **{
+        f"re.{name}": positional_limit(count, "re-positional")
+        for name, count in (("sub", 3), ("subn", 3), ("split", 2))
+    },
+    "sqlite3.connect": positional_limit(1, "sqlite-positional"),
+    "typing.TypedDict": typed_dict,
+    "typing.NamedTuple": named_tuple,
+    "typing.get_type_hints": type_hints,
+    "types.CodeType": code_type,
+    **dict.fromkeys(("copy.copy", "copy.deepcopy", "pickle.dumps", "pickle.dump"), copied),
+    "asyncio.wait": wait,
+    **dict.fromkeys(("asyncio.gather", "asyncio.ensure_future"), loop_needed),
+    "shutil.unpack_archive": unpacked,
+    **dict.fromkeys(("os.fork", "os.forkpty", "pty.fork"), fork),
+    **dict.fromkeys(("asyncio.get_child_watcher", "asyncio.set_child_watcher"), simple("child-watcher")),
+    "urllib.request.FancyURLopener": simple("url-opener"),
+    **{
+        f"importlib.machinery.{loader}().load_module": simple("load-module")
+        for loader in ("SourceFileLoader", "SourcelessFileLoader", "ExtensionFileLoader")
+    },
+}
+"""By the full name of what is called."""
