@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -146,6 +146,15 @@ def _edited(path: str, before: bytes, edits: Sequence[Edit | Annotation], refusa
         else:
             text = edited
     return encode(text)
+
+
+def with_source_changes(file: FileChange, changes: Sequence[SourceChange]) -> tuple[FileChange, tuple[Refusal, ...]]:
+    """``file`` with further ``changes``, of the text that it would have, and those that are refused."""
+    refusals: list[Refusal] = []
+    try:
+        return replace(file, after=_source_edited(file.after, changes, refusals)), tuple(refusals)
+    except EditRefused as error:
+        return file, tuple(Refusal(edit=change, reason=str(error)) for change in changes)
 
 
 def _source_edited(before: bytes, changes: Sequence[SourceChange], refusals: list[Refusal]) -> bytes:

@@ -1,6 +1,6 @@
 """``--py312-diff`` and ``--py312-fix``: the changes that the findings name, shown or written, and judged again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ import pytest
 
 from pytest_py312.compiled import redirected
 from pytest_py312.errors import Py312Error
-from pytest_py312.inspection import Inspection
 from pytest_py312.mending import Annotation, Edit, FileChange, MendingPlan, diff_of, plan_edits
 from pytest_py312.model import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
 from pytest_py312.moving import together
@@ -17,16 +16,13 @@ from pytest_py312.plugin_aim import relocks_wanted
 from pytest_py312.relocking import Relock, relock, relocks
 from pytest_py312.second_run import run_again
 from pytest_py312.source.drop_ins import asked_for
-from pytest_py312.source_proof import disproofs
+from pytest_py312.source_proof import Judges, proven
 from pytest_py312.version_moves import MovePlan
 from pytest_py312.writing import write
 
 ANNOTATED = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
 """Codes of what is said of a requirement, and can stand beside it as a comment."""
 
-
-Judges = Callable[[Mapping[str, bytes], Sequence[str]], Mapping[str, Inspection]]
-"""What would be found in the source of services (by name) if some files held what they are to hold."""
 
 Moves = Callable[[Sequence[Outcome], Sequence[FileChange]], MovePlan]
 """The moves of what a run has found ready, on top of other changes."""
@@ -147,24 +143,11 @@ class Mending:
             self._run_again(session, changes, anew | moved)
 
     def _proven(self, plan: MendingPlan, outcomes: Sequence[Outcome]) -> MendingPlan:
-        """``plan`` without the files whose source would not be what it is to be."""
-        wanted = source_changes_of(outcomes, self._wishes.utc)
-        refused = {refusal.edit for refusal in plan.refusals}
-        made = [change for change in wanted if change not in refused]
-        files = {change.path: change.after for change in plan.changes if change.path in {one.path for one in made}}
-        if not files:
-            return plan
-        concerned = [one for one in outcomes if any(isinstance(change, SourceChange) for change in _all_changes([one]))]
-        judged = self._judges(files, list(dict.fromkeys(outcome.service for outcome in concerned)))
-        for service, inspection in judged.items():
-            if inspection.unchecked:
-                self._say(f"{service}: not all could be proven of its changes: {inspection.unchecked}", bad=True)
-        before = [finding for outcome in concerned for finding in outcome.findings]
-        after = [finding for inspection in judged.values() for finding in inspection.findings]
-        wrong = disproofs(before, after, made, files)
-        for path, reason in wrong.items():
-            self._say(f"not changed: {path}: {reason}", bad=True)
-        return replace(plan, changes=tuple(change for change in plan.changes if change.path not in wrong))
+        """``plan`` with the source that the interpreters agree with."""
+        found = proven(plan, outcomes, source_changes_of(outcomes, self._wishes.utc), self._judges)
+        for doubt in found.doubts:
+            self._say(doubt, bad=True)
+        return found.plan
 
     def _stale(self, plan: MendingPlan, outcomes: Sequence[Outcome]) -> tuple[Relock, ...]:
         """What has to be made anew: because of what was written and, beside it, because it is stale in any case."""

@@ -31,7 +31,8 @@ from pytest_py312.workshop import Workshop, default_cache
 
 if TYPE_CHECKING:
     from pytest_py312.mending import FileChange
-    from pytest_py312.plugin_mending import Judges, Mending, Moves
+    from pytest_py312.plugin_mending import Mending, Moves
+    from pytest_py312.source_proof import Judges
     from pytest_py312.version_moves import MovePlan
 
 PAYLOAD = "py312_judgement"
