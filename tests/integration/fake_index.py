@@ -69,7 +69,9 @@ class Answer(BaseHTTPRequestHandler):
         self.server.asked[self.path] += 1
         is_uv = self.headers.get("User-Agent", "").startswith("uv")
         fault = "" if self.server.screen_only and is_uv else self.server.fault
-        if parts[0] == "files":
+        if fault == "hangs up":
+            self.close_connection = True
+        elif parts[0] == "files":
             name, version = parts[1].split("-")[:2]
             name = name.replace("_", "-")
             self._say(200, "application/octet-stream", wheel(name, version, PROJECTS[name][version]))

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.runners.base import CellJob, CellRun, Ended
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.testing import service_tree
+from tests.integration.small_disks import small_disk
 
 HERE = Interpreter(*sys.version_info[:2])
 
@@ -164,23 +165,6 @@ def test_a_cell_cannot_have_a_file_of_the_host_read(bench: Bench, tmp_path: Path
 
 
 # ---- full disks
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of ``size`` in memory; only root may mount one."""
-    folder.mkdir()
-    if (
-        os.getuid() != 0
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False, capture_output=True
-        ).returncode
-    ):
-        pytest.skip("mounting a small file system needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_suite_that_fills_the_disk_is_told_as_that(tmp_path: Path) -> None:

@@ -1,24 +1,13 @@
 """Requirements mended from end to end: found, tried, written, and judged again by a second run that has to agree."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
-from pytest_py312.model import Interpreter
-from pytest_py312.runners.base import CellUnavailable
-from pytest_py312.runners.local import LocalRunner
-from tests.integration import fake_index
-
-TOGETHER = ("3.9", "3.10", "3.12")
-SERVICE = "services/app/requirements.txt"
+from tests.integration.indexed_repository import Repository, repository_of
 
 INDEX = {
     "lib": {"1.0": "", "2.0": ""},
@@ -28,68 +17,10 @@ INDEX = {
 }
 
 
-@dataclass(kw_only=True)
-class Repository:
-    """A repository of one service on 3.9, which takes its requirements from a fake index."""
-
-    root: Path
-    cache: Path
-
-    def gate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        fixed = [
-            "--py312",
-            "-m",
-            "py312_dependencies",
-            "--py312-runner=local",
-            f"--py312-cache-dir={self.cache}",
-            "-p",
-            "no:cacheprovider",
-        ]
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", *fixed, *arguments],
-            cwd=self.root,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    def require(self, text: str) -> None:
-        path = self.root / SERVICE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode())
-
-    @property
-    def required(self) -> str:
-        return (self.root / SERVICE).read_bytes().decode()
-
-
-def seeds(folder: Path) -> dict[str, dict[str, str]]:
-    """What an environment of these interpreters has of itself, as projects of an index."""
-    runner = LocalRunner(
-        cache=folder, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
-    )
-    found: dict[str, dict[str, str]] = {}
-    try:
-        for text in TOGETHER:
-            for line in runner.find(Interpreter.parse(text)).seed:
-                name, _, version = line.partition("==")
-                found.setdefault(name, {})[version] = ""
-    except CellUnavailable as reason:
-        pytest.skip(str(reason))
-    finally:
-        runner.close()
-    return found
-
-
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
-    monkeypatch.setattr(fake_index, "PROJECTS", {**INDEX, **seeds(tmp_path / "seeds")})
-    with fake_index.running(tmp_path / "uv", monkeypatch):
-        root = tmp_path / "repository"
-        root.mkdir()
-        (root / "py312.toml").write_text('interpreters = ["3.9", "3.10", "3.12"]\nservices = ["services/*"]\n')
-        yield Repository(root=root, cache=tmp_path / "cache")
+    with repository_of(tmp_path, INDEX, monkeypatch) as made:
+        yield made
 
 
 def findings(report: Path) -> list[dict[str, Any]]:
@@ -130,7 +61,7 @@ def test_what_nothing_mends_gets_a_comment_where_asked_for(repository: Repositor
 
     assert done.returncode == 1, done.stdout
     assert repository.required == "gone==1  # py312: gone is not on the index\none==1.0\ntwo==1.2\n"
-    assert "the set without gone, which no change of a version mends" in " ".join(done.stdout.split())
+    assert "the set without gone, which no change that was tried mends" in " ".join(done.stdout.split())
     assert repository.gate("--py312-fix", "--py312-annotate", "--py312-allow-dirty").returncode == 1
     assert repository.required == "gone==1  # py312: gone is not on the index\none==1.0\ntwo==1.2\n"
 

@@ -1,0 +1,78 @@
+"""A repository of one service that takes its requirements from a fake index, and the gate run on it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from uv import find_uv_bin
+
+from pytest_py312.model import Interpreter
+from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.runners.local import LocalRunner
+from tests.integration import fake_index
+
+TOGETHER = ("3.9", "3.10", "3.12")
+SERVICE = "services/app/requirements.txt"
+
+
+@dataclass(kw_only=True)
+class Repository:
+    """A repository of one service on 3.9, which takes its requirements from a fake index."""
+
+    root: Path
+    cache: Path
+    index: fake_index.Server
+
+    def command(self, *arguments: str) -> list[str]:
+        fixed = ["--py312", "-m", "py312_dependencies", "--py312-runner=local", "-p", "no:cacheprovider"]
+        return [sys.executable, "-m", "pytest", *fixed, f"--py312-cache-dir={self.cache}", *arguments]
+
+    def gate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            self.command(*arguments), cwd=self.root, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    def require(self, text: str) -> None:
+        path = self.root / SERVICE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+
+    @property
+    def required(self) -> str:
+        return (self.root / SERVICE).read_bytes().decode()
+
+
+def seeds(folder: Path) -> dict[str, dict[str, str]]:
+    """What an environment of these interpreters has of itself, as projects of an index."""
+    runner = LocalRunner(
+        cache=folder, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
+    )
+    found: dict[str, dict[str, str]] = {}
+    try:
+        for text in TOGETHER:
+            for line in runner.find(Interpreter.parse(text)).seed:
+                name, _, version = line.partition("==")
+                found.setdefault(name, {})[version] = ""
+    except CellUnavailable as reason:
+        pytest.skip(str(reason))
+    finally:
+        runner.close()
+    return found
+
+
+@contextmanager
+def repository_of(
+    folder: Path, projects: Mapping[str, Mapping[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Repository]:
+    """A repository on 3.9, 3.10 and 3.12 below ``folder``, and an index of ``projects`` that runs meanwhile."""
+    monkeypatch.setattr(fake_index, "PROJECTS", {**projects, **seeds(folder / "seeds")})
+    with fake_index.running(folder / "uv", monkeypatch) as index:
+        root = folder / "repository"
+        root.mkdir()
+        (root / "py312.toml").write_text('interpreters = ["3.9", "3.10", "3.12"]\nservices = ["services/*"]\n')
+        yield Repository(root=root, cache=folder / "cache", index=index)
