@@ -1,0 +1,192 @@
+"""Source mended from end to end: found, changed, proven by the interpreters, written, and judged again."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from uv import find_uv_bin
+
+from pytest_py312.model import Interpreter
+from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.runners.local import LocalRunner
+
+TOGETHER = ("3.9", "3.10", "3.12")
+
+BEFORE = {
+    "app/__init__.py": b"",
+    "app/names.py": (
+        b"import imp, pipes\r\n"
+        b"from collections import (\r\n\tMapping,\r\n\tOrderedDict,\r\n)\r\n\r\n"
+        b"def quoted(words):   # all  of them\r\n"
+        b'\tif isinstance(words, Mapping): return "\\d"\r\n'
+        b"\treturn [pipes.quote(word) for word in imp.reload(words)]"
+    ),
+    "app/old.py": (
+        "# coding: latin-1\nfrom configparser import SafeConfigParser\n\nGRÖSSE = '\\w\\n'\n"
+        "parser = SafeConfigParser()\nparser.readfp(open('größe'))\n"
+    ).encode("latin-1"),
+    "app/args.py": b"\xef\xbb\xbfimport inspect\n\ndef f(x):\n    return inspect.getargspec(x)\n",
+    "tests/test_app.py": (
+        b"import unittest\n\nclass Test(unittest.TestCase):\n    def test(self):\n"
+        b"        self.assertEquals(1, 1)\n        self.assertRegexpMatches('a', 'a')\n"
+    ),
+}
+AFTER = {
+    **BEFORE,
+    "app/names.py": (
+        b"import importlib, shlex\r\n"
+        b"from collections import (\r\n\tOrderedDict,\r\n)\r\nfrom collections.abc import Mapping\r\n\r\n"
+        b"def quoted(words):   # all  of them\r\n"
+        b'\tif isinstance(words, Mapping): return r"\\d"\r\n'
+        b"\treturn [shlex.quote(word) for word in importlib.reload(words)]"
+    ),
+    "app/old.py": (
+        "# coding: latin-1\nfrom configparser import ConfigParser as SafeConfigParser\n\nGRÖSSE = '\\\\w\\n'\n"
+        "parser = SafeConfigParser()\nparser.read_file(open('größe'))\n"
+    ).encode("latin-1"),
+    "tests/test_app.py": (
+        b"import unittest\n\nclass Test(unittest.TestCase):\n    def test(self):\n"
+        b"        self.assertEqual(1, 1)\n        self.assertRegex('a', 'a')\n"
+    ),
+}
+
+
+@dataclass(kw_only=True)
+class Repository:
+    """A checkout with one service on 3.9."""
+
+    root: Path
+    cache: Path
+
+    @property
+    def service(self) -> Path:
+        return self.root / "services/app"
+
+    def put(self, files: dict[str, bytes]) -> None:
+        for path, content in files.items():
+            (self.service / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.service / path).write_bytes(content)
+
+    @property
+    def held(self) -> dict[str, bytes]:
+        return {path: (self.service / path).read_bytes() for path in BEFORE}
+
+    def git(self, *arguments: str, stdin: str = "") -> str:
+        who = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "core.autocrlf=false"]
+        argv = ["git", *who, *arguments]
+        return subprocess.run(argv, cwd=self.root, input=stdin.encode(), capture_output=True, check=True).stdout.decode(
+            errors="surrogateescape"
+        )
+
+    def commit(self) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-qm", "as it is")
+
+    def gate(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+        fixed = ["--py312", "-m", "py312_source", "--py312-runner=local", f"--py312-cache-dir={self.cache}"]
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *fixed, "-p", "no:cacheprovider", *arguments],
+            cwd=self.root,
+            capture_output=True,
+            check=False,
+            timeout=300,
+        )
+
+
+@pytest.fixture(scope="module")
+def interpreters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The programs of the interpreters that are always tried together."""
+    folder = tmp_path_factory.mktemp("runner")
+    runner = LocalRunner(
+        cache=folder, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
+    )
+    try:
+        return {text: runner.find(Interpreter.parse(text)).executable for text in TOGETHER}
+    except CellUnavailable as reason:
+        pytest.skip(str(reason))
+    finally:
+        runner.close()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared: what an interpreter answers is asked once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, cache: Path, interpreters: dict[str, str]) -> Repository:
+    made = Repository(root=tmp_path / "repository", cache=cache)
+    made.put({**BEFORE, "requirements.txt": b""})
+    (made.root / "py312.toml").write_text(
+        'target = "3.12"\ninterpreters = ["3.9", "3.10", "3.12"]\n[service.app]\nbaseline = "3.9"\n'
+    )
+    (made.root / ".gitignore").write_text(".py312/\n__pycache__/\n")
+    made.git("init", "-q")
+    made.commit()
+    return made
+
+
+def test_the_diff_is_what_would_be_written(repository: Repository) -> None:
+    """It changes nothing by itself, and git can apply it."""
+    done = repository.gate("--py312-diff")
+    shown = done.stdout.decode(errors="surrogateescape")
+    assert done.returncode == 1
+    assert repository.held == BEFORE
+    assert "args.py:4: Its successor gives a longer tuple" in shown
+    fixed = repository.gate("--py312-fix")
+    assert repository.held == AFTER, fixed.stdout.decode(errors="replace")
+    written = repository.git("diff", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+    lines = [line for line in written.splitlines() if line.startswith(("+", "-")) and line.isascii()]
+    assert [line for line in lines if line.rstrip("\r") not in shown] == []
+
+
+def test_what_is_written_runs_everywhere_and_has_nothing_left_to_mend(
+    repository: Repository, interpreters: dict[str, str]
+) -> None:
+    """Tabs, line ends, the encoding and the byte order mark are as before; what is no drop-in stays; twice is once."""
+    done = repository.gate("--py312-fix").stdout.decode(errors="replace")
+    assert repository.held == AFTER, done
+    assert "3 file(s) written" in done
+    assert "the gate was run again (exit status 1), and blames none of these" in done
+    strict = ["-W", "error", "-m", "py_compile"]
+    for program in interpreters.values():
+        subprocess.run([program, *strict, *AFTER], cwd=repository.service, check=True, capture_output=True)
+    again = repository.gate("--py312-fix", "--py312-allow-dirty").stdout.decode(errors="replace")
+    assert repository.held == AFTER
+    assert "nothing to change" in again
+
+
+def test_a_file_with_uncommitted_changes_is_not_written_to(repository: Repository) -> None:
+    """Unless that was allowed; and then all else of it is kept."""
+    changed = BEFORE["app/names.py"] + b"  # not committed"
+    repository.put({"app/names.py": changed})
+    done = repository.gate("--py312-fix")
+    assert done.returncode == 4
+    assert b"uncommitted changes: services/app/app/names.py" in done.stdout
+    assert repository.held == {**BEFORE, "app/names.py": changed}
+    repository.gate("--py312-fix", "--py312-allow-dirty")
+    assert repository.held == {**AFTER, "app/names.py": AFTER["app/names.py"] + b"  # not committed"}
+
+
+@pytest.mark.parametrize(
+    ("utc", "written"),
+    [
+        (None, b"from datetime import datetime\nx = datetime.utcnow()\n"),
+        ("aware", b"from datetime import datetime, timezone\nx = datetime.now(timezone.utc)\n"),
+        ("naive", b"from datetime import datetime, timezone\nx = datetime.now(timezone.utc).replace(tzinfo=None)\n"),
+    ],
+)
+def test_times_in_utc_are_mended_where_it_was_asked_for(
+    repository: Repository, utc: str | None, written: bytes
+) -> None:
+    """A deprecation blocks nothing, so nobody has to be in a hurry."""
+    repository.put(dict.fromkeys(BEFORE, b""))
+    repository.put({"app/args.py": b"from datetime import datetime\nx = datetime.utcnow()\n"})
+    repository.commit()
+    done = repository.gate("--py312-fix", *([f"--py312-utc={utc}"] if utc else []))
+    assert repository.held["app/args.py"] == written
+    assert done.returncode == 0
