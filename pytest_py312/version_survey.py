@@ -71,6 +71,7 @@ class VersionSurvey:
         self._exclude = tuple(exclude)
         self._lock = threading.Lock()
         self._known_outside: tuple[Outside, ...] | None = None
+        self._known_around: Mapping[str, Sequence[Place]] | None = None
 
     def read(self, service: Service) -> Reading:
         """All places that say the Python of ``service``."""
@@ -82,10 +83,7 @@ class VersionSurvey:
             except Unreadable as reason:
                 if _is_telling(path):
                     unread.append((path, str(reason)))
-        alone = len(self._services) == 1
-        for file in self.outside():
-            places += [place for place in file.places if alone or service.name in file.owners(place)]
-        return Reading(places=tuple(places), unread=tuple(unread))
+        return Reading(places=(*places, *self._around().get(service.name, ())), unread=tuple(unread))
 
     def own_files(self, service: Service) -> tuple[str, ...]:
         """The files in its folder of a kind that says Python versions, without those of services beneath it."""
@@ -104,6 +102,20 @@ class VersionSurvey:
             if self._known_outside is None:
                 self._known_outside = self._read_outside()
             return self._known_outside
+
+    def _around(self) -> Mapping[str, Sequence[Place]]:
+        """Service to the places outside of all services that are for it."""
+        files = self.outside()
+        with self._lock:
+            if self._known_around is None:
+                everyone = frozenset(service.name for service in self._services.values())
+                around: dict[str, list[Place]] = {}
+                for file in files:
+                    for place in file.places:
+                        for name in everyone if len(everyone) == 1 else file.owners(place):
+                            around.setdefault(name, []).append(place)
+                self._known_around = around
+            return self._known_around
 
     def movable(self, file: Outside, names: Names) -> Callable[[str, Sequence[Place]], Sequence[Place]]:
         """Tells of a text of ``file``, as it is or moved in part, which places move when the services ``names`` do."""
