@@ -265,10 +265,6 @@ RULES: dict[str, Rule] = {
     "shlex.split": shlex_split,
     "datetime.datetime.strptime": dates_without_year,
     "array.array": array_of,
-    **{
-        f"re.{name}": positional_limit(count, "re-positional")
-        for name, count in (("sub", 3), ("subn", 3), ("split", 2))
-    },
     "sqlite3.connect": positional_limit(1, "sqlite-positional"),
     "typing.TypedDict": typed_dict,
     "typing.NamedTuple": named_tuple,
@@ -287,3 +283,8 @@ RULES: dict[str, Rule] = {
     },
 }
 """By the full name of what is called."""
+
+MORE: dict[str, Rule] = {
+    f"re.{name}": positional_limit(count, "re-positional") for name, count in (("sub", 3), ("subn", 3), ("split", 2))
+}
+"""Of what has another rule as well."""

@@ -27,7 +27,10 @@ DATES = ("datetime.now()", "datetime.utcnow()", "datetime.today()", "date.today(
 
 
 def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
-    rule = _RULES.get(dotted(value))
+    name = dotted(value)
+    if name in argument_rules.MORE:
+        argument_rules.MORE[name](scan, node, value, arguments)
+    rule = _RULES.get(name)
     if rule is not None:
         rule(scan, node, value, arguments)
     elif value.path.endswith((".extractall", ".extract")) and value.module == "tarfile":

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-from pytest_py312.source.facts import Kind, ModuleImport
+from pytest_py312.source.facts import Call, Kind, ModuleImport
 from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import (
     CLASS,
@@ -106,7 +106,7 @@ def _getattr(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     return either(found) if found else UNKNOWN
 
 
-def attribute_by_name(scan: Scan, node: ast.expr, owner: Value, text: str) -> Value:
+def attribute_by_name(scan: Scan, node: ast.expr, owner: Value, text: str, call: Call | None = None) -> Value:
     """The attribute ``text`` of a value, in code that names it by a text. ``text`` may have dots."""
     value = owner
     for step in text.split("."):
@@ -116,13 +116,13 @@ def attribute_by_name(scan: Scan, node: ast.expr, owner: Value, text: str) -> Va
             attribute = ast.copy_location(ast.Attribute(ast.Constant(None), step, ast.Load()), node)
             known = value.data.get(step)
             if known is None:
-                scan.on_own.append(OnOwn(value.data, value.kind is OBJECT, (attribute,), None, scan.guard))
+                scan.on_own.append(OnOwn(value.data, value.kind is OBJECT, (attribute,), call, scan.guard))
             return known or UNKNOWN
         if value.kind is not STD or value.module == "builtins":
             return UNKNOWN
         value = extended(scan, value, step)
         if value.kind is STD:
-            scan.refer(node, value, Kind.DYNAMIC, name=step)
+            scan.refer(node, value, Kind.DYNAMIC, call, name=step)
     return value
 
 
@@ -137,20 +137,21 @@ def _namespace(_scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
 
 def _attrgetter(_scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
     names = tuple(text for value in arguments for text in texts(value))
-    return Value(GETTER, data=names) if len(names) == len(arguments) else UNKNOWN
+    return Value(GETTER, data=(names, None)) if len(names) == len(arguments) else UNKNOWN
 
 
 def _methodcaller(_scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
     names = tuple(texts(arguments[0])) if arguments else ()
-    return Value(GETTER, data=names) if len(names) == 1 else UNKNOWN
+    call = Call(len(arguments) - 1, tuple(arguments.named))
+    return Value(GETTER, data=(names, call)) if len(names) == 1 else UNKNOWN
 
 
 def got(scan: Scan, node: ast.Call, getter: Value, arguments: Given) -> Value:
     """What ``operator.attrgetter("name")(owner)`` gives."""
     found = []
     for owner in alternatives(arguments[0]) if arguments else ():
-        found += [attribute_by_name(scan, node, owner, name) for name in getter.data]
-    return either(found) if len(getter.data) == 1 and found else UNKNOWN
+        found += [attribute_by_name(scan, node, owner, name, getter.data[1]) for name in getter.data[0]]
+    return either(found) if len(getter.data[0]) == 1 and found and getter.data[1] is None else UNKNOWN
 
 
 def _partial(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
@@ -259,13 +260,18 @@ def _says(node: ast.Call, name: str, wanted: bool = True) -> bool:
 
 def _target(scan: Scan, node: ast.Call, text: str) -> None:
     """``package.module.name`` in a text: how much of it is the module only interpreters know."""
-    if not _NAME.fullmatch(text) or not scan.is_standard(text):
+    if not _NAME.fullmatch(text):
+        return
+    if not scan.is_standard(text):
+        scan.reach_through(scan.place(node, text), text, Kind.DYNAMIC)
         return
     module, _, path = text.partition(".")
     for known in sorted(scan.submodules, key=len, reverse=True):
         if text.startswith(f"{known}."):
             module, path = known, text[len(known) + 1 :]
             break
+    if module not in ("builtins", "sys"):
+        scan.refer(node, Value(STD, module), Kind.DYNAMIC, name=text)
     if path and not any(part.startswith("__") for part in path.split(".")) and module != "builtins":
         scan.refer(node, Value(STD, module, path), Kind.DYNAMIC, name=text)
 

@@ -5,6 +5,7 @@ import ast
 from pytest_py312.source import call_rules, rules
 from pytest_py312.source.dynamic import got, read_dynamic, special_of
 from pytest_py312.source.facts import Call, Kind, LooseMethod
+from pytest_py312.source.fallbacks import RAISES, exceptions
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.stdlib import CHANGING_BUILTINS
@@ -109,7 +110,9 @@ def _stepped(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | N
     if kind is FOREIGN:
         names = ".".join(step.attr for step in reversed(steps))
         separator = "" if base.module.endswith(".") else "."
-        return Value(FOREIGN, f"{base.module}{separator}{names}", "", base.guard)
+        name = f"{base.module}{separator}{names}"
+        scan.reach_through(scan.place(steps[0], steps[0].attr), name, Kind.NAME, call)
+        return Value(FOREIGN, name, "", base.guard)
     rules.attribute_of_unknown(scan, steps[0])
     return UNKNOWN
 
@@ -120,7 +123,7 @@ def _of_standard(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call
         name = steps[number].attr
         if name.startswith("__"):
             if number < len(steps) - 1:
-                _of_standard(scan, base, steps[number + 1 :], None, sure)
+                scan.refer(steps[number + 1], value, kind_of(value, Kind.PART), sure=sure, name=steps[number + 1].attr)
             return special_of(value, name)
         value = extended(scan, value, name)
         if value.kind is not STD:
@@ -165,6 +168,8 @@ def _inherited(owner: OwnClass, instance: bool, steps: list[ast.Attribute]) -> V
 
 def read_call(scan: Scan, node: ast.Call) -> Value:
     function = node.func
+    if function.__class__ is ast.Attribute and function.attr in RAISES and len(node.args) > 1:
+        scan.lambda_caught = tuple(sorted(exceptions(scan, node.args[0])))
     arguments = Given([HANDLERS[argument.__class__](scan, argument) for argument in node.args])
     for keyword in node.keywords:
         given = HANDLERS[keyword.value.__class__](scan, keyword.value)
@@ -172,6 +177,9 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
             arguments.named[keyword.arg] = given
         else:
             arguments.spread.append(given)
+    scan.lambda_caught = ()
+    if function.__class__ is ast.Name and function.id == "callable" and len(node.args) == 1:
+        scan.only_named(node.args[0])
     if function.__class__ is ast.Attribute:
         value = read_attribute(scan, function, how(node, arguments))
         if value.kind is NOTHING_KNOWN:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Question
 
-FORMAT = 2
+FORMAT = 4
 """Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
 
 Condition = tuple[Any, ...]
@@ -37,6 +37,8 @@ class Kind:
     """An attribute of something whose class is known: ``Thread().isAlive``"""
     DYNAMIC = "dynamic"
     """A module or an attribute named by a string"""
+    PART = "part"
+    """A name of which something is read that everything has: ``imp.reload.__name__``"""
     HOOK = "hook"
     """A method that the library looks up by its name"""
     BASE = "base"
@@ -50,6 +52,10 @@ class Call(NamedTuple):
     keywords: tuple[str, ...] = ()
     starred: bool = False
     double_starred: bool = False
+
+
+SILENCED = "Warning"
+"""Stands among the exceptions that a guard catches where warnings are not shown."""
 
 
 class Guard(NamedTuple):
@@ -151,6 +157,22 @@ class Inherited(NamedTuple):
     call: Call | None = None
 
 
+class Through(NamedTuple):
+    """A name of the library that is reached through another file: ``tools.inspect.getargspec``, where ``tools`` (with
+    its leading dots) is a module of the service that imports ``inspect``.
+    """
+
+    file: str
+    module: str
+    path: str
+    line: int
+    column: int
+    end_column: int
+    kind: str
+    guard: int = 0
+    call: Call | None = None
+
+
 class ClassFact(NamedTuple):
     """A class of this file. ``bases`` are ``(standard module, path)``, ``("", dotted name of something else)`` with
     its leading dots, or ``("", ":Name")`` for a class of this file."""
@@ -190,6 +212,7 @@ class FileFacts:
     loose: tuple[LooseMethod, ...] = ()
     patches: tuple[Patch, ...] = ()
     inherited: tuple[Inherited, ...] = ()
+    through: tuple[Through, ...] = ()
     classes: tuple[ClassFact, ...] = ()
     ignores: tuple[Ignore, ...] = ()
     defined: tuple[str, ...] = ()
@@ -200,6 +223,8 @@ class FileFacts:
         asked: set[tuple[str, str]] = set()
         for reference in self.references:
             asked.add((reference.module, reference.path))
+        for use in self.through:
+            asked.add((use.module, use.path))
         for guard in self.guards:
             asked.update(_asked_by(guard.condition))
         for method in self.loose:
@@ -235,6 +260,7 @@ def packed(facts: FileFacts) -> list[Any]:
         facts.loose,
         facts.patches,
         facts.inherited,
+        facts.through,
         facts.classes,
         facts.ignores,
         facts.defined,
@@ -250,9 +276,8 @@ def unpacked(data: Any) -> FileFacts:
     try:
         if data[0] != FORMAT or not isinstance(data[1], str):
             raise ValueError("the facts are those of another version")
-        _, path, references, guards, imports, rules, loose, patches, inherited, classes, ignores, defined, failure = (
-            data
-        )
+        _, path, references, guards, imports, rules, loose, patches, inherited, through, *rest = data
+        classes, ignores, defined, failure = rest
         return FileFacts(
             path=path,
             references=tuple([_reference(row) for row in references]),
@@ -262,6 +287,7 @@ def unpacked(data: Any) -> FileFacts:
             loose=tuple([LooseMethod._make(row) for row in loose]),
             patches=tuple([Patch(row[0], row[1], row[2], tuple(row[3])) for row in patches]),
             inherited=tuple([Inherited._make([*row[:7], _call(row[7])]) for row in inherited]),
+            through=tuple([Through._make([*row[:8], _call(row[8])]) for row in through]),
             classes=tuple([ClassFact(row[0], _tuples(row[1]), tuple(row[2])) for row in classes]),
             ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
             defined=tuple(defined),

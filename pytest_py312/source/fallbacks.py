@@ -10,13 +10,15 @@ from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, bra
 OF_IMPORTS = frozenset({"ImportError", "ModuleNotFoundError"})
 OF_NAMES = frozenset({"AttributeError", "NameError"})
 OF_ALL = frozenset({"Exception", "BaseException", ""})
+RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
+"""What these are told to expect does no harm."""
 SIMPLE = (ast.Import, ast.ImportFrom, ast.Pass)
 
 
 def read_try(scan: Scan, node: Any) -> Condition | None:
     """``try`` and ``try ... except*``."""
     before = scan.guard
-    caught = _caught(scan, node)
+    caught = caught_by(scan, node)
     references, imports = len(scan.references), len(scan.imports)
     found: dict[str, Condition] = {}
 
@@ -68,7 +70,7 @@ def _instead(scan: Scan, node: Any, ends: list[bool], found: dict[str, Condition
     return None if UNSURE in reasons or not reasons else ("or", *reasons)
 
 
-def _caught(scan: Scan, node: Any) -> tuple[str, ...]:
+def caught_by(scan: Scan, node: Any) -> tuple[str, ...]:
     names: set[str] = set()
     for handler in node.handlers:
         if not _raises(handler.body):
@@ -108,7 +110,9 @@ def _missing(scan: Scan, guard: int, references: int, imports: int) -> tuple[Con
     imported = {(one.module, one.path) for one in inside if one.kind in (Kind.IMPORT, Kind.FROM, Kind.STAR)}
     imported |= {(one.module, one.path) for one in inside if one.kind == Kind.DYNAMIC and not one.path}
     named = {
-        (one.module, one.path) for one in inside if one.kind in (Kind.NAME, Kind.METHOD, Kind.DYNAMIC) and one.path
+        (one.module, one.path)
+        for one in inside
+        if one.kind in (Kind.NAME, Kind.PART, Kind.METHOD, Kind.DYNAMIC) and one.path
     }
     foreign = {
         "." * one.level + one.module

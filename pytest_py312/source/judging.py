@@ -13,7 +13,7 @@ from pytest_py312.source.drop_ins import with_changes
 from pytest_py312.source.facts import Call, FileFacts, Kind, Reference, RuleFact
 from pytest_py312.source.ignoring import apply_ignores
 from pytest_py312.source.loose import LIKELY_METHODS
-from pytest_py312.source.packaging_rules import Lock, packaging_findings
+from pytest_py312.source.packaging_rules import NO_LONGER_SEEDED, Lock, packaging_findings
 from pytest_py312.source.questions import Answer, Question
 from pytest_py312.source.reach import Reach
 from pytest_py312.source.rule_table import NEEDED, RULES, Needed, Phase
@@ -196,7 +196,7 @@ class _File:
         return "see what the release notes of Python put in its place"
 
     def _deprecated(self, reference: Reference, target: Answer) -> Iterator[Finding]:
-        if not _warns_here(reference, target):
+        if not _warns_here(reference, target) or self.on_target.silences(reference.guard):
             return
         name = name_of(reference.module, reference.path)
         known = replacements.of_name(name)
@@ -206,12 +206,16 @@ class _File:
             code="PY220",
             message=f"{name} is deprecated{f', and gone in {removed}' if removed else ''}",
             remedy=known.remedy if known is not None else target.warning,
-            severity=Severity.WARNING,
+            severity=Severity.NOTE if self._is_replaced(reference) else Severity.WARNING,
             confidence=confidence(reference.sure),
             location=location(self.path, reference),
             names=(name,),
             detail=target.warning,
         )
+
+    def _is_replaced(self, reference: Reference) -> bool:
+        """Whether setuptools most likely puts its own distutils in place, which does not warn."""
+        return reference.module.startswith("distutils") and self.witnesses.target.version < NO_LONGER_SEEDED
 
     def _too_new(self, reference: Reference) -> Iterator[Finding]:
         if reference.kind in (Kind.USE, Kind.STAR) or not self.on_baseline.runs(reference.guard, reference.bound):
@@ -239,6 +243,8 @@ class _File:
             return
         is_news = phase is not before or not self.on_baseline.runs(fact.guard)
         if phase.code != "PY220" and not is_news:
+            return
+        if phase.code == "PY220" and self.on_target.silences(fact.guard):
             return
         if fact.rule == "bool-invert" and self._compiler_says("Bitwise inversion"):
             return
@@ -306,8 +312,10 @@ def _warns_here(reference: Reference, target: Answer) -> bool:
         return False
     if reference.kind == Kind.FROM:
         return not target.when_called and bool(reference.path)
+    if reference.kind == Kind.PART:
+        return not target.when_called
     if reference.kind == Kind.USE:
-        return target.when_called and not (target.is_class and reference.call is None)
+        return target.when_called and reference.call is not None
     if target.when_called and reference.call is None:
         return not target.is_class and reference.kind != Kind.DYNAMIC
     return True

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_py312.source.facts import ClassFact, FileFacts, Inherited, Kind, Reference
+from pytest_py312.source.facts import ClassFact, FileFacts, Inherited, Kind, Reference, Through
 
 DEEPEST = 12
 
@@ -60,8 +60,18 @@ def linked(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
     done = []
     for facts in files:
         found = [reference for use in facts.inherited for reference in _references(use, facts, modules, classes)]
-        done.append(replace(facts, references=(*facts.references, *found), inherited=()) if found else facts)
+        found += [reference for way in facts.through for reference in _through(way, facts, modules)]
+        references = (*facts.references, *found)
+        done.append(replace(facts, references=references, inherited=(), through=()) if found else facts)
     return tuple(done)
+
+
+def _through(way: Through, facts: FileFacts, modules: Modules) -> Iterator[Reference]:
+    file = modules.find(way.file, facts.path)
+    if file is not None and any(one.module == way.module and not one.name for one in file.imports):
+        yield Reference(
+            way.module, way.path, way.line, way.column, way.end_column, way.kind, way.guard, 0, way.call, sure=False
+        )
 
 
 def _references(

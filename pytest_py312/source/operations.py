@@ -77,6 +77,8 @@ def read_lambda(scan: Scan, node: ast.Lambda) -> Value:
     names += [a.arg for a in (node.args.vararg, node.args.kwarg) if a is not None]
     guard = scan.guard
     scan.guard = scan.outside_try(guard)
+    if scan.lambda_caught:
+        scan.guard = scan.guarded((), scan.lambda_caught)
     _inside(scan, dict.fromkeys(names, UNKNOWN), [node.body])
     scan.guard = guard
     return UNKNOWN

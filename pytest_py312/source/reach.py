@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_py312.source.facts import Condition, Guard
+from pytest_py312.source.facts import SILENCED, Condition, Guard
 from pytest_py312.source.questions import Question, Testimony
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -50,6 +50,15 @@ class Reach:
         while number > 0:
             guard = self._guards[number]
             if guard.caught and not (exceptions | CATCH_ALL).isdisjoint(guard.caught):
+                return True
+            number = guard.parent
+        return False
+
+    def silences(self, number: int) -> bool:
+        """Whether warnings given behind this guard are not shown."""
+        while number > 0:
+            guard = self._guards[number]
+            if SILENCED in guard.caught:
                 return True
             number = guard.parent
         return False

@@ -120,6 +120,9 @@ RULES: dict[str, RuleMeaning] = {
     "named-tuple-keywords": _warns(
         (3, 13), "fields of {0} by keywords, or none at all, are deprecated", "hand over a list, or write a class"
     ),
+    "ast-value": _warns(
+        (3, 12), "{0} is deprecated", "read value", until=(3, 14), then="{0} is gone", raises=("AttributeError",)
+    ),
     "int-of-trunc": _warns((3, 11), "int() through {0}.__trunc__ is deprecated", "define __int__"),
     "byte-string": _warns(
         (3, 12), "{0} is deprecated", "use collections.abc.Buffer (3.12), Sequence, or bytes and bytearray"
@@ -160,12 +163,13 @@ RULES: dict[str, RuleMeaning] = {
         (3, 10), "{0} where no event loop is set is deprecated", "call it in a coroutine, run by asyncio.run(...)",
         until=(3, 14), then="{0} where no event loop is set raises a RuntimeError", raises=("RuntimeError",),
     ),
-    "entry-points-mapping": _breaks(
-        (3, 12),
-        "importlib.metadata.entry_points() gives no mapping any more",
+    "entry-points-mapping": _warns(
+        (3, 10),
+        "importlib.metadata.entry_points() as a mapping is deprecated",
         "select instead: entry_points(group=...)",
-        "AttributeError",
-        "KeyError",
+        until=(3, 12),
+        then="importlib.metadata.entry_points() gives no mapping any more",
+        raises=("AttributeError", "KeyError"),
     ),
     "code-type": _breaks(
         (3, 11),

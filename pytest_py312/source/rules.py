@@ -77,6 +77,18 @@ def attribute_of_unknown(scan: Scan, node: ast.Attribute) -> None:
         scan.rule("mock-assertion", node, node.attr, sure=False)
     if node.attr == "co_lnotab" and isinstance(node.ctx, ast.Load):
         scan.rule("co-lnotab", node, "co_lnotab")
+    if node.attr in ("s", "n") and _is_part_of_tree(scan, node.value):
+        scan.rule("ast-value", node, f"ast.Constant.{node.attr}", sure=False)
+
+
+_PARTS = frozenset({"args", "comparators", "elts", "keys", "left", "msg", "right", "slice", "test", "value", "values"})
+
+
+def _is_part_of_tree(scan: Scan, node: ast.expr) -> bool:
+    """``tree.body[0].value``, ``call.args[0]``: what a file that uses ``ast`` calls so is a node."""
+    inner = node.value if isinstance(node, ast.Subscript) else node
+    named_so = isinstance(inner, ast.Attribute) and inner.attr in _PARTS
+    return named_so and any(one.module == "ast" for one in scan.imports)
 
 
 def attribute_of_builtin(scan: Scan, node: ast.Attribute, value: Value) -> None:

@@ -85,6 +85,7 @@ def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> Fil
         loose=tuple(in_characters(scan.loose)),
         patches=tuple(dict.fromkeys(scan.patches)),
         inherited=tuple(in_characters(scan.inherited)),
+        through=tuple(in_characters(scan.through)),
         classes=classes,
         ignores=read_ignores(text),
         defined=tuple(sorted(scan.defined)),

@@ -38,10 +38,13 @@ def _keywords_refused(reference: Reference, signature: Signature) -> list[str]:
 
 
 def _no_longer_named(reference: Reference, before: Signature, after: Signature) -> list[str]:
-    """Parameters that warned, and are named no more by what hands all it does not know on to somebody else."""
+    """Parameters that warned, and are named no more by what hands all it does not know on to somebody else.
+
+    ``etype`` is refused, without a warning before, by what functions of traceback hand their keywords on to.
+    """
     if reference.call is None or not after.any_keyword:
         return []
-    gone = {name for name, _ in before.deprecated} - set(after.keywords)
+    gone = ({name for name, _ in before.deprecated} | {"etype"}) - set(after.keywords)
     return [name for name in reference.call.keywords if name in gone]
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from pytest_py312.source import rules
 from pytest_py312.source.conditions import NEVER, condition_of, negated, skip_of
 from pytest_py312.source.declared import annotated, is_evaluated
-from pytest_py312.source.facts import Condition, Kind, ModuleImport
-from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.facts import SILENCED, Condition, Kind, ModuleImport
+from pytest_py312.source.fallbacks import RAISES, caught_by, exceptions
+from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.operations import bind_target, item_of
 from pytest_py312.source.stdlib import SUBMODULES
 from pytest_py312.source.values import (
@@ -107,6 +108,7 @@ def _statement_place(scan: Scan, node: ast.ImportFrom) -> tuple[int, int, int]:
 
 def read_assign(scan: Scan, node: ast.Assign) -> None:
     value = visit(scan, node.value)
+    scan.only_named(node.value)
     if value.kind is NOTHING_KNOWN or value.is_instance:
         value = _meaning(scan, node.value, value)
     for target in node.targets:
@@ -221,7 +223,10 @@ def read_while(scan: Scan, node: ast.While) -> None:
 
 
 def read_for(scan: Scan, node: ast.For | ast.AsyncFor) -> None:
+    if isinstance(node.iter, ast.Tuple | ast.List) and isinstance(node.body[0], ast.Try):
+        scan.lambda_caught = caught_by(scan, node.body[0])
     source = visit(scan, node.iter)
+    scan.lambda_caught = ()
 
     def body() -> bool:
         bind_target(scan, node.target, item_of(source))
@@ -238,6 +243,8 @@ def read_with(scan: Scan, node: ast.With | ast.AsyncWith) -> Condition | None:
         value = visit(scan, item.context_expr)
         rules.context(scan, item.context_expr, value)
         caught = _suppressed(scan, item.context_expr)
+        if dotted(value) == "warnings.catch_warnings()" and _silences(node.body, item.context_expr):
+            caught = (SILENCED,)
         if caught:
             scan.guard = scan.guarded((), caught)
         if item.optional_vars is not None:
@@ -252,14 +259,21 @@ def _suppressed(scan: Scan, node: ast.expr) -> tuple[str, ...]:
     if not isinstance(node, ast.Call):
         return ()
     name = dotted(named(scan, node.func))
-    raises = isinstance(node.func, ast.Attribute) and node.func.attr in ("raises", "assertRaises")
-    if name == "contextlib.suppress" or raises:
-        return tuple(sorted(filter(None, (_exception(argument) for argument in node.args))))
+    last = last_name(node.func)
+    if name == "contextlib.suppress" or last in RAISES:
+        return tuple(sorted(filter(None, (one for argument in node.args for one in exceptions(scan, argument)))))
+    if last in ("warns", "assertWarns", "assertWarnsRegex", "deprecated_call") and not name:
+        return (SILENCED,)
     return ()
 
 
-def _exception(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else ""
+def _silences(body: list[ast.stmt], node: ast.expr) -> bool:
+    """Whether ``with warnings.catch_warnings(...)`` keeps warnings from being shown."""
+    if any(keyword.arg in ("record", "action") for keyword in getattr(node, "keywords", ())):
+        return True
+    calls = [one.value for one in body if isinstance(one, ast.Expr) and isinstance(one.value, ast.Call)]
+    ignoring = [one for one in calls if last_name(one.func) in ("simplefilter", "filterwarnings")]
+    return any(one.args and getattr(one.args[0], "value", "") == "ignore" for one in ignoring)
 
 
 def read_match(scan: Scan, node: ast.Match) -> None:

@@ -21,6 +21,7 @@ from pytest_py312.source.facts import (
     Patch,
     Reference,
     RuleFact,
+    Through,
 )
 from pytest_py312.source.stdlib import LOADED_FIRST, is_standard
 from pytest_py312.source.values import FOREIGN, STD, UNKNOWN, OwnClass, Value, either
@@ -93,11 +94,14 @@ class Scan:
         self.loose: list[LooseMethod] = []
         self.patches: list[Patch] = []
         self.inherited: list[Inherited] = []
+        self.through: list[Through] = []
         self.defined: set[str] = set()
         self.loop_is_set = False
         self.forks: list[tuple[ast.Call, str, int]] = []
         """Calls that make a child process of this one, with their names and the guards round them."""
         self.field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = []
+        self.lambda_caught: tuple[str, ...] = ()
+        """Exceptions that do no harm where the lambdas that are read next are called."""
         self.module_skip = 0
         """The guard that ``pytestmark`` puts round all functions of the file."""
         self.shift: tuple[int, int, int] | None = None
@@ -184,6 +188,24 @@ class Scan:
         self.references.append(
             Reference(value.module, value.path, line, column, end, kind, self.guard, value.guard, call, sure)
         )
+
+    def reach_through(self, place: tuple[int, int, int], name: str, kind: str, call: Call | None = None) -> None:
+        """Notes a dotted name of something in another file, where a standard module seems to be a part of it."""
+        parts = name.lstrip(".").split(".")
+        if not name.startswith(".") and parts[0] not in self.local:
+            return
+        dots = name[: len(name) - len(name.lstrip("."))]
+        for count in range(1, len(parts) - 1):
+            if is_standard(parts[count]):
+                file, path = dots + ".".join(parts[:count]), ".".join(parts[count + 1 :])
+                self.through.append(Through(file, parts[count], path, *place, kind, self.guard, call))
+                return
+
+    def only_named(self, node: ast.expr) -> None:
+        """Notes that an attribute that was just read got a name: what is wrong with calls of it is told of these."""
+        last = self.references[-1] if node.__class__ is ast.Attribute and self.references else None
+        if last is not None and last.kind is Kind.NAME and last.call is None and last.line == node.end_lineno:
+            self.references[-1] = last._replace(kind=Kind.PART)
 
     def patch(self, value: Value) -> None:
         """Notes that the file sets a standard name itself. What ran before that, on the module level, is not helped."""
@@ -301,5 +323,5 @@ def result_of(value: Value) -> Value:
     return Value(STD, value.module, f"{value.path}()", value.guard)
 
 
-def kind_of(value: Value) -> str:
-    return Kind.METHOD if "()" in value.path else Kind.NAME
+def kind_of(value: Value, kind: str = Kind.NAME) -> str:
+    return Kind.METHOD if "()" in value.path else kind
