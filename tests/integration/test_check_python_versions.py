@@ -8,6 +8,7 @@ from pytest_py312.model import Interpreter
 from pytest_py312.readers.places import Meaning
 from pytest_py312.readers.ranges import allows
 from pytest_py312.readers.version_places import read_places
+from tests.unit.test_moving_a_platform import platform
 
 check_python_versions = pytest.importorskip("check_python_versions.sources.all")
 
@@ -58,6 +59,20 @@ FILES = {
 """Texts of each file; ``@`` is the version, ``#`` the same without its dot."""
 
 
+def found_by_it(path: str, file: Path) -> set[str]:
+    """What its sources read in ``file``, which lies at ``path``."""
+    sources = (source for source in check_python_versions.ALL_SOURCES if Path(path).match(source.filename))
+    return {str(found) for source in sources for found in source.extract(str(file)) or ()}
+
+
+def found_here(text: str, path: str) -> set[str]:
+    """Versions that are said by a place, or lie in a range."""
+    places = read_places(text, path)
+    ranges = [place.text for place in places if place.meaning is Meaning.RANGE]
+    ours = {str(place.version) for place in places if place.version}
+    return ours | {str(planned) for planned in PLANNED if any(allows(written, planned) for written in ranges)}
+
+
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
 @pytest.mark.parametrize(("path", "template"), [(path, text) for path, texts in FILES.items() for text in texts])
 def test_nothing_that_it_finds_is_missed(path: str, template: str, version: str, tmp_path: Path) -> None:
@@ -65,14 +80,21 @@ def test_nothing_that_it_finds_is_missed(path: str, template: str, version: str,
     text = template.replace("@", version).replace("#", version.replace(".", ""))
     file = tmp_path / Path(path).name
     file.write_text(text, encoding="utf-8")
-    theirs = set()
-    for source in check_python_versions.ALL_SOURCES:
-        if Path(path).match(source.filename):
-            theirs |= {str(found) for found in source.extract(str(file)) or ()}
-    places = read_places(text, path)
-    ranges = [place.text for place in places if place.meaning is Meaning.RANGE]
-    ours = {str(place.version) for place in places if place.version}
-    ours |= {str(planned) for planned in PLANNED if any(allows(written, planned) for written in ranges)}
+    theirs = found_by_it(path, file)
+    ours = found_here(text, path)
     cpython = {found for found in theirs if found.startswith("3.") and Interpreter.parse(found) in PLANNED}
     assert version in cpython
     assert cpython - ours == set()
+
+
+def test_nothing_that_it_finds_in_a_platform_is_missed(tmp_path: Path) -> None:
+    """Twenty services in the shapes of a real one: metadata and workflows are what it reads."""
+    seen = 0
+    for path, text in platform().items():
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        theirs = {found for found in found_by_it(path, file) if Interpreter.parse(found) in PLANNED}
+        seen += len(theirs)
+        assert theirs - found_here(text, path) == set(), path
+    assert seen > 0

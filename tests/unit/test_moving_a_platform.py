@@ -6,14 +6,19 @@ compose files stayed behind, and the verifier reported all of it as upgraded.
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pytest_py312.agreement import judge
+from pytest_py312.discovery import discover
 from pytest_py312.editors.places import Aim, move_files
-from pytest_py312.model import Interpreter, Severity
+from pytest_py312.model import Fleet, Interpreter, Plan, Severity
 from pytest_py312.readers.places import Meaning
 from pytest_py312.readers.version_places import read_places
+from pytest_py312.testing import service_tree
+from pytest_py312.version_moves import plan_moves
+from pytest_py312.version_survey import VersionSurvey
 
 TARGET = Interpreter(3, 12)
 
@@ -115,6 +120,13 @@ def services() -> Iterator[tuple[str, dict[str, str]]]:
         yield name, {path: text for path, text in files.items() if path.startswith(f"{name}/")}
 
 
+def fleet_on_disk(root: Path) -> tuple[Plan, Fleet]:
+    requirements = {f"{name}/requirements.txt": "" for name, _ in services()}
+    service_tree(root, platform() | requirements)
+    plan = Plan(root=root)
+    return plan, discover(plan)
+
+
 def test_every_place_is_found() -> None:
     """44 images in 27 Dockerfiles, four copies of two paths each, nine workflows' and compose files' places."""
     places = [place for path, text in platform().items() for place in read_places(text, path)]
@@ -157,3 +169,27 @@ def test_workflows_below_services_are_inert() -> None:
     places = [place for path, text in platform().items() for place in read_places(text, path)]
     found = judge(places, Aim(baseline=Interpreter(3, 9), target=TARGET)).findings
     assert len([one for one in found if one.code == "PY305"]) == 3
+
+
+def test_the_whole_platform_is_moved_on_disk(tmp_path: Path) -> None:
+    """Every service is found, is ready to be moved, moves, and then agrees with itself; a second time is nothing."""
+    plan, fleet = fleet_on_disk(tmp_path)
+    assert len(fleet.services) == 20
+    survey = VersionSurvey(plan.root, fleet.services)
+    aims = {one.name: Aim(baseline=one.baseline, target=TARGET) for one in fleet.services}
+    before = {one.name: judge(survey.read(one).places, aims[one.name], service=one.path) for one in fleet.services}
+    shut_out = [name for name, found in before.items() if any(one.severity is Severity.ERROR for one in found.findings)]
+    assert shut_out == ["rag-service"]  # python = ">=3.9,<3.11"
+    moves = plan_moves(survey, plan.root, aims, fleet.services)
+    assert (moves.kept, len(moves.moved)) == ((), 20)
+    assert len(moves.changes) == 27 + len(WORKFLOWS) + len(COMPOSE) + 2  # both pyproject files
+    for change in moves.changes:
+        (tmp_path / change.path).write_bytes(change.after)
+    again = discover(plan)
+    survey = VersionSurvey(plan.root, again.services)
+    assert {str(one.baseline) for one in again.services} == {"3.12"}
+    for one in again.services:
+        found = judge(survey.read(one).places, aims[one.name], service=one.path)
+        assert {finding.code for finding in found.findings} <= {"PY305"}, one.name
+        assert found.unclear == ()
+    assert plan_moves(survey, plan.root, aims, again.services).changes == ()
