@@ -83,6 +83,12 @@ class Inspector:
             with suppress(Unanswered, CellUnavailable):  # told by the inspections that miss it
                 survey.prepare()
 
+    def read(self, service: Service) -> SourceRead:
+        """The Python files of a service, and what they use."""
+        if service.path not in self._surveys:
+            self.expect([service])
+        return self._surveys[service.path].read(service)
+
     def inspect(self, cell: Cell, lock: Mapping[str, str] | None) -> Inspection:
         """What of the service's source does not run on the cell's interpreter, the target, or not on the baseline.
 
@@ -155,6 +161,10 @@ class _Survey:
         return ""
 
     # -- for all services at once
+
+    def read(self, service: Service) -> SourceRead:
+        """See :meth:`Inspector.read`."""
+        return self._reads()[service.path]
 
     def _reads(self) -> Mapping[str, SourceRead]:
         return self._once("reads", lambda: self._reader.read(map(_folder_of, self._services)))

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pytest_py312.index import Index
     from pytest_py312.repairs import Change
 
-
 TRIAL_BUILD_LIMIT = 90.0
 """Seconds that the build of one source may take when a change is only tried."""
 TRIAL_SIZE_LIMIT = 1024**3
@@ -298,6 +297,16 @@ class Installer:
             imports=self._once(f"imports {key} {modules}", lambda: self._imports(cell, build, environment, modules)),
             entries=tuple(entries),
         )
+
+    def tried(self, cell: Cell, modules: Sequence[str]) -> Mapping[str, str]:
+        """Import ``modules`` in the cell for real: each with the end of its traceback, empty where it imports.
+
+        :raises Unchecked: they could not be tried.
+        """
+        here = self.installation(cell)
+        if here.build is None or here.environment is None:
+            raise Unchecked(here.unchecked or "nothing is installed")
+        return self._imports(cell, here.build, here.environment, tuple(sorted(modules)))
 
     def is_intact(self, environment: Environment) -> bool:
         """Whether a suite has left its environment as it was; see environments.py."""

@@ -27,6 +27,7 @@ from pytest_py312.environments import Environments
 from pytest_py312.inspection import Inspection, Inspector
 from pytest_py312.installer import Installation, Installer, versions_of
 from pytest_py312.items import Item
+from pytest_py312.libraries.inspector import LibraryInspector
 from pytest_py312.locks import Lock
 from pytest_py312.matrix import cells_of
 from pytest_py312.model import Cell, Finding, Fleet, Interpreter, InterpreterBuild, Plan, Service, Status, SuiteRun
@@ -98,6 +99,14 @@ class Gate:
             once=self._once,
             parallel=parallel,
         )
+        self._libraries = LibraryInspector(
+            plan=plan,
+            cache=cache,
+            runner=runner,
+            installer=self._installer,
+            read=self._inspector.read,
+            processes=parallel,
+        )
         self._keys = OutcomeKeys(plan=plan, runner=runner, installer=self._installer, uv_version=uv_version)
 
     # -- facts, for the checks
@@ -136,6 +145,10 @@ class Gate:
         """The versions of a cell's lock. Nobody is asked for it in a run that does not install the cell."""
         lock = self._installer.lock(cell) if cell in self._installed else self._installer.known_lock(cell)
         return lock.versions if isinstance(lock, Lock) else None
+
+    def libraries(self, cell: Cell) -> Inspection:
+        before = replace(cell, interpreter=cell.service.baseline)
+        return self._libraries.inspect(cell, self.installation(cell), self.installation(before))
 
     def version_places(self, service: Service) -> Reading:
         return self._survey.read(service)

@@ -121,6 +121,7 @@ class FakeFacts:
     installations: Mapping[str, Installation] = field(default_factory=dict)
     required: RequirementSet = field(default_factory=RequirementSet)
     inspections: Mapping[str, Inspection] = field(default_factory=dict)
+    library_inspections: Mapping[str, Inspection] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
     again: Callable[[str, int, tuple[str, ...]], SuiteRun] | None = None
     asked: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
@@ -138,6 +139,10 @@ class FakeFacts:
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """No repair is known."""
         return list(findings)
+
+    def libraries(self, cell: Cell) -> Inspection:
+        """Nothing is found, unless ``library_inspections`` says otherwise."""
+        return self.library_inspections.get(str(cell.interpreter)) or Inspection()
 
     def inspection(self, cell: Cell) -> Inspection:
         return self.inspections.get(str(cell.interpreter)) or Inspection()

@@ -45,6 +45,10 @@ class Facts(Protocol):
         """What interpreters say to the source of the cell's service."""
         ...
 
+    def libraries(self, cell: Cell) -> Inspection:
+        """What the source of all that is installed in the cell, and what the service imports of it, comes to."""
+        ...
+
     def version_places(self, service: Service) -> Reading:
         """Every place that says which Python the service is for."""
         ...

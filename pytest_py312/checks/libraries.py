@@ -1,0 +1,31 @@
+"""PY24x and PY12x: does what is installed for a service hold what its imports need, and run on the target?"""
+
+from dataclasses import replace
+
+from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.model import Cell, Outcome, Status
+
+
+class Libraries:
+    """The source of what is installed is scanned as the service's own is: most of what breaks is in dependencies.
+
+    What the service's imports reach when they are made blocks, once importing it has failed in the cell. What is
+    reached later, or never, is told and does not block.
+    """
+
+    name = "libraries"
+    per_service = True
+    codes: tuple[str, ...] = ("PY120", "PY121", "PY240", "PY241", "PY242", "PY243")
+
+    def judge(self, cell: Cell, facts: Facts) -> Judgement:
+        here = facts.installation(cell)
+        service = cell.service.name
+        if here.environment is None:
+            reason = here.unchecked or "its requirements cannot be installed there (see dependencies)"
+            told = f"nothing is installed on {cell.interpreter}: {reason}"
+            return Judgement(outcome=Outcome.errored(service=service, interpreter=None, check=self.name, reason=told))
+        found = facts.libraries(cell)
+        outcome = Outcome.judged(service=service, interpreter=None, check=self.name, findings=found.findings)
+        if found.unchecked and outcome.status is Status.PASSED:
+            outcome = replace(outcome, status=Status.ERRORED, reason=found.unchecked)
+        return Judgement(outcome=outcome)
