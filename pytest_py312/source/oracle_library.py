@@ -25,6 +25,7 @@ from pytest_py312.source.oracle_tables import (
     NEVER_INSIDE,
     SOMETIMES,
     TWINS,
+    UNSTATED,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +95,10 @@ class Library:
         """Whether a module may be asked for at all."""
         return name.split(".")[0] in self._known and all(map(str.isidentifier, name.split(".")))
 
+    def is_of_release(self, top: str) -> bool:
+        """Whether the release has a module that is not here."""
+        return top in UNSTATED or top in (self.stated or SOMETIMES)
+
     def has(self, name: str) -> bool:
         """Whether the module was asked for before."""
         return name in self._modules or name in self._failed
@@ -117,7 +122,7 @@ class Library:
         if not isinstance(error, ModuleNotFoundError) or not (name == missing or name.startswith(f"{missing}.")):
             return Untold(f"it does not import on this machine: {said}")
         top = name.split(".")[0]
-        if missing == top and top not in ELSEWHERE and top in (self.stated or SOMETIMES):
+        if missing == top and top not in ELSEWHERE and self.is_of_release(top):
             return Untold(f"this release has it, and it was left out on this machine: {said}")
         return Missing(said)
 

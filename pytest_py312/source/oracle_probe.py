@@ -34,7 +34,6 @@ from pytest_py312.source.oracle_library import (  # noqa: E402 - found only now
     unwrapped,
 )
 from pytest_py312.source.oracle_sources import warning_text  # noqa: E402 - as above
-from pytest_py312.source.oracle_tables import SOMETIMES  # noqa: E402 - as above
 
 sys.path.remove(_ROOT)
 
@@ -98,7 +97,7 @@ def from_source(library: Library, module_name: str, steps: Sequence[tuple[str, b
     top = module_name.split(".")[0]
     if not path:
         left_out = top == "test" or not location(top)  # of its tests an image may keep some
-        if left_out and top in (library.stated or SOMETIMES):
+        if left_out and library.is_of_release(top):
             raise Untold("this release has it, and it was left out on this machine")
         raise Missing(f"ModuleNotFoundError: No module named '{module_name}'")
     if not steps:

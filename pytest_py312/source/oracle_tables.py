@@ -23,6 +23,9 @@ SOMETIMES = frozenset({
 })  # fmt: skip
 """Modules that builds and packagers leave out, for releases that cannot say so (``sys.stdlib_module_names``, 3.10)."""
 
+UNSTATED = frozenset({"test"})
+"""What every release has and ``sys.stdlib_module_names`` leaves out; packagers leave it out of their builds."""
+
 BY_SITE = frozenset({"copyright", "credits", "exit", "help", "license", "quit"})
 """Builtins that only the module ``site`` adds, which is not imported here."""
 AT_TIMES = frozenset({"last_exc", "last_traceback", "last_type", "last_value", "ps1", "ps2", "tracebacklimit"})

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.checks.base import Judgement
+from pytest_py312.checks import CHECKS
+from pytest_py312.checks.base import Judgement, is_per_service
 from pytest_py312.items import Item
 from pytest_py312.model import Finding, Location, Outcome, Status
 from pytest_py312.workshop import Settings
@@ -60,6 +61,8 @@ IDS = [
     "services/user-service::py3.12::dependencies",
     "services/user-service::py3.12::suite",
 ]
+
+"""The items of two checks, which ask about each cell."""
 
 
 @dataclass(kw_only=True)
@@ -153,6 +156,14 @@ REAL_FLEET = {
 }
 """Services that need nothing but pytest. ``user-service`` has one test that dies on 3.12."""
 
+REAL_IDS = [
+    *(f"services/auth-service::{check.name}" for check in CHECKS if is_per_service(check)),
+    *IDS[:4],
+    *(f"services/user-service::{check.name}" for check in CHECKS if is_per_service(check)),
+    *IDS[4:],
+]
+"""The items of all checks: what is asked about a service as a whole stands right under it."""
+
 
 @dataclass(kw_only=True)
 class Run:
@@ -170,6 +181,11 @@ class Run:
             found["nodeid"]: found["status"] + (" cached" if found["cached"] else "")
             for found in self.report["outcomes"]
         }
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The statuses of the items that ask about a cell."""
+        return {nodeid: word for nodeid, word in self.statuses.items() if nodeid in IDS}
 
     def findings(self, nodeid: str) -> list[dict[str, Any]]:
         """The findings of an item."""
