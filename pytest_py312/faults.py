@@ -3,6 +3,7 @@
 The same questions are asked of a cell's own installation and of one that tries a change out.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -11,6 +12,9 @@ from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Location
 from pytest_py312.requirements import LocatedEntry
 from pytest_py312.successors import SUCCESSORS
+
+_IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
+_NEEDS_SETUPTOOLS = re.compile(r"No module named '(?:setuptools|pkg_resources|distutils)[.']")
 
 
 def faults_of(cell: Cell, here: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
@@ -50,18 +54,27 @@ def _not_importable(cell: Cell, here: Installation, entries: Sequence[LocatedEnt
         yield Finding(
             code="PY105",
             message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last}",
-            remedy=_import_remedy(project, cell),
+            remedy=_import_remedy(project, cell, last),
             location=_where(project, entries),
             names=(project,),
             detail=detail,
         )
 
 
-def _import_remedy(project: str, cell: Cell) -> str:
+def same_trouble(found: Finding) -> tuple[str, tuple[str, ...], str]:
+    """What two findings have in common that tell the same: a project may have modules that fail and others that do."""
+    module = _IMPORTED.search(found.message) if found.code == "PY105" else None
+    return found.code, found.names, module[1] if module else ""
+
+
+def _import_remedy(project: str, cell: Cell, last: str) -> str:
     successor = SUCCESSORS.get(project)
     if successor:
         return f"replace {project}: {successor}"
-    return f"require a version of {project} that runs on {cell.interpreter}, or replace it"
+    other = f"require a version of {project} that runs on {cell.interpreter}"
+    if _NEEDS_SETUPTOOLS.search(last):
+        return f"{other}, or setuptools beside it (below 82 for pkg_resources), which it needs and does not require"
+    return f"{other}, or replace it"
 
 
 def _where(project: str, entries: Sequence[LocatedEntry]) -> Location | None:

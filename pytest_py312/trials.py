@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.candidates import Candidate, candidates
-from pytest_py312.faults import faults_of
+from pytest_py312.faults import faults_of, same_trouble
 from pytest_py312.installer import Installation, Installer
 from pytest_py312.model import Cell, Finding, Severity, SpecifierChange
 from pytest_py312.repairs import MENDABLE, Change, find_repair
@@ -138,8 +138,8 @@ class Trials:
     def install(self, change: Change) -> Collection[str]:
         here = self._faults(self.cell, change)
         if any(found.code == "PY105" for found in here):
-            known = {found.names for found in self._faults(self._before, change) if found.code == "PY105"}
-            here = tuple(found for found in here if found.code != "PY105" or found.names not in known)
+            known = {same_trouble(found) for found in self._faults(self._before, change)}
+            here = tuple(found for found in here if found.code != "PY105" or same_trouble(found) not in known)
         return {name for found in here if found.code in MENDABLE for name in found.names}
 
     def _faults(self, cell: Cell, change: Change) -> tuple[Finding, ...]:
@@ -187,11 +187,11 @@ def _specifier_changes(change: Change, required: RequirementSet) -> Iterator[Spe
 def _retold(findings: Sequence[Finding], proof: Proof, cell: Cell) -> list[Finding]:
     """``findings`` with what the proof adds to them."""
     told = [_with_remedy(found, proof, cell) for found in findings if not _is_settled(found, proof)]
-    known = {(found.code, found.names) for found in findings}
-    before = {(found.code, found.names) for found in proof.baseline.faults}
+    known = {same_trouble(found) for found in findings}
+    before = {same_trouble(found) for found in proof.baseline.faults}
     for found in proof.target.faults:
-        if (found.code, found.names) not in known:
-            preexisting = (found.code, found.names) in before and not cell.is_baseline
+        if same_trouble(found) not in known:
+            preexisting = same_trouble(found) in before and not cell.is_baseline
             told.append(replace(found, detail=f"{found.detail}\n{ONCE_MENDED}".strip(), preexisting=preexisting))
     return told
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.checks.base import Facts, Judgement
-from pytest_py312.faults import faults_of
+from pytest_py312.faults import faults_of, same_trouble
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Outcome, Severity, Status
 from pytest_py312.sources import further_services
@@ -58,10 +58,11 @@ def _judged_set(cell: Cell, facts: Facts) -> _Set:
     findings = [*_unreadable(cell, facts), *_findings(cell, here, facts)]
     if not cell.is_baseline:
         # baseline findings, with the baseline's own code, tell what was as bad before
-        known = {
-            (found.code, found.names) for found in (*_unreadable(cell, facts), *_findings(baseline, before, facts))
-        }
-        findings = [replace(found, preexisting=(found.code, found.names) in known) for found in findings]
+        known = {same_trouble(found) for found in (*_unreadable(cell, facts), *_findings(baseline, before, facts))}
+        findings = [replace(found, preexisting=same_trouble(found) in known) for found in findings]
+    elif cell != facts.cells(cell.service)[-1]:
+        # what the service lives with today, such as a module that wants an extra, keeps nobody from moving
+        findings = [replace(found, severity=Severity.NOTE) if found.code == "PY105" else found for found in findings]
     if cell == facts.cells(cell.service)[-1] and not here.unchecked:
         findings = facts.repair(cell, findings)  # what has to be mended is what the target says
     return _Set(here=here, before=before, findings=findings)

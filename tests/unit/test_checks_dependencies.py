@@ -106,6 +106,53 @@ def test_what_does_not_import_on_the_baseline_either_is_pre_existing() -> None:
     assert [finding.preexisting for finding in outcome.findings] == [True]
 
 
+def test_a_module_that_fails_where_another_of_its_project_fails_today_is_not_pre_existing() -> None:
+    """As blackd, which wants an extra, and black."""
+    sides = {}
+    for text, failing in (("3.9", ["blackd"]), ("3.12", ["black", "blackd"])):
+        made = installation_of(text, {"black": "23.7.0"}, imports=dict.fromkeys(failing, "ImportError: no"))
+        assert made.environment is not None
+        environment = replace(made.environment, modules={"black": ("black", "blackd")})
+        sides[text] = replace(made, environment=environment)
+
+    outcome = judged(sides["3.12"], sides["3.9"])
+
+    assert outcome.status is Status.FAILED
+    assert [("`import blackd`" in found.message, found.preexisting) for found in outcome.findings] == [
+        (False, False),
+        (True, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interpreters", "severity", "status"),
+    [(("3.9", "3.10", "3.12"), Severity.NOTE, Status.PASSED), (("3.9",), Severity.ERROR, Status.FAILED)],
+    ids=["it moves", "it stays"],
+)
+def test_what_does_not_import_today_keeps_nobody_from_moving(
+    interpreters: tuple[str, ...], severity: Severity, status: Status
+) -> None:
+    """It is told; where there is no other Python to look at, nothing else is known of it."""
+    installed = replace(installation_of("3.9", {"black": "23.7.0"}), imports={"blackd": "ImportError: no aiohttp"})
+    facts = FakeFacts(installations={"3.9": installed}, interpreters=interpreters)
+
+    outcome = Dependencies().judge(cell_of("3.9"), facts).outcome
+
+    assert (outcome.status, [found.severity for found in outcome.findings]) == (status, [severity])
+
+
+@pytest.mark.parametrize("module", ["pkg_resources", "distutils", "setuptools"])
+def test_what_needs_setuptools_is_told_so(module: str) -> None:
+    """An environment of 3.12 has none."""
+    target = replace(
+        installation_of("3.12", {"web3": "6.11"}), imports={"web3": f"ModuleNotFoundError: No module named '{module}'"}
+    )
+
+    (finding,) = judged(target).findings
+
+    assert "or setuptools beside it (below 82 for pkg_resources)" in finding.remedy
+
+
 def test_a_module_of_another_name_still_names_its_project() -> None:
     target = installation_of("3.12", {"pyyaml": "5.4"})
     assert target.environment is not None
