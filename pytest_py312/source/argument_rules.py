@@ -95,7 +95,8 @@ def seed(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     given = node.args[0] if node.args else next((one.value for one in node.keywords if one.arg in ("a", "x")), None)
     known = arguments.at(0, "a")
     of_date = known is not None and known.kind is STD and known.module == "datetime" and known.is_instance
-    if isinstance(given, ast.Tuple) or of_date or (known is not None and dotted(known) in _DECIMALS):
+    of_set = known is not None and dotted(known) in ("builtins.frozenset()", "builtins.range()")
+    if isinstance(given, ast.Tuple) or of_set or of_date or (known is not None and dotted(known) in _DECIMALS):
         scan.rule("seed-type", node, dotted(value).replace("()", ""))
 
 
@@ -247,7 +248,13 @@ def fork(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:
     scan.forks.append((node, dotted(value), scan.guard))
 
 
+def to_dict(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
+    if arguments and dotted(arguments[0]) == "importlib.metadata.entry_points()":
+        scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
+
+
 RULES: dict[str, Rule] = {
+    "builtins.dict": to_dict,
     "random.sample": sample,
     "random.seed": seed,
     "random.Random": seed,

@@ -7,8 +7,21 @@ from pytest_py312.source import argument_rules, rules
 from pytest_py312.source.argument_rules import Rule
 from pytest_py312.source.declared import annotated
 from pytest_py312.source.dynamic import texts
-from pytest_py312.source.naming import dotted, named
-from pytest_py312.source.values import BYTES, ITEMS, STD, TEXT, UNKNOWN, Given, Value, alternatives
+from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.values import (
+    BYTES,
+    COROUTINE,
+    FOREIGN,
+    FUNCTION,
+    ITEMS,
+    STD,
+    TEMPLATE,
+    TEXT,
+    UNKNOWN,
+    Given,
+    Value,
+    alternatives,
+)
 from pytest_py312.source.walking import Scan, result_of
 
 OLD_PROTOCOLS = frozenset({
@@ -35,6 +48,8 @@ def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given)
         rule(scan, node, value, arguments)
     elif value.path.endswith((".extractall", ".extract")) and value.module == "tarfile":
         _extract(scan, node, value, arguments)
+    elif value.path.endswith(".set_default_executor"):
+        _executor(scan, node, arguments)
     elif value.module == "sqlite3" and value.path.endswith((".execute", ".executemany")):
         _sqlite(scan, node, value, arguments)
     elif value.module == "pathlib" and value.path.endswith(("Path().relative_to", "Path().is_relative_to")):
@@ -64,6 +79,10 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
         return arguments[0]
     if name in ("builtins.sorted", "builtins.list", "builtins.tuple", "builtins.reversed") and arguments:
         return arguments[0] if arguments[0].kind is ITEMS or arguments[0].data is list else result_of(value)
+    if name == "builtins.map" and arguments and arguments[0].kind is FUNCTION and arguments[0].data.is_async:
+        return Value(COROUTINE, data=list)
+    if name.startswith("unittest.mock.") and "unsafe" in arguments.named:
+        return Value(FOREIGN, "?")
     given = result_of(value)
     kinds = list(texts(found)) if (found := arguments.at(1, "format")) is not None else []
     if name == "shutil.make_archive" and len(kinds) == 1:
@@ -78,11 +97,14 @@ def call_of_own(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> N
 def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> None:
     """By the name of the method alone: such names as only one thing has."""
     if not isinstance(node.func, ast.Attribute):
+        of_type = isinstance(node.func, ast.Call) and last_name(node.func.func) == "type"
+        if of_type or name.endswith("CodeType"):
+            argument_rules.code_type(scan, node, UNKNOWN, arguments)
         return
     if name in ("relative_to", "is_relative_to") and len(node.args) > 1:
         scan.rule("relative-to-many", node, f"pathlib.PurePath.{name}", sure=False)
-    elif name == "set_default_executor" and arguments and arguments[0].path.endswith("ProcessPoolExecutor()"):
-        scan.rule("process-executor", node, "set_default_executor")
+    elif name == "set_default_executor":
+        _executor(scan, node, arguments)
     elif name in ("throw", "athrow") and (len(node.args) in (2, 3) or _is_exc_info(scan, node)):
         scan.rule("generator-throw", node, name, sure=False)
     elif name in ("extractall", "extract"):
@@ -95,6 +117,11 @@ def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> 
         receiver = node.func.value
         if isinstance(receiver, ast.Constant) and isinstance(receiver.value, str):
             _format_method(scan, node, receiver.value, arguments)
+
+
+def _executor(scan: Scan, node: ast.Call, arguments: Given) -> None:
+    if arguments and arguments[0].path.endswith("ProcessPoolExecutor()"):
+        scan.rule("process-executor", node, "set_default_executor")
 
 
 def _is_exc_info(scan: Scan, node: ast.Call) -> bool:
@@ -134,7 +161,9 @@ def _open(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
 
 def _pattern(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     given = arguments.at(0, "pattern")
-    patterns = [one.data for one in alternatives(given) if one.kind in (TEXT, BYTES)] if given is not None else []
+    patterns = (
+        [one.data for one in alternatives(given) if one.kind in (TEXT, TEMPLATE, BYTES)] if given is not None else []
+    )
     for pattern in patterns:
         inner = _INNER_FLAGS.search(pattern if isinstance(pattern, str) else pattern.decode("latin-1"), 1)
         if inner is None or len(pattern) > LONGEST_PATTERN:

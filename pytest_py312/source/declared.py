@@ -143,8 +143,14 @@ def given_by(scan: Scan, node: Any) -> Value | None:
 
 
 def _result(scan: Scan, node: ast.expr, hidden: set[str]) -> Value:
+    if isinstance(node, ast.Set | ast.SetComp):
+        return Value(STD, "builtins", "set()")
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool | float):
+        return Value(STD, "builtins", f"{type(node.value).__name__}()")
     if not isinstance(node, ast.Call):
         return UNKNOWN
+    if isinstance(node.func, ast.Name) and node.func.id in ("bool", "float", "frozenset", "isinstance", "set"):
+        return Value(STD, "builtins", f"{node.func.id}()") if scan.get(node.func.id) is None else UNKNOWN
     first: ast.expr = node.func
     while isinstance(first, ast.Attribute):
         first = first.value

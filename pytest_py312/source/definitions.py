@@ -14,6 +14,7 @@ from pytest_py312.source.values import (
     CLASS,
     FOREIGN,
     FUNCTION,
+    NOTHING_KNOWN,
     OBJECT,
     STD,
     UNKNOWN,
@@ -89,6 +90,10 @@ def _is_property(scan: Scan, node: Any) -> bool:
 
 def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: int) -> None:
     names: dict[str, Value] = {argument.arg: annotated(scan, argument.annotation) for argument in every}
+    for argument, default in zip(every[::-1], node.args.defaults[::-1], strict=False):
+        is_text = isinstance(default, ast.Constant) and isinstance(default.value, str)
+        if is_text and not node.args.kwonlyargs and names[argument.arg].kind is NOTHING_KNOWN:
+            names[argument.arg] = visit(scan, default)
     for argument in (node.args.vararg, node.args.kwarg):
         if argument is not None:
             names[argument.arg] = UNKNOWN

@@ -15,6 +15,7 @@ from pytest_py312.source.values import (
     FOREIGN,
     FUNCTION,
     GETTER,
+    ITEMS,
     MANY,
     NOTHING_KNOWN,
     OBJECT,
@@ -42,8 +43,11 @@ _BUILTINS = frozenset({
     "bool", "bytes", "classmethod", "compile", "delattr", "dict", "enumerate", "eval", "exec", "float", "format",
     "frozenset", "getattr", "hasattr", "int", "isinstance", "issubclass", "list", "map", "max", "min", "open", "pow",
     "print", "property", "range", "round", "set", "setattr", "sorted", "str", "sum", "super", "tuple", "vars", "zip",
-    "any", "all", "callable", "chr", "len", "__import__",
+    "any", "all", "bytearray", "callable", "chr", "len", "__import__",
 })  # fmt: skip
+
+
+GROWING = frozenset({"add", "append", "appendleft", "insert"})
 
 
 # ---- names
@@ -183,6 +187,8 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
     if function.__class__ is ast.Attribute:
         value = read_attribute(scan, function, how(node, arguments))
         if value.kind is NOTHING_KNOWN:
+            if function.attr in GROWING and arguments:
+                _grown(scan, function.value, arguments[-1])
             _loose(scan, node, function)
             if function.attr == "__init__":
                 _initialised(scan, node, function, how(node, arguments))
@@ -196,6 +202,23 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
     if value.kind is MANY:
         return either([_called(scan, node, one, arguments) for one in value.data])
     return _called(scan, node, value, arguments)
+
+
+def _grown(scan: Scan, node: ast.expr, item: Value) -> None:
+    """``jobs.append(work())``: what a collection holds from then on."""
+    if rules.is_coroutine(item):
+        after = Value(COROUTINE, data=list)
+    elif item.kind is OBJECT or item.is_instance:
+        after = Value(ITEMS, data=item)
+    else:
+        return
+    before = named(scan, node)
+    if before.kind is not ITEMS and dotted(before) != "builtins.set()":
+        return
+    if isinstance(node, ast.Name):
+        scan.bind(node.id, after)
+    elif isinstance(node, ast.Attribute) and named(scan, node.value).kind is OBJECT:
+        named(scan, node.value).data.set_on_self[node.attr] = after
 
 
 def how(node: ast.Call, arguments: Given) -> Call:

@@ -18,6 +18,7 @@ from pytest_py312.source.values import (
     NOTHING,
     OBJECT,
     STD,
+    TEMPLATE,
     TEXT,
     TEXTS,
     UNKNOWN,
@@ -248,10 +249,14 @@ def read_formatted(scan: Scan, node: ast.FormattedValue) -> Value:
 
 
 def read_text(scan: Scan, node: ast.JoinedStr) -> Value:
+    known = []
     for part in node.values:
-        if part.__class__ is not ast.Constant:
+        if isinstance(part, ast.Constant):
+            known.append(str(part.value))
+        else:
             HANDLERS[part.__class__](scan, part)
-    return UNKNOWN
+            known.append("x")
+    return Value(TEMPLATE, data="".join(known))
 
 
 def read_unary(scan: Scan, node: ast.UnaryOp) -> Value:

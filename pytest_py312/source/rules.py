@@ -19,6 +19,8 @@ from pytest_py312.source.values import (
     NAMESPACE,
     OBJECT,
     STD,
+    TEMPLATE,
+    TEXT,
     UNKNOWN,
     OwnClass,
     Value,
@@ -47,6 +49,7 @@ NO_SELF = frozenset({
     "contextlib.redirect_stderr()", "decimal.localcontext()", "multiprocessing.Lock()", "multiprocessing.Manager()",
 })  # fmt: skip
 """What these give to ``with ... as`` is something else than they are."""
+LONGEST_TEXT = 20_000
 SIGNALS = re.compile(r"SIG[A-Z0-9]+")
 
 
@@ -157,7 +160,7 @@ _TRUTHS = frozenset({
 def membership(scan: Scan, node: ast.Compare, found: list[Value]) -> None:
     """``"group" in entry_points()``"""
     for op, left, right in zip(node.ops, found, found[1:], strict=False):
-        is_text = isinstance(op, ast.In | ast.NotIn) and left.kind == "text"
+        is_text = isinstance(op, ast.In | ast.NotIn) and left.kind is TEXT
         if is_text and dotted(right) == "importlib.metadata.entry_points()":
             scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
 
@@ -173,8 +176,13 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
             if value.module == "pathlib" and value.is_instance:
                 return value
         return Value(STD, "builtins", "division()")
-    if isinstance(node.op, ast.Mod) and left.kind == "text":
+    if isinstance(node.op, ast.Mod) and left.kind is TEXT:
         _printf(scan, node, left.data, right)
+        return Value(TEMPLATE, data=re.sub(r"%(?:\(\w+\))?[sdr]", "x", left.data))
+    if isinstance(node.op, ast.Add) and (left.kind in (TEXT, TEMPLATE) or right.kind in (TEXT, TEMPLATE)):
+        both = TEXT if left.kind is right.kind is TEXT else TEMPLATE
+        parts = [one.data if one.kind in (TEXT, TEMPLATE) else "x" for one in (left, right)]
+        return Value(both, data="".join(parts)) if len(parts[0]) + len(parts[1]) < LONGEST_TEXT else UNKNOWN
     if isinstance(node.op, ast.BitOr) and _is_type(scan, node.left, left) and _is_type(scan, node.right, right):
         scan.rule("union-of-types", node, "X | Y")
     sets = ("set()", "frozenset()")

@@ -151,11 +151,18 @@ def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
     if in_class and scan.owner is not None and (isinstance(node.annotation, ast.Constant) or not is_evaluated(scan)):
         scan.owner.annotations.append(node.annotation)
     if node.value is not None and in_class:
-        rules.default_of_field(scan, node, value)
+        rules.default_of_field(scan, node, _field_default(scan, node.value, value))
     if value.kind in (NOTHING_KNOWN, NONE) or dotted(value) == "dataclasses.field()":
         value = annotated(scan, node.annotation)
     if node.value is not None or value.kind is not NOTHING_KNOWN:
         bind_target(scan, node.target, value)
+
+
+def _field_default(scan: Scan, node: ast.expr, value: Value) -> Value:
+    """The default of a field: ``field(default=Settings())`` says it by a keyword."""
+    if isinstance(node, ast.Call) and dotted(value) == "dataclasses.field()":
+        return next((visit(scan, one.value) for one in node.keywords if one.arg == "default"), UNKNOWN)
+    return value
 
 
 def read_augmented(scan: Scan, node: ast.AugAssign) -> None:
