@@ -12,9 +12,12 @@ from typing import Protocol
 
 from pytest_py312.model import Finding, Severity
 from pytest_py312.requirements import LocatedEntry
+from pytest_py312.resolution import CANNOT_BE_BUILT
 
-MOST_ATTEMPTS = 40
+MOST_ATTEMPTS = 60
 """How many combinations are tried for one set, and again each time when something more is left out of it."""
+FIRST_STEPS = 3
+"""How many candidates of each requirement of a clash are tried before all of any one are."""
 MOST_INSTALLATIONS = 4
 """How many of them are installed and imported, where they resolve."""
 MOST_LEFT_OUT = 4
@@ -60,6 +63,8 @@ class Culprit:
     specifiers: Sequence[str]
     position: int = -1
     blocks_alone: bool = False
+    clashes: int = 0
+    """In how many clashes it has a part: one that undoes several is the smaller change."""
 
     @property
     def can_move(self) -> bool:
@@ -76,9 +81,15 @@ def find_repair(findings: Iterable[Finding], entries: Sequence[LocatedEntry], tr
     if not mendable or any(found.code == "PY114" for found in blocking):
         return None  # with hashes, a set is made anew by the tool that made it
     alone = {name for found in mendable if found.code != "PY101" for name in found.names}
-    blamed = alone | {name for found in mendable for name in found.names}
+    unbuilt = {name for found in findings if _cannot_be_built_here(found) for name in found.names}
+    blamed = alone | unbuilt | {name for found in mendable for name in found.names}
     culprits = [
-        Culprit(entry=item, specifiers=specifiers, blocks_alone=item.name in alone)
+        Culprit(
+            entry=item,
+            specifiers=specifiers,
+            blocks_alone=item.name in alone | unbuilt,
+            clashes=sum(item.name in found.names for found in mendable),
+        )
         for item in entries
         if item.name in blamed and (specifiers := trying.candidates(item))
     ]
@@ -95,6 +106,11 @@ def find_repair(findings: Iterable[Finding], entries: Sequence[LocatedEntry], tr
             return None
         without |= search.stuck
     return None
+
+
+def _cannot_be_built_here(finding: Finding) -> bool:
+    """A source of which nobody can tell here whether it builds: where a version has a wheel, that one can be proven."""
+    return finding.code == "PY112" and CANNOT_BE_BUILT in finding.message
 
 
 def _is_harmless(finding: Finding) -> bool:
@@ -153,19 +169,19 @@ class Search:
                 movable = self._widened(culprits, blamed)
             if not movable:
                 break
-            if not any(self._undone(culprit, culprits, without, blamed) for culprit in movable):
+            movable.sort(key=lambda culprit: -culprit.clashes)
+            steps = (FIRST_STEPS, MOST_ATTEMPTS)
+            if not any(self._undone(culprit, culprits, without, most) for most in steps for culprit in movable):
                 min(movable, key=lambda culprit: (culprit.position, culprit.blocks_alone)).position += 1
         alone = {culprit.entry.name for culprit in culprits if culprit.blocks_alone}
         # what blocks by itself has to move: what holds it back is left out before it is
         self.stuck = (frozenset(blamed or ()) - alone or frozenset(blamed or ())) - without
         return None
 
-    def _undone(
-        self, culprit: Culprit, culprits: Sequence[Culprit], without: frozenset[str], blamed: Collection[str]
-    ) -> bool:
+    def _undone(self, culprit: Culprit, culprits: Sequence[Culprit], without: frozenset[str], most: int) -> bool:
         """Move ``culprit`` to its first candidate with which others are to blame, or nobody; else leave it."""
         start = culprit.position
-        while culprit.can_move and self._attempts < MOST_ATTEMPTS:
+        while culprit.can_move and culprit.position < start + most and self._attempts < MOST_ATTEMPTS:
             culprit.position += 1
             now = self._refused(_change(culprits, without))
             if now is None or culprit.entry.name not in now:

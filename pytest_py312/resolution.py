@@ -245,6 +245,9 @@ def _readable(cause: str) -> str:
 BUILD_FAILED = ("Failed to build", "Failed to download and build", "The build backend returned an error")
 """uv's words for a build that failed; the last ones, without a name, of a folder that is required by path."""
 
+CANNOT_BE_BUILT = "cannot be built here"
+"""How a source is told of that this machine lacks something for."""
+
 _MACHINE_LACKS = re.compile(
     r"(?:command '\S+' failed: No such file or directory"
     r"|unable to execute '?\S+'?: No such file"
@@ -275,7 +278,7 @@ def broken_source(name: str, version: str, stderr: str, wanted: Wanted, build: I
     lacks = _MACHINE_LACKS.search(stderr)
     if lacks:
         return Unchecked(
-            f"{name}{version} has no wheel for {build.interpreter}, and its source cannot be built here: "
+            f"{name}{version} has no wheel for {build.interpreter}, and its source {CANNOT_BE_BUILT}: "
             f"{lacks[0].strip()}. Install what its build needs, or use an image that has it",
             names=(name,) if name else (),
         )

@@ -205,7 +205,7 @@ def _is_settled(found: Finding, proof: Proof) -> bool:
 
 def _with_remedy(found: Finding, proof: Proof, cell: Cell) -> Finding:
     own = tuple(change for change in proof.changes if change.name in found.names)
-    if not own or found.code not in MENDABLE:
+    if not own or found.code not in MENDABLE | {"PY112"}:
         return found
     words = ", ".join(dict.fromkeys(f"{change.name}{change.old} -> {change.new}" for change in own))
     return replace(found, remedy=f"change {words} ({_tried(proof, cell)})", changes=own)

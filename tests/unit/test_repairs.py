@@ -58,7 +58,7 @@ class Trying:
 
 
 def blocked(code: str, *names: str, **changes: Any) -> Finding:
-    return Finding(code=code, message="it is blocked", names=names, **changes)
+    return Finding(code=code, names=names, **{"message": "it is blocked", **changes})
 
 
 def specifiers(found: Change | None) -> dict[str, str]:
@@ -103,6 +103,35 @@ def test_who_is_to_blame_is_moved_on() -> None:
     found = find_repair([blocked("PY104", "aiohttp")], [entry("aiohttp", "==3.8.5")], trying)
 
     assert specifiers(found) == {"aiohttp": "==3.9.3"}
+
+
+def test_what_has_a_part_in_most_clashes_is_moved_first() -> None:
+    """However far: one change that undoes them all is smaller than many."""
+    steps = [f"==2.3.{number}" for number in range(4, 24)]
+    offers = {"grpcio": [f"==1.6{number}" for number in range(10)], "tools": ["==1.61"], "pymilvus": steps}
+    trying = Trying({"pymilvus": {steps[-1]}}, offers)
+    entries = [entry("grpcio", "==1.60"), entry("tools", "==1.60"), entry("pymilvus", "==2.3.3")]
+    findings = [blocked("PY101", "grpcio", "pymilvus"), blocked("PY101", "tools", "pymilvus")]
+
+    assert specifiers(find_repair(findings, entries, trying)) == {"pymilvus": steps[-1]}
+
+
+def test_a_source_that_cannot_be_built_on_this_machine_takes_a_version_with_a_wheel() -> None:
+    """Else the mended set could not be proven; where there is none it stays in the set."""
+    offers = {"numpy": ["==1.26.0"], "matplotlib": ["==3.7.3"]}
+    trying = Trying({"numpy": {"==1.26.0"}, "matplotlib": {"==3.7.3"}}, offers)
+    entries = [entry("numpy", "==1.24.3"), entry("matplotlib", "==3.7.2"), entry("dlib", "==19.24")]
+    unbuilt = [
+        blocked("PY112", name, message=f"{name} has no wheel, and its source cannot be built here: no cmake")
+        for name in ("matplotlib", "dlib")
+    ]
+
+    found = find_repair([blocked("PY104", "numpy"), *unbuilt], entries, trying)
+
+    assert specifiers(found) == {"numpy": "==1.26.0", "matplotlib": "==3.7.3"}
+    assert found is not None
+    assert not found.without
+    assert find_repair(unbuilt, entries, trying) is None
 
 
 def test_what_resolves_and_does_not_import_is_moved_on() -> None:
