@@ -20,21 +20,23 @@ EXPECTED: dict[str, Any] = json.loads((EXAMPLE / "expected.json").read_text(enco
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "pytest_py312/resources/report.schema.json").read_text(encoding="utf-8")
 )
-SERVICES, ITEMS = 20, 122
-CODES = {
-    "newly_failing": "PY401",
-    "missing": "PY402",
-    "flaky": "PY403",
-    "failing_before": "PY404",
-    "failing_on_both": "PY404",
-    "too_new": "PY405",
-    "cannot_build": "PY104",
-    "import_fails": "PY105",
+SERVICES, CELLS = 20, 61
+KINDS = {
+    "dependencies": {"cannot_build": "PY104", "import_fails": "PY105"},
+    "source": {"removed": "PY201", "undeclared": "PY209", "too_new": "PY210"},
+    "suite": {
+        "newly_failing": "PY401",
+        "missing": "PY402",
+        "flaky": "PY403",
+        "failing_before": "PY404",
+        "failing_on_both": "PY404",
+        "too_new": "PY405",
+    },
 }
-"""Kinds of expected.json and the codes by which the gate tells them."""
-
-CHECKS = ("dependencies", "suite")
-"""The checks that are held to expected.json here."""
+"""For the checks that are held to expected.json: the code by which the gate tells each of its kinds."""
+REMOVED = {"PY202": "PY201", "PY203": "PY201"}
+"""The gate tells modules, names and attributes apart that were removed."""
+OF_SERVICE = "source"
 
 BUILT_FROM_SOURCE = "PY110"
 """A note about wheels; which interpreters have one is no trouble of the fleet."""
@@ -71,39 +73,55 @@ def statuses(report: dict[str, Any]) -> dict[str, str]:
     return {
         f"{found['service']} {found['interpreter']} {found['check']}": found["status"]
         for found in report["outcomes"]
-        if found["check"] in CHECKS
+        if found["check"] in KINDS
     }
 
 
 def expected_statuses(report: dict[str, Any]) -> dict[str, str]:
     """Of a service that expected.json does not name, everything passes."""
-    return {
+    of_cells = {
         f"{service['name']} {interpreter} {check}": EXPECTED.get(service["name"], {})
         .get("status", {})
         .get(check, {})
         .get(interpreter, "passed")
         for service in report["services"]
         for interpreter in service["interpreters"]
-        for check in CHECKS
+        for check in KINDS
+        if check != OF_SERVICE
+    }
+    return of_cells | {
+        f"{service['name']} None {OF_SERVICE}": "failed" if _blocks(service["name"]) else "passed"
+        for service in report["services"]
     }
 
 
-Told = dict[tuple[str, str, str, str], set[str]]
+def _blocks(service: str) -> bool:
+    found = EXPECTED.get(service, {}).get("findings", ())
+    return any(one["check"] == OF_SERVICE and one["kind"] != "too_new" for one in found)
+
+
+Key = tuple[str, str | None, str, str]
+Told = dict[Key, set[str]]
 """(service, interpreter, check, code) to what is to blame."""
 
 
-def gathered(found: Iterable[tuple[tuple[str, str, str, str], Iterable[str]]]) -> Told:
+def gathered(found: Iterable[tuple[Key, Iterable[str]]]) -> Told:
     told: Told = {}
     for key, names in found:
         told.setdefault(key, set()).update(names)
     return told
 
 
+def code_of(found: dict[str, Any]) -> str:
+    code: str = found["code"]
+    return REMOVED.get(code, code)
+
+
 def findings(report: dict[str, Any]) -> Told:
     return gathered(
-        ((outcome["service"], outcome["interpreter"], outcome["check"], found["code"]), found["names"])
+        ((outcome["service"], outcome["interpreter"], outcome["check"], code_of(found)), found["names"])
         for outcome in report["outcomes"]
-        if outcome["check"] in CHECKS
+        if outcome["check"] in KINDS
         for found in outcome["findings"]
         if found["code"] != BUILT_FROM_SOURCE
     )
@@ -111,10 +129,10 @@ def findings(report: dict[str, Any]) -> Told:
 
 def expected_findings(report: dict[str, Any]) -> Told:
     return gathered(
-        ((service["name"], found["interpreter"], found["check"], CODES[found["kind"]]), found["names"])
+        ((service["name"], found["interpreter"], found["check"], KINDS[found["check"]][found["kind"]]), found["names"])
         for service in report["services"]
         for found in EXPECTED.get(service["name"], {}).get("findings", ())
-        if found["check"] in CHECKS and found["kind"] != "fixed"
+        if found["check"] in KINDS and found["kind"] != "fixed"
     )
 
 
@@ -125,7 +143,7 @@ def as_expected(report: dict[str, Any]) -> None:
     suites = {(found["service"], found["target"]): found for found in report["suites"]}
     for service in report["services"]:
         for wanted in EXPECTED.get(service["name"], {}).get("findings", ()):
-            if wanted["check"] not in CHECKS:
+            if wanted["check"] not in KINDS:
                 continue
             _place_as_expected(report, service["name"], wanted)
             if wanted["check"] == "suite" and wanted["interpreter"] == report["target"]:
@@ -146,9 +164,10 @@ def _place_as_expected(report: dict[str, Any], service: str, wanted: dict[str, A
     places = [
         (found["path"], found["line"])
         for outcome in report["outcomes"]
-        if (outcome["service"], outcome["interpreter"]) == (service, wanted["interpreter"])
+        if (outcome["service"], outcome["interpreter"], outcome["check"])
+        == (service, wanted["interpreter"], wanted["check"])
         for found in outcome["findings"]
-        if found["code"] == CODES[wanted["kind"]]
+        if code_of(found) == KINDS[wanted["check"]][wanted["kind"]] and set(found["names"]) == set(wanted["names"])
     ]
     assert places == [(wanted["path"], wanted["line"])]
 
@@ -162,7 +181,7 @@ def _comparison_as_expected(comparison: dict[str, Any], wanted: dict[str, Any]) 
 
 def is_whole(report: dict[str, Any]) -> None:
     assert len(report["services"]) == SERVICES
-    assert len(statuses(report)) == ITEMS
+    assert len(statuses(report)) == 2 * CELLS + SERVICES
     assert not any(outcome["cached"] for outcome in report["outcomes"])
 
 
@@ -203,3 +222,15 @@ def test_a_container_for_each_interpreter(fleet: Path, fleet_cache: Path) -> Non
     """Cells that share a container do not see each other: two stages with trouble of many kinds."""
     report = check(fleet, fleet_cache, "--py312-stage=2,3", "--py312-runner=docker", "--py312-isolation=interpreter")
     as_expected(report)
+
+
+@pytest.mark.timeout(300)
+def test_source_alone(fleet: Path, tmp_path: Path) -> None:
+    """What the source uses is told without an environment, in a cache that has none."""
+    report = check(fleet, tmp_path / "cache", "--py312", "-m", "py312_source", "--py312-runner=local")
+
+    assert findings(report) == {key: names for key, names in expected_findings(report).items() if key[2] == OF_SERVICE}
+    assert {outcome["check"] for outcome in report["outcomes"]} == {OF_SERVICE}
+    for outcome in report["outcomes"]:
+        assert all(found["remedy"] for found in outcome["findings"])
+    assert not (tmp_path / "cache" / "envs").exists()
