@@ -6,7 +6,7 @@ compiler sees every file, the baseline's those that it refuses and those that ma
 
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from pytest_py312.source.linking import linked
 from pytest_py312.source.oracle import Oracle, Unanswered
 from pytest_py312.source.questions import Complaint, Question, Testimony
 from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader
+from pytest_py312.source.shadows import questions_about, shadow_findings, shadows
 from pytest_py312.source.witnesses import Witnesses
 from pytest_py312.tree import join
 
@@ -142,7 +143,10 @@ class _Survey:
             baseline_complaints=_of(read, self._complaints(baseline)),
             target_complaints=_of(read, self._complaints(target)),
         )
-        findings = judge(self._facts()[cell.service.path], witnesses, lock=lock)
+        findings = (
+            *judge(self._facts()[cell.service.path], witnesses, lock=lock),
+            *shadow_findings(self._shadows()[cell.service.path], witnesses),
+        )
         return Inspection(findings=findings, unchecked=self._open(read, (baseline, target), findings))
 
     def _open(self, read: SourceRead, asked: Sequence[Interpreter], findings: Sequence[Finding]) -> str:
@@ -173,8 +177,19 @@ class _Survey:
         return self._once("facts", lambda: {path: linked(read.facts) for path, read in self._reads().items()})
 
     def _questions(self) -> frozenset[Question]:
-        files = (facts for of_service in self._facts().values() for facts in of_service)
-        return self._once("questions", lambda: frozenset(asked for facts in files for asked in facts.questions()))
+        return self._once("questions", lambda: frozenset(self._all_questions()))
+
+    def _all_questions(self) -> Iterator[Question]:
+        for path, files in self._facts().items():
+            yield from questions_about(self._shadows()[path])
+            for facts in files:
+                yield from facts.questions()
+
+    def _shadows(self) -> Mapping[str, Mapping[str, str]]:
+        return self._once(
+            "shadows",
+            lambda: {one.path: shadows(self._facts()[one.path], _folder_of(one).roots) for one in self._services},
+        )
 
     def _said(self, interpreter: Interpreter) -> _Said:
         return self._once(f"said {interpreter}", lambda: self._ask(interpreter))

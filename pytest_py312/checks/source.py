@@ -18,7 +18,7 @@ class Source:
     per_service = True
     needs_installation = False
     codes: tuple[str, ...] = (
-        *(f"PY20{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9)),
+        *(f"PY20{number}" for number in range(1, 10)),
         *("PY210", "PY220", "PY221", "PY230"),
         *("PY290", "PY291", "PY292", "PY299"),
     )
