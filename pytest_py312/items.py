@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_py312.checks import CHECKS
-from pytest_py312.checks.base import Check, is_per_service
+from pytest_py312.checks.base import Check, ends_only, is_per_service
 from pytest_py312.matrix import cells_of
 from pytest_py312.model import Cell, Interpreter, Outcome, Plan, Service
 
@@ -36,7 +36,16 @@ def items_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> 
     """All items of a service: what is asked about it as a whole, then for each of its interpreters each other check."""
     cells = cells_of(plan, service)
     whole = [Item(cell=cells[-1], check=check) for check in checks if is_per_service(check)]
-    return (*whole, *(Item(cell=cell, check=check) for cell in cells for check in checks if not is_per_service(check)))
+    ends = (cells[0], cells[-1])
+    return (
+        *whole,
+        *(
+            Item(cell=cell, check=check)
+            for cell in cells
+            for check in checks
+            if not is_per_service(check) and (cell in ends or not ends_only(check))
+        ),
+    )
 
 
 def errored_by_mistake(item: Item, error: Exception) -> Outcome:

@@ -24,6 +24,7 @@ from pytest_py312.checks.source import Source
 from pytest_py312.codec import decode, encode
 from pytest_py312.distributions import Store
 from pytest_py312.environments import Environments
+from pytest_py312.image_proofs import ImageProofs
 from pytest_py312.inspection import Inspection, Inspector
 from pytest_py312.installer import Installation, Installer, versions_of
 from pytest_py312.items import Item
@@ -36,6 +37,7 @@ from pytest_py312.outcome_keys import OutcomeKeys
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.resolution import Resolver
 from pytest_py312.runners.base import CellUnavailable, Runner
+from pytest_py312.service_images import ImageRun
 from pytest_py312.store import State
 from pytest_py312.suite import run_suite, suite_job
 from pytest_py312.version_survey import Reading, VersionSurvey
@@ -66,6 +68,7 @@ class Gate:
         """``fleet``: all services; what lies outside of their folders is read for those that it names."""
         self._plan = plan
         self._survey = VersionSurvey(plan.root, fleet.services if fleet else (), exclude=plan.exclude)
+        self._images = ImageProofs(plan=plan, runner=runner, survey=self._survey, once=Once(shared))
         self._runner = runner
         self._state = state
         self._reuse = reuse
@@ -149,6 +152,9 @@ class Gate:
     def libraries(self, cell: Cell) -> Inspection:
         before = replace(cell, interpreter=cell.service.baseline)
         return self._libraries.inspect(cell, self.installation(cell), self.installation(before))
+
+    def images(self, cell: Cell) -> Sequence[ImageRun]:
+        return self._images.of(cell)
 
     def version_places(self, service: Service) -> Reading:
         return self._survey.read(service)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-KINDS = ("dependencies", "source", "versions", "suite", "benchmark", "rollout")
+KINDS = ("dependencies", "source", "versions", "suite", "image", "benchmark", "rollout")
 
 _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
     # option, metavar, ini twin's type, help
@@ -46,6 +46,7 @@ _SWITCHES: tuple[tuple[str, str], ...] = (
     ("diff", "show the changes that mend what was found and move what is ready, as a unified diff"),
     ("fix", "write these changes, and judge the services again: the exit status is that of the second run"),
     ("annotate", "with --py312-diff or --py312-fix: a comment beside each requirement that no change mends"),
+    ("build", "also build the services' own images on baseline and target, and try what they start (docker runner)"),
     ("close", "with --py312-diff or --py312-fix: take what is older than the target out of matrices and ranges"),
     ("relock", "with --py312-fix: run the commands that make stale lock files anew, then judge again"),
     ("allow-dirty", "write also to files with uncommitted changes"),

@@ -55,6 +55,8 @@ class Aim:
     annotate: bool = False
     relock: bool = False
     allow_dirty: bool = False
+    build: bool = False
+    """Whether services' own images are built and tried."""
     close: bool = False
     """Whether what is older than the target is taken out of matrices and ranges."""
     utc: str = ""
@@ -109,6 +111,7 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
         annotate=_annotates(config),
         relock=relocks_wanted(config),
         allow_dirty=bool(option(config, "allow_dirty")),
+        build=_builds(config),
         close=_closes(config),
         utc=_text(config, "utc", ("aware", "naive")),
         annotations=_text(config, "annotations", ("auto", "github", "none")) or "auto",
@@ -130,6 +133,13 @@ def relocks_wanted(config: pytest.Config) -> bool:
     asked = _writes(config, "relock")
     if asked and option(config, "offline"):
         raise OptionError("--py312-relock makes lock files anew, which needs the network: leave out --py312-offline")
+    return asked
+
+
+def _builds(config: pytest.Config) -> bool:
+    asked = bool(option(config, "build"))
+    if asked and option(config, "runner") == "local":
+        raise OptionError("--py312-build builds images, which the docker runner does: leave out --py312-runner=local")
     return asked
 
 

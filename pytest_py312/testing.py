@@ -30,6 +30,7 @@ from pytest_py312.model import (
 )
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.runners.base import CellJob, CellRun, CellUnavailable, CommandRun, Ended
+from pytest_py312.service_images import ImageRun
 from pytest_py312.version_survey import Reading
 
 INTERPRETERS = ("3.9", "3.10", "3.12")
@@ -123,6 +124,7 @@ class FakeFacts:
     inspections: Mapping[str, Inspection] = field(default_factory=dict)
     library_inspections: Mapping[str, Inspection] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
+    image_runs: Mapping[str, Sequence[ImageRun]] = field(default_factory=dict)
     again: Callable[[str, int, tuple[str, ...]], SuiteRun] | None = None
     asked: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
 
@@ -149,6 +151,9 @@ class FakeFacts:
 
     def version_places(self, service: Service) -> Reading:
         return self.reading
+
+    def images(self, cell: Cell) -> Sequence[ImageRun]:
+        return self.image_runs.get(str(cell.interpreter), ())
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         name = str(cell.interpreter)

@@ -12,6 +12,7 @@ from pytest_py312.inspection import Inspection
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Outcome, Plan, Service, SuiteComparison, SuiteRun
 from pytest_py312.requirements import RequirementSet
+from pytest_py312.service_images import ImageRun
 from pytest_py312.version_survey import Reading
 
 
@@ -53,6 +54,10 @@ class Facts(Protocol):
         """Every place that says which Python the service is for."""
         ...
 
+    def images(self, cell: Cell) -> Sequence[ImageRun]:
+        """What came of building the service's own images for the cell, and of trying them."""
+        ...
+
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         """A run of the cell's suite, or of the tests in ``select``; ``attempt`` 0 is the first."""
         ...
@@ -62,7 +67,7 @@ class Check(Protocol):
     """One question asked of every cell or, where it has ``per_service = True``, once of every service: it is then
     handed the cell of the service on the target, and its outcome has no interpreter. With
     ``needs_installation = False`` nothing is resolved or installed for it, and with ``keeps_outcome = False`` it is
-    asked anew in every run.
+    asked anew in every run. ``ends_only = True``: it is asked on the baseline and the target, not between.
     """
 
     name: str
@@ -83,6 +88,11 @@ def needs_installation(check: Check) -> bool:
 def keeps_outcome(check: Check) -> bool:
     """Whether an answer that passed holds while all that it is known to depend on is the same."""
     return bool(getattr(check, "keeps_outcome", True))
+
+
+def ends_only(check: Check) -> bool:
+    """Whether a check asks nothing of the interpreters between baseline and target."""
+    return bool(getattr(check, "ends_only", False))
 
 
 def is_per_service(check: Check) -> bool:

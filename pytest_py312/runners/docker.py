@@ -21,9 +21,11 @@ from pytest_py312.runners.docker_attendant import Attendants
 from pytest_py312.runners.docker_builder import Builder
 from pytest_py312.runners.docker_cell import run_in_own_container
 from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, connect
+from pytest_py312.runners.docker_image import ImageProofs
 from pytest_py312.runners.docker_owner import this_process
 from pytest_py312.runners.docker_ping import engine_version as engine_version
 from pytest_py312.runners.docker_recipes import Ground, inside, user_of_cells
+from pytest_py312.service_images import ImageJob, ImageRun
 
 PULL_LIMIT = 600.0
 """Seconds that fetching one image may take."""
@@ -204,8 +206,20 @@ class DockerRunner:
         except (EngineLost, Refused) as error:
             return _no_run(Ended.ENGINE_LOST, str(error))
 
+    @cached_property
+    def _images_of_services(self) -> ImageProofs:
+        return ImageProofs(engine=self._engine, ground=self._ground, folder=self._folder, closing=self._closing)
+
+    def prove_image(self, job: ImageJob) -> ImageRun:
+        """Build a service's own image and try it; see :class:`~pytest_py312.service_images.ImageProver`."""
+        with self._lock:
+            proofs = self._images_of_services
+        with self._tools:
+            return proofs.prove(job)
+
     def close(self) -> None:
-        """End and remove all containers of this run. Runs that are under way end as cancelled. May be called again."""
+        """End and remove all containers and images of this run. Runs that are under way end as cancelled. May be called
+        again."""
         with self._lock:
             if self._closing.is_set():
                 return
@@ -216,6 +230,8 @@ class DockerRunner:
             builder.close()
         if "_attendants" in self.__dict__:
             self._attendants.close()
+        if "_images_of_services" in self.__dict__:
+            self._images_of_services.close()
         self._engine.remove_run(self._run_id, str(self._owner))
         self._engine.close()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -71,7 +71,7 @@ class Launched:
 
 
 @contextlib.contextmanager
-def _told_apart() -> Iterator[None]:
+def told_apart() -> Iterator[None]:
     """Turn what the SDK and the libraries below it raise into :class:`EngineLost` and :class:`Refused`."""
     import docker.errors
     import requests
@@ -143,15 +143,20 @@ class Engine:
     def __init__(self, client: "APIClient") -> None:
         self._client = client
 
+    @property
+    def client(self) -> "APIClient":
+        """The SDK's own, for what is done with images beside this; only within :func:`told_apart`."""
+        return self._client
+
     def facts(self) -> tuple[str, ...]:
         """The engine's security options: ``name=rootless``, ``name=selinux``, ..."""
-        with _told_apart():
+        with told_apart():
             return tuple(str(option) for option in self._client.info().get("SecurityOptions") or ())
 
     def image_id(self, image: str) -> str | None:
         """The id of a local image; ``None`` when the engine has none of that name."""
         try:
-            with _told_apart():
+            with told_apart():
                 return str(self._client.inspect_image(image)["Id"])  # type: ignore[no-untyped-call]  # so in its stubs
         except Refused as refused:
             if refused.not_found:
@@ -167,7 +172,7 @@ class Engine:
 
         name, tag = docker.utils.parse_repository_tag(image)
         deadline = time.monotonic() + time_limit
-        with _told_apart():
+        with told_apart():
             for message in self._client.pull(name, tag=tag or "latest", stream=True, decode=True):
                 if "error" in message:
                     raise Refused(str(message["error"]), 500)
@@ -205,7 +210,7 @@ class Engine:
             limits |= {"pids_limit": recipe.processes}
         if recipe.closed:
             limits |= {"cap_drop": ["ALL"], "read_only": True, "ipc_mode": "private", "init": True}
-        with _told_apart():
+        with told_apart():
             host = self._client.create_host_config(
                 # Mount, never `volumes`: that writes them into the image's configuration when one is committed
                 mounts=[
@@ -238,7 +243,7 @@ class Engine:
         output = Tail(lanes=2)
         # listening begins before the start, so that nothing is missed
         reader = self._listening(container, output) if listen else None
-        with _told_apart():
+        with told_apart():
             self._client.start(container)
         return Launched(id=container, output=output, reader=reader)
 
@@ -250,7 +255,7 @@ class Engine:
 
         def listen() -> None:
             try:
-                with _told_apart():
+                with told_apart():
                     stream = self._client.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
                     attached.set()
                     for kind, part in _frames(stream):
@@ -275,7 +280,7 @@ class Engine:
             that was started anew has ended the container, and its exit code says nothing about the suite.
         """
         try:
-            with _told_apart():
+            with told_apart():
                 self._client.wait(container, timeout=max(seconds, 0.01))  # type: ignore[arg-type]  # requests takes parts of seconds
         except EngineLost as lost:
             if lost.__cause__ is not None and _timed_out(lost.__cause__):
@@ -286,7 +291,7 @@ class Engine:
     def state(self, container: str) -> State | None:
         """What the engine says of a container; ``None`` when it knows none of that id."""
         try:
-            with _told_apart():
+            with told_apart():
                 said = self._client.inspect_container(container)["State"]
         except Refused as refused:
             if refused.not_found:
@@ -301,14 +306,14 @@ class Engine:
     def signal(self, container: str, name: str) -> None:
         """Send a signal to a container's first process; one that has ended already is no trouble."""
         try:
-            with _told_apart():
+            with told_apart():
                 self._client.kill(container, signal=name)
         except Refused:
             return
 
     def allow_memory(self, container: str, size: int) -> None:
         """Give a running container ``size`` bytes of memory instead of what it has."""
-        with _told_apart():
+        with told_apart():
             self._client.update_container(container, mem_limit=size, memswap_limit=size)
 
     def execute(self, container: str, argv: list[str], take: Callable[[int, bytes], None]) -> int:
@@ -316,7 +321,7 @@ class Engine:
 
         ``take`` gets what it prints, piece by piece: (1 for standard output or 2 for standard error, bytes).
         """
-        with _told_apart():
+        with told_apart():
             number = self._client.exec_create(container, argv)["Id"]
             for kind, part in _frames(self._client.exec_start(number, socket=True)):
                 take(kind, part)
@@ -330,7 +335,7 @@ class Engine:
 
     def remove(self, container: str) -> None:
         """End and remove a container. Never raises: what cannot be removed now is swept by a later run."""
-        with contextlib.suppress(EngineLost, Refused), _told_apart():
+        with contextlib.suppress(EngineLost, Refused), told_apart():
             self._client.remove_container(container, force=True, v=True)
 
     def remove_run(self, run_id: str, owner: str) -> None:
@@ -342,6 +347,7 @@ class Engine:
     def sweep(self, me: Owner, now: float) -> int:
         """Remove what killed runs left behind, and say how many that were. Never raises. ``now``: since the epoch."""
         swept = 0
+        self._sweep_images(me, now)
         with contextlib.suppress(EngineLost, Refused):
             for found in self._labelled(OWNER_LABEL):
                 label = str((found.get("Labels") or {}).get(OWNER_LABEL, ""))
@@ -350,8 +356,15 @@ class Engine:
                     swept += 1
         return swept
 
+    def _sweep_images(self, me: Owner, now: float) -> None:
+        with contextlib.suppress(EngineLost, Refused), told_apart():
+            for found in self._client.images(all=True, filters={"label": OWNER_LABEL}):
+                label = str((found.get("Labels") or {}).get(OWNER_LABEL, ""))
+                if is_abandoned(label, created=float(found.get("Created", now)), now=now, me=me):
+                    self._client.remove_image(found["Id"], force=True)
+
     def _labelled(self, *labels: str) -> list[Mapping[str, Any]]:
-        with _told_apart():
+        with told_apart():
             return list(self._client.containers(all=True, filters={"label": list(labels)}))
 
     def close(self) -> None:

@@ -1,0 +1,107 @@
+"""PY7xx: does the service's own image build on this interpreter, start what it starts, and get well?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.model import Cell, Finding, Location, Outcome, Severity, Status
+from pytest_py312.service_images import Health, ImageRun
+
+_EVIDENCE = 3_000
+"""Characters of output that a finding carries."""
+
+
+class Image:
+    """The service's own Dockerfiles build, with all places moved to the target, and what is built works.
+
+    Asked on the baseline and the target only. What is as bad on the baseline does not block, but for a build that
+    fails: with it nothing is proven.
+    """
+
+    name = "image"
+    needs_installation = False
+    keeps_outcome = False
+    ends_only = True
+    codes: tuple[str, ...] = ("PY701", "PY702", "PY703", "PY704")
+
+    def judge(self, cell: Cell, facts: Facts) -> Judgement:
+        runs = facts.images(cell)
+        if not runs:
+            reason = "the service has no Dockerfile of its own that ends in a Python image"
+            return Judgement(
+                outcome=Outcome.skipped(
+                    service=cell.service.name, interpreter=cell.interpreter, check=self.name, reason=reason
+                )
+            )
+        findings = [finding for run in runs for finding in _findings(run, cell)]
+        baseline = replace(cell, interpreter=cell.service.baseline)
+        if cell.is_baseline:
+            findings = [replace(finding, preexisting=True) for finding in findings]
+        elif findings:
+            before = {(one.code, one.names) for run in facts.images(baseline) for one in _findings(run, baseline)}
+            findings = [replace(one, preexisting=(one.code, one.names) in before) for one in findings]
+        return Judgement(outcome=_outcome(self.name, cell, runs, findings))
+
+
+def _outcome(name: str, cell: Cell, runs: Sequence[ImageRun], findings: list[Finding]) -> Outcome:
+    outcome = Outcome.judged(service=cell.service.name, interpreter=cell.interpreter, check=name, findings=findings)
+    if outcome.status is not Status.PASSED:
+        return outcome
+    unchecked = next((run for run in runs if run.unchecked), None)
+    if unchecked is not None:
+        return Outcome.errored(
+            service=cell.service.name, interpreter=cell.interpreter, check=name, findings=findings,
+            reason=f"{unchecked.dockerfile}: {unchecked.unchecked}",
+        )  # fmt: skip
+    failed = next((finding for finding in findings if finding.code == "PY701"), None)
+    if failed is not None and not cell.is_baseline:
+        reason = f"{failed.message} (as on {cell.service.baseline})"
+        return replace(outcome, status=Status.FAILED, reason=reason)
+    return outcome
+
+
+def _findings(run: ImageRun, cell: Cell) -> Iterator[Finding]:
+    if run.unchecked:
+        return
+    at = Location(path=run.dockerfile, line=run.line)
+    if run.failed:
+        yield Finding(
+            code="PY701",
+            message=f"{run.dockerfile} cannot be built on {cell.interpreter}: {run.failed[:300]}",
+            remedy="mend what the end of the output names",
+            location=at,
+            names=(run.dockerfile,),
+            detail=run.output[-_EVIDENCE:],
+        )
+        return
+    if run.interpreter != cell.interpreter:
+        said = f"Python {run.interpreter}" if run.interpreter else "no Python that answers"
+        yield Finding(
+            code="PY702",
+            message=f"the image of {run.dockerfile} has {said}, and not {cell.interpreter}",
+            remedy="move what its last stage is based on, or what it installs there",
+            severity=Severity.WARNING if cell.is_baseline else Severity.ERROR,
+            location=at,
+            names=(run.dockerfile,),
+            detail=run.output[-_EVIDENCE:],
+        )
+    if run.import_error:
+        last = run.import_error.strip().splitlines()[-1]
+        yield Finding(
+            code="PY703",
+            message=f"{run.entry}, which the image of {run.dockerfile} starts, cannot be imported: {last[:240]}",
+            remedy="mend what the traceback ends with",
+            location=at,
+            names=(run.dockerfile, run.entry),
+            detail=run.import_error[-_EVIDENCE:],
+        )
+    if run.health in (Health.UNHEALTHY, Health.ENDED):
+        word = "is not healthy within the time that it declares" if run.health is Health.UNHEALTHY else run.health.value
+        yield Finding(
+            code="PY704",
+            message=f"a container of {run.dockerfile} {word}",
+            remedy="see its last words",
+            location=at,
+            names=(run.dockerfile,),
+            detail=run.said[-_EVIDENCE:],
+        )
