@@ -3,7 +3,9 @@
     store/<build>/<distribution>/   installed distributions     envs/<key>/      environments, linked from the store
     locks/<key>.json                resolutions                 sources/<key>/   copies of source trees that are built
     interpreters/<key>.json         what is known of programs   uv/, pip/        those of tools in builder containers
-    simple/<project>.json           pages of the index        builds/<key>.json  sources that do not build
+    simple/<project>.json           pages of the index          builds/<key>.json  sources that do not build
+    source/<key>.json               what files use              images/<key>.json  what is known of images
+    oracle/<version>/               answers of interpreters     libraries/         the same, asked for libraries
     tmp/<name>/                     work in progress
 
 Everything in it can be made again, so removing costs time and never a verdict. Whole entries are removed, the one whose
@@ -29,8 +31,11 @@ from pytest_py312.runs import runs_folder
 DAY = 24 * 3600.0
 """Seconds. Most file systems record a reading once a day at most, so an entry may have been used that much later."""
 
-_FILES = ("locks", "builds", "interpreters", "simple")
+_FILES = ("locks", "builds", "interpreters", "images", "simple", "source")
 """Folders whose files are entries, each by itself."""
+
+_ORACLES = ("oracle", "libraries/oracle")
+"""Folders with one for each version of the probe that has asked."""
 
 GOING = ".going-"
 """Begins the name of the folder into which entries are renamed before they are deleted."""
@@ -73,6 +78,7 @@ def entries_of(cache: Path) -> list[CacheEntry]:
     ]
     found += _environments(cache / "envs")
     found += [_entry(area, file, file) for area in _FILES for file in _inside(cache / area)]
+    found += [_entry("oracle", path) for area in _ORACLES for path in _inside(cache / area)]
     found += [_entry(area, path) for area in ("sources", "tmp") for path in _inside(cache / area)]
     found += [_tool_cache(path) for path in (cache / "pip", cache / "uv") if path.is_dir()]
     found += [_entry("tmp", path) for path in _inside(cache) if path.name.startswith(GOING)]
