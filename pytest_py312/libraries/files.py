@@ -69,7 +69,7 @@ def part_of(path: str) -> str:
     *folders, name = path.split("/")
     if not _VENDORED.isdisjoint(folders):
         return Part.VENDORED
-    if not _TESTS.isdisjoint(folders) or (folders and _TESTING.fullmatch(name.removesuffix(".py"))):
+    if not _TESTS.isdisjoint(folders) or _TESTING.fullmatch(name.removesuffix(".py")):
         return Part.TESTS
     return Part.OWN
 

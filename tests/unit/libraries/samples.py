@@ -1,0 +1,42 @@
+"""Distributions made of a few lines, digested as the target answers to them."""
+
+from collections.abc import Mapping
+
+from pytest_py312.libraries.digest import Digest
+from pytest_py312.libraries.digesting import digest_of
+from pytest_py312.libraries.files import classify
+from pytest_py312.libraries.graph import Installed, Library
+from pytest_py312.source.linking import linked
+from pytest_py312.source.questions import Answer, Question, Testimony
+from pytest_py312.source.scan import scan_text
+
+GONE = ("imp", "asynchat", "asyncio.coroutine", "inspect.getargspec")
+"""What the target of these tests lacks, of all that they use."""
+
+
+def answers_of(minor: int, gone: tuple[str, ...], texts: Mapping[str, str]) -> Testimony:
+    """What Python 3.``minor`` says to all that ``texts`` use, if it lacks ``gone``."""
+    asked = {one for path, text in texts.items() for one in scan_text(text, path).questions()}
+
+    def is_there(question: Question) -> bool:
+        return not any(str(question) == name or str(question).startswith(f"{name}.") for name in gone)
+
+    answers = {question: Answer(present=is_there(question)) for question in asked}
+    return Testimony(origin=f"CPython 3.{minor}", version=(3, minor), answers=answers)
+
+
+def digest(texts: Mapping[str, str], gone: tuple[str, ...] = GONE) -> Digest:
+    """The digest of the files in ``texts``, by their paths below site-packages."""
+    files = classify(texts)
+    facts = {one.path: one for one in linked([scan_text(texts[file.path], file.path) for file in files.modules])}
+    read = [(file, facts[file.path], texts[file.path].encode()) for file in files.modules]
+    return digest_of(read, files.compiled, (), answers_of(12, gone, texts))
+
+
+def library(name: str, texts: Mapping[str, str], version: str = "1.0") -> Library:
+    return Library(name=name, version=version, digest=digest(texts))
+
+
+def installed(**libraries: Mapping[str, str]) -> Installed:
+    """An environment of distributions, each by its files."""
+    return Installed([library(name, texts) for name, texts in libraries.items()])

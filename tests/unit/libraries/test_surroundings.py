@@ -1,0 +1,33 @@
+"""What stands round imports, beyond what the scanner keeps."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.libraries.surroundings import surroundings_of
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "conditional"),
+    [
+        ("import x\n", 1, False),
+        ("class A:\n    import x\n", 2, False),
+        ("with quiet():\n    import x\n", 2, False),
+        ("try:\n    import x\nfinally:\n    import y\n", 4, False),
+        ("if sys.version_info >= (3, 9):\n    import x\n", 2, False),
+        ("if settings.redis:\n    import x\n", 2, True),
+        ("if a:\n    pass\nelse:\n    import x\n", 4, True),
+        ("try:\n    pass\nexcept OSError:\n    import x\n", 4, True),
+        ("for name in names:\n    import x\n", 2, True),
+        ("def f():\n    import x\n", 2, True),
+        ("match a:\n    case 1:\n        import x\n", 3, True),
+        ("from a import (\n    b,\n    c,\n)\n", 3, False),
+    ],
+)
+def test_an_import_is_conditional_where_it_is_not_always_run(text: str, line: int, conditional: bool) -> None:
+    assert surroundings_of(text.encode())[line].conditional is conditional
+
+
+@given(st.binary(max_size=200))
+def test_no_content_raises(content: bytes) -> None:
+    assert all(line > 0 for line in surroundings_of(content))
