@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pytest_py312.source import dynamic, rules
 from pytest_py312.source.dynamic import texts
-from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.values import (
     CLASS,
     COROUTINE,
@@ -32,6 +32,9 @@ _PLACEHOLDER = re.compile(r"(?<![:\w'\"])[:@$][A-Za-z_]\w*")
 _TARS = ("tar", "gztar", "bztar", "xztar")
 _TAR_NAME = re.compile(r"\.(?:tar(?:\.\w+)?|tgz|tbz2?|txz)$", re.IGNORECASE)
 _BYTE_STRINGS = frozenset({"typing.ByteString", "collections.abc.ByteString"})
+
+
+OLD_CONSTANTS = frozenset({"ast.Num", "ast.Str", "ast.Bytes", "ast.NameConstant", "ast.Ellipsis"})
 
 
 def simple(rule: str) -> Rule:
@@ -150,8 +153,11 @@ def class_info(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> N
         return
     kinds = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
     for kind in kinds:
-        if dotted(named(scan, kind)) in _BYTE_STRINGS:
+        name = dotted(named(scan, kind))
+        if name in _BYTE_STRINGS:
             scan.rule("byte-string", node, "collections.abc.ByteString")
+        elif name in OLD_CONSTANTS and isinstance(kind, ast.Name):
+            scan.rule("ast-old-class", node, name)
 
 
 def code_type(scan: Scan, node: ast.Call, _value: Value, _arguments: Given) -> None:
@@ -253,7 +259,21 @@ def to_dict(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None
         scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
 
 
+def old_constant(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:
+    if isinstance(node.func, ast.Name):  # of an attribute its reading warns
+        scan.rule("ast-old-class", node, dotted(value))
+
+
+def importer(scan: Scan, node: ast.Call, name: str) -> None:
+    """``spec.loader.load_module()``, of which only the name is known."""
+    receiver = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    imports = any(one.module.partition(".")[0] in ("importlib", "pkgutil") for one in scan.imports)
+    if imports and "loader" in last_name(receiver).lower():
+        scan.rule("load-module", node, name, sure=False)
+
+
 RULES: dict[str, Rule] = {
+    **dict.fromkeys(OLD_CONSTANTS, old_constant),
     "builtins.dict": to_dict,
     "random.sample": sample,
     "random.seed": seed,

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from pytest_py312.source import argument_rules, rules
+from pytest_py312.source import argument_rules, enum_rules, rules
 from pytest_py312.source.argument_rules import Rule
 from pytest_py312.source.declared import annotated
 from pytest_py312.source.dynamic import texts
@@ -48,6 +48,8 @@ def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given)
         rule(scan, node, value, arguments)
     elif value.path.endswith((".extractall", ".extract")) and value.module == "tarfile":
         _extract(scan, node, value, arguments)
+    elif value.path.endswith((".get_child_watcher", ".set_child_watcher")) and value.module == "asyncio":
+        scan.rule("child-watcher", node, f"asyncio.{value.path.rpartition('.')[2]}")
     elif value.path.endswith(".set_default_executor"):
         _executor(scan, node, arguments)
     elif value.module == "sqlite3" and value.path.endswith((".execute", ".executemany")):
@@ -81,6 +83,8 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
         return arguments[0] if arguments[0].kind is ITEMS or arguments[0].data is list else result_of(value)
     if name == "builtins.map" and arguments and arguments[0].kind is FUNCTION and arguments[0].data.is_async:
         return Value(COROUTINE, data=list)
+    if name == "pkgutil.get_importer":
+        return Value(STD, "importlib.machinery", "FileFinder()", value.guard)
     if name.startswith("unittest.mock.") and "unsafe" in arguments.named:
         return Value(FOREIGN, "?")
     given = result_of(value)
@@ -103,6 +107,8 @@ def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> 
         return
     if name in ("relative_to", "is_relative_to") and len(node.args) > 1:
         scan.rule("relative-to-many", node, f"pathlib.PurePath.{name}", sure=False)
+    elif name == "load_module":
+        argument_rules.importer(scan, node, name)
     elif name == "set_default_executor":
         _executor(scan, node, arguments)
     elif name in ("throw", "athrow") and (len(node.args) in (2, 3) or _is_exc_info(scan, node)):
@@ -137,12 +143,12 @@ def _format_method(scan: Scan, node: ast.Call, text: str, arguments: Given) -> N
         if not name or name.isdigit():
             index = int(name) if name else number
             if index < len(arguments) and index < 100:
-                rules.formatted(scan, node.args[index], arguments[index], ord(conversion[1]) if conversion else -1)
+                enum_rules.formatted(scan, node.args[index], arguments[index], ord(conversion[1]) if conversion else -1)
         else:
             for keyword in node.keywords:
                 if keyword.arg == name:
-                    value = rules.member_of(scan, keyword.value)
-                    rules.formatted(scan, keyword.value, value, ord(conversion[1]) if conversion else -1)
+                    value = enum_rules.member_of(scan, keyword.value)
+                    enum_rules.formatted(scan, keyword.value, value, ord(conversion[1]) if conversion else -1)
 
 
 # ---- literal values
@@ -229,17 +235,26 @@ def _extract(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> Non
 
 def _sqlite(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     argument_rules.sqlite(scan, node, arguments)
-    if len(node.args) < 2 or not isinstance(node.args[1], ast.Tuple | ast.List):
+    if len(node.args) < 2 or any(one.path == "register_adapter" for one in scan.references):
         return
-    if any(imported.module == "sqlite3" and imported.name == "register_adapter" for imported in scan.imports):
-        return
-    for item in node.args[1].elts:
-        inner = item.func if isinstance(item, ast.Call) else item
-        value = named(scan, inner)
-        path = f"{value.path}()" if isinstance(item, ast.Call) else value.path
-        if value.kind is STD and value.module == "datetime" and path in DATES:
-            scan.rule("sqlite-adapter", node, f"datetime.{path}")
+    found = [*alternatives(arguments[1].data)] if arguments[1].kind is ITEMS else []
+    for item in _bound_values(node.args[1]):
+        value = named(scan, item.func if isinstance(item, ast.Call) else item)
+        found.append(Value(STD, value.module, f"{value.path}()") if isinstance(item, ast.Call) else value)
+    for value in found:
+        if value.kind is STD and value.module == "datetime" and value.path in DATES:
+            scan.rule("sqlite-adapter", node, f"datetime.{value.path}".replace("()", ""))
             return
+
+
+def _bound_values(node: ast.expr) -> list[ast.expr]:
+    """The values for the placeholders of a statement, or of several."""
+    if isinstance(node, ast.Dict):
+        return node.values
+    if not isinstance(node, ast.Tuple | ast.List):
+        return []
+    inner = [one for item in node.elts if isinstance(item, ast.Tuple | ast.List) for one in item.elts]
+    return [*node.elts, *inner]
 
 
 # ---- the place of a call
@@ -261,12 +276,12 @@ def _set_event_loop(scan: Scan, _node: ast.Call, _value: Value, _arguments: Give
 def _text(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     for given, argument in list(zip(arguments, node.args, strict=False))[:20]:
         for one in alternatives(given):
-            rules.int_enum_text(scan, argument, one)
+            enum_rules.int_enum_text(scan, argument, one)
 
 
 def _format(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     if arguments:
-        rules.formatted(scan, node.args[0], arguments[0], -1)
+        enum_rules.formatted(scan, node.args[0], arguments[0], -1)
 
 
 def _bool(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:

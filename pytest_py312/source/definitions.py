@@ -4,7 +4,7 @@ import ast
 import builtins
 from typing import Any
 
-from pytest_py312.source import hooks, rules
+from pytest_py312.source import class_rules, hooks
 from pytest_py312.source.conditions import negated, skip_of
 from pytest_py312.source.declared import annotated, condition_given, given_by, is_evaluated, not_evaluated
 from pytest_py312.source.facts import ClassFact, Inherited, Kind
@@ -77,7 +77,7 @@ def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
         node.name,
         is_async=is_async,
         gives=None if is_async else given_by(scan, node),
-        implicit_optional=rules.has_implicit_optional(scan, node),
+        implicit_optional=class_rules.has_implicit_optional(scan, node),
         condition=condition_given(scan, node),
         annotations=tuple(not_evaluated(scan, node, every)),
     )
@@ -124,7 +124,7 @@ def run_deferred(scan: Scan) -> None:
             scan.guard = scan.guarded(condition)
         scan.owner, scan.in_async, scan.function = deferred.owner, deferred.in_async, deferred.node
         scan.declared_global, scan.log = frozenset(), None
-        rules.begin_function(scan, deferred.node)
+        class_rules.begin_function(scan, deferred.node)
         block(scan, deferred.node.body)
     scan.names, scan.outer, scan.guard, scan.owner, scan.function = scan.module, (), 0, None, None
 
@@ -144,7 +144,7 @@ def read_class(scan: Scan, node: ast.ClassDef) -> None:
         visit(scan, keyword.value)
     names = [dotted(named(scan, one.func if isinstance(one, ast.Call) else one)) for one in node.decorator_list]
     own.decorators = frozenset(filter(None, names))
-    own.frozen_dataclass = rules.is_hashable_dataclass(node)
+    own.frozen_dataclass = class_rules.is_hashable_dataclass(node)
     scan.classes.append(own)
     before = (scan.names, scan.outer, scan.owner, scan.log, scan.guard, scan.function, scan.declared_global)
     if scan.names is not scan.module and not (scan.owner is not None and scan.names is scan.owner.body):
@@ -156,7 +156,7 @@ def read_class(scan: Scan, node: ast.ClassDef) -> None:
     block(scan, node.body)
     scan.names, scan.outer, scan.owner, scan.log, scan.guard, scan.function, scan.declared_global = before
     scan.hooked.append((node, own, scan.guard))
-    rules.class_done(scan, node, own)
+    class_rules.class_done(scan, node, own)
     scan.bind(node.name, Value(CLASS, guard=scan.guard, data=own))
 
 

@@ -67,8 +67,7 @@ def _imported(scan: Scan, node: ast.Call, text: str) -> Value:
         scan.imports.append(ModuleImport(text, "", 0, *scan.place(node, text), scan.guard, where))
         return Value(FOREIGN, text, "", scan.guard)
     scan.refer(node, Value(STD, text), Kind.DYNAMIC, name=text)
-    if "." in text:
-        scan.submodules.add(text)
+    scan.add_submodule(text)
     first = isinstance(node.func, ast.Name) and node.func.id == "__import__" and len(node.args) < 4
     return Value(STD, text.partition(".")[0] if first else text, "", scan.guard)
 
@@ -108,6 +107,8 @@ def _getattr(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
 
 def attribute_by_name(scan: Scan, node: ast.expr, owner: Value, text: str, call: Call | None = None) -> Value:
     """The attribute ``text`` of a value, in code that names it by a text. ``text`` may have dots."""
+    if text == "co_lnotab":
+        scan.rule("co-lnotab", node, text)
     value = owner
     for step in text.split("."):
         if not step.isidentifier() or step.startswith("__"):

@@ -2,7 +2,7 @@
 
 import ast
 
-from pytest_py312.source import call_rules, rules
+from pytest_py312.source import call_rules, enum_rules, rules
 from pytest_py312.source.dynamic import got, read_dynamic, special_of
 from pytest_py312.source.facts import Call, Kind, LooseMethod
 from pytest_py312.source.fallbacks import RAISES, exceptions
@@ -151,8 +151,10 @@ def _of_own(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | No
     if known is None:
         scan.on_own.append(OnOwn(owner, base.kind is OBJECT, tuple(steps), call, scan.guard))
         return _inherited(owner, base.kind is OBJECT, steps)
-    if base.kind is CLASS and known.kind is not FUNCTION and rules.is_enum(owner):
+    if base.kind is CLASS and known.kind is not FUNCTION and enum_rules.is_enum(owner):
         known = Value(OBJECT, guard=base.guard, data=owner)
+    if len(steps) == 1 and call is not None and known.kind is STD and known.path and known.path[-1] != ")":
+        scan.refer(steps[0], known, Kind.USE, call)
     if len(steps) == 1 or known.kind is NOTHING_KNOWN:
         return known
     return _stepped(scan, known, steps[:-1], call)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_py312.source import dynamic, rules
+from pytest_py312.source import dynamic, enum_rules, rules
 from pytest_py312.source.conditions import condition_of, negated
 from pytest_py312.source.naming import dotted
 from pytest_py312.source.values import (
@@ -17,6 +17,7 @@ from pytest_py312.source.values import (
     MANY,
     NOTHING,
     OBJECT,
+    RECORD,
     STD,
     TEMPLATE,
     TEXT,
@@ -126,7 +127,7 @@ def item_of(source: Value) -> Value:
     """What a loop over something gives."""
     if source.kind is TEXTS:
         return either([Value(TEXT, data=text) for text in source.data])
-    if source.kind is CLASS and rules.is_enum(source.data):
+    if source.kind is CLASS and enum_rules.is_enum(source.data):
         return Value(OBJECT, data=source.data)
     if source.kind is ITEMS:
         item: Value = source.data
@@ -141,8 +142,9 @@ def bind_target(scan: Scan, target: Any, value: Value) -> None:
     if target.__class__ is ast.Name:
         scan.bind(target.id, value)
     elif target.__class__ is ast.Tuple or target.__class__ is ast.List:
-        for item in target.elts:
-            bind_target(scan, item, UNKNOWN)
+        parts = value.data if value.kind is RECORD else ()
+        for number, item in enumerate(target.elts):
+            bind_target(scan, item, parts[number] if number < len(parts) else UNKNOWN)
     elif target.__class__ is ast.Starred:
         bind_target(scan, target.value, UNKNOWN)
     else:
@@ -201,10 +203,16 @@ def read_display(scan: Scan, node: ast.List | ast.Tuple) -> Value:
     if any(rules.is_coroutine(one) for one in found):
         return Value(COROUTINE, data=list)
     rules.command_line(scan, node, found)
-    if all(one.kind is OBJECT or one.is_instance for one in found):
-        return Value(ITEMS, data=either(found))
+    known = [one for one in found if one.kind is OBJECT or one.is_instance]
+    if len(known) == len(found) or (known and _are_constants(node.elts, known, found)):
+        return Value(ITEMS, data=either(known))
     raised = [item.id for item in node.elts if isinstance(item, ast.Name) and _EXCEPTION.search(item.id)]
     return Value(EXCEPTIONS, data=tuple(raised)) if len(raised) == len(found) else UNKNOWN
+
+
+def _are_constants(items: Sequence[ast.expr], known: Sequence[Value], found: Sequence[Value]) -> bool:
+    """Whether all items are constants of which nothing is known."""
+    return all(isinstance(item, ast.Constant) or one in known for item, one in zip(items, found, strict=True))
 
 
 def read_set(scan: Scan, node: ast.Set) -> Value:
@@ -242,7 +250,7 @@ def read_children(scan: Scan, node: Any) -> Value:
 
 def read_formatted(scan: Scan, node: ast.FormattedValue) -> Value:
     value = visit(scan, node.value)
-    rules.formatted(scan, node.value, value, node.conversion)
+    enum_rules.formatted(scan, node.value, value, node.conversion)
     if node.format_spec is not None:
         visit(scan, node.format_spec)
     return UNKNOWN

@@ -123,6 +123,9 @@ RULES: dict[str, RuleMeaning] = {
     "ast-value": _warns(
         (3, 12), "{0} is deprecated", "read value", until=(3, 14), then="{0} is gone", raises=("AttributeError",)
     ),
+    "ast-old-class": _warns(
+        (3, 12), "{0} is deprecated", "use ast.Constant", until=(3, 14), then="{0} is gone", raises=("ImportError",)
+    ),
     "int-of-trunc": _warns((3, 11), "int() through {0}.__trunc__ is deprecated", "define __int__"),
     "byte-string": _warns(
         (3, 12), "{0} is deprecated", "use collections.abc.Buffer (3.12), Sequence, or bytes and bytearray"

@@ -5,9 +5,8 @@ Each finder notes a fact under the name of a rule; ``rule_table.py`` says what t
 
 import ast
 import re
-from typing import Any
 
-from pytest_py312.source import dynamic
+from pytest_py312.source import dynamic, enum_rules
 from pytest_py312.source.conditions import NEVER
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, named
@@ -18,20 +17,15 @@ from pytest_py312.source.values import (
     ITEMS,
     NAMESPACE,
     OBJECT,
+    RECORD,
     STD,
     TEMPLATE,
     TEXT,
     UNKNOWN,
-    OwnClass,
     Value,
 )
 from pytest_py312.source.walking import UNSURE, Scan
 
-ENUMS = frozenset({"Enum", "IntEnum", "Flag", "IntFlag", "StrEnum", "ReprEnum"})
-MIXED = frozenset({"str", "int", "float", "bytes"})
-UNHASHABLE = frozenset({
-    "collections.deque()", "builtins.bytearray()", "types.SimpleNamespace()", "array.array()",
-})  # fmt: skip
 ELEMENT_MODULES = ("xml.etree.ElementTree", "xml.etree.cElementTree")
 _ELEMENT = re.compile(
     r"(?:Element|SubElement|fromstring|XML)\(\)(?:\.find\(\))?|(?:parse|ElementTree)\(\)\.(?:getroot|find)\(\)"
@@ -50,7 +44,6 @@ NO_SELF = frozenset({
 })  # fmt: skip
 """What these give to ``with ... as`` is something else than they are."""
 LONGEST_TEXT = 20_000
-SIGNALS = re.compile(r"SIG[A-Z0-9]+")
 
 
 COROUTINES = frozenset({
@@ -117,6 +110,8 @@ def item_of_standard(source: Value) -> Value:
     """What a loop over something standard gives."""
     if source.module == "threading" and source.path == "enumerate()":
         return Value(STD, "threading", "Thread()", source.guard)
+    if source.module == "pkgutil" and source.path in ("iter_modules()", "walk_packages()"):
+        return Value(RECORD, data=(Value(STD, "importlib.machinery", "FileFinder()", source.guard),))
     if source.module in ELEMENT_MODULES and re.fullmatch(f"{_ELEMENT.pattern}|{_ELEMENTS.pattern}", source.path):
         return Value(STD, source.module, "Element()", source.guard)
     return UNKNOWN
@@ -136,7 +131,7 @@ def item_of(scan: Scan, node: ast.Subscript, value: Value) -> Value:
         by_name = isinstance(node.slice, ast.Name) or isinstance(getattr(node.slice, "value", None), str)
         if by_name:
             scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
-    if value.kind is CLASS and is_enum(value.data):
+    if value.kind is CLASS and enum_rules.is_enum(value.data):
         return Value(OBJECT, data=value.data)
     return UNKNOWN
 
@@ -177,7 +172,7 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
                 return value
         return Value(STD, "builtins", "division()")
     if isinstance(node.op, ast.Mod) and left.kind is TEXT:
-        _printf(scan, node, left.data, right)
+        enum_rules.printf(scan, node, left.data, right)
         return Value(TEMPLATE, data=re.sub(r"%(?:\(\w+\))?[sdr]", "x", left.data))
     if isinstance(node.op, ast.Add) and (left.kind in (TEXT, TEMPLATE) or right.kind in (TEXT, TEMPLATE)):
         both = TEXT if left.kind is right.kind is TEXT else TEMPLATE
@@ -205,69 +200,6 @@ def _is_type(scan: Scan, node: ast.expr, value: Value) -> bool:
     if isinstance(node, ast.Name):
         return value.kind is CLASS or (node.id in BUILTIN_TYPES and scan.get(node.id) is None)
     return isinstance(node, ast.Constant) and node.value is None
-
-
-# ---- enumerations in texts
-
-
-def is_enum(own: OwnClass) -> bool:
-    return any(base.module == "enum" and base.path in ENUMS for base in own.standard_bases())
-
-
-def _mixture(value: Value) -> str:
-    """``mixed`` for a member of ``class X(str, Enum)``, ``int`` for one of an ``IntEnum``, else empty."""
-    if value.kind is STD:
-        known = value.module == "signal" and SIGNALS.fullmatch(value.path)
-        return "int" if known or (value.module == "http" and value.path.startswith("HTTPStatus.")) else ""
-    if value.kind is not OBJECT or not is_enum(value.data):
-        return ""
-    own: OwnClass = value.data
-    names = {base.path for base in own.standard_bases() if base.module == "enum"}
-    if names & {"IntEnum", "IntFlag"}:
-        return "" if own.get("__str__") or own.get("__repr__") else "int"
-    if names & {"StrEnum", "ReprEnum"} or own.get("__format__"):
-        return ""
-    return "mixed" if "mixed" in own.decorators or _mixes(own) else ""
-
-
-def _mixes(own: OwnClass) -> bool:
-    return any(base.kind is STD and base.module == "builtins" and base.path in MIXED for base in own.standard_bases())
-
-
-def formatted(scan: Scan, node: ast.expr, value: Value, conversion: int) -> None:
-    """A value in an f-string, or handed to ``format``."""
-    mixture = _mixture(value)
-    if mixture == "mixed" and conversion == -1 and not value.data.get("__str__"):
-        scan.rule("mixed-enum-format", node, value.data.name)
-    elif mixture == "int" and conversion == ord("s"):
-        int_enum_text(scan, node, value)
-
-
-def int_enum_text(scan: Scan, node: ast.expr, value: Value) -> None:
-    """``str(member)`` of an ``IntEnum``."""
-    if _mixture(value) == "int":
-        name = f"{value.module}.{value.path}" if value.kind is STD else value.data.name
-        scan.rule("int-enum-text", node, name)
-
-
-def _printf(scan: Scan, node: ast.BinOp, text: str, right: Value) -> None:
-    items = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
-    signs = re.findall(r"%(?:\(\w+\))?[-+ #0]*\d*(?:\.\d+)?([a-zA-Z%])", text)
-    signs = [sign for sign in signs if sign != "%"]
-    if len(signs) != len(items):
-        return
-    for sign, item in zip(signs, items, strict=True):
-        if sign == "s":
-            int_enum_text(scan, item, right if len(items) == 1 else member_of(scan, item))
-
-
-def member_of(scan: Scan, node: ast.expr) -> Value:
-    """An expression that names a member of an own enumeration, or a variable that holds one."""
-    if isinstance(node, ast.Attribute):
-        owner = named(scan, node.value)
-        if owner.kind is CLASS and is_enum(owner.data):
-            return Value(OBJECT, data=owner.data)
-    return named(scan, node)
 
 
 # ---- ``with``
@@ -301,97 +233,6 @@ def augmented(scan: Scan, node: ast.AugAssign, value: Value) -> None:
     options = isinstance(node.target, ast.Attribute) and node.target.attr == "options"
     if options and re.fullmatch(r"ssl\.OP_NO_(?:SSL|TLS)v\w+", dotted(value)):
         scan.rule("ssl-old-options", node, dotted(value))
-
-
-# ---- classes
-
-
-def is_hashable_dataclass(node: ast.ClassDef) -> bool:
-    """Whether a ``@dataclass(...)`` keeps its instances hashable."""
-    for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call):
-            given = {k.arg: getattr(k.value, "value", None) for k in decorator.keywords}
-            if given.get("frozen") is True or given.get("unsafe_hash") is True or given.get("eq") is False:
-                return True
-    return False
-
-
-def _is_unhashable(value: Value) -> bool:
-    if value.kind is STD:
-        return dotted(value) in UNHASHABLE
-    if value.kind is not OBJECT:
-        return False
-    own: OwnClass = value.data
-    if own.foreign_bases() or own.get("__hash__") is not None or is_enum(own):
-        return False
-    if "dataclasses.dataclass" in own.decorators:
-        return not own.frozen_dataclass
-    return own.get("__eq__") is not None and not own.decorators
-
-
-def default_of_field(scan: Scan, node: ast.AnnAssign, value: Value) -> None:
-    """``x: Settings = Settings()`` in the body of a class; whether that is a dataclass is known at its end."""
-    outer = node.annotation.value if isinstance(node.annotation, ast.Subscript) else node.annotation
-    if dotted(named(scan, outer)) == "typing.ClassVar" or "ClassVar" in str(getattr(outer, "value", "")):
-        return
-    if _is_unhashable(value) and scan.owner is not None:
-        scan.field_defaults.append((scan.owner, node))
-
-
-def class_done(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
-    if any(dotted(base) == "collections.abc.ByteString" for base in own.bases):
-        scan.rule("byte-string", node, "collections.abc.ByteString")
-    for owner, field in scan.field_defaults:
-        if owner is own and "dataclasses.dataclass" in own.decorators:
-            scan.rule("unhashable-default", field, getattr(field.target, "id", own.name))
-    scan.field_defaults = [pair for pair in scan.field_defaults if pair[0] is not own]
-
-
-# ---- functions
-
-
-def begin_function(scan: Scan, node: Any) -> None:
-    scan.loop_is_set = False
-    names = [dotted(named(scan, one)) or getattr(one, "id", "") for one in node.decorator_list]
-    if names[:2] == ["classmethod", "property"]:
-        scan.rule("classmethod-property", node.decorator_list[0], node.name)
-
-
-def has_implicit_optional(scan: Scan, node: Any) -> bool:
-    """``def f(x: int = None)``"""
-    arguments = [*node.args.posonlyargs, *node.args.args]
-    pairs = list(zip(arguments[::-1], node.args.defaults[::-1], strict=False))
-    pairs += [
-        (one, default) for one, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if default
-    ]
-    return any(
-        isinstance(default, ast.Constant) and default.value is None and not _allows_none(scan, argument.annotation)
-        for argument, default in pairs
-        if argument.annotation is not None
-    )
-
-
-def _allows_none(scan: Scan, node: ast.expr | None) -> bool:
-    if isinstance(node, ast.Constant):
-        return node.value is None or isinstance(node.value, str)
-    if isinstance(node, ast.BinOp):
-        return True
-    if isinstance(node, ast.Subscript):
-        return dotted(named(scan, node.value)) in ("typing.Optional", "typing.Union", "typing.Annotated")
-    if isinstance(node, ast.Name) and node.id in ("object", "None"):
-        return True
-    return dotted(named(scan, node)) in ("typing.Any", "typing.Optional")
-
-
-def returned(scan: Scan, node: ast.Return) -> None:
-    """A test of unittest that returns something."""
-    function = scan.function
-    if function is None or scan.owner is None or not function.name.startswith("test"):
-        return
-    if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
-        return
-    if any(base.module.startswith("unittest") for base in scan.owner.standard_bases()) and not function.decorator_list:
-        scan.rule("test-returns", node, function.name)
 
 
 # ---- the whole file

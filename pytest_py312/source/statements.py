@@ -3,9 +3,9 @@
 import ast
 from typing import Any
 
-from pytest_py312.source import rules
+from pytest_py312.source import class_rules, rules
 from pytest_py312.source.conditions import NEVER, condition_of, negated, skip_of
-from pytest_py312.source.declared import annotated, is_evaluated
+from pytest_py312.source.declared import NO_INSTANCES, annotated, is_evaluated
 from pytest_py312.source.facts import SILENCED, Condition, Kind, ModuleImport
 from pytest_py312.source.fallbacks import RAISES, caught_by, exceptions
 from pytest_py312.source.naming import dotted, last_name, named
@@ -39,8 +39,7 @@ def read_import(scan: Scan, node: ast.Import) -> None:
             scan.bind(alias.asname or alias.name.partition(".")[0], Value(FOREIGN, alias.name, "", scan.guard))
             continue
         _refer(scan, Value(STD, alias.name, "", 0), Kind.IMPORT, place)
-        if "." in alias.name:
-            scan.submodules.add(alias.name)
+        scan.add_submodule(alias.name)
         bound = alias.name if alias.asname else alias.name.partition(".")[0]
         scan.bind(alias.asname or bound, Value(STD, bound, "", scan.guard))
 
@@ -151,7 +150,7 @@ def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
     if in_class and scan.owner is not None and (isinstance(node.annotation, ast.Constant) or not is_evaluated(scan)):
         scan.owner.annotations.append(node.annotation)
     if node.value is not None and in_class:
-        rules.default_of_field(scan, node, _field_default(scan, node.value, value))
+        class_rules.default_of_field(scan, node, _field_default(scan, node.value, value))
     if value.kind in (NOTHING_KNOWN, NONE) or dotted(value) == "dataclasses.field()":
         value = annotated(scan, node.annotation)
     if node.value is not None or value.kind is not NOTHING_KNOWN:
@@ -191,12 +190,18 @@ def read_if(scan: Scan, node: ast.If) -> Condition | None:
     rules.truth_of(scan, node.test, visit(scan, node.test))
     condition = condition_of(scan, node.test)
     before, checking = scan.guard, scan.type_checking
+    narrowed = _narrowed(scan, node.test)
 
     def body() -> bool:
         scan.guard = scan.guarded(condition)
         scan.type_checking = checking or condition is NEVER
+        for name, (inside, _) in narrowed.items():
+            scan.names[name] = inside
         ended = block(scan, node.body)
         scan.guard, scan.type_checking = before, checking
+        for name, (inside, known) in narrowed.items():
+            if scan.names.get(name) is inside:
+                scan.names[name] = known
         return ended
 
     def orelse() -> bool:
@@ -213,6 +218,23 @@ def read_if(scan: Scan, node: ast.If) -> Condition | None:
     if condition is UNSURE:
         return None
     return negated(condition) if body_ends else condition if orelse_ends else None
+
+
+def _narrowed(scan: Scan, test: ast.expr) -> dict[str, tuple[Value, Value]]:
+    """``if isinstance(x, Thread):`` says what ``x`` is in the body, if nobody knows more. Values there, and before."""
+    parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+    found: dict[str, tuple[Value, Value]] = {}
+    for part in parts:
+        if not isinstance(part, ast.Call) or last_name(part.func) != "isinstance" or len(part.args) != 2:
+            continue
+        kind, name = named(scan, part.args[1]), last_name(part.args[0])
+        before = scan.names.get(name) if isinstance(part.args[0], ast.Name) else None
+        known = before is not None and before.kind is NOTHING_KNOWN
+        if before is None or not known or kind.kind is not STD or not kind.path or "()" in kind.path:
+            continue
+        if kind.module not in NO_INSTANCES:
+            found[name] = Value(STD, kind.module, f"{kind.path}()", kind.guard), before
+    return found
 
 
 def read_while(scan: Scan, node: ast.While) -> None:
@@ -338,7 +360,7 @@ def _skipped(scan: Scan, name: str, node: ast.Call) -> Condition | None:
 def read_end(scan: Scan, node: ast.Return | ast.Raise) -> Condition:
     visit_all(scan, [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)])
     if isinstance(node, ast.Return):
-        rules.returned(scan, node)
+        class_rules.returned(scan, node)
     return ENDS
 
 

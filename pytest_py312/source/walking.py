@@ -207,6 +207,12 @@ class Scan:
         if last is not None and last.kind is Kind.NAME and last.call is None and last.line == node.end_lineno:
             self.references[-1] = last._replace(kind=Kind.PART)
 
+    def add_submodule(self, module: str) -> None:
+        """Notes a module of a package that an import has loaded, with all that it lies in."""
+        while "." in module:
+            self.submodules.add(module)
+            module = module.rpartition(".")[0]
+
     def patch(self, value: Value) -> None:
         """Notes that the file sets a standard name itself. What ran before that, on the module level, is not helped."""
         if value.kind is not STD or "()" in value.path:
