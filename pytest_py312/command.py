@@ -73,42 +73,28 @@ def run(
     ``stderr``).
     """
     started = clock.stopwatch()
-    variables = dict(os.environ if env is None else env)
-    if mark:
-        variables[MARK] = mark
+    variables = {**(os.environ if env is None else env), **({MARK: mark} if mark else {})}
     out, err = _Tail(tail), _Tail(tail)
+    errors = subprocess.STDOUT if merge else subprocess.PIPE
     with tempfile.TemporaryFile() as source:
         source.write(stdin.encode("utf-8", "surrogateescape"))
         source.seek(0)
         try:
             process = subprocess.Popen(
-                list(argv),
-                cwd=cwd,
-                env=variables,
-                stdin=source,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+                list(argv), cwd=cwd, env=variables, stdin=source, stdout=subprocess.PIPE, stderr=errors,
                 start_new_session=True,
-            )
+            )  # fmt: skip
         except (OSError, ValueError) as error:
-            return CommandRun(
-                argv=tuple(argv),
-                ended=Ended.NOT_STARTED,
-                exit_code=None,
-                stdout="",
-                stderr=f"{argv[0]} could not be started: {error}",
-                seconds=0.0,
-            )
-        pipes = [(process.stdout, out)] if merge else [(process.stdout, out), (process.stderr, err)]
-        watch = _Watch(process, pipes, time_limit, grace, memory_limit, cancelled)
-        try:
-            ended = watch.to_the_end()
-        finally:
-            kill_group(process.pid)
-            process.wait()
-            if mark:
-                kill_marked(lambda value: value == mark)
-            watch.drain()
+            return _not_started(argv, error)
+    watch = _Watch(process, [(process.stdout, out), (process.stderr, err)], time_limit, grace, memory_limit, cancelled)
+    try:
+        ended = watch.to_the_end()
+    finally:
+        kill_group(process.pid)
+        process.wait()
+        if mark:
+            kill_marked(lambda value: value == mark)
+        watch.drain()
     return CommandRun(
         argv=tuple(argv),
         ended=ended,
@@ -117,6 +103,11 @@ def run(
         stderr=err.text(),
         seconds=clock.stopwatch() - started,
     )
+
+
+def _not_started(argv: Sequence[str], error: Exception) -> CommandRun:
+    reason = f"{argv[0]} could not be started: {error}"
+    return CommandRun(argv=tuple(argv), ended=Ended.NOT_STARTED, exit_code=None, stdout="", stderr=reason, seconds=0.0)
 
 
 class _Watch:

@@ -202,4 +202,6 @@ def test_whatever_a_service_says_the_log_is_valid(name: str, text: str, line: in
     odd = finding(
         message=text, remedy=name, location=Location(path=name, line=line, column=line), names=(text,), source_line=text
     )
-    run_of(report_of(judged(odd, of=name), errored(text.strip() or "-", of=name)))
+    run = run_of(report_of(judged(odd, of=name), errored(text.strip() or "-", of=name)))
+
+    assert len(run["results"]) == 1
