@@ -111,6 +111,20 @@ def candidates(
         return ()
 
 
+def latest(page: ProjectPage, target: Ground) -> str:
+    """The version that was published last of those that ``target`` may install, from a wheel where any has one.
+
+    Pre-releases too; by its number where the index does not tell when. Empty where there is none.
+    """
+    found: list[tuple[bool, str, Version]] = []
+    for version, files in _releases(page).items():
+        wheels = [file for file in files if _fits(file, target, target.cut_off)]
+        sources = [file for file in files if not file.tags and _allowed(file, target, target.cut_off)]
+        if wheels or sources:
+            found.append((bool(wheels), min((file.uploaded for file in wheels or sources), default=""), version))
+    return str(max(found)[2]) if found else ""
+
+
 class _Search:
     def __init__(self, page: ProjectPage, specifier: str, target: Ground, baseline: Ground | None) -> None:
         """:raises InvalidVersion: the pin is no version that has an order (``===1.0-custom``)."""
@@ -194,8 +208,13 @@ def _releases(page: ProjectPage) -> dict[Version, list[ReleaseFile]]:
 
 
 def _fits(file: ReleaseFile, ground: Ground, cut_off: datetime | None) -> bool:
-    """Whether it is a wheel that installs there. A file without an upload time is not taken for too new."""
-    if not file.tags or file.yanked or not ground.takes(file.tags) or not ground.allows(file.requires_python):
+    """Whether it is a wheel that installs there."""
+    return bool(file.tags) and ground.takes(file.tags) and _allowed(file, ground, cut_off)
+
+
+def _allowed(file: ReleaseFile, ground: Ground, cut_off: datetime | None) -> bool:
+    """Whether it may be taken at all. A file without an upload time is not taken for too new."""
+    if file.yanked or not ground.allows(file.requires_python):
         return False
     if cut_off is None or not file.uploaded:
         return True

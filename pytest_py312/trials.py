@@ -7,7 +7,7 @@ is offered as tried only after all of that was done; what was done and what was 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_py312.candidates import Candidate, candidates
+from pytest_py312.candidates import Candidate, candidates, latest
 from pytest_py312.faults import faults_of, same_trouble
 from pytest_py312.installer import Installation, Installer
 from pytest_py312.model import Cell, Finding, Severity, SpecifierChange
@@ -110,6 +110,8 @@ class Trials:
         if finding.code not in ("PY102", "PY103", "PY104"):
             return finding
         found = self._candidates(of_it[0]) if len(of_it) == 1 else ()
+        if not found and finding.code == "PY102" and len(of_it) == 1:
+            return self._with_latest(finding, of_it[0])
         if not found or not found[0].beyond_upper_bound:
             return finding
         would = f"{finding.names[0]}{found[0].specifier}"
@@ -119,6 +121,14 @@ class Trials:
             remedy=f"no version that {of_it[0].text} allows has a wheel for {on}; {would} has one, and moves the upper "
             "bound: nobody but you can tell what that was for",
         )
+
+    def _with_latest(self, finding: Finding, item: LocatedEntry) -> Finding:
+        """``finding``, of what never had such a version, with the one that there is: whether it will do is not ours."""
+        target = target_of(self.installer.build(self.cell), exclude_newer=self.exclude_newer)
+        version = "" if item.entry.url else latest(self.installer.index(self.cell).page(item.name), target)
+        if not version:
+            return finding
+        return replace(finding, remedy=f"{finding.remedy}; {item.name}=={version} is the latest that there is")
 
     def resolve(self, change: Change) -> Sequence[str] | None:
         blamed = self.installer.blame(self.cell, change)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from pytest_py312.candidates import Candidate, NoCandidate, candidates, smallest_change
+from pytest_py312.candidates import Candidate, NoCandidate, candidates, latest, smallest_change
 from pytest_py312.index import read_page
 from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.screen import target_of
@@ -216,3 +216,35 @@ def test_every_candidate_allows_its_version_and_none_below_the_old_bound(found: 
         } | {">"}
         floors = [clause.version for clause in before if clause.operator in ("==", "~=", ">=", ">")]
         assert all(Version(one.version) >= Version(floor.removesuffix(".*")) for floor in floors)
+
+
+def dated(**versions: tuple[str, str]) -> Page:
+    """``dated(v1_2=("py3-none-any", "2024"))``: a version with one file of these tags, published in that year."""
+    return Page(
+        {
+            name[1:].replace("_", "."): [File(tags, uploaded=f"{year}-01-01T00:00:00Z")]
+            for name, (tags, year) in versions.items()
+        }
+    )
+
+
+@pytest.mark.parametrize("target", [PY39, PY310, PY312])
+@pytest.mark.parametrize(
+    ("found", "version"),
+    [
+        # numbered anew since: the higher number is the older one
+        (dated(v1_12_0rc1=("py3-none-any", "2022"), v0_59b0=("py3-none-any", "2025")), "0.59b0"),
+        (dated(v1_0=("py3-none-any", "2022"), v2_0=("", "2025")), "1.0"),
+        (dated(v0_1=("", "2021"), v0_2=("", "2022")), "0.2"),
+        (dated(v0_1=("cp38-cp38-x", "2021")), ""),
+        (Page({}), ""),
+    ],
+)
+def test_the_latest_is_the_one_that_was_published_last(found: Page, version: str, target: Ground) -> None:
+    """A wheel before a source, and nothing that does not install there."""
+    assert latest(found, target) == version
+
+
+def test_nothing_is_latest_that_came_after_the_cut_off_date() -> None:
+    found = dated(v1_0=("py3-none-any", "2022"), v2_0=("py3-none-any", "2025"))
+    assert latest(found, Ground("3.12.1", datetime(2024, 1, 1, tzinfo=UTC))) == "1.0"

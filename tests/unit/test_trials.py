@@ -11,7 +11,7 @@ import pytest
 from pytest_py312.index import File, Page, PageState
 from pytest_py312.installer import Installation, Installer
 from pytest_py312.locks import Unchecked
-from pytest_py312.model import Cell, Finding, InterpreterBuild, Location, Severity
+from pytest_py312.model import Cell, Finding, InterpreterBuild, Location, Severity, SpecifierChange
 from pytest_py312.readers.requirements import read_requirements
 from pytest_py312.repairs import Change
 from pytest_py312.requirements import LocatedEntry, RequirementSet
@@ -82,9 +82,11 @@ def test_what_was_done_is_said_for_both_sides() -> None:
     assert finding.remedy == (
         "change numpy==1.24.3 -> ==2.0 (tried: the set resolves, installs and imports on 3.12 and 3.9)"
     )
-    assert [(change.name, change.old, change.new, change.line) for change in finding.changes] == [
-        ("numpy", "==1.24.3", "==2.0", 1)
-    ]
+    assert [
+        (change.name, change.old, change.new, change.line)
+        for change in finding.changes
+        if isinstance(change, SpecifierChange)
+    ] == [("numpy", "==1.24.3", "==2.0", 1)]
     assert sorted(table.attempts) == [("3.12", {"numpy": "==2.0"}), ("3.9", {"numpy": "==2.0"})]
 
 
@@ -209,4 +211,14 @@ def test_what_code_requires_has_to_be_changed_by_hand() -> None:
 
     assert finding.location == place
     assert finding.remedy == ("require a newer one; code says what is required here, so this has to be changed by hand")
+    assert finding.changes == ()
+
+
+def test_what_never_had_such_a_version_is_told_the_latest_that_there_is() -> None:
+    """Named and not written: a project that never came so far may be another one than was meant."""
+    missing = replace(BLOCKED, code="PY102", message="no version of numpy fits", remedy="require one that exists")
+
+    (finding,) = told(Table(entries=required("numpy==9.0"), versions=("2.0", "2.1")), missing)
+
+    assert finding.remedy == "require one that exists; numpy==2.1 is the latest that there is"
     assert finding.changes == ()
