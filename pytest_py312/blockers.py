@@ -68,8 +68,9 @@ def all_blockers(
     peel = _Peel(build=build, resolver=resolver, requested=requested, sources=tuple({one.name for one in sources}))
     peel.run(_without(wanted, blocking), None if blocking else first)
     peel.put_back()
-    blocking |= peel.dropped
-    notes = [_not_tried(verdict, build) for verdict in sources if verdict.name not in blocking]
+    # a member of a clash may fail to build as well: undoing the clash would then be half of the work
+    judged = {name for found in (*alone, *peel.found) if found.code != "PY101" for name in found.names}
+    notes = [_not_tried(verdict, build) for verdict in sources if verdict.name not in judged]
     notes += [_about_yanked(verdict) for _, verdict in verdicts if verdict.standing is Standing.YANKED]
     return list(placed(list(dict.fromkeys([*alone, *peel.found, *notes])), wanted))
 

@@ -181,6 +181,15 @@ def test_a_source_is_not_tried_in_a_set_that_is_blocked_and_that_is_said() -> No
     assert oracle.built == {"slow"}
 
 
+def test_a_member_of_a_clash_without_a_wheel_is_told_as_both() -> None:
+    """grpcio 1.51 beside companions that want 1.54, and on 3.12 its source does not build."""
+    findings = found_in(
+        wanting("slow==1.0", "a", "b"), Oracle(("a", "slow")), KnownIndex(page_of("slow", "1.0", tags=""))
+    )
+
+    assert told(findings) == {("PY101", ("a", "slow")), ("PY112", ("slow",))}
+
+
 def test_a_pinned_version_that_was_yanked_is_noticed_and_does_not_block() -> None:
     yanked = Page(name="app", state=PageState.FOUND, files={"1.0": (File("1.0", "py3-none-any", "", True, ""),)})
 
