@@ -2,17 +2,15 @@
 
     plan + tree -> fleet -> cells -> (requirements -> lock -> environment) -> suite runs -> outcomes
 
-:class:`Gate` holds the parts and answers for one item at a time; :meth:`Gate.start_ahead` lets the cores work through
-all chosen items meanwhile.
+:class:`Gate` answers for one item at a time, from the facts of ``gathering.py``; :meth:`Gate.start_ahead` lets the
+cores work through all chosen items meanwhile.
 """
 
-import hashlib
 import os
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,35 +20,19 @@ from pytest_py312.ahead import Ahead
 from pytest_py312.checks.base import Judgement, needs_installation
 from pytest_py312.checks.source import Source
 from pytest_py312.codec import decode, encode
-from pytest_py312.distributions import Store
-from pytest_py312.environments import Environments
-from pytest_py312.image_proofs import ImageProofs
-from pytest_py312.inspection import Inspection, Inspector
-from pytest_py312.installer import Installation, Installer, versions_of
+from pytest_py312.gathering import Gathering
+from pytest_py312.inspection import Inspection
 from pytest_py312.items import Item
-from pytest_py312.libraries.inspector import LibraryInspector
-from pytest_py312.locks import Lock
-from pytest_py312.matrix import cells_of
-from pytest_py312.model import Cell, Finding, Fleet, Interpreter, InterpreterBuild, Plan, Service, Status, SuiteRun
+from pytest_py312.model import Cell, Fleet, Interpreter, InterpreterBuild, Plan, Service, Status
 from pytest_py312.once import Once
 from pytest_py312.outcome_keys import OutcomeKeys
-from pytest_py312.requirements import RequirementSet
-from pytest_py312.resolution import Resolver
-from pytest_py312.runners.base import CellUnavailable, Runner
-from pytest_py312.service_images import ImageRun
+from pytest_py312.runners.base import Runner
 from pytest_py312.store import State
-from pytest_py312.suite import run_suite, suite_job
-from pytest_py312.version_survey import Reading, VersionSurvey
 from pytest_py312.waivers import apply_waivers, waivers_of
-
-WROTE_TO_ENVIRONMENT = (
-    "its environment (site-packages, which cells share) was written to while it ran, by this suite or another one, and "
-    "was thrown away. Keep suites from installing or patching there, or use the docker runner, where it is read-only"
-)
 
 
 class Gate:
-    """Answers items. Implements checks.base.Facts. Safe for several threads; close it in the end."""
+    """Answers items. Safe for several threads; close it in the end."""
 
     def __init__(
         self,
@@ -65,129 +47,22 @@ class Gate:
         reuse: bool = True,
         fleet: Fleet | None = None,
     ) -> None:
-        """``fleet``: all services; what lies outside of their folders is read for those that it names."""
+        """``fleet``: see :class:`Gathering`. ``shared``: a folder that the workers of one run have in common."""
         self._plan = plan
-        self._survey = VersionSurvey(plan.root, fleet.services if fleet else (), exclude=plan.exclude)
-        self._images = ImageProofs(plan=plan, runner=runner, survey=self._survey, once=Once(shared))
         self._runner = runner
         self._state = state
         self._reuse = reuse
-        self._uv_version = uv_version
         self._once = Once(shared)
         self._parallel = parallel
-        self._slots = threading.Semaphore(parallel)
         self._used: list[str] = []
         self._ahead: dict[str, Future[Judgement]] = {}
         self._workers: Ahead | None = None
         self._preparing: Ahead | None = None
-        self._closed = threading.Event()
-        self._installed: frozenset[Cell] = frozenset()
-        self._cells: dict[str, tuple[Cell, ...]] = {}
-        self._inspector = Inspector(plan=plan, cache=cache, runner=runner, processes=parallel)
-        self._inspector_with = partial(Inspector, plan=plan, cache=cache, runner=runner, processes=parallel)
-        self.resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
-        self._installer = Installer(
-            plan=plan,
-            cache=cache,
-            runner=runner,
-            resolver=self.resolver,
-            store=Store(
-                cache=cache,
-                runner=runner,
-                lock_hours=plan.lock_hours,
-                uv_version=uv_version,
-                settings=self.resolver.settings,
-            ),
-            environments=Environments(cache=cache, runner=runner),
-            once=self._once,
-            parallel=parallel,
-        )
-        self._libraries = LibraryInspector(
-            plan=plan,
-            cache=cache,
-            runner=runner,
-            installer=self._installer,
-            read=self._inspector.read,
-            processes=parallel,
-        )
-        self._keys = OutcomeKeys(plan=plan, runner=runner, installer=self._installer, uv_version=uv_version)
-
-    # -- facts, for the checks
-
-    @property
-    def plan(self) -> Plan:
-        return self._plan
-
-    def cells(self, service: Service) -> Sequence[Cell]:
-        if service.name not in self._cells:
-            self._cells[service.name] = cells_of(self._plan, service)
-        return self._cells[service.name]
-
-    def requirements(self, service: Service) -> RequirementSet:
-        return self._installer.demands.requirements(service)
-
-    def installation(self, cell: Cell) -> Installation:
-        return self._installer.installation(cell)
-
-    def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
-        from pytest_py312.trials import repair  # only what is blocked needs the index's side
-
-        return repair(self._installer, cell, findings, self._plan.exclude_newer)
-
-    def inspection(self, cell: Cell) -> Inspection:
-        return self._inspector.inspect(cell, self._locked(cell))
-
-    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> dict[str, Inspection]:
-        """What would be found in the source of ``services``, by name, if ``files`` (by path) held what they are to."""
-        inspector = self._inspector_with(instead=files)
-        inspector.expect(services)
-        targets = [self.cells(service)[-1] for service in services]
-        return {cell.service.name: inspector.inspect(cell, self._locked(cell)) for cell in targets}
-
-    def _locked(self, cell: Cell) -> Mapping[str, str] | None:
-        """The versions of a cell's lock. Nobody is asked for it in a run that does not install the cell."""
-        lock = self._installer.lock(cell) if cell in self._installed else self._installer.known_lock(cell)
-        return lock.versions if isinstance(lock, Lock) else None
-
-    def libraries(self, cell: Cell) -> Inspection:
-        before = replace(cell, interpreter=cell.service.baseline)
-        return self._libraries.inspect(cell, self.installation(cell), self.installation(before))
-
-    def images(self, cell: Cell) -> Sequence[ImageRun]:
-        return self._images.of(cell)
-
-    def version_places(self, service: Service) -> Reading:
-        return self._survey.read(service)
-
-    def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
-        chosen = (
-            hashlib.sha256("\0".join(select).encode("utf-8", "surrogatepass")).hexdigest()[:16] if select else "all"
-        )
-        return self._once(f"run {cell.identifier} {attempt} {chosen}", lambda: self._run(cell, attempt, select))
-
-    def _run(self, cell: Cell, attempt: int, select: tuple[str, ...]) -> SuiteRun:
-        installed = self.installation(cell)
-        if installed.environment is None or installed.build is None:
-            reason = installed.unchecked or "its requirements cannot be installed"
-            return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, trouble=reason)
-        job = suite_job(
-            cell,
-            installed.build,
-            installed.environment.folder,
-            root=self._plan.root,
-            built=installed.built,
-            attempt=attempt,
-            select=select,
-        )
-        with self._slots:
-            if self._closed.is_set():
-                return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, trouble="the run was ended")
-            run = run_suite(self._runner, job, cell, versions_of(installed))
-            if self._runner.name == "local" and not self._installer.is_intact(installed.environment):
-                run = replace(run, complete=False, trouble=WROTE_TO_ENVIRONMENT)
-        if not select and run.complete:
-            self._state.keep_duration(f"suite {cell.identifier}", run.seconds)
-        return run
+        self._facts = Gathering(
+            plan=plan, runner=runner, cache=cache, state=state, uv_version=uv_version, parallel=parallel,
+            once=self._once, fleet=fleet,
+        )  # fmt: skip
+        self._keys = OutcomeKeys(plan=plan, runner=runner, installer=self._facts.installer, uv_version=uv_version)
 
     # -- answers
 
@@ -204,8 +79,8 @@ class Gate:
         known = self._recalled(key, item) if key else None
         if known is not None:
             return known
-        judgement = item.check.judge(item.cell, self)
-        target = self.cells(item.cell.service)[-1]
+        judgement = item.check.judge(item.cell, self._facts)
+        target = self._facts.cells(item.cell.service)[-1]
         outcome = apply_waivers(
             judgement.outcome,
             waivers_of(self._plan.waivers, item.cell),
@@ -234,7 +109,7 @@ class Gate:
         return replace(judgement, outcome=replace(outcome, cached=True, seconds=0.0))
 
     def _key(self, item: Item) -> str:
-        installs = needs_installation(item.check) or item.cell in self._installed
+        installs = needs_installation(item.check) or item.cell in self._facts.installed
         return self._keys.of(item, installs=installs) if self._reuse else ""
 
     def _keep(self, item: Item, judgement: Judgement) -> None:
@@ -251,7 +126,7 @@ class Gate:
         While one interpreter's distributions are installed, the next one's are resolved, and suites whose
         environments can be made already run.
         """
-        self._installed = frozenset(item.cell for item in items if needs_installation(item.check))
+        self._facts.installed = frozenset(item.cell for item in items if needs_installation(item.check))
         fresh = [item for item in items if not self._quickly(item)]
         if not fresh:
             return
@@ -261,10 +136,10 @@ class Gate:
         for item in fresh:
             self._ahead[item.name] = Future()
         self._inspect_ahead(fresh)
-        self._queue([item for item in fresh if item.cell not in self._installed], order)
-        bound = [item for item in fresh if item.cell in self._installed]
+        self._queue([item for item in fresh if item.cell not in self._facts.installed], order)
+        bound = [item for item in fresh if item.cell in self._facts.installed]
         waiting = _Countdown(bound, lambda ready: self._queue(ready, order))
-        for interpreter, cells in self._installer.by_interpreter([item.cell for item in bound]).items():
+        for interpreter, cells in self._facts.installer.by_interpreter([item.cell for item in bound]).items():
             self._preparing.add(
                 (interpreter.minor,), partial(self._prepare_one, interpreter, tuple(cells), waiting, order)
             )
@@ -273,18 +148,20 @@ class Gate:
         """Read the source of all services that are asked about, while their distributions are fetched."""
         services = [item.cell.service for item in items if item.check.name == Source.name]
         if services:
-            self._inspector.expect(services)
-            self._work((-1,), self._inspector.prepare)
+            self._facts.inspector.expect(services)
+            self._work((-1,), self._facts.inspector.prepare)
 
     def _prepare_one(
         self, interpreter: Interpreter, cells: Sequence[Cell], waiting: "_Countdown", order: Mapping[str, int]
     ) -> None:
         try:
-            self._installer.prepare(interpreter, cells)
+            self._facts.installer.prepare(interpreter, cells)
         finally:
             for cell in cells:
                 if cell in waiting.with_suites:
-                    self._work((order[cell.service.name], 0, cell.interpreter.minor), partial(self.suite_run, cell))
+                    self._work(
+                        (order[cell.service.name], 0, cell.interpreter.minor), partial(self._facts.suite_run, cell)
+                    )
             waiting.done(interpreter)
 
     def _queue(self, items: Sequence[Item], order: Mapping[str, int]) -> None:
@@ -318,27 +195,27 @@ class Gate:
 
     def prepare_shared(self, items: Sequence[Item]) -> None:
         """For xdist's workers: what all items need is resolved and installed by the first worker that comes."""
-        self._installed = frozenset(item.cell for item in items if needs_installation(item.check))
+        self._facts.installed = frozenset(item.cell for item in items if needs_installation(item.check))
         fresh = [item for item in items if not self._quickly(item)]
         self._ahead.clear()
-        self._inspector.expect(item.cell.service for item in fresh if item.check.name == Source.name)
-        self._once("inspect", self._inspector.prepare)
-        for interpreter, cells in self._installer.by_interpreter(
-            [item.cell for item in fresh if item.cell in self._installed]
+        self._facts.inspector.expect(item.cell.service for item in fresh if item.check.name == Source.name)
+        self._once("inspect", self._facts.inspector.prepare)
+        for interpreter, cells in self._facts.installer.by_interpreter(
+            [item.cell for item in fresh if item.cell in self._facts.installed]
         ).items():
-            self._once(f"prepare {interpreter}", partial(self._installer.prepare, interpreter, tuple(cells)))
+            self._once(f"prepare {interpreter}", partial(self._facts.installer.prepare, interpreter, tuple(cells)))
 
     def builds(self) -> tuple[InterpreterBuild, ...]:
         """The interpreter builds that were used."""
-        found = []
-        for interpreter in sorted({cell.interpreter for cells in self._cells.values() for cell in cells}):
-            with suppress(CellUnavailable):
-                found.append(self._runner.find(interpreter))
-        return tuple(found)
+        return self._facts.builds()
+
+    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> dict[str, Inspection]:
+        """See :meth:`Gathering.inspection_with`."""
+        return self._facts.inspection_with(files, services)
 
     def close(self) -> None:
         """End what still runs, and leave nothing of it."""
-        self._closed.set()
+        self._facts.end()
         for future in self._ahead.values():
             future.cancel()
         self._runner.close()

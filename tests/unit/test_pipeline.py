@@ -45,7 +45,7 @@ def judged_anew(
             uv_version="test",
             parallel=1,
         )
-        monkeypatch.setattr(gate._installer, "known_lock", lambda cell: Lock(pins=()))
+        monkeypatch.setattr(gate._facts.installer, "known_lock", lambda cell: Lock(pins=()))
         gate.judge(Item(cell=cell_of("3.12", of), check=own))
         gate.close()
     return len(own.asked)

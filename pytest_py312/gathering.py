@@ -1,0 +1,182 @@
+"""The facts that checks ask for, each worked out once in a run: the one place where their sources meet.
+
+plan + tree -> requirements -> lock -> environment -> suite runs, and beside them source, images and versions
+"""
+
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from pytest_py312.distributions import Store
+from pytest_py312.environments import Environments
+from pytest_py312.image_proofs import ImageProofs
+from pytest_py312.inspection import Inspection, Inspector
+from pytest_py312.installer import Installation, Installer, versions_of
+from pytest_py312.libraries.inspector import LibraryInspector
+from pytest_py312.locks import Lock
+from pytest_py312.matrix import cells_of
+from pytest_py312.model import Cell, Finding, Fleet, InterpreterBuild, Plan, Service, SuiteRun
+from pytest_py312.once import Once
+from pytest_py312.requirements import RequirementSet
+from pytest_py312.resolution import Resolver
+from pytest_py312.runners.base import CellUnavailable, Runner
+from pytest_py312.service_images import ImageRun
+from pytest_py312.store import State
+from pytest_py312.suite import run_suite, suite_job
+from pytest_py312.version_survey import Reading, VersionSurvey
+
+WROTE_TO_ENVIRONMENT = (
+    "its environment (site-packages, which cells share) was written to while it ran, by this suite or another one, and "
+    "was thrown away. Keep suites from installing or patching there, or use the docker runner, where it is read-only"
+)
+
+
+class Gathering:
+    """Works the facts out. Implements checks.base.Facts. Safe for several threads; end it before its runner."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        runner: Runner,
+        cache: Path,
+        state: State,
+        uv_version: str,
+        parallel: int,
+        once: Once,
+        fleet: Fleet | None = None,
+    ) -> None:
+        """``fleet``: all services; what lies outside of their folders is read for those that it names."""
+        self._plan = plan
+        self._runner = runner
+        self._state = state
+        self._once = once
+        self._slots = threading.Semaphore(parallel)
+        self._closed = threading.Event()
+        self._cells: dict[str, tuple[Cell, ...]] = {}
+        self.installed: frozenset[Cell] = frozenset()
+        """The cells that are installed in this run."""
+        self._survey = VersionSurvey(plan.root, fleet.services if fleet else (), exclude=plan.exclude)
+        self._images = ImageProofs(plan=plan, runner=runner, survey=self._survey, once=once)
+        self._inspector_with = partial(Inspector, plan=plan, cache=cache, runner=runner, processes=parallel)
+        self.inspector = self._inspector_with()
+        resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
+        self.installer = Installer(
+            plan=plan,
+            cache=cache,
+            runner=runner,
+            resolver=resolver,
+            store=_store(cache, plan, resolver, runner),
+            environments=Environments(cache=cache, runner=runner),
+            once=once,
+            parallel=parallel,
+        )
+        self._libraries = LibraryInspector(
+            plan=plan,
+            cache=cache,
+            runner=runner,
+            installer=self.installer,
+            read=self.inspector.read,
+            processes=parallel,
+        )
+
+    @property
+    def plan(self) -> Plan:
+        return self._plan
+
+    def cells(self, service: Service) -> Sequence[Cell]:
+        if service.name not in self._cells:
+            self._cells[service.name] = cells_of(self._plan, service)
+        return self._cells[service.name]
+
+    def requirements(self, service: Service) -> RequirementSet:
+        return self.installer.demands.requirements(service)
+
+    def installation(self, cell: Cell) -> Installation:
+        return self.installer.installation(cell)
+
+    def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
+        from pytest_py312.trials import repair  # only what is blocked needs the index's side
+
+        return repair(self.installer, cell, findings, self._plan.exclude_newer)
+
+    def inspection(self, cell: Cell) -> Inspection:
+        return self.inspector.inspect(cell, self._locked(cell))
+
+    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> dict[str, Inspection]:
+        """What would be found in the source of ``services``, by name, if ``files`` (by path) held what they are to."""
+        inspector = self._inspector_with(instead=files)
+        inspector.expect(services)
+        targets = [self.cells(service)[-1] for service in services]
+        return {cell.service.name: inspector.inspect(cell, self._locked(cell)) for cell in targets}
+
+    def _locked(self, cell: Cell) -> Mapping[str, str] | None:
+        """The versions of a cell's lock. Nobody is asked for it in a run that does not install the cell."""
+        lock = self.installer.lock(cell) if cell in self.installed else self.installer.known_lock(cell)
+        return lock.versions if isinstance(lock, Lock) else None
+
+    def libraries(self, cell: Cell) -> Inspection:
+        before = replace(cell, interpreter=cell.service.baseline)
+        return self._libraries.inspect(cell, self.installation(cell), self.installation(before))
+
+    def images(self, cell: Cell) -> Sequence[ImageRun]:
+        return self._images.of(cell)
+
+    def version_places(self, service: Service) -> Reading:
+        return self._survey.read(service)
+
+    def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
+        chosen = (
+            hashlib.sha256("\0".join(select).encode("utf-8", "surrogatepass")).hexdigest()[:16] if select else "all"
+        )
+        return self._once(f"run {cell.identifier} {attempt} {chosen}", lambda: self._run(cell, attempt, select))
+
+    def _run(self, cell: Cell, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        installed = self.installation(cell)
+        if installed.environment is None or installed.build is None:
+            reason = installed.unchecked or "its requirements cannot be installed"
+            return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, trouble=reason)
+        job = suite_job(
+            cell,
+            installed.build,
+            installed.environment.folder,
+            root=self._plan.root,
+            built=installed.built,
+            attempt=attempt,
+            select=select,
+        )
+        with self._slots:
+            if self._closed.is_set():
+                return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, trouble="the run was ended")
+            run = run_suite(self._runner, job, cell, versions_of(installed))
+            if self._runner.name == "local" and not self.installer.is_intact(installed.environment):
+                run = replace(run, complete=False, trouble=WROTE_TO_ENVIRONMENT)
+        if not select and run.complete:
+            self._state.keep_duration(f"suite {cell.identifier}", run.seconds)
+        return run
+
+    def builds(self) -> tuple[InterpreterBuild, ...]:
+        """The interpreter builds that were used."""
+        found = []
+        for interpreter in sorted({cell.interpreter for cells in self._cells.values() for cell in cells}):
+            with suppress(CellUnavailable):
+                found.append(self._runner.find(interpreter))
+        return tuple(found)
+
+    def end(self) -> None:
+        """Start no further suite."""
+        self._closed.set()
+
+
+def _store(cache: Path, plan: Plan, resolver: Resolver, runner: Runner) -> Store:
+    return Store(
+        cache=cache,
+        runner=runner,
+        lock_hours=plan.lock_hours,
+        uv_version=resolver.uv_version,
+        settings=resolver.settings,
+    )
