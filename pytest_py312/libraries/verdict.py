@@ -134,25 +134,34 @@ def _is_told(one: Located) -> bool:
 
 
 def findings_of(found: Sequence[Located], proven: frozenset[str], here: Tried, before: Tried) -> list[Finding]:
-    """The findings, the worst first. What would be an error is tried: an import that works disproves it."""
+    """The findings, the worst first. What would be an error is tried: an import that works disproves it, and one that
+    fails on the baseline in the same words fails because of something else."""
     suspected = [one for one in found if one.how == How.AT_IMPORT and one.trouble.module.name not in proven]
     entrances = sorted({one.entrance for one in suspected})
-    failures = here(entrances) if entrances else {}
-    broken = [one for one in suspected if failures.get(one.entrance)]
-    failing = sorted({one.entrance for one in broken})
-    failed_before = before(failing) if failing else {}
-    is_broken = set(map(id, broken))
-    may_be = [one for one in found if one.reached is not None and id(one) not in is_broken]
-    unreached = [one for one in found if one.reached is None]
+    failures = {name: failure for name, failure in (here(entrances) if entrances else {}).items() if failure}
+    failed_before = before(sorted(failures)) if failures else {}
+    news = {name for name, failure in failures.items() if _last(failure) != _last(failed_before.get(name, ""))}
+    broken = [one for one in suspected if one.entrance in news]
     findings = []
     for group in _by_library(broken):
-        entrance = group[0].entrance
-        preexisting = bool(failed_before.get(entrance)) or not any(one.trouble.works_before for one in group)
-        finding = _finding(group, "fails when it is imported", Severity.ERROR, failures[entrance])
-        findings.append(replace(finding, preexisting=preexisting))
-    findings += [_finding(group, "may fail when it is used", Severity.WARNING, "") for group in _by_library(may_be)]
-    findings += [_unreached(group) for group in _by_library(unreached)]
+        before_too = all(failed_before.get(one.entrance) for one in group)
+        finding = _finding(group, "fails when it is imported", Severity.ERROR, failures[group[0].entrance])
+        works_before = any(one.trouble.works_before for one in group)
+        findings.append(replace(finding, preexisting=before_too or not works_before))
+    told = set(map(id, broken))
+    dead = {name for finding in findings if finding.code == "PY240" and finding.blocks for name in finding.names}
+    may_be = [one for one in found if one.reached is not None and id(one) not in told]
+    findings += [
+        _finding(group, "may fail when it is used", Severity.WARNING, "")
+        for group in _by_library(one for one in may_be if one.trouble.library.name not in dead)
+    ]
+    findings += [_unreached(group) for group in _by_library(one for one in found if one.reached is None)]
     return findings
+
+
+def _last(failure: str) -> str:
+    """The exception, of the end of a traceback."""
+    return (failure.strip().splitlines() or [""])[-1]
 
 
 def _by_library(found: Iterable[Located]) -> list[list[Located]]:

@@ -13,19 +13,18 @@ from pytest_py312.model import Confidence, Finding, Interpreter, Severity
 from pytest_py312.source.witnesses import Witnesses
 from tests.unit.libraries.samples import GONE, answers_of, installed
 
-FAILS = "ModuleNotFoundError: No module named 'imp'"
-
 
 @dataclass
 class Cell:
     """Imports nothing: modules in ``failing`` fail. What it was asked to import is in ``tried``."""
 
     failing: Sequence[str] = ()
+    failure: str = "ModuleNotFoundError: No module named 'imp'"
     tried: list[str] = field(default_factory=list)
 
     def __call__(self, modules: Sequence[str]) -> Mapping[str, str]:
         self.tried += modules
-        return {name: f"  File x\n{FAILS}" if name in self.failing else "" for name in modules}
+        return {name: f"  File x\n{self.failure}" if name in self.failing else "" for name in modules}
 
 
 def judged(
@@ -64,7 +63,7 @@ def test_what_fails_when_it_is_imported_is_an_error() -> None:
     assert found.message == ("old 1.0 fails when it is imported: the module imp is gone since 3.12 (old/core.py:1)")
     assert str(found.location) == "services/a/main.py:1"
     assert "from services/a/main.py:1 through old" in found.detail
-    assert FAILS in found.detail
+    assert Cell.failure in found.detail
     assert found.blocks
 
 
@@ -83,9 +82,22 @@ def test_what_was_imported_already_is_not_tried_again() -> None:
 
 
 def test_what_fails_on_the_baseline_as_well_does_not_block() -> None:
-    (found,) = judged(OLD, "old", before=Cell(failing=["old"]))
+    (found,) = judged(OLD, "old", before=Cell(failing=["old"], failure="OSError: no libmagic"))
     assert found.preexisting
     assert not found.blocks
+
+
+def test_what_fails_in_the_same_words_before_fails_of_something_else() -> None:
+    """A module that is not installed at all hides what would come after it."""
+    failure = "ModuleNotFoundError: No module named 'aiohttp'"
+    (found,) = judged(OLD, "old", here=Cell(["old"], failure), before=Cell(["old"], failure))
+    assert (found.code, found.severity) == ("PY241", Severity.WARNING)
+
+
+def test_of_what_cannot_be_imported_no_more_is_told() -> None:
+    """What it would do when it is used is another day's trouble."""
+    libraries = {"old": {"old.py": "import imp\nimport inspect\ndef f():\n    return inspect.getargspec(g)\n"}}
+    assert [found.code for found in judged(libraries, "old")] == ["PY240"]
 
 
 def test_what_runs_when_it_is_called_is_a_warning() -> None:

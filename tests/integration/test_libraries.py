@@ -1,0 +1,93 @@
+"""The check of what is installed, on real distributions of the index: old ones that break, and some that do not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312.testing import service_tree
+
+pytestmark = pytest.mark.network
+
+FLEET = {
+    "py312.toml": 'target = "3.12"\ninterpreters = ["3.9", "3.10", "3.12"]\nservices = ["services/*"]\n',
+    "services/old/Dockerfile": "FROM python:3.9-slim\n",
+    "services/old/requirements.txt": "aiohttp==3.9.5\naioredis==2.0.1\nnose==1.3.7\npython-consul==1.1.0\n",
+    "services/old/main.py": (
+        "import consul.aio\n"
+        "import aioredis\n\n\n"
+        "def discover():\n"
+        "    from nose.tools import eq_\n"
+        "    return consul.aio.Consul(), aioredis, eq_\n"
+    ),
+    "services/old/tests/test_main.py": "import nose.importer\n",
+    "services/sound/Dockerfile": "FROM python:3.10-slim\n",
+    "services/sound/requirements.txt": "attrs==24.2.0\nrequests==2.32.3\n",
+    "services/sound/app/main.py": (
+        "import attr\nimport requests\nimport urllib3\n"
+        "try:\n    import ujson\nexcept ImportError:\n    ujson = None\n"
+        "import tomlkit\n"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What the gate says of both services, asked twice: the second answer is the first."""
+    root = service_tree(tmp_path_factory.mktemp("fleet"), FLEET)
+    cache = tmp_path_factory.mktemp("cache")
+    first, second = (run(root, cache) for _ in range(2))
+    assert first == second
+    return first
+
+
+def run(root: Path, cache: Path) -> dict[str, dict[str, Any]]:
+    fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={cache}", f"--py312-report={root / 'report.json'}"]
+    argv = [sys.executable, "-m", "pytest", *fixed, "-m", "py312_libraries", "-p", "no:cacheprovider"]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    report = json.loads((root / "report.json").read_text(encoding="utf-8"))
+    changing = ("seconds", "cached")
+    return {
+        found["service"]: {key: value for key, value in found.items() if key not in changing}
+        for found in report["outcomes"]
+    }
+
+
+def told(outcome: dict[str, Any], code: str) -> dict[str, dict[str, Any]]:
+    """The findings with a code, by what they blame."""
+    return {found["names"][0]: found for found in outcome["findings"] if found["code"] == code}
+
+
+def test_what_dies_when_it_is_imported_blocks(outcomes: dict[str, dict[str, Any]]) -> None:
+    """With the line in the distribution that it dies of, and that of the service which imports it."""
+    assert outcomes["old"]["status"] == "failed"
+    broken = told(outcomes["old"], "PY240")
+    assert broken["python-consul"]["severity"] == "error"
+    assert "asyncio.coroutine is gone since 3.12 (consul/aio.py:" in broken["python-consul"]["message"]
+    assert (broken["python-consul"]["path"], broken["python-consul"]["line"]) == ("services/old/main.py", 1)
+    assert "the module imp is gone since 3.12 (nose/importer.py:" in broken["nose"]["message"]
+    assert broken["nose"]["path"] == "services/old/tests/test_main.py"
+
+
+def test_distutils_without_setuptools_blocks(outcomes: dict[str, dict[str, Any]]) -> None:
+    (found,) = told(outcomes["old"], "PY243").values()
+    assert found["names"] == ["aioredis"]
+    assert "distutils is not there, and nothing requires setuptools (aioredis/connection.py:" in found["message"]
+    assert found["severity"] == "error"
+
+
+def test_sound_distributions_are_passed_over(outcomes: dict[str, dict[str, Any]]) -> None:
+    assert outcomes["sound"]["status"] == "passed"
+    assert {found["code"] for found in outcomes["sound"]["findings"]} == {"PY120", "PY121"}
+
+
+def test_what_nothing_requires_is_told(outcomes: dict[str, dict[str, Any]]) -> None:
+    """A project that another one brings, and one that nobody brings, on the baseline neither."""
+    by_chance, missing = told(outcomes["sound"], "PY121"), told(outcomes["sound"], "PY120")
+    assert by_chance["urllib3"]["message"].endswith("it comes in only because requests requires it")
+    assert list(missing) == ["tomlkit"]
+    assert missing["tomlkit"]["preexisting"]
