@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, last_name, named
-from pytest_py312.source.values import CONDITION, FUNCTION, MANY, NONE, NOTHING_KNOWN, OBJECT, STD, Value
+from pytest_py312.source.values import CONDITION, FOREIGN, FUNCTION, MANY, NONE, NOTHING_KNOWN, OBJECT, STD, Value
 from pytest_py312.source.version_tests import compared, prefixed
 from pytest_py312.source.walking import UNSURE, Scan
 
@@ -24,6 +24,8 @@ _AT_LEAST = re.compile(
     r"(?:_?PLUS|_?(?:AND|OR)_(?:LATER|NEWER|GREATER|ABOVE|UP|HIGHER))?",
     re.IGNORECASE,
 )
+_TELLING = re.compile(r"py|vers|is_|has_|have|old|new|legacy|modern|support|[._][gl][et]", re.IGNORECASE)
+"""What names of flags about the version, or about what is there, have in them."""
 _BELOW = re.compile(r"_?(?:IS_?)?(?:PY|PYTHON)_?(?:LT|BEFORE|BELOW|OLDER_THAN|PRE)_?3_?(\d\d?)", re.IGNORECASE)
 FINDERS = frozenset(
     {
@@ -59,8 +61,12 @@ def _not(scan: Scan, node: ast.UnaryOp) -> Condition:
 
 
 def _name(scan: Scan, node: ast.Name) -> Condition:
+    if node.id == "TYPE_CHECKING":
+        return NEVER
     value = scan.get(node.id)
     if value is not None:
+        if value.kind is FOREIGN:
+            return _of_other_file(scan, value)
         if value.kind is CONDITION:
             found: Condition = value.data
             return UNSURE if found[0] == "part" else found
@@ -69,8 +75,16 @@ def _name(scan: Scan, node: ast.Name) -> Condition:
         if dotted(value) == "typing.TYPE_CHECKING":
             return NEVER
         if value.kind is STD:
-            return UNSURE
+            return _flag(node.id, None) if value.module == "builtins" else UNSURE
     return _flag(node.id, value)
+
+
+def _of_other_file(scan: Scan, value: Value) -> Condition:
+    """A name of another file of the service: what it stands for is known once all have been read."""
+    first = value.module.partition(".")[0]
+    if (not first or first in scan.local) and _TELLING.search(value.module):
+        return ("imported", value.module)
+    return _flag(value.module.rpartition(".")[2], None)
 
 
 def _flag(name: str, value: Value | None) -> Condition:
@@ -105,7 +119,9 @@ def _attribute(scan: Scan, node: ast.Attribute) -> Condition:
     if value.kind is CONDITION:
         found: Condition = value.data
         return UNSURE if found[0] == "part" else found
-    return _flag(node.attr, None) if value.kind is not STD else UNSURE
+    if value.kind is FOREIGN:
+        return _of_other_file(scan, value)
+    return _flag(node.attr, None) if value.kind is not STD or value.module == "builtins" else UNSURE
 
 
 def _compare(scan: Scan, node: ast.Compare) -> Condition:
@@ -197,6 +213,7 @@ def _call(scan: Scan, node: ast.Call) -> Condition:
         value = named(scan, function)
         if dotted(value) in FINDERS:
             return _found(scan, node.args)
+        return _called(scan, value, node)
     return UNSURE
 
 
@@ -215,10 +232,17 @@ def _named_call(scan: Scan, name: str, node: ast.Call) -> Condition:
             parts = tuple(condition_of(scan, item) for item in arguments[0].elts)
             return ("or" if name == "any" else "and", *parts)
     value = scan.get(name)
-    if value is not None and value.kind is FUNCTION and value.data.condition is not None:
+    if value is not None and value.kind in (FUNCTION, FOREIGN):
+        return _called(scan, value, node)
+    return _found(scan, arguments) if value is not None and dotted(value) in FINDERS else UNSURE
+
+
+def _called(scan: Scan, value: Value, node: ast.Call) -> Condition:
+    """What a call of an own function says, or of one of another file."""
+    if value.kind is FUNCTION and value.data.condition is not None:
         found: Condition = value.data.condition
         return found
-    return _found(scan, arguments) if value is not None and dotted(value) in FINDERS else UNSURE
+    return _of_other_file(scan, value) if value.kind is FOREIGN and not node.args and not node.keywords else UNSURE
 
 
 def _found(scan: Scan, arguments: Sequence[ast.expr]) -> Condition:

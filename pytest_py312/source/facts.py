@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Question
 
-FORMAT = 4
+FORMAT = 5
 """Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
 
 Condition = tuple[Any, ...]
 """When code runs, as nested tuples (see ``guards.py``): ``("version", ">=", (3, 12))``, ``("has", module, path)``,
 ``("missing", questions, foreign modules)``, ``("not", c)``, ``("and", c, ...)``, ``("or", c, ...)``, ``("false",)``,
-``("unknown",)``."""
+``("imported", dotted name)`` until files are linked, ``("unknown",)``."""
 
 
 class Kind:
@@ -214,6 +214,8 @@ class FileFacts:
     inherited: tuple[Inherited, ...] = ()
     through: tuple[Through, ...] = ()
     classes: tuple[ClassFact, ...] = ()
+    flags: tuple[tuple[str, Condition], ...] = ()
+    """Names of the module, and functions without arguments, that are true under a condition."""
     ignores: tuple[Ignore, ...] = ()
     defined: tuple[str, ...] = ()
     failure: Failure | None = None
@@ -262,6 +264,7 @@ def packed(facts: FileFacts) -> list[Any]:
         facts.inherited,
         facts.through,
         facts.classes,
+        facts.flags,
         facts.ignores,
         facts.defined,
         facts.failure,
@@ -277,7 +280,7 @@ def unpacked(data: Any) -> FileFacts:
         if data[0] != FORMAT or not isinstance(data[1], str):
             raise ValueError("the facts are those of another version")
         _, path, references, guards, imports, rules, loose, patches, inherited, through, *rest = data
-        classes, ignores, defined, failure = rest
+        classes, flags, ignores, defined, failure = rest
         return FileFacts(
             path=path,
             references=tuple([_reference(row) for row in references]),
@@ -289,6 +292,7 @@ def unpacked(data: Any) -> FileFacts:
             inherited=tuple([Inherited._make([*row[:7], _call(row[7])]) for row in inherited]),
             through=tuple([Through._make([*row[:8], _call(row[8])]) for row in through]),
             classes=tuple([ClassFact(row[0], _tuples(row[1]), tuple(row[2])) for row in classes]),
+            flags=tuple([(row[0], _tuples(row[1])) for row in flags]),
             ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
             defined=tuple(defined),
             failure=Failure._make(failure) if failure else None,

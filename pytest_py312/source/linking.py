@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_py312.source.facts import ClassFact, FileFacts, Inherited, Kind, Reference, Through
+from pytest_py312.source.facts import ClassFact, Condition, FileFacts, Guard, Inherited, Kind, Reference, Through
 
 DEEPEST = 12
+UNKNOWN: Condition = ("unknown",)
 
 
 class Modules:
@@ -61,9 +62,34 @@ def linked(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
     for facts in files:
         found = [reference for use in facts.inherited for reference in _references(use, facts, modules, classes)]
         found += [reference for way in facts.through for reference in _through(way, facts, modules)]
-        references = (*facts.references, *found)
-        done.append(replace(facts, references=references, inherited=(), through=()) if found else facts)
+        guards = _guards(facts, modules)
+        if found or guards is not facts.guards:
+            references = (*facts.references, *found)
+            facts = replace(facts, references=references, inherited=(), through=(), guards=guards)
+        done.append(facts)
     return tuple(done)
+
+
+def _guards(facts: FileFacts, modules: Modules) -> tuple[Guard, ...]:
+    """The guards of a file with what other files say of their flags."""
+    guards = [one._replace(condition=_known(one.condition, facts, modules)) for one in facts.guards]
+    return facts.guards if guards == list(facts.guards) else tuple(guards)
+
+
+def _known(condition: Condition, facts: FileFacts, modules: Modules) -> Condition:
+    if not condition or condition[0] not in ("imported", "not", "and", "or"):
+        return condition
+    if condition[0] != "imported":
+        return (condition[0], *[_known(part, facts, modules) for part in condition[1:]])
+    module, _, name = condition[1].rpartition(".")
+    file = modules.find(module if module.strip(".") else f"{module}.", facts.path) if module else None
+    found = dict(file.flags).get(name) if file is not None else None
+    return UNKNOWN if found is None or _is_open(found) else found
+
+
+def _is_open(condition: Condition) -> bool:
+    """Whether it hangs on a third file."""
+    return condition[0] == "imported" or any(isinstance(one, tuple) and one and _is_open(one) for one in condition[1:])
 
 
 def _through(way: Through, facts: FileFacts, modules: Modules) -> Iterator[Reference]:

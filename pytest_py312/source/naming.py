@@ -2,7 +2,7 @@
 
 import ast
 
-from pytest_py312.source.values import CLASS, OBJECT, STD, UNKNOWN, Value
+from pytest_py312.source.values import CLASS, FOREIGN, OBJECT, STD, UNKNOWN, Value
 from pytest_py312.source.walking import Scan, extended
 
 
@@ -14,6 +14,9 @@ def named(scan: Scan, node: ast.expr | None) -> Value:
         value = named(scan, node.value)
         if value.kind is STD:
             return extended(scan, value, node.attr)
+        if value.kind is FOREIGN:
+            separator = "" if value.module.endswith(".") else "."
+            return Value(FOREIGN, f"{value.module}{separator}{node.attr}", "", value.guard)
         if value.kind is CLASS or value.kind is OBJECT:
             return value.data.get(node.attr) or UNKNOWN
     return UNKNOWN

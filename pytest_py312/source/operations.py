@@ -13,6 +13,7 @@ from pytest_py312.source.values import (
     CLASS,
     COROUTINE,
     EXCEPTIONS,
+    FUNCTION,
     ITEMS,
     MANY,
     NOTHING,
@@ -23,6 +24,7 @@ from pytest_py312.source.values import (
     TEXT,
     TEXTS,
     UNKNOWN,
+    OwnFunction,
     Value,
     either,
 )
@@ -83,7 +85,9 @@ def read_lambda(scan: Scan, node: ast.Lambda) -> Value:
         scan.guard = scan.guarded((), scan.lambda_caught)
     _inside(scan, dict.fromkeys(names, UNKNOWN), [node.body])
     scan.guard = guard
-    return UNKNOWN
+    condition = condition_of(scan, node.body)
+    known = condition != UNSURE and not isinstance(node.body, ast.Constant)
+    return Value(FUNCTION, data=OwnFunction("lambda", condition=condition)) if known else UNKNOWN
 
 
 def _inside(scan: Scan, names: dict[str, Value], nodes: Sequence[ast.expr]) -> list[Value]:

@@ -9,7 +9,7 @@ import re
 from pytest_py312.source import dynamic, enum_rules
 from pytest_py312.source.conditions import NEVER
 from pytest_py312.source.facts import Condition
-from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
     CLASS,
@@ -243,11 +243,21 @@ def refusal(scan: Scan, node: ast.If | ast.Assert, condition: Condition) -> None
     if condition[0] != "version" or condition is NEVER or condition == UNSURE:
         return
     last = node.body[-1] if isinstance(node, ast.If) else node
+    if isinstance(last, ast.Raise) and _is_quiet(last.exc):
+        return
     if isinstance(last, ast.Raise | ast.Assert) or (isinstance(last, ast.Expr) and _is_failure(scan, last.value)):
         before = scan.guard
         scan.guard = scan.guarded(condition)
         scan.rule("refuses", last, "sys.version_info")
         scan.guard = before
+
+
+def _is_quiet(node: ast.expr | None) -> bool:
+    """``raise SystemExit``, ``raise SystemExit(0)``, ``raise unittest.SkipTest("...")``"""
+    kind = last_name(node.func if isinstance(node, ast.Call) else node) if node is not None else ""
+    code = node.args[0] if isinstance(node, ast.Call) and node.args else None
+    ends_well = kind == "SystemExit" and (code is None or getattr(code, "value", "") in (0, None))
+    return ends_well or kind in ("SkipTest", "Skipped")
 
 
 def _is_failure(scan: Scan, node: ast.expr) -> bool:

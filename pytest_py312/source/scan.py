@@ -4,12 +4,13 @@ import ast
 import io
 import tokenize
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from pytest_py312.source import argument_rules, definitions, expressions, fallbacks, operations, statements
 from pytest_py312.source.comments import read_ignores
-from pytest_py312.source.facts import Failure, FileFacts, Reference
+from pytest_py312.source.facts import Condition, Failure, FileFacts, Reference
+from pytest_py312.source.values import CONDITION, FUNCTION
 from pytest_py312.source.walking import Scan, block
 
 LARGEST = 8 * 1024 * 1024
@@ -87,9 +88,18 @@ def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> Fil
         inherited=tuple(in_characters(scan.inherited)),
         through=tuple(in_characters(scan.through)),
         classes=classes,
+        flags=tuple(_flags(scan)),
         ignores=read_ignores(text),
         defined=tuple(sorted(scan.defined)),
     )
+
+
+def _flags(scan: Scan) -> Iterator[tuple[str, Condition]]:
+    for name, value in scan.module.items():
+        if value.kind is CONDITION and value.data[0] != "part":
+            yield name, value.data
+        elif value.kind is FUNCTION and value.data.condition is not None:
+            yield name, value.data.condition
 
 
 def _once(references: list[Reference]) -> list[Reference]:

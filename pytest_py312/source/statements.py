@@ -18,6 +18,7 @@ from pytest_py312.source.values import (
     NOTHING_KNOWN,
     SKIP,
     STD,
+    TEMPLATE,
     UNKNOWN,
     Value,
 )
@@ -108,7 +109,7 @@ def _statement_place(scan: Scan, node: ast.ImportFrom) -> tuple[int, int, int]:
 def read_assign(scan: Scan, node: ast.Assign) -> None:
     value = visit(scan, node.value)
     scan.only_named(node.value)
-    if value.kind is NOTHING_KNOWN or value.is_instance:
+    if value.kind in (NOTHING_KNOWN, TEMPLATE) or value.is_instance:
         value = _meaning(scan, node.value, value)
     for target in node.targets:
         if target.__class__ is ast.Name and target.id == "pytestmark" and scan.names is scan.module:
@@ -338,6 +339,7 @@ def read_assert(scan: Scan, node: ast.Assert) -> Condition | None:
 def read_expression(scan: Scan, node: ast.Expr) -> Condition | None:
     value = node.value
     visit(scan, value)
+    scan.only_named(value)
     if not isinstance(value, ast.Call):
         return None
     if isinstance(value.func, ast.Name | ast.Attribute):
