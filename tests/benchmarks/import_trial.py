@@ -1,0 +1,88 @@
+"""Tries to import modules for real: ``python import_trial.py < request > answers``.
+
+For the standard library of 3.8 and later alone. The request is ``{"path": [folder, ...], "modules": [name, ...]}``;
+an answer is a line of JSON, ``[name, null]`` where the module imports, else ``[name, {"error": ..., "places":
+[...]}]``. ``places`` are the innermost ``[file, line]`` beneath the folders of ``path``: of the exception, and of each
+that led to it. Some modules share a process, to save time; what fails there is tried again in a process of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+LIMIT = 60
+"""Seconds for one process."""
+TOGETHER = 20
+"""Modules that share a process."""
+
+
+def places(error: BaseException | None, folders: list[str]) -> list[list[Any]]:
+    """Where the exception and those before it were raised, as far as that is beneath ``folders``."""
+    found: list[list[Any]] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        frames: list[tuple[str, int]] = []
+        trace = error.__traceback__
+        while trace is not None:
+            frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+            trace = trace.tb_next
+        if isinstance(error, SyntaxError) and error.filename:
+            frames.append((error.filename, error.lineno or 1))
+        inner = [frame for frame in frames if frame[0].startswith(tuple(folders))]
+        if inner:
+            found.append(list(inner[-1]))
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def attempt(name: str, folders: list[str]) -> dict[str, Any] | None:
+    """``None``, or what is wrong."""
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        return {"error": f"{type(error).__name__}: {error}"[:300], "places": places(error, folders)}
+    return None
+
+
+def tried(names: list[str], folders: list[str]) -> list[Any]:
+    """In a child, so that no module finds what those of other groups have left. Less than all where that ended."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(LIMIT)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nothing, number)
+        for name in names:
+            os.write(writer, (json.dumps(attempt(name, folders)) + "\n").encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as said:
+        lines = said.read().splitlines()
+    os.waitpid(child, 0)
+    return [json.loads(line) for line in lines]
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    folders = [folder.rstrip("/") + "/" for folder in request["path"]]
+    sys.path[:0] = request["path"]
+    modules = request["modules"]
+    for start in range(0, len(modules), TOGETHER):
+        names = modules[start : start + TOGETHER]
+        found = dict(zip(names, tried(names, folders)))  # noqa: B905 - it is for 3.9, and the child may have ended early
+        for name in names:
+            if found.get(name, True):
+                alone = tried([name], folders)
+                found[name] = alone[0] if alone else {"error": "the process ended", "places": []}
+            print(json.dumps([name, found[name]]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
