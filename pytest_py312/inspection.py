@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_py312.matrix import cells_of
@@ -23,19 +23,27 @@ from pytest_py312.source.judging import judge
 from pytest_py312.source.linking import linked
 from pytest_py312.source.oracle import Oracle, Unanswered
 from pytest_py312.source.questions import Complaint, Question, Testimony
-from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader
+from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader, SourceSeen
 from pytest_py312.source.shadows import questions_about, shadow_findings, shadows
 from pytest_py312.source.witnesses import Witnesses
 from pytest_py312.tree import join
 
 Complaints = Mapping[str, Sequence[Complaint]]
 
-_NEW_SYNTAX = re.compile(
-    rb"^[ \t]*(?:match\b.*:|type\s+\w+.*=|with\s*\(|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)|except\s*\*|\[\s*\*"
-    rb"|\b[rR]?[fF][rR]?(?:\"[^\"\n]*\{[^}\n]*[\"\\#]|'[^'\n]*\{[^}\n]*['\\#])",
-    re.MULTILINE,
+_NEW_SYNTAX = (
+    re.compile(
+        rb"\n[ \t]*(?:match\b[^\n]*:|type[ \t]+\w[^\n]*=|with[ \t]*\(|async[ \t]+(?:with[ \t]*\(|def[ \t]+\w+[ \t]*\[)"
+        rb"|def[ \t]+\w+[ \t]*\[|class[ \t]+\w+[ \t]*\[|except[ \t]*\*)"
+    ),
+    re.compile(rb"\[\s*\*"),
+    re.compile(rb"[fF][rR]?(?:\"[^\"\n]*\{[^}\n]*[\"\\#]|'[^'\n]*\{[^}\n]*['\\#])"),
 )
-"""What syntax newer than 3.8 may look like; whether it is any is for the baseline's compiler to say."""
+"""What syntax newer than 3.8 may look like, behind the end of a line; whether it is any is for the baseline's compiler
+to say. Several patterns, each of which begins with few characters, are searched much faster than one."""
+
+
+DATED = frozenset({"PY201", "PY202", "PY203", "PY204", "PY209"})
+"""Findings that say since when something is gone: only for these the interpreters between are asked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,11 +129,13 @@ class _Survey:
 
         :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
         """
-        wanted = {cell.interpreter for service in self._services for cell in cells_of(self._plan, service)}
-        interpreters = sorted(wanted | {self._plan.target}, reverse=True)
-        self._questions()
-        with ThreadPoolExecutor(len(interpreters)) as threads:
+        target = self._plan.target
+        interpreters = sorted({min(service.baseline, target) for service in self._services} | {target}, reverse=True)
+        with ThreadPoolExecutor(len(interpreters) + 1) as threads:
+            compiled = threads.submit(self._complaints, target)  # it needs no facts
+            self._facts()
             list(threads.map(self._said, interpreters))
+            compiled.result()
             list(threads.map(self._complaints, interpreters))
 
     def inspect(self, cell: Cell, lock: Mapping[str, str] | None) -> Inspection:
@@ -134,19 +144,20 @@ class _Survey:
         :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
         """
         read = self._reads()[cell.service.path]
+        facts = self._facts()[cell.service.path]
         target, baseline = cell.interpreter, min(cell.service.baseline, cell.interpreter)
-        between = [other.interpreter for other in cells_of(self._plan, cell.service)]
         witnesses = Witnesses(
             baseline=self._said(baseline).testimony,
             target=self._said(target).testimony,
-            between=[self._said(one).testimony for one in between if baseline < one < target],
             baseline_complaints=_of(read, self._complaints(baseline)),
             target_complaints=_of(read, self._complaints(target)),
         )
-        findings = (
-            *judge(self._facts()[cell.service.path], witnesses, lock=lock),
-            *shadow_findings(self._shadows()[cell.service.path], witnesses),
-        )
+        findings = judge(facts, witnesses, lock=lock)
+        if any(found.code in DATED for found in findings):
+            between = [one.interpreter for one in cells_of(self._plan, cell.service)]
+            told = [self._between(one, baseline, target) for one in between if baseline < one < target]
+            findings = judge(facts, replace(witnesses, between=told), lock=lock)
+        findings = (*findings, *shadow_findings(self._shadows(cell.service), witnesses))
         return Inspection(findings=findings, unchecked=self._open(read, (baseline, target), findings))
 
     def _open(self, read: SourceRead, asked: Sequence[Interpreter], findings: Sequence[Finding]) -> str:
@@ -170,48 +181,64 @@ class _Survey:
         """See :meth:`Inspector.read`."""
         return self._reads()[service.path]
 
+    def _seen(self) -> Mapping[str, SourceSeen]:
+        return self._once("seen", lambda: self._reader.look(map(_folder_of, self._services)))
+
     def _reads(self) -> Mapping[str, SourceRead]:
-        return self._once("reads", lambda: self._reader.read(map(_folder_of, self._services)))
+        return self._once("reads", lambda: self._reader.scan(self._seen()))
 
     def _facts(self) -> Mapping[str, tuple[FileFacts, ...]]:
         return self._once("facts", lambda: {path: linked(read.facts) for path, read in self._reads().items()})
 
-    def _questions(self) -> frozenset[Question]:
-        return self._once("questions", lambda: frozenset(self._all_questions()))
+    def _questions(self, service: Service) -> frozenset[Question]:
+        return self._once(f"questions {service.path}", lambda: frozenset(self._all_questions(service)))
 
-    def _all_questions(self) -> Iterator[Question]:
-        for path, files in self._facts().items():
-            yield from questions_about(self._shadows()[path])
-            for facts in files:
-                yield from facts.questions()
+    def _all_questions(self, service: Service) -> Iterator[Question]:
+        yield from questions_about(self._shadows(service))
+        for facts in self._facts()[service.path]:
+            yield from facts.questions()
 
-    def _shadows(self) -> Mapping[str, Mapping[str, str]]:
-        return self._once(
-            "shadows",
-            lambda: {one.path: shadows(self._facts()[one.path], _folder_of(one).roots) for one in self._services},
-        )
+    def _shadows(self, service: Service) -> Mapping[str, str]:
+        roots = _folder_of(service).roots
+        return self._once(f"shadows {service.path}", lambda: shadows(self._facts()[service.path], roots))
 
     def _said(self, interpreter: Interpreter) -> _Said:
-        return self._once(f"said {interpreter}", lambda: self._ask(interpreter))
+        """What is the target is asked about all services, a baseline about those that run on it."""
+        asked = [one for one in self._services if interpreter in (one.baseline, self._plan.target)]
+        return self._once(
+            f"said {interpreter}", lambda: self._ask(interpreter, frozenset().union(*map(self._questions, asked)))
+        )
 
-    def _ask(self, interpreter: Interpreter) -> _Said:
+    def _between(self, interpreter: Interpreter, baseline: Interpreter, target: Interpreter) -> Testimony:
+        """What an interpreter says to what the two beside it disagree about."""
+        before, after = (self._said(one).testimony.answers for one in (baseline, target))
+        asked = frozenset(
+            question
+            for question, answer in before.items()
+            if (answer.present, answer.signature) != (after[question].present, after[question].signature)
+        )
+        name = f"between {baseline} and {target}: {interpreter}"
+        return self._once(name, lambda: self._ask(interpreter, asked)).testimony
+
+    def _ask(self, interpreter: Interpreter, questions: frozenset[Question]) -> _Said:
         try:
             build = self._runner.find(interpreter)
         except CellUnavailable as reason:
-            known = typeshed.testimony(self._questions(), (interpreter.major, interpreter.minor))
+            known = typeshed.testimony(questions, (interpreter.major, interpreter.minor))
             return _Said(testimony=known, build=None, reason=str(reason))
-        return _Said(testimony=self._oracle.ask(self._questions(), build), build=build)
+        return _Said(testimony=self._oracle.ask(questions, build), build=build)
 
     def _complaints(self, interpreter: Interpreter) -> Complaints:
         return self._once(f"complaints {interpreter}", lambda: self._compile(interpreter))
 
     def _compile(self, interpreter: Interpreter) -> Complaints:
-        build = self._said(interpreter).build
-        if build is None:
+        try:
+            build = self._runner.find(interpreter)
+        except CellUnavailable:  # told of when it is asked about names
             return {}
         files: dict[str, bytes] = {}
         for service in self._services:
-            contents = self._reads()[service.path].contents
+            contents = self._seen()[service.path].contents
             if interpreter == self._plan.target:
                 files |= contents
             elif interpreter == service.baseline:
@@ -219,13 +246,18 @@ class _Survey:
                 files |= {
                     path: content
                     for path, content in contents.items()
-                    if _is_refused(refused.get(path, ())) or _NEW_SYNTAX.search(content)
+                    if _is_refused(refused.get(path, ())) or _may_be_new(content)
                 }
         return self._oracle.compile(files, build) if files else {}
 
 
 def _of(read: SourceRead, complaints: Complaints) -> Complaints:
     return {path: complaints[path] for path in read.contents if path in complaints}
+
+
+def _may_be_new(content: bytes) -> bool:
+    text = b"\n" + content
+    return any(pattern.search(text) for pattern in _NEW_SYNTAX)
 
 
 def _is_refused(complaints: Sequence[Complaint]) -> bool:

@@ -28,6 +28,19 @@ class SourceFolder:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SourceSeen:
+    """The Python files of one service before they are scanned, and (file or folder, reason) of what was not read."""
+
+    tasks: tuple[Task, ...]
+    unread: tuple[tuple[str, str], ...]
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """The contents by path."""
+        return {task.path: task.content for task in self.tasks}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SourceRead:
     """The Python files of one service by path: contents, facts, and (file or folder, reason) of what was not read."""
 
@@ -80,36 +93,43 @@ class SourceReader:
 
     def read(self, folders: Iterable[SourceFolder]) -> dict[str, SourceRead]:
         """All Python files of each folder, by its path."""
-        found = {folder.path: self._files(folder) for folder in folders}
+        return self.scan(self.look(folders))
+
+    def look(self, folders: Iterable[SourceFolder]) -> dict[str, SourceSeen]:
+        """The contents of all Python files of each folder, by its path."""
+        return {folder.path: self._files(folder) for folder in folders}
+
+    def scan(self, found: Mapping[str, SourceSeen]) -> dict[str, SourceRead]:
+        """What :meth:`look` has found, with the facts."""
         memories = {path: Memory(self._memory(path)) for path in found}
         known: dict[str, FileFacts] = {}
         missing: dict[str, Task] = {}
-        for path, (tasks, _) in found.items():
-            for task in tasks:
+        for path, seen in found.items():
+            for task in seen.tasks:
                 facts = remembered(memories[path].get(task.key))
                 if facts is not None:
                     known[task.key] = facts
                 else:
                     missing[task.key] = task
         fresh = self._scanner.scan(list(missing.values()))
-        for path, (tasks, _) in found.items():
-            keys = [task.key for task in tasks]
+        for path, seen in found.items():
+            keys = [task.key for task in seen.tasks]
             memories[path].keep({key: packed(fresh[key]) for key in keys if key in fresh}, used=keys)
         known |= fresh
         return {
             path: SourceRead(
-                contents={task.path: task.content for task in tasks},
-                facts=tuple(replace(known[task.key], path=task.path) for task in tasks),
-                unread=unread,
+                contents=seen.contents,
+                facts=tuple(replace(known[task.key], path=task.path) for task in seen.tasks),
+                unread=seen.unread,
             )
-            for path, (tasks, unread) in found.items()
+            for path, seen in found.items()
         }
 
     def _memory(self, path: str) -> Path:
         name = hashlib.sha256(f"{self._tree.root}\0{path}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
         return self._cache / "source" / f"{scanner_version()}-{name}.json"
 
-    def _files(self, folder: SourceFolder) -> tuple[list[Task], tuple[tuple[str, str], ...]]:
+    def _files(self, folder: SourceFolder) -> SourceSeen:
         scan = self._tree.scan(folder.path, depth=DEPTH)
         unread = [] if scan.complete else [(folder.path, "holds more files, or deeper folders, than are read")]
         modules = _Modules(folder.path, scan.files)
@@ -124,7 +144,7 @@ class SourceReader:
                 unread.append((path, str(refused)))
             else:
                 tasks.append(Task(key=key_of(content, local), path=real, content=content, local=local))
-        return tasks, tuple(unread)
+        return SourceSeen(tasks=tuple(tasks), unread=tuple(unread))
 
     def _once(self, paths: Sequence[str], linked: Set[str]) -> dict[str, str]:
         """Each of ``paths``, and the file it is when links are followed; none for those that another has already."""

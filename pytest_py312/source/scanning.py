@@ -3,13 +3,15 @@
 What a file says depends on its text and on which modules it finds beside it, so both are in its key.
 """
 
+import gc
 import hashlib
 import json
 import shutil
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -51,6 +53,10 @@ class FileScanner:
 
     def scan(self, tasks: Sequence[Task]) -> dict[str, FileFacts]:
         """The facts of each task by its key."""
+        with no_collector():
+            return self._scan(tasks)
+
+    def _scan(self, tasks: Sequence[Task]) -> dict[str, FileFacts]:
         size = sum(len(task.content) for task in tasks)
         shares = _shares(tasks, min(self._processes, 1 + size // WORTH_A_PROCESS))
         if len(shares) < 2:
@@ -86,10 +92,23 @@ class FileScanner:
         }
 
 
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Without the search for cycles: trees have none, and it would walk all their nodes again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def work(asked: str, answered: str) -> None:
     """What a scanning process does: files in, facts out."""
     rows = json.loads(Path(asked).read_bytes())
-    facts = [packed(scan_text(text.encode("latin-1"), path, local=frozenset(local))) for path, text, local in rows]
+    with no_collector():
+        facts = [packed(scan_text(text.encode("latin-1"), path, local=frozenset(local))) for path, text, local in rows]
     Path(answered).write_text(json.dumps(facts), encoding="utf-8")
 
 
