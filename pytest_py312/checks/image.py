@@ -1,12 +1,18 @@
 """PY7xx: does the service's own image build on this interpreter, start what it starts, and get well?"""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.checks.remedies import remedy_for
 from pytest_py312.model import Cell, Finding, Location, Outcome, Severity, Status
 from pytest_py312.service_images import Health, ImageRun
 
+_BUILDERS_OWN = re.compile(
+    r"\s*(?:Step \d+/\d+ :|--->|The command '|Removed intermediate|Removing intermediate|ERROR: failed to solve|-{4,}"
+    r"|#\d+ |>|\d+ \||[\w./-]*Dockerfile[\w.-]*:\d+|\d+ warnings? found)"
+)
 _EVIDENCE = 3_000
 """Characters of output that a finding carries."""
 
@@ -60,6 +66,12 @@ def _outcome(name: str, cell: Cell, runs: Sequence[ImageRun], findings: list[Fin
     return outcome
 
 
+def _telling(output: str) -> str:
+    """The last words of the instruction that failed, beside what the builder says itself."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not _BUILDERS_OWN.match(line)]
+    return f" ({lines[-1][:240]})" if lines else ""
+
+
 def _findings(run: ImageRun, cell: Cell) -> Iterator[Finding]:
     if run.unchecked:
         return
@@ -67,8 +79,8 @@ def _findings(run: ImageRun, cell: Cell) -> Iterator[Finding]:
     if run.failed:
         yield Finding(
             code="PY701",
-            message=f"{run.dockerfile} cannot be built on {cell.interpreter}: {run.failed[:300]}",
-            remedy="mend what the end of the output names",
+            message=f"{run.dockerfile} cannot be built on {cell.interpreter}: {run.failed[:300]}{_telling(run.output)}",
+            remedy=remedy_for(run.output) or "mend what the end of the output names",
             location=at,
             names=(run.dockerfile,),
             detail=run.output[-_EVIDENCE:],
@@ -90,7 +102,7 @@ def _findings(run: ImageRun, cell: Cell) -> Iterator[Finding]:
         yield Finding(
             code="PY703",
             message=f"{run.entry}, which the image of {run.dockerfile} starts, cannot be imported: {last[:240]}",
-            remedy="mend what the traceback ends with",
+            remedy=remedy_for(run.import_error) or "mend what the traceback ends with",
             location=at,
             names=(run.dockerfile, run.entry),
             detail=run.import_error[-_EVIDENCE:],

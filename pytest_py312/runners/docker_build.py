@@ -6,11 +6,12 @@ The SDK speaks to the classic builder only; BuildKit wants a session, which ``do
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from threading import Event
+from queue import Empty, Queue
+from threading import Event, Thread
 from typing import Any
 
 from pytest_py312 import command
@@ -34,7 +35,9 @@ NOT_ITS_FAULT = re.compile(
 )
 """What says nothing about a Python: the network, the registry, the disk, a builder that lacks what is asked for."""
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"Step (?P<number>\d+)/\d+ : (?P<text>.*)")
+_RUNNING = re.compile(r" ---> Running in ([0-9a-f]{12,64})")
 _LAYER = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})\s*\Z")
 _KIT_FAILED = re.compile(r"^ > (?:\[(?P<stage>[^\]]*)\] )?(?P<text>.*?):?$", re.MULTILINE)
 _KIT_LINE = re.compile(r"^[\w./-]*:(?P<line>\d+)$", re.MULTILINE)
@@ -118,39 +121,69 @@ def kit_failure(output: str) -> tuple[str, int | None]:
 # ---- the classic builder
 
 
+class _GivenUp(Exception):
+    """Nobody waits for the build any more. ``str()`` says why."""
+
+
 def _classic(engine: Engine, order: Order, closing: Event) -> Built:
     built = Built()
     told: list[str] = []
-    deadline = time.monotonic() + BUILD_LIMIT
     try:
-        with told_apart():
-            messages = engine.client.build(
-                path=str(order.folder),
-                dockerfile=order.dockerfile,
-                tag=order.tag,
-                labels=dict(order.labels),
-                rm=True,
-                forcerm=True,
-                decode=True,
-                timeout=int(BUILD_LIMIT),
-            )
-            for message in messages:
-                told.append(_said(message, built))
-                if closing.is_set() or time.monotonic() > deadline:
-                    built.unchecked = "its build was ended: " + ("cancelled" if closing.is_set() else "time limit")
-                    return built
+        told.extend(_said(message, built) for message in _messages(engine, order, closing))
     except Refused as refused:  # at once: the Dockerfile cannot be read
         built.failed = "the Dockerfile"
         told.append(str(refused))
+    except _GivenUp as reason:
+        built.unchecked = f"its build was ended: {reason}"
+        for container in _RUNNING.findall("".join(told))[-1:]:
+            engine.remove(container)  # the step that is under way: the engine gives the build up with it
     finally:
         built.layers = list(layers_in(told))
-    built.output = "".join(told)[-OUTPUT_LIMIT:]
+    built.output = _COLOUR.sub("", "".join(told))[-OUTPUT_LIMIT:]
     if built.failed:
         built.image = ""
         built.failed, built.line = _place(order, told, built.failed)
     elif not built.image:
-        built.unchecked = "the engine did not say what it had built"
+        built.unchecked = built.unchecked or "the engine did not say what it had built"
     return built
+
+
+def _messages(engine: Engine, order: Order, closing: Event) -> Iterator[Mapping[str, Any]]:
+    """What the engine says while it builds. A thread listens, since a step may be silent for as long as it takes.
+
+    :raises EngineLost, Refused: the engine's troubles.
+    :raises _GivenUp: the run is closed, or the time is over. With the end of the process the engine gives up too.
+    """
+    heard: Queue[Mapping[str, Any] | Exception | None] = Queue()
+
+    def listen() -> None:
+        try:
+            with told_apart():
+                for message in engine.client.build(
+                    path=str(order.folder), dockerfile=order.dockerfile, tag=order.tag, labels=dict(order.labels),
+                    rm=True, forcerm=True, decode=True, timeout=int(BUILD_LIMIT),
+                ):  # fmt: skip
+                    heard.put(message)
+            heard.put(None)
+        except Exception as error:  # for the thread that waits
+            heard.put(error)
+
+    Thread(target=listen, daemon=True, name=f"build of {order.dockerfile}").start()
+    deadline = time.monotonic() + BUILD_LIMIT
+    while True:
+        try:
+            message = heard.get(timeout=0.5)
+        except Empty:
+            message = {}
+        if closing.is_set():
+            raise _GivenUp("cancelled")
+        if time.monotonic() > deadline:
+            raise _GivenUp(f"time limit of {BUILD_LIMIT:g} s reached")
+        if message is None:
+            return
+        if isinstance(message, Exception):
+            raise message
+        yield message
 
 
 def _said(message: Mapping[str, Any], built: Built) -> str:

@@ -1,6 +1,5 @@
 """A service's own image, built and tried: which Python it has, whether its entry is imported, whether it gets well."""
 
-import contextlib
 import shutil
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, told
 from pytest_py312.runners.docker_recipes import PROCESSES, Ground
 from pytest_py312.service_images import Entry, Health, ImageJob, ImageRun, entry_of
 
+CANCELLED = "the run was cancelled"
 REPOSITORY = "pytest-py312/proof"
 """The name of all images that are built here; they are removed at the end of the run."""
 QUESTION_LIMIT = 120.0
@@ -69,6 +69,8 @@ class ImageProofs:
     def prove(self, job: ImageJob) -> ImageRun:
         """See :class:`~pytest_py312.service_images.ImageProver`."""
         run = ImageRun(dockerfile=job.image.dockerfile)
+        if self.closing.is_set():
+            return replace(run, unchecked=CANCELLED)
         place = Path(tempfile.mkdtemp(prefix="image-", dir=self.folder))
         try:
             folder = staged(job, place / "context")
@@ -86,11 +88,13 @@ class ImageProofs:
                 )
             return self._tried(job, order.tag, run)
         except (EngineLost, Refused) as trouble:
-            return replace(run, unchecked="the run was cancelled" if self.closing.is_set() else str(trouble))
+            return replace(run, unchecked=CANCELLED if self.closing.is_set() else str(trouble))
         except (NoContext, OSError, ValueError) as trouble:
             return replace(run, unchecked=str(trouble))
         finally:
             shutil.rmtree(place, ignore_errors=True)
+            if self.closing.is_set():
+                self.close()  # what was made after all others were removed
 
     def _remember(self, built: Built, tag: str) -> None:
         with self._lock:
@@ -99,10 +103,21 @@ class ImageProofs:
     def close(self) -> None:
         """Remove all images, the newest first: those that others were made from are free by then."""
         with self._lock:
-            images, self._images = self._images, []
-        for image in reversed(images):
-            with contextlib.suppress(EngineLost, Refused), told_apart():
+            images, self._images = list(dict.fromkeys(reversed(self._images))), []
+        left = None
+        # builds side by side share layers, so that a pass may find one in use by what it removes later
+        while images and images != left:
+            left, images = images, [image for image in images if not self._removed(image)]
+
+    def _removed(self, image: str) -> bool:
+        try:
+            with told_apart():
                 self.engine.client.remove_image(image, force=False, noprune=True)
+        except Refused as refused:
+            return refused.not_found
+        except EngineLost:
+            return True
+        return True
 
     # ---- the finished image
 
@@ -178,7 +193,7 @@ class ImageProofs:
                     words = f"{last}\n{self._output(container)}".strip()
                     return replace(run, health=Health.UNHEALTHY, said=words[-_SAID_LIMIT:])
                 time.sleep(0.25)
-            return replace(run, unchecked="the run was cancelled")
+            return replace(run, unchecked=CANCELLED)
         finally:
             self.engine.remove(container)
 
