@@ -20,13 +20,15 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import unittest
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     import pytest
@@ -204,15 +206,105 @@ def run_suite(request: Request, records: Records) -> int:
     return runners[request["runner"]](request, records)
 
 
+class Warned:
+    """Warnings, counted by what they say and where; those that the suite's filters ignore are heard as well.
+
+    Each ``ignore`` gets a filter in front of it that takes the same warnings and hands them over here. Nobody else
+    notices: what is shown is shown, what is an error is one, and a test that collects warnings collects the same.
+    """
+
+    def __init__(self, scratch: str) -> None:
+        self._scratch = scratch + os.sep
+        self._seen: dict[tuple[str, str, str], int] = {}
+        self._heard = threading.local()
+        self._show = self._shown = _shows()
+
+    def note(self, message: Any) -> None:
+        category = getattr(message.category, "__name__", str(message.category))
+        origin = "%s:%s" % (str(message.filename).replace(self._scratch, ""), message.lineno)
+        key = (category, str(message.message)[:300], origin)
+        if key in self._seen or len(self._seen) < 10_000:
+            self._seen[key] = self._seen.get(key, 0) + 1
+
+    def write(self, records: Records) -> None:
+        """What was seen, deprecations first: there may be more than are kept."""
+        ordered = sorted(self._seen.items(), key=lambda seen: "Deprecat" not in seen[0][0])
+        for (category, message, origin), count in ordered[:500]:
+            records.add("warning", category=category, message=message, origin=origin, count=count)
+
+    def listen(self) -> None:
+        """Put a filter in front of each ``ignore`` there is now, for as long as what shows warnings stays."""
+        if _shows() is None or self._is_here():
+            return
+        self._shown = _shows()
+        self._show = warnings._showwarnmsg_impl = self._take  # type: ignore[attr-defined]  # private, in 3.8 to 3.14
+        for place, item in reversed(list(enumerate(warnings.filters))):
+            action, message, category, module, line = item
+            if action == "ignore" and not line and (category is Warning or _is_deprecation(category)):
+                warnings.filters.insert(place, self._before(message, category, module))  # type: ignore[attr-defined]
+        # what was changed by hand is only believed after a change by the library itself
+        warnings.simplefilter("ignore", type("Nothing", (Warning,), {}), append=True)
+
+    def _is_here(self) -> bool:
+        plain = warnings.showwarning is getattr(warnings, "_showwarning_orig", None)
+        return plain and _shows() is self._show is not self._shown
+
+    def _before(self, message: Any, category: Any, module: Any) -> tuple[Any, ...]:
+        heard = self._heard
+
+        def of_text(text: str) -> bool:
+            heard.what = (text, category) if self._is_here() and _fits(message, text) else None
+            return heard.what is not None
+
+        def of_module(name: str) -> bool:
+            heard.what = getattr(heard, "what", None) if _fits(module, name) else None
+            return heard.what is not None
+
+        return ("always", _Pattern(of_text), category, _Pattern(of_module), 0)
+
+    def _take(self, message: Any) -> None:
+        what, self._heard.what = getattr(self._heard, "what", None), None
+        if what is None or what[0] != str(message.message) or not issubclass(message.category, what[1]):
+            self._shown(message)
+        elif _is_deprecation(message.category):
+            with suppress(Exception):  # what goes wrong here would go wrong in the suite
+                self.note(message)
+
+
+def _shows() -> Any:
+    """What shows warnings or collects them; ``None`` where the library has it under another name."""
+    return getattr(warnings, "_showwarnmsg_impl", None)
+
+
+def _is_deprecation(category: Any) -> bool:
+    return isinstance(category, type) and issubclass(category, (DeprecationWarning, PendingDeprecationWarning))
+
+
+class _Pattern:
+    """What a filter takes for a regular expression."""
+
+    def __init__(self, match: Callable[[str], bool]) -> None:
+        self.match = match
+
+
+def _fits(pattern: Any, text: str) -> bool:
+    return pattern is None or (pattern == text if isinstance(pattern, str) else bool(pattern.match(text)))
+
+
 class PytestRecorder:
     """A pytest plugin that writes down how each test ended. Used inside the cell, with the cell's own pytest."""
 
     def __init__(self, records: Records, scratch: str) -> None:
         self._records = records
-        self._scratch = scratch
         self._open: dict[str, tuple[str, float, str]] = {}
-        self._warnings: dict[tuple[str, str, str], int] = {}
+        self._warned = Warned(scratch)
         self.tests = 0
+
+    def pytest_collectstart(self) -> None:
+        self._warned.listen()  # each phase has filters of its own, which pytest has put in place by now
+
+    def pytest_runtest_setup(self) -> None:
+        self._warned.listen()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._records.add("running", id=nodeid)
@@ -249,16 +341,12 @@ class PytestRecorder:
         self._records.add("collected", count=len(session.items))
 
     def pytest_warning_recorded(self, warning_message: Any) -> None:
-        category = getattr(warning_message.category, "__name__", str(warning_message.category))
-        origin = "%s:%s" % (str(warning_message.filename).replace(self._scratch + os.sep, ""), warning_message.lineno)
-        key = (category, str(warning_message.message)[:300], origin)
-        self._warnings[key] = self._warnings.get(key, 0) + 1
+        self._warned.note(warning_message)
 
     def pytest_sessionfinish(self) -> None:
         for nodeid in list(self._open):
             self._close(nodeid)
-        for (category, message, origin), count in list(self._warnings.items())[:500]:
-            self._records.add("warning", category=category, message=message, origin=origin, count=count)
+        self._warned.write(self._records)
 
     def _close(self, nodeid: str) -> None:
         outcome, seconds, detail = self._open.pop(nodeid)
@@ -388,9 +476,12 @@ def run_unittest(request: Request, records: Records) -> int:
                 self._note(test, kind, self._traceback(err, test))
 
     arguments = list(request.get("select") or request["arguments"])
+    warned = Warned(os.path.join(request["scratch"], "repository"))
+    warned.listen()
     runner = unittest.TextTestRunner(resultclass=Recording, verbosity=1)  # type: ignore[arg-type]  # typeshed wants a callable of its protocol
     program = unittest.main(module=None, argv=["python -m unittest", *arguments], testRunner=runner, exit=False)
     records.add("collected", count=program.result.testsRun)
+    warned.write(records)
     return 0 if program.result.wasSuccessful() else 1
 
 

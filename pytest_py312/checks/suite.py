@@ -1,10 +1,11 @@
 """PY4xx: does the service's own suite do on this interpreter what it does on the baseline?"""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.checks.foretold import foretold
 from pytest_py312.checks.remedies import GENERAL, remedy_for
 from pytest_py312.comparison import compare, confirm, covers, first_bad, nothing_ran, telling_line, without_addresses
 from pytest_py312.installer import Installation, versions_of
@@ -35,18 +36,18 @@ class SuiteCheck:
     """
 
     name = "suite"
-    codes: tuple[str, ...] = ("PY401", "PY402", "PY403", "PY404", "PY405")
+    codes: tuple[str, ...] = ("PY250", "PY401", "PY402", "PY403", "PY404", "PY405")
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
         if cell.service.suite is None:
             return Judgement(outcome=_without_suite(cell))
         here = facts.installation(cell)
         if here.environment is None:
-            return Judgement(outcome=_errored(cell, _no_environment(cell, here)))
+            return Judgement(outcome=_errored(cell, _no_environment(cell, here), _foretold(cell, facts)))
         run = facts.suite_run(cell)
         reason = _unusable(cell, run)
         if reason and not _taken_by_collection(cell, run):
-            return Judgement(outcome=_errored(cell, reason))
+            return Judgement(outcome=_errored(cell, reason, _foretold(cell, facts)))
         judged = _judge_baseline(cell, run, facts) if cell.is_baseline else _judge_against_baseline(cell, run, facts)
         reason = _nothing_passes(cell, run, facts) if judged.outcome.status is Status.PASSED else ""
         return replace(judged, outcome=_errored(cell, reason, judged.outcome.findings)) if reason else judged
@@ -177,7 +178,24 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> Judgemen
     )
     findings = _as_notes_where_only_between(cell, facts, _worse(cell, comparison, run, facts))
     findings += _shown(cell, comparison, run)
+    findings += _foretold(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
     return Judgement(outcome=_outcome(cell, findings), comparison=comparison)
+
+
+def _foretold(cell: Cell, facts: Facts, run: SuiteRun | None = None, *, worse: bool = True) -> list[Finding]:
+    """On the target: what the suite was warned of on the baseline, and on the interpreter before the target."""
+    cells = facts.cells(cell.service)
+    if cell != cells[-1]:
+        return []
+    older = [one for one in dict.fromkeys((cells[0], *cells[-2:-1])) if one != cell]
+    runs = [facts.suite_run(one) for one in older if facts.installation(one).environment is not None]
+
+    def source() -> Sequence[Finding] | None:
+        inspection = facts.inspection(cell)
+        return None if inspection.unchecked else inspection.findings
+
+    warned = [one for one in runs if one.warnings]
+    return foretold(cell.service, warned, cell.interpreter, run, source, worse=worse)
 
 
 def _runs_up_to(cell: Cell, facts: Facts) -> list[SuiteRun]:

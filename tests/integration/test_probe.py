@@ -115,6 +115,98 @@ def of_kind(kind: SuiteKind, *arguments: str, **more: Any) -> Service:
     return service(suite=Suite(kind=kind, arguments=arguments, **more))
 
 
+# ---- warnings
+
+WARNING = {
+    "pytest.ini": """
+[pytest]
+filterwarnings =
+    ignore::DeprecationWarning
+    ignore:worth nothing
+    error:be strict
+""",
+    "tests/test_warned.py": """
+import unittest, warnings
+import pytest
+
+def old(text="old() will be removed in Python 3.12"): warnings.warn(text, DeprecationWarning, stacklevel=2)
+
+old("while it is collected")
+def test_ignored(): old()  # heard
+def test_twice(): old(), old()  # heard
+def test_collecting():
+    with warnings.catch_warnings(record=True) as seen:
+        old("nobody is to see it")
+    assert seen == []
+def test_strict():
+    with pytest.raises(DeprecationWarning): warnings.warn("be strict", DeprecationWarning)
+def test_expected():
+    with pytest.warns(DeprecationWarning): old("expected")
+def test_seen(recwarn):
+    old("seen")
+    assert len(recwarn) == 1
+@pytest.mark.filterwarnings("ignore:marked")
+def test_marked(): warnings.warn("marked as ignored", PendingDeprecationWarning)
+@pytest.mark.filterwarnings("error::DeprecationWarning")
+def test_marked_as_error():
+    with pytest.raises(DeprecationWarning): old("an error here")
+def test_of_users(): warnings.warn("worth nothing", UserWarning)
+def test_shown(): warnings.warn("shown", FutureWarning)
+def test_logged(caplog):
+    import logging
+    logging.captureWarnings(True)
+    old("not logged")
+    logging.captureWarnings(False)
+    assert caplog.messages == []
+
+class TestCase(unittest.TestCase):
+    def test_own(self):
+        with self.assertWarns(DeprecationWarning): old("asserted")
+        old()  # heard
+""",
+}
+
+
+@pytest.mark.parametrize("interpreter", ALL)
+def test_deprecations_that_the_suite_ignores_are_heard_and_change_nothing(cells: Cells, interpreter: str) -> None:
+    """With their true place. Filters that make errors stay errors, and who collects warnings collects the same."""
+    run = cells.suite(interpreter, WARNING)
+    assert set(outcomes(run).values()) == {"passed"}, outcomes(run)
+    assert len(run.results) == 12
+    file = "services/user-service/tests/test_warned.py"
+    text = WARNING["tests/test_warned.py"].splitlines()
+    places = [f"{file}:{number}" for number, line in enumerate(text, start=1) if line.endswith("# heard")]
+    old = "old() will be removed in Python 3.12"
+    assert {one.origin: one.count for one in run.warnings if one.message == old} == dict(
+        zip(places, (1, 2, 1), strict=True)
+    )
+    others = {one.message: one.origin.rpartition(":")[0] for one in run.warnings if one.message != old}
+    assert others == dict.fromkeys(("while it is collected", "marked as ignored", "shown"), file)
+    assert "while it is collected" not in run.output_tail
+    assert "1 warning" in run.output_tail
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_suite_of_unittest_is_heard_as_well(cells: Cells, interpreter: str) -> None:
+    """Imports and tests alike."""
+    code = """
+import unittest, warnings
+warnings.warn("at import", DeprecationWarning)
+class TestApp(unittest.TestCase):
+    def test_a(self):
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.warn("nobody is to see it", DeprecationWarning)
+        self.assertEqual(seen, [])
+        warnings.warn("in a test", PendingDeprecationWarning)
+"""
+    run = cells.suite(interpreter, {"test_app.py": code}, of_kind(SuiteKind.UNITTEST))
+    assert outcomes(run) == {"test_app.TestApp.test_a": "passed"}
+    assert [(one.message, one.origin) for one in run.warnings] == [
+        ("at import", "services/user-service/test_app.py:3"),
+        ("in a test", "services/user-service/test_app.py:9"),
+    ]
+
+
 # ---- pytest
 
 EVERY_END = {

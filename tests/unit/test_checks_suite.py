@@ -8,7 +8,7 @@ import pytest
 from pytest_py312.checks.base import Judgement
 from pytest_py312.checks.suite import SuiteCheck
 from pytest_py312.installer import Installation
-from pytest_py312.model import Interpreter, Plan, ServiceSettings, Severity, Status, SuiteRun
+from pytest_py312.model import Interpreter, Plan, ServiceSettings, Severity, Status, SuiteRun, SuiteWarning
 from pytest_py312.testing import FakeFacts, cell_of, installation_of, run_of, service
 
 A, B = "tests/test_x.py::test_a", "tests/test_x.py::test_b"
@@ -253,3 +253,43 @@ def test_no_traceback_crashes_the_telling() -> None:
         judgement = judge(facts(WELL, run))
         assert told(judgement) == [("PY401", (A,))]
         assert len(judgement.outcome.findings[0].message) < 2000
+
+
+# ---- what older interpreters warn of
+
+
+GONE = SuiteWarning(
+    category="DeprecationWarning",
+    message="the imp module is deprecated and slated for removal in Python 3.12",
+    origin="/env/lib/python3.9/site-packages/old_lib.py:7",
+)
+WARNED = replace(WELL, warnings=(GONE,))
+
+
+def warnings_in(judgement: Judgement) -> list[tuple[str, Severity]]:
+    return [(one.code, one.severity) for one in judgement.outcome.findings if one.code.startswith("PY2")]
+
+
+def test_a_warning_of_the_baseline_is_told_on_the_target_alone() -> None:
+    """Where nothing is worse there, it is a note; it never blocks."""
+    known = facts(WARNED, WELL)
+    assert [warnings_in(judge(known, one)) for one in ("3.9", "3.10", "3.12")] == [[], [], [("PY250", Severity.NOTE)]]
+    assert judge(known).outcome.status is Status.PASSED
+    assert warnings_in(judge(facts(WARNED, WORSE))) == [("PY250", Severity.WARNING)]
+
+
+def test_so_is_one_of_the_interpreter_before_the_target() -> None:
+    """That of both is told once."""
+    assert warnings_in(judge(facts(WELL, WELL, WARNED))) == [("PY250", Severity.NOTE)]
+    assert warnings_in(judge(facts(WARNED, WELL, WARNED))) == [("PY250", Severity.NOTE)]
+
+
+def test_where_the_suite_cannot_run_on_the_target_it_is_the_only_foreboding() -> None:
+    nowhere = installation_of("3.12", environment=None)
+    known = facts(WARNED, WELL, installations={"3.12": nowhere})
+    judgement = judge(known)
+    assert judgement.outcome.status is Status.ERRORED
+    assert warnings_in(judgement) == [("PY250", Severity.WARNING)]
+    broken_off = judge(facts(WARNED, replace(WELL, complete=False, trouble="it was killed")))
+    assert broken_off.outcome.status is Status.ERRORED
+    assert warnings_in(broken_off) == [("PY250", Severity.WARNING)]
