@@ -254,7 +254,7 @@ def test_the_tests_that_are_named_exist() -> None:
 
 def test_the_lines_that_are_named_hold_what_is_named() -> None:
     """The culprit of a dependencies or source finding stands where the finding says."""
-    for service, finding in findings("dependencies", "source"):
+    for service, finding in findings("dependencies", "libraries", "source"):
         [culprit] = finding["names"]
         line = (FLEET / finding["path"]).read_text(encoding="utf-8").splitlines()[finding["line"] - 1]
         assert culprit.rpartition(".")[2].lower() in line.lower(), service
