@@ -18,6 +18,7 @@ from pytest_py312.interpreters import Remembered, find_local
 from pytest_py312.model import Fleet, Plan
 from pytest_py312.reports import inventory
 from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.version_survey import with_all_declarations
 from pytest_py312.workshop import default_cache
 
 FORMATS = ("table", "json", "csv", "markdown")
@@ -135,7 +136,8 @@ def _plan(options: argparse.Namespace) -> Plan:
 def _inventory(options: argparse.Namespace) -> int:
     form = _one_of("--format", options.format, FORMATS)
     plan = _plan(options)
-    fleet = _below(discover(plan), plan, _folder(options.path))
+    whole = discover(plan)
+    fleet = with_all_declarations(_below(whole, plan, _folder(options.path)), plan, whole)
     if form == "table":
         text = inventory.render_table(fleet, plan, width=_width(sys.stdout), color=_color(sys.stdout, os.environ))
     else:

@@ -7,12 +7,12 @@ service is asked about and not kept; what lies outside of all services is read o
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_py312.model import Service
+from pytest_py312.model import Declaration, Fleet, Plan, Service
 from pytest_py312.patterns import matches
-from pytest_py312.readers.places import Place
+from pytest_py312.readers.places import Place, declarations_of
 from pytest_py312.readers.version_places import read_places, reader_of
 from pytest_py312.service_files import SCAN_DEPTH
 from pytest_py312.tree import Tree, Unreadable, join
@@ -161,6 +161,22 @@ class VersionSurvey:
     def _is_someones(self, path: str) -> bool:
         name = path.rpartition("/")[2]
         return path in self._services or any(matches(pattern, name, path) for pattern in self._exclude)
+
+
+def with_all_declarations(fleet: Fleet, plan: Plan, whole: Fleet) -> Fleet:
+    """``fleet``, a part of the ``whole`` one, with all that its services' files and those around them declare."""
+    survey = VersionSurvey(plan.root, whole.services, exclude=plan.exclude)
+    return replace(
+        fleet,
+        services=tuple(
+            replace(service, declarations=tuple(sorted(declarations_of(survey.read(service).places), key=_by_place)))
+            for service in fleet.services
+        ),
+    )
+
+
+def _by_place(found: Declaration) -> tuple[str, int, str, str]:
+    return found.location.path, found.location.line or 0, found.kind, found.text
 
 
 def _handed(files: Sequence[tuple[str, Named]]) -> Mapping[str, Names]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_py312.model import Fleet, Plan
 from pytest_py312.testing import service, service_tree
-from pytest_py312.version_survey import Reading, VersionSurvey
+from pytest_py312.version_survey import Reading, VersionSurvey, with_all_declarations
 
 USER = service("user-service")
 AUTH = service("auth-service")
@@ -114,6 +115,27 @@ def test_a_service_at_the_root_has_the_root_s_files(tmp_path: Path) -> None:
     )
     here = service("here", path=".")
     assert said(VersionSurvey(root, [here]).read(here)) == {"Dockerfile": ["3.10"], ".github/workflows/a.yml": ["3.9"]}
+
+
+def test_the_inventory_names_what_lies_around_a_service(tmp_path: Path) -> None:
+    """Compose files and workflows beside its Dockerfile, also where only a part of the fleet is shown."""
+    root = service_tree(
+        tmp_path,
+        {
+            f"{USER.path}/Dockerfile": "FROM python:3.9\n",
+            f"{USER.path}/docker-compose.yml": "services: {mock: {image: 'python:3.10'}}\n",
+            ".github/workflows/user-service.yml": "python-version: '3.12'\n",
+            ".github/workflows/all.yml": "python-version: '3.11'\n",
+        },
+    )
+    shown = with_all_declarations(Fleet(services=(USER,)), Plan(root=root), Fleet(services=(USER, AUTH)))
+    assert [
+        (one.location.path.rpartition("/")[2], str(one.interpreter)) for one in shown["user-service"].declarations
+    ] == [
+        ("user-service.yml", "3.12"),
+        ("Dockerfile", "3.9"),
+        ("docker-compose.yml", "3.10"),
+    ]
 
 
 def test_excluded_folders_are_not_looked_into(tmp_path: Path) -> None:
