@@ -70,10 +70,11 @@ MODULES: dict[str, Replacement] = {
     "_bootlocale": _r("use locale", _NEW[10], "3.10"),
 }
 ABCS = (
-    "Awaitable AsyncGenerator AsyncIterable AsyncIterator ByteString Callable Collection Container Coroutine Generator"
-    " Hashable ItemsView Iterable Iterator KeysView Mapping MappingView MutableMapping MutableSequence MutableSet"
-    " Reversible Sequence Set Sized ValuesView"
-).split()
+    "Awaitable", "AsyncGenerator", "AsyncIterable", "AsyncIterator", "ByteString", "Callable", "Collection",
+    "Container", "Coroutine", "Generator", "Hashable", "ItemsView", "Iterable", "Iterator", "KeysView", "Mapping",
+    "MappingView", "MutableMapping", "MutableSequence", "MutableSet", "Reversible", "Sequence", "Set", "Sized",
+    "ValuesView",
+)  # fmt: skip
 ASSERTIONS = {
     "assertEquals": "assertEqual", "assertNotEquals": "assertNotEqual", "assert_": "assertTrue",
     "assertAlmostEquals": "assertAlmostEqual", "assertNotAlmostEquals": "assertNotAlmostEqual",
