@@ -8,15 +8,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_py312.distributions import Store
 from pytest_py312.environments import Environments
-from pytest_py312.image_proofs import ImageProofs
-from pytest_py312.inspection import Inspection, Inspector
 from pytest_py312.installer import Installation, Installer, versions_of
-from pytest_py312.libraries.inspector import LibraryInspector
 from pytest_py312.locks import Lock
 from pytest_py312.matrix import cells_of
 from pytest_py312.model import Cell, Finding, Fleet, InterpreterBuild, Plan, Service, SuiteRun
@@ -24,10 +21,15 @@ from pytest_py312.once import Once
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.resolution import Resolver
 from pytest_py312.runners.base import CellUnavailable, Runner
-from pytest_py312.service_images import ImageRun
 from pytest_py312.store import State
 from pytest_py312.suite import run_suite, suite_job
-from pytest_py312.version_survey import Reading, VersionSurvey
+
+if TYPE_CHECKING:
+    from pytest_py312.image_proofs import ImageProofs
+    from pytest_py312.inspection import Inspection, Inspector
+    from pytest_py312.libraries.inspector import LibraryInspector
+    from pytest_py312.service_images import ImageRun
+    from pytest_py312.version_survey import Reading, VersionSurvey
 
 WROTE_TO_ENVIRONMENT = (
     "its environment (site-packages, which cells share) was written to while it ran, by this suite or another one, and "
@@ -36,7 +38,10 @@ WROTE_TO_ENVIRONMENT = (
 
 
 class Gathering:
-    """Works the facts out. Implements checks.base.Facts. Safe for several threads; end it before its runner."""
+    """Works the facts out. Implements checks.base.Facts. Safe for several threads; end it before its runner.
+
+    Its parts are imported when they are first asked for: a run in which nothing has changed asks for few of them.
+    """
 
     def __init__(
         self,
@@ -52,18 +57,18 @@ class Gathering:
     ) -> None:
         """``fleet``: all services; what lies outside of their folders is read for those that it names."""
         self._plan = plan
+        self._fleet = fleet
+        self._cache = cache
+        self._parallel = parallel
         self._runner = runner
         self._state = state
         self._once = once
         self._slots = threading.Semaphore(parallel)
+        self._parts = Once(None)
         self._closed = threading.Event()
         self._cells: dict[str, tuple[Cell, ...]] = {}
         self.installed: frozenset[Cell] = frozenset()
         """The cells that are installed in this run."""
-        self._survey = VersionSurvey(plan.root, fleet.services if fleet else (), exclude=plan.exclude)
-        self._images = ImageProofs(plan=plan, runner=runner, survey=self._survey, once=once)
-        self._inspector_with = partial(Inspector, plan=plan, cache=cache, runner=runner, processes=parallel)
-        self.inspector = self._inspector_with()
         resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self.installer = Installer(
             plan=plan,
@@ -75,14 +80,45 @@ class Gathering:
             once=once,
             parallel=parallel,
         )
-        self._libraries = LibraryInspector(
-            plan=plan,
-            cache=cache,
-            runner=runner,
+
+    # -- parts that a run in which nothing has changed does not need
+
+    @property
+    def inspector(self) -> "Inspector":
+        """Who reads the source of services."""
+        return self._parts("inspector", lambda: self._inspector_with({}))
+
+    def _inspector_with(self, instead: Mapping[str, bytes]) -> "Inspector":
+        from pytest_py312.inspection import Inspector
+
+        return Inspector(
+            plan=self._plan, cache=self._cache, runner=self._runner, processes=self._parallel, instead=instead
+        )
+
+    def _library_inspector(self) -> "LibraryInspector":
+        from pytest_py312.libraries.inspector import LibraryInspector
+
+        return LibraryInspector(
+            plan=self._plan,
+            cache=self._cache,
+            runner=self._runner,
             installer=self.installer,
             read=self.inspector.read,
-            processes=parallel,
+            processes=self._parallel,
         )
+
+    def _survey(self) -> "VersionSurvey":
+        from pytest_py312.version_survey import VersionSurvey
+
+        services = self._fleet.services if self._fleet else ()
+        return self._parts("survey", lambda: VersionSurvey(self._plan.root, services, exclude=self._plan.exclude))
+
+    def _image_proofs(self) -> "ImageProofs":
+        from pytest_py312.image_proofs import ImageProofs
+
+        return ImageProofs(plan=self._plan, runner=self._runner, survey=self._survey(), once=self._once)
+
+    # -- facts
 
     @property
     def plan(self) -> Plan:
@@ -104,12 +140,12 @@ class Gathering:
 
         return repair(self.installer, cell, findings, self._plan.exclude_newer)
 
-    def inspection(self, cell: Cell) -> Inspection:
+    def inspection(self, cell: Cell) -> "Inspection":
         return self.inspector.inspect(cell, self._locked(cell))
 
-    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> dict[str, Inspection]:
+    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> "dict[str, Inspection]":
         """What would be found in the source of ``services``, by name, if ``files`` (by path) held what they are to."""
-        inspector = self._inspector_with(instead=files)
+        inspector = self._inspector_with(files)
         inspector.expect(services)
         targets = [self.cells(service)[-1] for service in services]
         return {cell.service.name: inspector.inspect(cell, self._locked(cell)) for cell in targets}
@@ -119,15 +155,17 @@ class Gathering:
         lock = self.installer.lock(cell) if cell in self.installed else self.installer.known_lock(cell)
         return lock.versions if isinstance(lock, Lock) else None
 
-    def libraries(self, cell: Cell) -> Inspection:
+    def libraries(self, cell: Cell) -> "Inspection":
         before = replace(cell, interpreter=cell.service.baseline)
-        return self._libraries.inspect(cell, self.installation(cell), self.installation(before))
+        return self._parts("libraries", self._library_inspector).inspect(
+            cell, self.installation(cell), self.installation(before)
+        )
 
-    def images(self, cell: Cell) -> Sequence[ImageRun]:
-        return self._images.of(cell)
+    def images(self, cell: Cell) -> "Sequence[ImageRun]":
+        return self._parts("images", self._image_proofs).of(cell)
 
-    def version_places(self, service: Service) -> Reading:
-        return self._survey.read(service)
+    def version_places(self, service: Service) -> "Reading":
+        return self._survey().read(service)
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         chosen = (

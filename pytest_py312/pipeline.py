@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_py312 import clock
 from pytest_py312.ahead import Ahead
@@ -21,7 +22,6 @@ from pytest_py312.checks.base import Judgement, needs_installation
 from pytest_py312.checks.source import Source
 from pytest_py312.codec import decode, encode
 from pytest_py312.gathering import Gathering
-from pytest_py312.inspection import Inspection
 from pytest_py312.items import Item
 from pytest_py312.model import Cell, Fleet, Interpreter, InterpreterBuild, Plan, Service, Status
 from pytest_py312.once import Once
@@ -29,6 +29,9 @@ from pytest_py312.outcome_keys import OutcomeKeys
 from pytest_py312.runners.base import Runner
 from pytest_py312.store import State
 from pytest_py312.waivers import apply_waivers, waivers_of
+
+if TYPE_CHECKING:
+    from pytest_py312.inspection import Inspection
 
 
 class Gate:
@@ -209,7 +212,7 @@ class Gate:
         """The interpreter builds that were used."""
         return self._facts.builds()
 
-    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> dict[str, Inspection]:
+    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> "dict[str, Inspection]":
         """See :meth:`Gathering.inspection_with`."""
         return self._facts.inspection_with(files, services)
 

@@ -8,7 +8,6 @@ import pytest
 
 from pytest_py312.model import Report
 from pytest_py312.plugin_aim import checkout_of, ending_of
-from pytest_py312.reports import github, json_document, markdown, sarif
 
 
 class Reports:
@@ -31,11 +30,15 @@ class Reports:
             if not self._written(path, self._text(path, report), "w"):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if self._summary:
+            from pytest_py312.reports import markdown  # each form is loaded where it is asked for
+
             path = Path(self._summary)
             room = markdown.SIZE_LIMIT - (path.stat().st_size if path.is_file() else 0)
             self._written(path, markdown.render(report, limit=room) if room > 0 else "", "a")
 
     def _text(self, path: Path, report: Report) -> str:
+        from pytest_py312.reports import json_document, markdown, sarif
+
         ending = ending_of(path)
         if ending == ".json":
             return json_document.render(report)
@@ -65,6 +68,8 @@ class Reports:
         for complaint in self._unwritten:
             terminal.write_line(complaint, red=True)
         if self._annotated:
+            from pytest_py312.reports import github
+
             terminal.ensure_newline()
             for line in github.lines(report, prefix=self._prefix(os.environ.get("GITHUB_WORKSPACE", ""))):
                 terminal.write_line(line)

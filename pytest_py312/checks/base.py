@@ -6,14 +6,16 @@ the facts decides where they come from, so a check is tested with facts made by 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_py312.inspection import Inspection
-from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Outcome, Plan, Service, SuiteComparison, SuiteRun
-from pytest_py312.requirements import RequirementSet
-from pytest_py312.service_images import ImageRun
-from pytest_py312.version_survey import Reading
+
+if TYPE_CHECKING:  # a run in which nothing has changed asks for none of them, and does not wait for their modules
+    from pytest_py312.inspection import Inspection
+    from pytest_py312.installer import Installation
+    from pytest_py312.requirements import RequirementSet
+    from pytest_py312.service_images import ImageRun
+    from pytest_py312.version_survey import Reading
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,27 +36,27 @@ class Facts(Protocol):
         """All cells of the service, baseline first, target last, whatever was chosen for this run."""
         ...
 
-    def requirements(self, service: Service) -> RequirementSet: ...
+    def requirements(self, service: Service) -> "RequirementSet": ...
 
-    def installation(self, cell: Cell) -> Installation: ...
+    def installation(self, cell: Cell) -> "Installation": ...
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """``findings`` of a blocked set, with changes that were tried as their remedies where there are some."""
         ...
 
-    def inspection(self, cell: Cell) -> Inspection:
+    def inspection(self, cell: Cell) -> "Inspection":
         """What interpreters say to the source of the cell's service."""
         ...
 
-    def libraries(self, cell: Cell) -> Inspection:
+    def libraries(self, cell: Cell) -> "Inspection":
         """What the source of all that is installed in the cell, and what the service imports of it, comes to."""
         ...
 
-    def version_places(self, service: Service) -> Reading:
+    def version_places(self, service: Service) -> "Reading":
         """Every place that says which Python the service is for."""
         ...
 
-    def images(self, cell: Cell) -> Sequence[ImageRun]:
+    def images(self, cell: Cell) -> "Sequence[ImageRun]":
         """What came of building the service's own images for the cell, and of trying them."""
         ...
 

@@ -241,8 +241,8 @@ def test_source_alone(fleet: Path, tmp_path: Path) -> None:
     """What the source uses is told without an environment, in a cache that has none."""
     report = check(fleet, tmp_path / "cache", "--py312", "-m", "py312_source", "--py312-runner=local")
 
-    assert findings(report) == {key: names for key, names in expected_findings(report).items() if key[2] == OF_SERVICE}
-    assert {outcome["check"] for outcome in report["outcomes"]} == {OF_SERVICE}
+    assert findings(report) == {key: names for key, names in expected_findings(report).items() if key[2] == "source"}
+    assert {outcome["check"] for outcome in report["outcomes"]} == {"source"}
     for outcome in report["outcomes"]:
         assert all(found["remedy"] for found in outcome["findings"])
     assert not (tmp_path / "cache" / "envs").exists()
