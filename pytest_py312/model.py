@@ -527,6 +527,55 @@ class SuiteComparison:
     counts: Mapping[Interpreter, Mapping[str, int]] = field(default_factory=dict)
 
 
+class Verdict(Enum):
+    """What a benchmark says of the target, beside the baseline."""
+
+    SLOWER = "slower"
+    FASTER = "faster"
+    SAME = "same"
+    INCONCLUSIVE = "inconclusive"
+    NOT_COMPARABLE = "not comparable"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """One thing measured on baseline and target in turn. ``ratio`` is target by baseline; less is better.
+
+    ``low`` and ``high`` hold the median ratio with ``confidence``, whatever the figures are distributed like; ``high``
+    is infinite where there were too few pairs. ``p_value`` is corrected for all that was tested and every look taken.
+    """
+
+    service: str
+    baseline: Interpreter
+    target: Interpreter
+    name: str
+    """The id of a test, or what else was measured (``import of app.main``)."""
+    kind: str
+    """``benchmark`` (the service's own), ``import``, ``memory``, ``suite``."""
+    unit: str
+    """``s`` or ``B`` (bytes)."""
+    verdict: Verdict
+    ratio: float
+    low: float
+    high: float
+    confidence: float
+    p_value: float
+    threshold: float
+    """The change that counts: 0.1 is 10 %."""
+    pairs: tuple[tuple[float, float], ...] = ()
+    """What was measured, (baseline, target), in the order in which it was; without what warmed up."""
+    more_pairs: int | None = 0
+    """Of an inconclusive one: about how many more would tell; ``None`` where no number would."""
+    control: tuple[float, float, float] | None = None
+    """Baseline by baseline, measured along: ratio, low, high. The band should hold it."""
+    confirmed: bool = False
+    """Whether a second, independent round said the same."""
+    note: str = ""
+    """Why it cannot be compared, or what else differs between the sides."""
+    conditions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """How each side was measured: compiler, options, libc, processor."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Everything a renderer may know of a run."""
@@ -547,3 +596,5 @@ class Report:
     tool_version: str = ""
     exit_status: int = 0
     builds: tuple[InterpreterBuild, ...] = ()
+    speeds: tuple[Comparison, ...] = ()
+    """Benchmarks, by service, then by name."""

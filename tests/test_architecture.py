@@ -19,6 +19,7 @@ ONLY_IN = {
     "multiprocessing": (),
     "docker": ("runners.docker_*",),
     "sqlite3": ("store",),
+    "scipy": ("benchmarks.statistics",),
     "pytest": ("plugin", "plugin_*", "hookspecs", "testing", "probe"),
     "_pytest": ("plugin_*",),
     # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
@@ -26,7 +27,7 @@ ONLY_IN = {
 }
 """Library -> patterns of the modules (below the package) that may import it."""
 
-LAZY = frozenset({"docker", "requests", "urllib3", "rich", "sqlite3"})
+LAZY = frozenset({"docker", "requests", "urllib3", "rich", "scipy", "sqlite3"})
 """Never imported before they are needed: the first is slow, and pytest starts without any of them."""
 EAGER_ALL_THE_SAME = {"sqlite3": ("store",)}
 
