@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-KINDS = ("dependencies", "source", "versions", "suite", "image", "benchmark", "rollout")
+KINDS = ("dependencies", "libraries", "source", "versions", "suite", "image", "benchmark", "rollout")
 
 _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
     # option, metavar, ini twin's type, help
