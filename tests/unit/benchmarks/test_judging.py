@@ -62,7 +62,7 @@ def test_what_got_faster_is_faster() -> None:
 
 
 def test_much_is_seen_soon() -> None:
-    """Twice as slow needs no more than the second look; what hangs on the edge takes all there are, and says that more would not do."""
+    """Twice as slow needs no more than the second look; what hangs on the edge takes all there are, in vain."""
     source = random.Random(6)
     found = judged({"much": noisy(2.0, 0.03, source), "edge": noisy(1.1, 0.03, source)})
     assert found["much"].verdict is Verdict.SLOWER
