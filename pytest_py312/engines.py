@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_py312.model import Finding, InterpreterBuild, Plan
-from pytest_py312.offline import OfflineResolver
-from pytest_py312.pip_tools import PIP_TOOLS, PipTools
 from pytest_py312.resolution import Lock, Resolver, Wanted
 from pytest_py312.resolving import is_offline, resolver_of
 from pytest_py312.runners.base import Runner
@@ -49,7 +47,11 @@ class Engine(Protocol):
 
 def engine_in_words(plan: Plan, uv_version: str) -> str:
     """For the header: who resolves, and from what."""
-    by_pip = f"pip-tools {PIP_TOOLS} under each interpreter, with " if resolver_of(plan) == "pip-tools" else ""
+    by_pip = ""
+    if resolver_of(plan) == "pip-tools":
+        from pytest_py312.pip_tools import PIP_TOOLS
+
+        by_pip = f"pip-tools {PIP_TOOLS} under each interpreter, with "
     return f"{by_pip}uv {uv_version}{', offline' if is_offline(plan) else ''}"
 
 
@@ -57,7 +59,11 @@ def engine_of(plan: Plan, uv: Resolver, *, cache: Path, runner: Runner) -> Engin
     """The engine that ``plan`` asks for, on the ground of ``uv``."""
     offline = is_offline(plan)
     if offline:
+        from pytest_py312.offline import OfflineResolver
+
         uv = OfflineResolver(cache=cache, runner=runner, uv_version=uv.uv_version, lock_hours=plan.lock_hours)
     if resolver_of(plan) == "pip-tools":
+        from pytest_py312.pip_tools import PipTools
+
         return PipTools(uv=uv, cache=cache, runner=runner, lock_hours=plan.lock_hours, offline=offline)
     return uv

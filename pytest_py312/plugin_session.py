@@ -19,7 +19,6 @@ from pytest_py312.codec import decode, encode
 from pytest_py312.config import check_against_fleet
 from pytest_py312.errors import OptionError, Py312Error
 from pytest_py312.excerpts import SourceLines
-from pytest_py312.inspection import Inspection
 from pytest_py312.items import Item, errored_by_mistake, items_of
 from pytest_py312.matrix import choose, choose_interpreters
 from pytest_py312.model import Cell, Fleet, Outcome, Report, Service, Status
@@ -31,6 +30,7 @@ from pytest_py312.reports import terminal
 from pytest_py312.workshop import Workshop, default_cache
 
 if TYPE_CHECKING:
+    from pytest_py312.inspection import Inspection
     from pytest_py312.mending import FileChange
     from pytest_py312.plugin_mending import Mending, Moves
     from pytest_py312.source_proof import Judges
@@ -164,7 +164,7 @@ class GateSession:
             outcome = self._recorded.lay_over(outcome)
         return replace(judgement, outcome=self._lines.laid_into(outcome))
 
-    def _judged_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> Mapping[str, Inspection]:
+    def _judged_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> "Mapping[str, Inspection]":
         return self.workshop.gate.inspection_with(files, [self.fleet[name] for name in services])
 
     def _moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MovePlan":

@@ -10,7 +10,6 @@ from pytest_py312 import runs
 from pytest_py312.engines import engine_in_words
 from pytest_py312.errors import RunnerUnavailable
 from pytest_py312.model import Fleet, InterpreterBuild, Plan
-from pytest_py312.offline import OfflineRunner
 from pytest_py312.pipeline import Gate, cores, new_run_id
 from pytest_py312.resolving import plan_with
 from pytest_py312.runners.base import Runner
@@ -103,7 +102,11 @@ class Workshop:
     @cached_property
     def _runner(self) -> Runner:
         runner = self._online_runner()
-        return OfflineRunner(runner) if self._settings.offline else runner
+        if not self._settings.offline:
+            return runner
+        from pytest_py312.offline import OfflineRunner
+
+        return OfflineRunner(runner)
 
     def _online_runner(self) -> Runner:
         from uv import find_uv_bin

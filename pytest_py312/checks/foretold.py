@@ -6,10 +6,13 @@ Only where it is known in which release it goes: a deprecation without an end is
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_py312.comparison import without_addresses
 from pytest_py312.model import Finding, Interpreter, Location, Service, Severity, SuiteRun, SuiteWarning
-from pytest_py312.source.removals import Removal, removal_of
+
+if TYPE_CHECKING:
+    from pytest_py312.source.removals import Removal
 
 CODE = "PY250"
 LONGEST = 240
@@ -24,7 +27,7 @@ SourceFindings = Callable[[], Sequence[Finding] | None]
 class _Group:
     """Alike warnings of one file of the service (``path``) or of one ``package``."""
 
-    removal: Removal
+    removal: "Removal"
     text: str
     path: str
     package: str
@@ -48,6 +51,8 @@ def foretold(
     is ``worse`` in it, the tests that were warned do without. Lines that reading the source has found something on
     are left out, and where it has found nothing on a name that is gone, it is a note: it stands behind a guard.
     """
+    from pytest_py312.source.removals import removal_of  # where nothing is compared, its table is not loaded
+
     still = {_alike(warning.message) for warning in (there.warnings if there else ())}
     groups: list[_Group] = []
     for run in runs:
@@ -66,7 +71,7 @@ def foretold(
     return found
 
 
-def _add(groups: list[_Group], warning: SuiteWarning, removal: Removal, interpreter: Interpreter) -> None:
+def _add(groups: list[_Group], warning: SuiteWarning, removal: "Removal", interpreter: Interpreter) -> None:
     """Put a warning to those of its kind. On one line of the service, interpreters say the same in other words."""
     path, package, line = _origin(warning.origin)
     text = without_addresses(" ".join(warning.message.split()))[:LONGEST]

@@ -1,14 +1,15 @@
 """PY3xx: do all places that say the service's Python agree, and take the target in?"""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from pytest_py312.agreement import UNCLEAR, judge
 from pytest_py312.checks.base import Facts, Judgement
-from pytest_py312.editors.places import Aim
 from pytest_py312.model import Cell, Outcome, Status
 from pytest_py312.patterns import matches
-from pytest_py312.readers.places import Place
-from pytest_py312.version_survey import Reading
+
+if TYPE_CHECKING:
+    from pytest_py312.readers.places import Place
+    from pytest_py312.version_survey import Reading
 
 
 class Versions:
@@ -25,6 +26,9 @@ class Versions:
     codes: tuple[str, ...] = ("PY301", "PY302", "PY303", "PY304", "PY305", "PY306", "PY307")
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
+        from pytest_py312.agreement import UNCLEAR, judge  # with its editors, for what has changed only
+        from pytest_py312.editors.places import Aim
+
         service = cell.service
         reading = facts.version_places(service)
         aim = Aim(baseline=service.baseline, target=cell.interpreter)
@@ -47,11 +51,11 @@ class Versions:
         return Judgement(outcome=outcome)
 
 
-def _unread(reading: Reading) -> Iterator[str]:
+def _unread(reading: "Reading") -> Iterator[str]:
     for path, reason in reading.unread:
         yield f"{path} was not read: it {reason}"
 
 
-def _unclear(places: Sequence[Place]) -> Iterator[str]:
+def _unclear(places: "Sequence[Place]") -> Iterator[str]:
     for place in places:
         yield f"{place.location}: {place.subject} could not be understood. {place.unclear}".strip()
