@@ -35,6 +35,7 @@ FIRST = frozenset(
 
 def read_function(scan: Scan, node: Any) -> None:
     scan.defined.add(node.name)
+    _bind_globals(scan, node)
     skipped = _read_decorators(scan, node)
     arguments = node.args
     for default in (*arguments.defaults, *arguments.kw_defaults):
@@ -53,6 +54,16 @@ def read_function(scan: Scan, node: Any) -> None:
     scan.bind(node.name, _function_value(scan, node, every))
 
 
+def _bind_globals(scan: Scan, node: Any) -> None:
+    """``global imp; import imp``: the name is one of the module as soon as somebody calls the function."""
+    names = {name for one in node.body if one.__class__ is ast.Global for name in one.names}
+    for one in node.body if names else ():
+        for alias in one.names if isinstance(one, ast.Import) else ():
+            bound = alias.asname or alias.name.partition(".")[0]
+            if bound in names and scan.get(bound) is None:
+                scan.module[bound] = scan.module_value(alias.name if alias.asname else bound)
+
+
 def _read_decorators(scan: Scan, node: Any) -> int:
     """Reads the decorators; the guard that those which skip put round the body."""
     before = scan.guard
@@ -69,7 +80,7 @@ def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
     if node.decorator_list:
         names = {dotted(named(scan, one)) for one in node.decorator_list}
         if names & {"functools.cached_property"} or _is_property(scan, node):
-            return annotated(scan, node.returns)
+            return given_by(scan, node) or UNKNOWN
         if not names <= {"", "functools.lru_cache", "functools.cache", "abc.abstractmethod"}:
             return UNKNOWN
     is_async = isinstance(node, ast.AsyncFunctionDef)
