@@ -1,0 +1,123 @@
+"""``--py312-diff``, ``--py312-fix`` and ``--py312-close`` as whole processes, on services whose places are to move."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.testing import service_tree
+
+pytestmark = pytest.mark.timeout(900)
+
+USER, AUTH = "services/user-service", "services/auth-service"
+WORKFLOW = ".github/workflows/user-service.yml"
+
+
+def fleet(root: Path, old: str) -> Path:
+    """One service that can move and one that has to wait for a choice; both are on ``old``."""
+    compact = old.replace(".", "")
+    return service_tree(
+        root,
+        {
+            f"{USER}/requirements.txt": "",
+            f"{USER}/Dockerfile": f"FROM python:{old}-slim AS b\nFROM python:{old}-slim\n"
+            f"COPY --from=b /usr/local/lib/python{old}/site-packages /usr/local/lib/python{old}/site-packages\n",
+            f"{USER}/pyproject.toml": f"[project]\nname = 'user'\nversion = '1'\nrequires-python = '>={old},<3.12'\n",
+            f"{USER}/tox.ini": f"[tox]\nenvlist = py{compact}\n",
+            WORKFLOW: f"jobs: {{a: {{strategy: {{matrix: {{python-version: ['{old}']}}}}}}}}\n",
+            f"{AUTH}/requirements.txt": "",
+            f"{AUTH}/Dockerfile": f"FROM python:{old}-slim-buster\n",
+            f"{AUTH}/.python-version": f"{old}\n",
+        },
+    )
+
+
+def gate(root: Path, *arguments: str, checks: str = "py312_versions") -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-m", "pytest", "--py312", "--py312-runner=local", "-m", checks, "-p", "no:cacheprovider"]
+    argv += [f"--py312-cache-dir={root.parent / 'cache'}", *arguments]
+    return subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=800, check=False)
+
+
+def texts(root: Path) -> dict[str, str]:
+    files = [path for path in root.rglob("*") if path.is_file() and not {".py312", ".git"} & {*path.parts}]
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+@pytest.mark.parametrize("old", ["3.9", "3.10"])
+def test_all_places_of_a_service_are_moved_or_none(old: str, tmp_path: Path) -> None:
+    """Shown first, written then; a second time there is nothing; and later what is older is taken away."""
+    root = fleet(tmp_path / "repository", old)
+    before = texts(root)
+
+    shown = gate(root, "--py312-diff")
+    assert texts(root) == before
+    assert "not moved: auth-service: " in shown.stdout
+    assert "slim-bullseye" in shown.stdout
+    # requires-python shuts the target out until it is moved
+    assert (shown.returncode, "PY301" in shown.stdout) == (1, True)
+
+    written = gate(root, "--py312-fix")
+    assert written.returncode == 0, written.stdout
+    assert "4 file(s) written" in written.stdout
+    after = texts(root)
+    assert set(re.findall(r"3\.\d+", after[f"{USER}/Dockerfile"])) == {"3.12"}
+    assert f">={old},<3.13" in after[f"{USER}/pyproject.toml"]
+    assert after[f"{USER}/tox.ini"] == f"[tox]\nenvlist = py{old.replace('.', '')}, py312\n"
+    assert f"['{old}', '3.12']" in after[WORKFLOW]
+    assert {path for path in before if before[path] != after[path]} == {
+        f"{USER}/Dockerfile", f"{USER}/pyproject.toml", f"{USER}/tox.ini", WORKFLOW,
+    }  # fmt: skip
+    assert all(line in shown.stdout for line in after[f"{USER}/Dockerfile"].splitlines())
+
+    assert "nothing to change" in gate(root, "--py312-fix").stdout
+    assert texts(root) == after
+
+    closed = gate(root, "--py312-fix", "--py312-close")
+    assert closed.returncode == 0, closed.stdout
+    assert texts(root)[f"{USER}/tox.ini"] == "[tox]\nenvlist = py312\n"
+    assert "['3.12']" in texts(root)[WORKFLOW]
+    assert ">=3.12,<3.13" in texts(root)[f"{USER}/pyproject.toml"]
+
+
+def test_what_is_not_ready_is_not_moved(tmp_path: Path) -> None:
+    """Its source does not run on the target; asked about its places alone, it is moved all the same."""
+    root = service_tree(
+        tmp_path / "repository",
+        {
+            f"{USER}/requirements.txt": "",
+            f"{USER}/Dockerfile": "FROM python:3.9\n",
+            f"{USER}/app.py": "import asyncore\n",
+        },
+    )
+    both = gate(root, "--py312-fix", checks="py312_versions or py312_source")
+    assert "not moved: user-service: source failed" in both.stdout
+    assert (both.returncode, texts(root)[f"{USER}/Dockerfile"]) == (1, "FROM python:3.9\n")
+    assert gate(root, "--py312-fix").returncode == 0
+    assert texts(root)[f"{USER}/Dockerfile"] == "FROM python:3.12\n"
+
+
+def test_files_with_uncommitted_changes_stay_as_they_are(tmp_path: Path) -> None:
+    """All of them: half of a move is what breaks."""
+    root = fleet(tmp_path / "repository", "3.9")
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"]):
+        subprocess.run(["git", *words], cwd=root, check=True, timeout=60)
+    (root / USER / "tox.ini").write_text("[tox]\nenvlist = py39,lint\n", encoding="utf-8")
+    before = texts(root)
+    refused = gate(root, "--py312-fix")
+    assert (refused.returncode, texts(root)) == (4, before)
+    assert "uncommitted changes" in refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--py312-close"], "--py312-close takes what is older than the target out of files"),
+        (["--py312-build"], "leave out --py312-runner=local"),
+    ],
+)
+def test_options_that_need_another_one_say_so(options: list[str], words: str, tmp_path: Path) -> None:
+    """In one line, with the exit code of a mistake."""
+    done = gate(fleet(tmp_path / "repository", "3.9"), *options)
+    assert (done.returncode, words in done.stderr) == (4, True)
