@@ -1,9 +1,10 @@
 """Tries to import modules for real: ``python import_trial.py < request > answers``.
 
 For the standard library of 3.8 and later alone. The request is ``{"path": [folder, ...], "modules": [name, ...]}``;
-an answer is a line of JSON, ``[name, null]`` where the module imports, else ``[name, {"error": ..., "places":
-[...]}]``. ``places`` are the innermost ``[file, line]`` beneath the folders of ``path``: of the exception, and of each
-that led to it. Some modules share a process, to save time; what fails there is tried again in a process of its own.
+an answer is a line of JSON, ``[name, null]`` where the module imports, else ``[name, {"error": ..., "places": [...],
+"missing": ...}]``. ``places`` are the innermost ``[file, line]`` beneath the folders of ``path``: of the exception, and
+of each that led to it; ``missing`` is the module that an ImportError names. Some modules share a process, to save time;
+what fails there is tried again in a process of its own.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ def attempt(name: str, folders: list[str]) -> dict[str, Any] | None:
     try:
         importlib.import_module(name)
     except BaseException as error:
-        return {"error": f"{type(error).__name__}: {error}"[:300], "places": places(error, folders)}
+        return {
+            "error": f"{type(error).__name__}: {error}"[:300],
+            "places": places(error, folders),
+            "missing": getattr(error, "name", None) or "",
+        }
     return None
 
 
@@ -80,7 +85,7 @@ def main() -> None:
         for name in names:
             if found.get(name, True):
                 alone = tried([name], folders)
-                found[name] = alone[0] if alone else {"error": "the process ended", "places": []}
+                found[name] = alone[0] if alone else {"error": "the process ended", "places": [], "missing": ""}
             print(json.dumps([name, found[name]]), flush=True)
 
 

@@ -7,7 +7,8 @@ Two tables in Markdown, both for a move from 3.9 to 3.12, each distribution bein
 - ``then``: distributions of years ago. Each module is imported for real on 3.9 and on 3.12, with the same dependencies
   and with what ``python -m venv`` brings (setuptools before 3.12, none from it). Of the modules that import on 3.9
   alone, those count as found where an error of the scan stands at the statement that raised, in the module itself or
-  in the one it imports. What is not found is listed.
+  in the one it imports; where a module of a package is not found, also at a finder in that package that is no longer
+  called. What is not found is listed.
 
 uv installs into the work folder, which may be used again. Setup takes a minute or two, and each part some minutes.
 """
@@ -15,6 +16,7 @@ uv installs into the work folder, which may be used again. Setup takes a minute 
 import argparse
 import ast
 import json
+import re
 import subprocess
 import warnings
 from collections import Counter
@@ -24,9 +26,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
@@ -37,6 +39,8 @@ from tests.truth.verify import find_pythons
 
 BASELINE, TARGET = Interpreter(3, 9), Interpreter(3, 12)
 REMOVED = frozenset({"PY201", "PY202", "PY203", "PY204", "PY205", "PY206", "PY207", "PY209"})
+NAME = re.compile(r"[\w.-]+")
+"""At the start of a requirement; those of years ago are not all well-formed."""
 LISTS = Path(__file__).with_name("distributions")
 """``now.txt``, ``then.txt``; ``dependencies.txt``: what the old ones need and both interpreters have wheels of."""
 TRUE: dict[tuple[str, str], str] = {}
@@ -153,6 +157,8 @@ class Failure:
     error: str
     places: tuple[tuple[str, int], ...]
     """The statement that raised, and those that led to it."""
+    above: tuple[str, ...]
+    """Files of the packages above the module that was not found: a finder in one of them is for such modules."""
 
 
 def recall(work: Path, names: Sequence[str], pythons: Mapping[Interpreter, Path]) -> None:
@@ -163,7 +169,9 @@ def recall(work: Path, names: Sequence[str], pythons: Mapping[Interpreter, Path]
         environments = dict(zip((BASELINE, TARGET), made, strict=True))
     lock = installed(environments[TARGET]) | dict(one.split("==") for one in pinned("then"))
     found = scanned(root, names, work, lock)
-    spans = {span for findings in found.values() for one in blocking(findings) for span in _lines(root, one)}
+    errors = [one for findings in found.values() for one in blocking(findings)]
+    spans = {span for one in errors for span in _lines(root, one)}
+    finders = {str(root / one.location.path) for one in errors if one.code == "PY207" and one.location}
     print("| distribution of years ago | modules | import on 3.9 | and not on 3.12 | of these found | causes | found |")
     print("|---|---|---|---|---|---|---|")
     missed: list[Failure] = []
@@ -171,7 +179,7 @@ def recall(work: Path, names: Sequence[str], pythons: Mapping[Interpreter, Path]
     with ThreadPoolExecutor(2) as threads:
         trials = threads.map(lambda one: trial(root, one, environments), names)
         for name, (tried, works, failures) in zip(names, trials, strict=True):
-            named = [one for one in failures if spans & set(one.places)]
+            named = [one for one in failures if spans & set(one.places) or finders & set(one.above)]
             missed += [one for one in failures if one not in named]
             rows.append(
                 (tried, works, len(failures), len(named), len(set(map(_cause, failures))), len(set(map(_cause, named))))
@@ -213,17 +221,26 @@ def trial(root: Path, name: str, environments: Mapping[Interpreter, Path]) -> tu
     """How many modules there are, how many import on the baseline, and those of them that do not on the target."""
     path = [str(root / one) for one in with_requirements(root, name)]
     modules = sorted(module_names(root / name))
-    before = imported(environments[BASELINE], path, modules)
-    works = [one for one in modules if before[one] is None]
-    after = imported(environments[TARGET], path, works)
-    failures = [
-        Failure(
-            module=one, error=str(said["error"]), places=tuple((str(file), int(line)) for file, line in said["places"])
-        )
-        for one in works
-        if (said := after[one]) is not None
-    ]
-    return len(modules), len(works), failures
+    kept = root.parent / "trials" / f"{name}.json"
+    if kept.exists():
+        before, after = json.loads(kept.read_bytes())
+    else:
+        before = imported(environments[BASELINE], path, modules)
+        after = imported(environments[TARGET], path, [one for one in modules if before[one] is None])
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps([before, after]), "utf-8")
+    failures = [failure(module, said, path) for module, said in after.items() if said is not None]
+    return len(modules), len(after), failures
+
+
+def failure(module: str, said: Mapping[str, Any], path: Sequence[str]) -> Failure:
+    above = []
+    steps = said["missing"].split(".")
+    for count in range(1, len(steps)):
+        file = "/".join(steps[:count])
+        above += [f"{folder}/{file}{end}" for folder in path for end in (".py", "/__init__.py")]
+    places = tuple((str(file), int(line)) for file, line in said["places"])
+    return Failure(module=module, error=said["error"], places=places, above=tuple(above))
 
 
 def with_requirements(root: Path, name: str) -> list[str]:
@@ -239,7 +256,7 @@ def with_requirements(root: Path, name: str) -> list[str]:
 def _requires(folder: Path) -> Iterator[str]:
     for one in distributions(path=[str(folder)]):
         assert isinstance(one, Distribution)
-        yield from (canonicalize_name(Requirement(text).name) for text in one.requires or ())
+        yield from (canonicalize_name(NAME.match(text)[0]) for text in one.requires or ())  # type: ignore[index]
 
 
 def module_names(folder: Path) -> Iterator[str]:
@@ -251,7 +268,7 @@ def module_names(folder: Path) -> Iterator[str]:
             yield ".".join(parts)
 
 
-def imported(python: Path, path: Sequence[str], modules: Sequence[str]) -> dict[str, dict[str, list[list[str]]] | None]:
+def imported(python: Path, path: Sequence[str], modules: Sequence[str]) -> dict[str, Any]:
     request = json.dumps({"path": path, "modules": modules})
     program = Path(__file__).with_name("import_trial.py")
     done = subprocess.run(
