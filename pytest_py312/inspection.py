@@ -26,6 +26,7 @@ from pytest_py312.source.questions import Complaint, Question, Testimony
 from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader, SourceSeen
 from pytest_py312.source.shadows import questions_about, shadow_findings, shadows
 from pytest_py312.source.witnesses import Witnesses
+from pytest_py312.source_verdicts import Verdict, Verdicts, key_of
 from pytest_py312.tree import join
 
 Complaints = Mapping[str, Sequence[Complaint]]
@@ -78,11 +79,12 @@ class Inspector:
         self._surveys: dict[str, _Survey] = {}
         self._reader = SourceReader(root=plan.root, cache=cache, processes=processes, instead=instead)
         self._oracle = Oracle(cache=cache, door=runner)
+        self._verdicts = Verdicts(root=plan.root, cache=cache)
 
     def expect(self, services: Iterable[Service]) -> None:
         """Say which services will be asked for, so that they are read together."""
         together = tuple(dict.fromkeys(services))
-        survey = _Survey(together, self._plan, self._runner, self._reader, self._oracle)
+        survey = _Survey(together, self._plan, self._runner, self._reader, self._oracle, self._verdicts)
         with self._lock:
             self._surveys |= {service.path: survey for service in together}
 
@@ -115,13 +117,20 @@ class _Survey:
     """Services that are read and asked about together."""
 
     def __init__(
-        self, services: Sequence[Service], plan: Plan, runner: Runner, reader: SourceReader, oracle: Oracle
+        self,
+        services: Sequence[Service],
+        plan: Plan,
+        runner: Runner,
+        reader: SourceReader,
+        oracle: Oracle,
+        verdicts: Verdicts,
     ) -> None:
         self._services = services
         self._plan = plan
         self._runner = runner
         self._reader = reader
         self._oracle = oracle
+        self._verdicts = verdicts
         self._once = Once(None)
 
     def prepare(self) -> None:
@@ -130,6 +139,9 @@ class _Survey:
         :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
         """
         target = self._plan.target
+        keys = [self._key(Cell(service=one, interpreter=target), None, judged=False) for one in self._services]
+        if all(keys) and all(self._verdicts.get(key) for key in keys):
+            return
         interpreters = sorted({min(service.baseline, target) for service in self._services} | {target}, reverse=True)
         with ThreadPoolExecutor(len(interpreters) + 1) as threads:
             compiled = threads.submit(self._complaints, target)  # it needs no facts
@@ -137,12 +149,31 @@ class _Survey:
             list(threads.map(self._said, interpreters))
             compiled.result()
             list(threads.map(self._complaints, interpreters))
+        self._verdicts.keep({key: Verdict(findings=()) for key in keys if key})
 
     def inspect(self, cell: Cell, lock: Mapping[str, str] | None) -> Inspection:
         """See :meth:`Inspector.inspect`.
 
         :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
         """
+        key = self._key(cell, lock, judged=True)
+        kept = self._verdicts.get(key) if key else None
+        if kept is not None:
+            return Inspection(findings=kept.findings)
+        found = self._judged(cell, lock)
+        if key and not found.unchecked:
+            self._verdicts.keep({key: Verdict(findings=found.findings)})
+        return found
+
+    def _key(self, cell: Cell, lock: Mapping[str, str] | None, *, judged: bool) -> str:
+        """What the verdict hangs on; empty where an interpreter is missing, which may come."""
+        try:
+            builds = [self._runner.find(one.interpreter) for one in cells_of(self._plan, cell.service)]
+        except CellUnavailable:
+            return ""
+        return key_of(cell, self._seen()[cell.service.path], builds, lock, judged=judged)
+
+    def _judged(self, cell: Cell, lock: Mapping[str, str] | None) -> Inspection:
         read = self._reads()[cell.service.path]
         facts = self._facts()[cell.service.path]
         target, baseline = cell.interpreter, min(cell.service.baseline, cell.interpreter)

@@ -1,0 +1,67 @@
+"""What was found in the source of services before: with the same files, lock and interpreters it holds still.
+
+A run that judges only some services again, or none, scans nothing of the others and asks nobody about them.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pytest_py312.codec import decode, encode
+from pytest_py312.fingerprints import code_digest
+from pytest_py312.model import Cell, Finding, InterpreterBuild
+from pytest_py312.source.memory import Memory
+from pytest_py312.source.reading import SourceSeen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """All that was found. Only whole answers are kept, so nothing was left open."""
+
+    findings: tuple[Finding, ...]
+
+
+class Verdicts:
+    """The verdicts on services beneath ``root`` that are kept in ``cache``."""
+
+    def __init__(self, *, root: Path, cache: Path) -> None:
+        name = hashlib.sha256(f"{root}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        self._memory = Memory(cache / "source" / f"verdicts-{name}.json")
+
+    def get(self, key: str) -> Verdict | None:
+        """The verdict that was kept, or ``None``."""
+        kept = self._memory.get(key)
+        try:
+            return None if kept is None else decode(Verdict, kept)
+        except (ValueError, KeyError):
+            return None
+
+    def keep(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Keep verdicts by their keys."""
+        self._memory.keep({key: encode(verdict) for key, verdict in verdicts.items()})
+
+
+def key_of(
+    cell: Cell, seen: SourceSeen, builds: Sequence[InterpreterBuild], lock: Mapping[str, str] | None, *, judged: bool
+) -> str:
+    """What a verdict depends on. With ``judged`` false, what all its witnesses depend on, whatever the lock."""
+    parts = [
+        _code(),
+        sys.version,
+        f"{cell.interpreter} {cell.service.baseline}",
+        [build.digest for build in builds],
+        [(task.key, task.path) for task in seen.tasks],
+        seen.unread,
+        sorted(lock.items()) if judged and lock is not None else None,
+        judged,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@cache
+def _code() -> str:
+    return code_digest()

@@ -1,0 +1,115 @@
+"""The source of services inspected with real interpreters: who is asked what, and what need not be asked again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from uv import find_uv_bin
+
+from pytest_py312.inspection import Inspection, Inspector
+from pytest_py312.model import Cell, Interpreter, Plan, Service, ServiceSettings
+from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.runners.local import LocalRunner
+from pytest_py312.source import scanning
+from pytest_py312.source.scan import scan_text
+from pytest_py312.testing import service_tree
+
+TARGET = Interpreter(3, 12)
+FILES = {
+    "old/app.py": "import imp\nimport inspect\n\ninspect.getargspec\n",
+    "newer/app.py": "import collections\nimport asyncore\n\ncollections.Mapping\n",
+    "well/app.py": "import json\n",
+}
+BASELINES = {"old": Interpreter(3, 9), "newer": Interpreter(3, 10), "well": Interpreter(3, 12)}
+
+
+class Bench:
+    """A repository of three services; each inspection is made by an inspector of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = service_tree(folder / "repository", FILES)
+        self.cache = folder / "cache"
+        self.runner = LocalRunner(
+            cache=self.cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
+        )
+
+    def inspect(self, *, lock: dict[str, str] | None = None) -> dict[str, Inspection]:
+        inspector = Inspector(
+            plan=Plan(root=self.root, target=TARGET), cache=self.cache, runner=self.runner, processes=1
+        )
+        services = [service(name) for name in BASELINES]
+        inspector.expect(services)
+        inspector.prepare()
+        return {one.name: inspector.inspect(Cell(service=one, interpreter=TARGET), lock) for one in services}
+
+
+def service(name: str) -> Service:
+    return Service(
+        name=name, path=name, stage=1, critical=False, baseline=BASELINES[name], baseline_source="a test",
+        requirements=(), test_requirements=(), suite=None, settings=ServiceSettings(),
+    )  # fmt: skip
+
+
+def told(found: Inspection) -> list[str]:
+    assert found.unchecked == ""
+    return [f"{one.location.line} {one.message}" for one in found.findings if one.location]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    try:
+        for interpreter in (*BASELINES.values(), Interpreter(3, 11)):
+            made.runner.find(interpreter)
+        yield made
+    except CellUnavailable as reason:
+        pytest.skip(str(reason))
+    finally:
+        made.runner.close()
+
+
+def test_each_service_is_judged_from_its_own_baseline_and_told_since_when(bench: Bench) -> None:
+    found = bench.inspect()
+
+    assert told(found["old"]) == [
+        "1 the module imp is gone since 3.12",
+        "4 inspect.getargspec is gone since 3.11",
+    ]
+    assert told(found["newer"]) == ["2 the module asyncore is gone since 3.12"]
+    assert told(found["well"]) == []
+
+
+def test_what_was_found_holds_until_a_file_changes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = bench.inspect()
+    scanned: list[str] = []
+    really = scan_text
+
+    def counted(text: bytes, path: str, *, local: frozenset[str]) -> object:
+        scanned.append(path)
+        return really(text, path, local=local)
+
+    def refused(*_: object, **__: object) -> object:
+        raise AssertionError("an interpreter is asked again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scanning, "scan_text", counted)
+        patched.setattr(LocalRunner, "tool", refused)
+        assert bench.inspect() == before
+    assert scanned == []
+
+    (bench.root / "well/app.py").write_text("import smtpd\n")
+    monkeypatch.setattr(scanning, "scan_text", counted)
+    after = bench.inspect()
+    assert scanned == ["well/app.py"]
+    assert after["old"] == before["old"]
+
+
+def test_another_lock_is_judged_anew(bench: Bench) -> None:
+    (bench.root / "old/app.py").write_text("import pkg_resources\n")
+
+    without = bench.inspect(lock={})
+    locked = bench.inspect(lock={"setuptools": "75.0.0"})
+
+    assert len(told(without["old"])) == 1
+    assert told(locked["old"]) == []
