@@ -13,24 +13,15 @@ from pathlib import Path
 from pytest_py312.model import Declaration, Fleet, Plan, Service
 from pytest_py312.patterns import matches
 from pytest_py312.readers.places import Place, declarations_of
-from pytest_py312.readers.version_places import read_places, reader_of
+from pytest_py312.readers.version_names import may_say_versions
+from pytest_py312.readers.version_places import read_places
 from pytest_py312.service_files import SCAN_DEPTH
 from pytest_py312.tree import Tree, Unreadable, join
+from pytest_py312.version_files import NOT_ITS_OWN, OUTSIDE_LIMIT, outside_files
 from pytest_py312.version_owners import Named, Names, index_of, named_in
 
-OUTSIDE_DEPTH = 5
-OUTSIDE_LIMIT = 5_000
-"""Files outside of all services that are read."""
 FILE_LIMIT = 1_000
 """Files of one service that are read."""
-
-NOT_ITS_OWN = frozenset(
-    {
-        "vendor", "vendored", "_vendor", "third_party", "third-party", "fixtures", "testdata", "test_data", "test-data",
-        "snapshots", "__snapshots__", "cassettes", "golden",
-    }
-)  # fmt: skip
-"""Folders with files of others, and with files that only tests read."""
 
 _ROUNDS = 5
 """How far work is followed that a workflow hands to another one."""
@@ -91,8 +82,8 @@ class VersionSurvey:
         found = []
         for name in self._tree.scan(service.path, depth=SCAN_DEPTH).files:
             path = join(service.path, name)
-            anothers = NOT_ITS_OWN.intersection(name.split("/")) or (inner and path.startswith(inner))
-            if reader_of(path) and not anothers:
+            anothers = _is_material(name) or (inner and path.startswith(inner))
+            if may_say_versions(path) and not anothers:
                 found.append(path)
         return tuple(found[:FILE_LIMIT])
 
@@ -130,11 +121,9 @@ class VersionSurvey:
     # ---- outside of all services
 
     def _read_outside(self) -> tuple[Outside, ...]:
-        if "." in self._services:
-            return ()  # then the root's own files are that service's
         read: dict[str, tuple[tuple[Place, ...], Named]] = {}
         uses: list[tuple[str, Named]] = []
-        for number, path in enumerate(self._outside_files()):
+        for number, path in enumerate(outside_files(self._tree, self._services, self._exclude)):
             text = self._tree.text(path) if number < OUTSIDE_LIMIT else None
             places = read_places(text, path) if text else ()
             if text and (places or "uses:" in text or "local:" in text):
@@ -147,20 +136,6 @@ class VersionSurvey:
             Outside(path=path, places=places, named=named, handed=handed.get(path, frozenset()))
             for path, (places, named) in sorted(read.items())
         )
-
-    def _outside_files(self) -> Iterator[str]:
-        pending = [(".", 0)]
-        while pending:
-            folder, depth = pending.pop()
-            listing = self._tree.listing(folder)
-            yield from (path for name in listing.files if reader_of(path := join(folder, name)))
-            if depth < OUTSIDE_DEPTH:
-                inner = [join(folder, name) for name in reversed(listing.folders) if name not in NOT_ITS_OWN]
-                pending += [(path, depth + 1) for path in inner if not self._is_someones(path)]
-
-    def _is_someones(self, path: str) -> bool:
-        name = path.rpartition("/")[2]
-        return path in self._services or any(matches(pattern, name, path) for pattern in self._exclude)
 
 
 def with_all_declarations(fleet: Fleet, plan: Plan, whole: Fleet) -> Fleet:
@@ -206,6 +181,15 @@ def _inner(paths: Iterable[str]) -> Mapping[str, Sequence[str]]:
             if (above or ".") in known:
                 inner.setdefault(above or ".", []).append(path)
     return inner
+
+
+def _is_material(name: str) -> bool:
+    """Whether a file belongs to others, or is what tests read."""
+    folders = name.split("/")[:-1]
+    if NOT_ITS_OWN.intersection(folders):
+        return True
+    tests = next((number for number, folder in enumerate(folders) if folder in ("test", "tests")), None)
+    return tests is not None and bool(OF_TESTS.intersection(folders[tests:]))
 
 
 def _is_telling(path: str) -> bool:

@@ -46,6 +46,14 @@ class Around:
             if found is not None:
                 yield found
 
+    def is_given(self, name: str) -> bool:
+        """Whether ``name`` is an input of the reusable workflow or the action: those who call it say what it is."""
+        for mapping in self.mappings:
+            for holder in (mapping, child(child(mapping, "on"), "workflow_call")):
+                if child(child(holder, "inputs"), name.removeprefix("inputs.")) is not None:
+                    return True
+        return False
+
 
 def pairs_of(root: Node, within: Around | None = None) -> Iterator[tuple[Around, str, Node]]:
     """Every key and value of every mapping, in the order of the text, each node once however often it is aliased."""

@@ -187,3 +187,27 @@ def test_an_image_is_taken_apart(reference: str, scheme: str, version: str, vari
     assert image is not None
     assert (image.scheme, str(image.version), image.variant) == (scheme, version, variant)
     assert bool(image.reason) == (scheme == "")
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize(
+    ("path", "head"),
+    [
+        (".github/workflows/a.yml", "on: {workflow_call: {inputs: {python-version: {required: true}}}}\n"),
+        (".github/actions/a/action.yml", "inputs: {python-version: {required: true}}\n"),
+    ],
+)
+def test_an_input_is_said_by_those_who_call(path: str, head: str, version: str) -> None:
+    """So the place where it is used says nothing by itself; a default does."""
+    use = "steps: [{with: {python-version: '${{ inputs.python-version }}'}}]\n"
+    assert [place.meaning for place in read_places(head + use, path)] == [Meaning.APART]
+    given = head.replace("required: true", f"default: '{version}'")
+    assert [(place.meaning, str(place.version)) for place in read_places(given + use, path)] == [
+        (Meaning.EXACT, version)
+    ]
+
+
+def test_an_input_that_a_person_types_is_not_known() -> None:
+    """Nobody in the repository says it."""
+    text = "on: {workflow_dispatch: {inputs: {v: {required: true}}}}\na: {python-version: '${{ inputs.v }}'}\n"
+    assert only(".github/workflows/a.yml", text).meaning is Meaning.UNKNOWN

@@ -59,7 +59,7 @@ def test_files_of_others_are_left_out(tmp_path: Path) -> None:
         tmp_path,
         {
             f"{USER.path}/{folder}/Dockerfile": "FROM python:3.9\n"
-            for folder in ("vendor/x", "tests/fixtures", "parts/inner")
+            for folder in ("vendor/x", "tests/fixtures", "tests/data/a", "parts/inner")
         },
     )
     found = VersionSurvey(root, [USER, inner])
