@@ -125,8 +125,10 @@ def from_import_of(source: PythonText, node: ast.Name, dotted: str) -> tuple[ast
         for number, alias in enumerate(statement.names)
         if (alias.asname or alias.name) == node.id and f"{statement.module}.{alias.name}" == dotted
     ]
-    if len(found) != 1:
-        raise EditRefused(f"{node.id} is not imported at exactly one place.")
+    if not found:
+        raise EditRefused(f"{dotted} is not written out here.")
+    if len(found) > 1:
+        raise EditRefused(f"{dotted} is imported at several places.")
     return found[0]
 
 

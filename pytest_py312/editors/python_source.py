@@ -119,8 +119,6 @@ class _Trial:
                 raise EditRefused("The import is not one of this name.")
             self._import(statement, statement.names.index(node), change)
         elif isinstance(node, ast.Name):
-            if is_about_call(change.old):
-                raise EditRefused("It is called by a name of its own.")
             self._import(*from_import_of(self._source, node, change.old), change)
         else:
             self._take_attribute(node, change)
