@@ -12,6 +12,7 @@ Requests (key ``kind``):
   (test ids: only these), ``service`` (folder), ``folders`` (copied), ``python_path``, ``installed`` (source roots that
   act as installed), ``distribution`` (name, version, scripts: metadata of a service that is not built).
 * ``imports``: ``modules``: import each, say how it went.
+* ``benchmark``: see benchmark_probe.py, which lies beside this file.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def main(argv: list[str]) -> int:
         request = json.load(file)
     records = Records(argv[2])
     records.add("start", python=sys.version.split()[0], executable=sys.executable)
-    kinds = {"suite": run_suite, "imports": run_imports}
+    kinds = {"suite": run_suite, "imports": run_imports, "benchmark": run_benchmark}
     code = kinds[request["kind"]](request, records)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
@@ -530,6 +531,17 @@ def _number(text: str | None) -> float:
         return float(text or 0)
     except ValueError:
         return 0.0
+
+
+# ---- benchmarks
+
+
+def run_benchmark(request: Request, records: Records) -> int:
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import benchmark_probe  # type: ignore[import-not-found]  # in a cell both are plain files, of no package
+
+    del sys.path[0]
+    return int(benchmark_probe.run(request, records, sys.modules[__name__]))
 
 
 # ---- imports

@@ -15,15 +15,15 @@ OURS = "pytest_py312"
 
 ONLY_IN = {
     # probe and attendant run inside cells, where nothing of ours is installed
-    "subprocess": ("command", "probe"),
+    "subprocess": ("command", "probe", "benchmark_probe"),
     "multiprocessing": (),
     "docker": ("runners.docker_*",),
     "sqlite3": ("store",),
     "scipy": ("benchmarks.statistics",),
-    "pytest": ("plugin", "plugin_*", "hookspecs", "testing", "probe"),
+    "pytest": ("plugin", "plugin_*", "hookspecs", "testing", "probe", "benchmark_probe"),
     "_pytest": ("plugin_*",),
     # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
-    "time": ("clock", "probe", "attendant", "runners.docker", "runners.docker_*"),
+    "time": ("clock", "probe", "benchmark_probe", "attendant", "runners.docker", "runners.docker_*"),
 }
 """Library -> patterns of the modules (below the package) that may import it."""
 
@@ -37,6 +37,7 @@ NEVER = (
     ("errors", "*"),
     ("__init__", "*"),
     ("probe", "*"),
+    ("benchmark_probe", "*"),
     ("attendant", "*"),
     ("checks.*", "runners.*"),
     ("checks.*", "suite"),
@@ -220,13 +221,20 @@ def test_no_circle_of_any_size() -> None:
     assert {"model", "pipeline", "plugin"} <= set(order)
 
 
-@pytest.mark.parametrize("name", ["probe", "attendant"])
-def test_what_runs_inside_a_cell_needs_nothing(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("probe", {"pytest", "benchmark_probe"}),
+        ("benchmark_probe", {"pytest", "pytest_benchmark"}),
+        ("attendant", set[str]()),
+    ],
+)
+def test_what_runs_inside_a_cell_needs_nothing(name: str, allowed: set[str]) -> None:
     """The standard library, and the pytest of the service; in the words of Python 3.8."""
     module = next(module for module in MODULES if module.name == name)
     ast.parse(module.path.read_text(encoding="utf-8"), feature_version=(3, 8))
     foreign = {found for found, _ in module.foreign} - set(sys.stdlib_module_names)
-    assert foreign <= ({"pytest"} if name == "probe" else set())
+    assert foreign <= allowed
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ SCRATCH = str(HOME / "scratch")
 OUT = str(HOME / "out")
 SPOOL = str(HOME / "spool")
 PROBE = str(HOME / "probe.py")
+BENCHMARK_PROBE = "benchmark_probe.py"
 ATTENDANT = str(HOME / "attendant.py")
 UV = str(HOME / "uv")
 CERTIFICATES = str(HOME / "certificates.pem")
@@ -161,7 +162,7 @@ def cell_recipe(ground: Ground, job: CellJob, *, image: str, out: Path) -> Recip
         binds=(
             Bind(source=job.environment, target=environment),
             *source_binds(job.root, job.folders),
-            Bind(source=ground.probe, target=PROBE),
+            *_probe_binds(ground),
             Bind(source=out, target=OUT, writable=True),
         ),
         variables=cell_variables(job),
@@ -186,7 +187,7 @@ def attendant_recipe(
         binds=(
             Bind(source=ground.cache / "envs", target=f"{CACHE}/envs"),
             Bind(source=root.resolve(), target=SOURCE),
-            Bind(source=ground.probe, target=PROBE),
+            *_probe_binds(ground),
             Bind(source=ground.attendant, target=ATTENDANT),
             Bind(source=spool, target=SPOOL, writable=True),
         ),
@@ -197,6 +198,12 @@ def attendant_recipe(
         tmpfs=_tmpfs(ground, memory),
         security=("no-new-privileges:true", *ground.extra_security),
     )
+
+
+def _probe_binds(ground: Ground) -> tuple[Bind, Bind]:
+    """The probe, and what it measures benchmarks with, which lies beside it on both sides."""
+    beside = Bind(source=ground.probe.with_name(BENCHMARK_PROBE), target=str(HOME / BENCHMARK_PROBE))
+    return Bind(source=ground.probe, target=PROBE), beside
 
 
 def _tmpfs(ground: Ground, memory: int) -> dict[str, str]:

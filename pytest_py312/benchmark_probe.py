@@ -1,0 +1,285 @@
+"""What the probe measures for benchmarks: standard library only, for Python 3.8 and later. It lies beside probe.py.
+
+A request has ``measure``:
+
+* ``tests``: the service's own pytest-benchmark tests (``select``: only these), each for about ``seconds``;
+* ``imports``: how long importing ``module`` takes in a fresh interpreter, and its peak memory, ``repeats`` times;
+* ``suite``: the suite's time and memory.
+
+``core``: whether to stay on one core. What was measured is told in records ``measured`` (name, value, unit), how in one
+record ``conditions``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import sys
+import sysconfig
+import time
+import types
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    import pytest
+
+    Request = Mapping[str, Any]
+
+WAITED = "/proc/self/schedstat"
+"""Of the main thread, in nanoseconds: time on a core, time of waiting for one; and how often it was given one."""
+
+
+def elapsed_clock() -> Callable[[], float]:
+    """A clock of seconds that stands still while this process could run and others have its core.
+
+    So load on the machine is left out as far as the kernel knows of it, and waiting for something (a disk, a sleep, an
+    answer) is not. Where the kernel does not tell, it is the plain clock.
+    """
+    now, pread = time.perf_counter, os.pread
+    try:
+        descriptor = os.open(WAITED, os.O_RDONLY)
+        pread(descriptor, 64, 0).split()[1]
+    except (OSError, IndexError):
+        return now
+
+    def elapsed() -> float:
+        return now() - int(pread(descriptor, 64, 0).split()[1]) * 1e-9
+
+    return elapsed
+
+
+def stay_on_one_core() -> str:
+    """Pin this process and its children to one of its cores, the last; which, or empty where that is not allowed."""
+    try:
+        core = max(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {core})
+    except (AttributeError, OSError, ValueError):
+        return ""
+    return str(core)
+
+
+def conditions(core: str) -> dict[str, str]:
+    """How it is measured here."""
+    libc = " ".join(platform.libc_ver())
+    return {
+        "python": platform.python_version(),
+        "compiler": platform.python_compiler(),
+        "options": " ".join(sorted((sysconfig.get_config_var("CONFIG_ARGS") or "").split())),
+        "libc": libc.strip(),
+        "processor": _first_line("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
+        "governor": _text("/sys/devices/system/cpu/cpu%s/cpufreq/scaling_governor" % (core or "0")),
+        "core": core,
+        "clock": "elapsed" if os.path.exists(WAITED) else "wall",
+        "garbage collection": "on" if gc.isenabled() else "off",
+    }
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(200).strip()
+    except OSError:
+        return ""
+
+
+def _first_line(path: str, name: str) -> str:
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith(name):
+                return line.partition(":")[2].strip()
+    return ""
+
+
+def peak_memory() -> int:
+    """Bytes that this process has had in memory at most; 0 where that is not told.
+
+    Not ``getrusage``: it remembers the size of the process that started this one.
+    """
+    text = _first_line("/proc/self/status", "VmHWM")
+    return int(text.split()[0]) * 1024 if text else 0
+
+
+def run(request: Request, records: Any, probe: Any) -> int:
+    """Measure what is asked. ``probe`` is the probe's module."""
+    core = stay_on_one_core() if request.get("core") else ""
+    service = probe.copy_source(request)
+    probe.prepare_paths(request, service)
+    if not probe.run_prepare(request, records):
+        return 1
+    records.add("conditions", values=conditions(core))
+    measures = {"tests": measure_tests, "imports": measure_imports, "suite": measure_suite}
+    return measures[request["measure"]](request, records, probe)
+
+
+# ---- the service's own benchmarks
+
+
+class BenchmarkRecorder:
+    """A pytest plugin that writes down what pytest-benchmark has measured."""
+
+    def __init__(self, records: Any, tail: Callable[[str], str]) -> None:
+        self._records = records
+        self._tail = tail
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", "py312_benchmark(threshold): the change of this benchmark that counts")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            marker = item.get_closest_marker("py312_benchmark")
+            if marker is not None and "threshold" in marker.kwargs:
+                self._records.add("threshold", name=item.nodeid, value=marker.kwargs["threshold"])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._records.add("failed", name=report.nodeid, detail=self._tail(report.longreprtext))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._records.add("failed", name=report.nodeid or ".", detail=self._tail(report.longreprtext))
+
+
+class MachineKnown:
+    """Answers in pytest-benchmark's place what takes it a second to find out, and takes its figures."""
+
+    def __init__(self, records: Any) -> None:
+        self._records = records
+
+    def pytest_benchmark_generate_machine_info(self) -> dict[str, str]:
+        return {"python_version": platform.python_version()}
+
+    def pytest_benchmark_generate_commit_info(self) -> dict[str, str]:
+        return {}
+
+    def pytest_benchmark_update_json(self, output_json: Mapping[str, Any]) -> None:
+        for found in output_json["benchmarks"]:
+            stats = found["stats"]
+            self._records.add(
+                "measured", name=found["fullname"], value=stats["median"], unit="s", rounds=stats["rounds"],
+                lowest=stats["min"], iterations=stats["iterations"],
+            )  # fmt: skip
+
+
+def _give_clock() -> str:
+    """Make the clock importable for pytest-benchmark, and return its dotted name."""
+    module = types.ModuleType("py312_clock")
+    module.elapsed = elapsed_clock()  # type: ignore[attr-defined]  # made here
+    sys.modules["py312_clock"] = module
+    return "py312_clock.elapsed"
+
+
+def measure_tests(request: Request, records: Any, probe: Any) -> int:
+    import pytest
+
+    try:
+        import pytest_benchmark
+    except ImportError as error:
+        records.add("trouble", what="pytest-benchmark is not installed in the cell: %s" % error, detail="")
+        return 1
+    records.add("tools", versions={"pytest": pytest.__version__, "pytest-benchmark": pytest_benchmark.__version__})
+    arguments = ["--import-mode=" + request["import_mode"]] if request.get("import_mode") else []
+    arguments += request["arguments"]
+    if request.get("select"):
+        arguments = [item for item in arguments if item.startswith("-") or not os.path.exists(item.split("::")[0])]
+    file = os.path.join(request["scratch"], "benchmarks.json")
+    arguments += [
+        "--benchmark-enable", "--benchmark-only", "--benchmark-json=" + file, "--benchmark-timer=" + _give_clock(),
+        "--benchmark-max-time=%s" % request["seconds"], "--benchmark-min-time=0.001", "--benchmark-warmup=on",
+        "--benchmark-warmup-iterations=10", "--maxfail=0", "-q", *_without_disturbers(),
+    ]  # fmt: skip
+    if request.get("select"):
+        arguments += ["--", *request["select"]]
+    sys.argv = ["pytest", *arguments]
+    code = int(pytest.main(arguments, plugins=[BenchmarkRecorder(records, probe.tail), MachineKnown(records)]))
+    records.add("measured", name="", value=peak_memory(), unit="B")
+    records.add("exit", code=code)
+    return code
+
+
+def _without_disturbers() -> list[str]:
+    """Options that turn off what would measure itself, where it is installed."""
+    from importlib.util import find_spec
+
+    known = (("xdist", "-n0"), ("pytest_cov", "--no-cov"))
+    return [option for module, option in known if find_spec(module) is not None]
+
+
+# ---- what every service has
+
+_IMPORT = """
+import json, os, sys, time
+name = sys.argv[1]
+def waited():
+    try:
+        with open("/proc/self/schedstat") as file:
+            return int(file.read().split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+sys.path[0:1] = json.loads(sys.argv[2])
+before, start = waited(), time.perf_counter()
+__import__(name)
+seconds = time.perf_counter() - start - (waited() - before)
+peak = 0
+try:
+    with open("/proc/self/status") as file:
+        peak = next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM")), 0)
+except OSError:
+    pass
+with open(sys.argv[3], "w") as file:
+    json.dump([seconds, peak], file)
+os._exit(0)
+"""
+
+
+def measure_imports(request: Request, records: Any, probe: Any) -> int:
+    """The median over several fresh interpreters."""
+    import subprocess
+    from statistics import median
+
+    answer = os.path.join(request["scratch"], "import.json")
+    seconds, peaks = [], []
+    for _ in range(request["repeats"]):
+        with suppress(OSError):
+            os.remove(answer)
+        argv = [sys.executable, "-c", _IMPORT, request["module"], json.dumps(sys.path[: request["ahead"]]), answer]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        try:
+            with open(answer, encoding="utf-8") as file:
+                taken, peak = json.load(file)
+        except (OSError, ValueError):
+            what = "%s cannot be imported" % request["module"]
+            records.add("trouble", what=what, detail=probe.tail(done.stdout.decode("utf-8", "replace")))
+            return 1
+        seconds.append(taken)
+        peaks.append(peak)
+    records.add("measured", name="import", value=median(seconds), unit="s")
+    if all(peaks):
+        records.add("measured", name="memory", value=median(peaks), unit="B")
+    return 0
+
+
+def measure_suite(request: Request, records: Any, probe: Any) -> int:
+    """How long all of the suite takes, without its benchmarks, and how long it keeps a core busy."""
+    from importlib.util import find_spec
+
+    runners = {"pytest": probe.run_pytest, "unittest": probe.run_unittest, "command": probe.run_command}
+    if request["runner"] == "pytest" and find_spec("pytest_benchmark") is not None:
+        request = {**request, "arguments": [*request["arguments"], "--benchmark-skip"]}
+    elapsed = elapsed_clock()
+    before, busy = elapsed(), _busy()
+    code = int(runners[request["runner"]](request, records))
+    records.add("measured", name="suite", value=elapsed() - before, unit="s")
+    records.add("measured", name="processor", value=_busy() - busy, unit="s")
+    return code
+
+
+def _busy() -> float:
+    """Seconds of a core that this process and its children have used."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
