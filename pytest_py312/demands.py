@@ -57,12 +57,15 @@ class Demands:
         """The digest of a folder of the repository, as it was when first asked for in this run."""
         with self._guard:
             if folder not in self._digests:
-                self._digests[folder] = tree_digest(self._plan.root / folder)
+                self._digests[folder] = self._digest_now(folder)
             return self._digests[folder]
 
     def is_unchanged(self, folder: str) -> bool:
         """Whether a folder still holds what :meth:`digest` said of it."""
-        return tree_digest(self._plan.root / folder) == self.digest(folder)
+        return self._digest_now(folder) == self.digest(folder)
+
+    def _digest_now(self, folder: str) -> str:
+        return tree_digest(self._plan.root / folder, within=self._plan.root)
 
     def directly_required(self, service: Service) -> tuple[str, ...]:
         """Normalised names of the projects that the service's files name."""

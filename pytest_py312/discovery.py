@@ -8,7 +8,7 @@ from pytest_py312.config import check_against_fleet, settings_for
 from pytest_py312.errors import NoFleetError, PlanError, perhaps
 from pytest_py312.model import Fleet, Plan, RequirementSource, Service, ServiceSettings, Stage, Suite
 from pytest_py312.patterns import Lookup, is_glob, matches, tidy
-from pytest_py312.readers.version_places import is_dockerfile
+from pytest_py312.readers.version_names import is_dockerfile
 from pytest_py312.requirements import requirement_set
 from pytest_py312.service_distribution import find_distribution, has_src_packages
 from pytest_py312.service_files import (

@@ -8,12 +8,14 @@ from pathlib import Path
 from pytest_py312.probe import NOT_COPIED
 
 
-def tree_digest(folder: Path) -> str:
+def tree_digest(folder: Path, *, within: Path | None = None) -> str:
     """A digest over the relative path, the executable bit and the content of every file that a cell gets to see.
 
-    Symlinks count by where they point, not by what is there. A folder that does not exist has a digest of its own. A
-    file in its place (a wheel that is required by path) counts by its name and content.
+    Symlinks count by where they point, and those to files ``within`` a folder also by what is there. A folder that
+    does not exist has a digest of its own. A file in its place (a wheel that is required by path) counts by its name
+    and content.
     """
+    ground = f"{os.path.realpath(within)}{os.sep}" if within else None
     digest = hashlib.blake2b(digest_size=20)
     if folder.is_file():
         digest.update(os.fsencode(folder.name) + b"\0" + _content(str(folder)))
@@ -31,7 +33,7 @@ def tree_digest(folder: Path) -> str:
             if entry.name in NOT_COPIED:
                 continue
             if entry.is_symlink():
-                content = os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - scandir gives strings
+                content = os.fsencode(os.readlink(entry.path)) + _linked(entry.path, ground)  # noqa: PTH115 - scandir gives strings
             elif entry.is_dir():
                 pending.append((entry.path, name))
                 continue
@@ -41,6 +43,12 @@ def tree_digest(folder: Path) -> str:
                 continue
             digest.update(os.fsencode(name) + b"\0" + _kind(entry) + str(len(content)).encode() + b"\0" + content)
     return digest.hexdigest()
+
+
+def _linked(link: str, ground: str | None) -> bytes:
+    real = os.path.realpath(link) if ground else ""
+    lies_there = ground is not None and real.startswith(ground)
+    return b"\0" + _content(real) if lies_there and Path(real).is_file() else b""
 
 
 def _content(path: str) -> bytes:

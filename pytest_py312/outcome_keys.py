@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 
 from pytest_py312.checks import CHECKS
-from pytest_py312.checks.base import keeps_outcome
+from pytest_py312.checks.base import keeps_outcome, reads_around
 from pytest_py312.codec import encode
 from pytest_py312.fingerprints import code_digest
 from pytest_py312.installer import Installer
@@ -15,18 +16,25 @@ from pytest_py312.model import Cell, Plan, Service
 from pytest_py312.runners.base import CellUnavailable, Runner
 from pytest_py312.runners.local import LOCAL, TELLING_VARIABLES
 from pytest_py312.suite import folders_of
+from pytest_py312.tree import Tree
+from pytest_py312.version_files import outside_digest
 from pytest_py312.waivers import waivers_of
 
 
 class OutcomeKeys:
     """The keys of one run's items. An empty key is of an outcome that must not be kept, nor taken from before."""
 
-    def __init__(self, *, plan: Plan, runner: Runner, installer: Installer, uv_version: str) -> None:
+    def __init__(
+        self, *, plan: Plan, runner: Runner, installer: Installer, uv_version: str, services: Sequence[Service] = ()
+    ) -> None:
+        """``services``: all of the fleet."""
         self._plan = plan
         self._runner = runner
         self._installer = installer
         self._uv_version = uv_version
+        self._services = services
         self._code = ""
+        self._around = ""
         self._keys: dict[tuple[str, bool], str] = {}
 
     def of(self, item: Item, *, installs: bool) -> str:
@@ -39,11 +47,21 @@ class OutcomeKeys:
         whole = self._of_service(item.cell.service, installs=installs)
         if not whole:
             return ""
-        return hashlib.sha256(f"{whole} {item.check.name} {item.interpreter}".encode()).hexdigest()
+        around = self._digest_around() if reads_around(item.check) else ""
+        return hashlib.sha256(f"{whole} {item.check.name} {item.interpreter} {around}".encode()).hexdigest()
 
-    def hold(self, service: Service) -> bool:
-        """Whether the files of a service are what they were when its key was made."""
-        return all(self._installer.demands.is_unchanged(folder) for folder in self._read_folders(service))
+    def hold(self, item: Item) -> bool:
+        """Whether the files that an item's answer rests on are what they were when its key was made."""
+        folders = self._read_folders(item.cell.service)
+        own = all(self._installer.demands.is_unchanged(folder) for folder in folders)
+        return own and (not reads_around(item.check) or self._digest_around() == self._read_around())
+
+    def _digest_around(self) -> str:
+        self._around = self._around or self._read_around()
+        return self._around
+
+    def _read_around(self) -> str:
+        return outside_digest(Tree(self._plan.root), self._services, self._plan.exclude)
 
     def _of_service(self, service: Service, *, installs: bool) -> str:
         """Source, locks, interpreter builds, this package's code, uv, the runner, and all the plan says of the service.

@@ -65,7 +65,13 @@ class Gate:
             plan=plan, runner=runner, cache=cache, state=state, uv_version=uv_version, parallel=parallel,
             once=self._once, fleet=fleet,
         )  # fmt: skip
-        self._keys = OutcomeKeys(plan=plan, runner=runner, installer=self._facts.installer, uv_version=uv_version)
+        self._keys = OutcomeKeys(
+            plan=plan,
+            runner=runner,
+            installer=self._facts.installer,
+            uv_version=uv_version,
+            services=fleet.services if fleet else (),
+        )
 
     # -- answers
 
@@ -118,7 +124,7 @@ class Gate:
     def _keep(self, item: Item, judgement: Judgement) -> None:
         """Keep a passed outcome for later runs, unless the source has changed while it was worked out."""
         key = self._key(item)
-        if key and self._keys.hold(item.cell.service):
+        if key and self._keys.hold(item):
             self._state.keep_outcome(key, encode(judgement))
 
     # -- working ahead

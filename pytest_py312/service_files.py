@@ -9,7 +9,7 @@ from pytest_py312.model import Declaration
 from pytest_py312.readers.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.readers.metadata import FILES, Metadata, read_metadata
 from pytest_py312.readers.setuptools import read_ini, read_setup_py
-from pytest_py312.readers.version_places import is_dockerfile
+from pytest_py312.readers.version_names import is_dockerfile
 from pytest_py312.suites import INI_FILES
 from pytest_py312.tree import Listing, Scan, Tree, join
 

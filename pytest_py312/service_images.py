@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from pytest_py312.model import Interpreter, Service
 from pytest_py312.readers.dockerfile import DockerfileText, Instruction, read_dockerfile
-from pytest_py312.readers.version_places import is_dockerfile
+from pytest_py312.readers.version_names import is_dockerfile
 from pytest_py312.service_files import is_production
 from pytest_py312.tree import Tree, escapes, join
 

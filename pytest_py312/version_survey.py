@@ -6,18 +6,17 @@ service is asked about and not kept; what lies outside of all services is read o
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_py312.model import Declaration, Fleet, Plan, Service
-from pytest_py312.patterns import matches
 from pytest_py312.readers.places import Place, declarations_of
 from pytest_py312.readers.version_names import may_say_versions
 from pytest_py312.readers.version_places import read_places
 from pytest_py312.service_files import SCAN_DEPTH
 from pytest_py312.tree import Tree, Unreadable, join
-from pytest_py312.version_files import NOT_ITS_OWN, OUTSIDE_LIMIT, outside_files
+from pytest_py312.version_files import NOT_ITS_OWN, OF_TESTS, OUTSIDE_LIMIT, outside_files
 from pytest_py312.version_owners import Named, Names, index_of, named_in
 
 FILE_LIMIT = 1_000

@@ -68,8 +68,10 @@ class Facts(Protocol):
 class Check(Protocol):
     """One question asked of every cell or, where it has ``per_service = True``, once of every service: it is then
     handed the cell of the service on the target, and its outcome has no interpreter. With
-    ``needs_installation = False`` nothing is resolved or installed for it, and with ``keeps_outcome = False`` it is
-    asked anew in every run. ``ends_only = True``: it is asked on the baseline and the target, not between.
+    ``needs_installation = False`` nothing is resolved or installed for it. What passed is kept for as long as the
+    service's files are the same; with ``reads_around = True`` as long as those around all services are, too, and with
+    ``keeps_outcome = False`` it is asked anew in every run. ``ends_only = True``: it is asked on the baseline and the
+    target, not between.
     """
 
     name: str
@@ -90,6 +92,11 @@ def needs_installation(check: Check) -> bool:
 def keeps_outcome(check: Check) -> bool:
     """Whether an answer that passed holds while all that it is known to depend on is the same."""
     return bool(getattr(check, "keeps_outcome", True))
+
+
+def reads_around(check: Check) -> bool:
+    """Whether a check also reads files that lie outside of all services."""
+    return bool(getattr(check, "reads_around", False))
 
 
 def ends_only(check: Check) -> bool:

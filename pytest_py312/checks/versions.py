@@ -22,7 +22,7 @@ class Versions:
     name = "versions"
     per_service = True
     needs_installation = False
-    keeps_outcome = False
+    reads_around = True
     codes: tuple[str, ...] = ("PY301", "PY302", "PY303", "PY304", "PY305", "PY306", "PY307")
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pytest_py312.model import Declaration
 from pytest_py312.readers.places import Meaning
-from pytest_py312.readers.version_places import METADATA_READERS
+from pytest_py312.readers.version_names import METADATA_NAMES
+from pytest_py312.readers.version_places import read_places
 
-FILES: tuple[str, ...] = tuple(METADATA_READERS)
+FILES = METADATA_NAMES
 """Names of the files that :func:`read_metadata` reads."""
 
 
@@ -32,8 +33,8 @@ class Metadata:
 
 def read_metadata(text: str, path: str) -> Metadata:
     """Read a file by its name; a name that is none of :data:`FILES` says nothing."""
-    reader = METADATA_READERS.get(path.rpartition("/")[2])
-    places = [place for place in reader(text, path) if place.declared] if reader else []
+    known = path.rpartition("/")[2] in FILES
+    places = [place for place in read_places(text, path) if place.declared] if known else []
     ranges = [place for place in places if place.kind == "metadata" and place.meaning is not Meaning.MEMBER]
     return Metadata(
         requires_python=tuple(place.declaration for place in ranges),

@@ -3,74 +3,82 @@
 import re
 from collections.abc import Callable, Mapping
 
-from pytest_py312.readers.dockerfile_places import read_dockerfile_places
-from pytest_py312.readers.ini_places import read_ini_places
-from pytest_py312.readers.pin_places import (
-    read_jenkins_places,
-    read_manylinux_places,
-    read_python_version_places,
-    read_runtime_places,
-    read_tool_versions_places,
-)
 from pytest_py312.readers.places import Meaning, Place, Scribe
-from pytest_py312.readers.python_places import read_noxfile_places, read_setup_py_places
-from pytest_py312.readers.toml_places import (
-    read_mise_places,
-    read_pipfile_places,
-    read_pyproject_places,
-    read_ruff_places,
-)
+from pytest_py312.readers.version_names import is_dockerfile, is_jenkinsfile, is_yaml
 
 Reader = Callable[[str, str], tuple[Place, ...]]
 
-METADATA_READERS: Mapping[str, Reader] = {
-    "pyproject.toml": read_pyproject_places,
-    "setup.cfg": read_ini_places,
-    "tox.ini": read_ini_places,
-    "mypy.ini": read_ini_places,
-    ".mypy.ini": read_ini_places,
-    "setup.py": read_setup_py_places,
-    "ruff.toml": read_ruff_places,
-    ".ruff.toml": read_ruff_places,
-    "Pipfile": read_pipfile_places,
-    ".python-version": read_python_version_places,
-    "runtime.txt": read_runtime_places,
-    ".tool-versions": read_tool_versions_places,
-}
-"""The files that discovery reads of every service."""
+# Each reader is loaded with the first file of its kind: a fleet has few of the kinds.
 
-_OTHER_READERS: Mapping[str, Reader] = {
-    ".pylintrc": read_ini_places,
-    "pylintrc": read_ini_places,
-    ".coveragerc": read_ini_places,
-    "mise.toml": read_mise_places,
-    ".mise.toml": read_mise_places,
-    "noxfile.py": read_noxfile_places,
-    ".manylinux-install.sh": read_manylinux_places,
+
+def _ini(text: str, path: str) -> tuple[Place, ...]:
+    from pytest_py312.readers.ini_places import read_ini_places
+
+    return read_ini_places(text, path)
+
+
+def _dockerfile(text: str, path: str) -> tuple[Place, ...]:
+    from pytest_py312.readers.dockerfile_places import read_dockerfile_places
+
+    return read_dockerfile_places(text, path)
+
+
+def _toml(text: str, path: str) -> tuple[Place, ...]:
+    from pytest_py312.readers import toml_places
+
+    readers: Mapping[str, Reader] = {
+        "pyproject.toml": toml_places.read_pyproject_places,
+        "ruff.toml": toml_places.read_ruff_places,
+        "mise.toml": toml_places.read_mise_places,
+        "Pipfile": toml_places.read_pipfile_places,
+    }
+    return readers[path.rpartition("/")[2].removeprefix(".")](text, path)
+
+
+def _python(text: str, path: str) -> tuple[Place, ...]:
+    from pytest_py312.readers import python_places
+
+    if path.endswith("noxfile.py"):
+        return python_places.read_noxfile_places(text, path)
+    return python_places.read_setup_py_places(text, path)
+
+
+def _pin(text: str, path: str) -> tuple[Place, ...]:
+    from pytest_py312.readers import pin_places
+
+    readers: Mapping[str, Reader] = {
+        ".python-version": pin_places.read_python_version_places,
+        "runtime.txt": pin_places.read_runtime_places,
+        ".tool-versions": pin_places.read_tool_versions_places,
+        ".manylinux-install.sh": pin_places.read_manylinux_places,
+    }
+    return readers.get(path.rpartition("/")[2], pin_places.read_jenkins_places)(text, path)
+
+
+_READERS: Mapping[str, Reader] = {
+    **dict.fromkeys(("setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", ".pylintrc", "pylintrc", ".coveragerc"), _ini),
+    **dict.fromkeys(("pyproject.toml", "ruff.toml", ".ruff.toml", "mise.toml", ".mise.toml", "Pipfile"), _toml),
+    **dict.fromkeys(("setup.py", "noxfile.py"), _python),
+    **dict.fromkeys((".python-version", "runtime.txt", ".tool-versions", ".manylinux-install.sh"), _pin),
 }
-_JENKINS = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
-_DOCKERFILE = re.compile(r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file)", re.IGNORECASE)
-_NO_DOCKERFILE = (".dockerignore", ".bak", ".orig", ".md", ".j2", ".jinja", ".tmpl", ".template", ".py", ".sh", "~")
+"""By the name of the file, those of ``version_names.py``."""
+
+_TELLS = re.compile(r"image:[^\n]{0,200}python|py(?:thon)?[-_]?version|language_version", re.IGNORECASE)
+"""What a file that cannot be read may say a Python by; most others only have the word in them somewhere."""
 _JSON_TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\r\n]*|/\*.*?\*/|\t', re.DOTALL)
 _IMAGE_LINE = re.compile(r"(?m)^[ \t-]*image:[ \t]*[\"']?(?P<image>[^\s\"'{}#]+)")
-
-
-def is_dockerfile(name: str) -> bool:
-    """Whether a file of this name is a Dockerfile, whatever stands in front of or behind the word."""
-    return _DOCKERFILE.fullmatch(name) is not None and not name.lower().endswith(_NO_DOCKERFILE)
 
 
 def reader_of(path: str) -> Reader | None:
     """The reader of the file at ``path``; ``None`` for a format that says no Python version."""
     name = path.rpartition("/")[2]
-    known = METADATA_READERS.get(name) or _OTHER_READERS.get(name)
-    if known:
-        return known
+    if name in _READERS:
+        return _READERS[name]
     if is_dockerfile(name):
-        return read_dockerfile_places
-    if _JENKINS.fullmatch(name):
-        return read_jenkins_places
-    return _read_yaml if name.lower().endswith((".yml", ".yaml", "devcontainer.json")) else None
+        return _dockerfile
+    if is_jenkinsfile(name):
+        return _pin
+    return _read_yaml if is_yaml(name) else None
 
 
 def read_places(text: str, path: str) -> tuple[Place, ...]:
@@ -96,7 +104,7 @@ def _read_yaml(text: str, path: str) -> tuple[Place, ...]:
     if "{{" in text and not dialect.pipeline:
         return _template_images(text, path)
     scribe = Scribe(text, path)
-    if dialect.pipeline or re.search(r"python", text, re.IGNORECASE):
+    if dialect.pipeline or _TELLS.search(text):
         scribe.unreadable(dialect.kind, found.trouble, found.trouble_line)
     return scribe.places
 

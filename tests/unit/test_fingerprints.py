@@ -54,6 +54,20 @@ def test_a_symlink_counts_by_where_it_points(tree: Path, tmp_path: Path) -> None
     assert tree_digest(tree) != before
 
 
+def test_a_linked_file_within_the_repository_counts_as_well(tmp_path: Path) -> None:
+    root = service_tree(tmp_path / "r", {"common/Dockerfile": "one", "a/app.py": ""})
+    (tmp_path / "outside").write_text("one")
+    (root / "a" / "Dockerfile").symlink_to("../common/Dockerfile")
+    (root / "a" / "secret").symlink_to(tmp_path / "outside")
+    before = tree_digest(root / "a", within=root)
+
+    (tmp_path / "outside").write_text("two")
+    assert tree_digest(root / "a", within=root) == before
+
+    (root / "common" / "Dockerfile").write_text("two")
+    assert tree_digest(root / "a", within=root) != before
+
+
 def test_a_file_that_reads_like_a_symlink_is_none(tmp_path: Path) -> None:
     service_tree(tmp_path / "file", {"x": "link\0target"})
     (tmp_path / "file" / "x").chmod(0o755)
