@@ -70,12 +70,13 @@ class Gathering:
         self.installed: frozenset[Cell] = frozenset()
         """The cells that are installed in this run."""
         resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
+        self._store = _store(cache, plan, resolver, runner)
         self.installer = Installer(
             plan=plan,
             cache=cache,
             runner=runner,
             resolver=resolver,
-            store=_store(cache, plan, resolver, runner),
+            store=self._store,
             environments=Environments(cache=cache, runner=runner),
             once=once,
             parallel=parallel,
@@ -103,6 +104,7 @@ class Gathering:
             cache=self._cache,
             runner=self._runner,
             installer=self.installer,
+            store=self._store,
             read=self.inspector.read,
             processes=self._parallel,
         )

@@ -12,22 +12,25 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from pytest_py312.codec import decode, encode
-from pytest_py312.distributions import Entry
+from pytest_py312.distributions import Entry, Store
 from pytest_py312.inspection import Inspection
 from pytest_py312.installer import Installation, Installer
+from pytest_py312.libraries.advice import Adviser
 from pytest_py312.libraries.graph import Installed, Library, Root
 from pytest_py312.libraries.needs import OwnImports, declared, missing_names, needs_findings
+from pytest_py312.libraries.newer import NewerVersions
 from pytest_py312.libraries.own_code import foreign_roots, is_run_time, refined, used_files
 from pytest_py312.libraries.own_names import own_names
 from pytest_py312.libraries.packaging import Packaging
 from pytest_py312.libraries.reading import LibraryReader, digest_version
-from pytest_py312.libraries.verdict import findings_of, located, troubles_of
+from pytest_py312.libraries.verdict import Located, findings_of, located, troubles_of
 from pytest_py312.locks import write_whole
 from pytest_py312.matrix import cells_of
-from pytest_py312.model import Cell, Finding, Interpreter, Plan, Service
+from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Plan, Service
 from pytest_py312.requirements import requirement_set
 from pytest_py312.resolution import Unchecked
 from pytest_py312.runners.base import CellUnavailable, Runner
+from pytest_py312.screen import target_of
 from pytest_py312.source.oracle import Oracle, Unanswered
 from pytest_py312.source.questions import Testimony
 from pytest_py312.source.reading import SourceRead
@@ -46,6 +49,7 @@ class LibraryInspector:
         cache: Path,
         runner: Runner,
         installer: Installer,
+        store: Store,
         read: Callable[[Service], SourceRead],
         processes: int,
     ) -> None:
@@ -53,6 +57,7 @@ class LibraryInspector:
         self._tree = Tree(plan.root)
         self._runner = runner
         self._installer = installer
+        self._store = store
         self._read = read
         # apart from what services ask: there is much more of it, and it is asked for in few runs
         self._oracle = Oracle(cache=cache / "libraries", door=runner)
@@ -90,16 +95,36 @@ class LibraryInspector:
             installed.proven(here.imports or {}),
             lambda modules: self._installer.tried(cell, modules),
             lambda modules: self._tried_before(cell, before, modules),
+            lambda one: self._advice(cell, asked, one),
         )
         if cell.service.requirements:
             findings += _needs(cell, asked, roots, installed)
         return findings
 
     def _installed(self, cell: Cell, here: Installation) -> Installed:
-        digests = self._reader.digests(here.entries, self._runner.find(cell.interpreter))
-        return Installed(
-            [Library(name=one.name, version=one.version, digest=digests[one.folder]) for one in here.entries]
+        return Installed(self._digested(here.entries, self._runner.find(cell.interpreter)))
+
+    def _digested(self, entries: Sequence[Entry], build: InterpreterBuild) -> list[Library]:
+        digests = self._reader.digests(entries, build)
+        return [Library(name=one.name, version=one.version, digest=digests[one.folder]) for one in entries]
+
+    def _advice(self, cell: Cell, asked: "_Asked", one: Located) -> str:
+        """What to do about something that dies when it is imported, as far as the index tells."""
+        build = self._runner.find(cell.interpreter)
+        try:
+            index = self._installer.index(cell)
+        except Unchecked:
+            return ""
+        target = target_of(build, exclude_newer=self._plan.exclude_newer)
+        adviser = Adviser(
+            versions=NewerVersions(store=self._store, index=index, target=target, build=build),
+            entries=asked.here.entries,
+            pins=asked.here.lock.pins if asked.here.lock else (),
+            packaging=_packaging(cell, asked),
+            digested=lambda entry: self._digested([entry], build)[0],
+            witnesses=lambda installed: self._witnesses(cell, installed),
         )
+        return adviser(one)
 
     def _tried_before(self, cell: Cell, before: Installation, modules: Sequence[str]) -> Mapping[str, str]:
         if before.environment is None or cell.is_baseline:

@@ -66,6 +66,10 @@ class Located:
         return self.reached.way[0] if self.reached.way else self.trouble.module.name
 
 
+Advice = Callable[[Located], str]
+"""What to do about something that dies when it is imported; empty where nothing better is known."""
+
+
 def troubles_of(installed: Installed, witnesses: Witnesses, packaging: Packaging) -> Iterator[Trouble]:
     """All troubles of all distributions, reached or not; those in tests that nothing imports are not known of."""
     for library in installed.libraries:
@@ -133,9 +137,11 @@ def _is_told(one: Located) -> bool:
     return not one.trouble.refusal and not is_for_building(one.trouble.packaging)
 
 
-def findings_of(found: Sequence[Located], proven: frozenset[str], here: Tried, before: Tried) -> list[Finding]:
+def findings_of(
+    found: Sequence[Located], proven: frozenset[str], here: Tried, before: Tried, advice: Advice = lambda _: ""
+) -> list[Finding]:
     """The findings, the worst first. What would be an error is tried: an import that works disproves it, and one that
-    fails on the baseline in the same words fails because of something else."""
+    fails on the baseline in the same words fails because of something else. ``advice`` is asked about errors only."""
     suspected = [one for one in found if one.how == How.AT_IMPORT and one.trouble.module.name not in proven]
     entrances = sorted({one.entrance for one in suspected})
     failures = {name: failure for name, failure in (here(entrances) if entrances else {}).items() if failure}
@@ -147,7 +153,9 @@ def findings_of(found: Sequence[Located], proven: frozenset[str], here: Tried, b
         before_too = all(failed_before.get(one.entrance) for one in group)
         finding = _finding(group, "fails when it is imported", Severity.ERROR, failures[group[0].entrance])
         works_before = any(one.trouble.works_before for one in group)
-        findings.append(replace(finding, preexisting=before_too or not works_before))
+        told_what = advice(group[0]) if works_before and not before_too else ""
+        remedy = told_what or finding.remedy
+        findings.append(replace(finding, preexisting=before_too or not works_before, remedy=remedy))
     told = set(map(id, broken))
     dead = {name for finding in findings if finding.code == "PY240" and finding.blocks for name in finding.names}
     may_be = [one for one in found if one.reached is not None and id(one) not in told]

@@ -1,6 +1,7 @@
 """The check of what is installed, on real distributions of the index: old ones that break, and some that do not."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +16,13 @@ pytestmark = pytest.mark.network
 FLEET = {
     "py312.toml": 'target = "3.12"\ninterpreters = ["3.9", "3.10", "3.12"]\nservices = ["services/*"]\n',
     "services/old/Dockerfile": "FROM python:3.9-slim\n",
-    "services/old/requirements.txt": "aiohttp==3.9.5\naioredis==2.0.1\nnose==1.3.7\npython-consul==1.1.0\n",
+    "services/old/requirements.txt": (
+        "aiohttp==3.9.5\naioredis==2.0.1\nnose==1.3.7\npyfiglet==0.8.post1\npython-consul==1.1.0\n"
+    ),
     "services/old/main.py": (
         "import consul.aio\n"
-        "import aioredis\n\n\n"
+        "import aioredis\n"
+        "import pyfiglet\n\n\n"
         "def discover():\n"
         "    from nose.tools import eq_\n"
         "    return consul.aio.Consul(), aioredis, eq_\n"
@@ -74,10 +78,21 @@ def test_what_dies_when_it_is_imported_blocks(outcomes: dict[str, dict[str, Any]
 
 
 def test_distutils_without_setuptools_blocks(outcomes: dict[str, dict[str, Any]]) -> None:
-    (found,) = told(outcomes["old"], "PY243").values()
-    assert found["names"] == ["aioredis"]
+    found = told(outcomes["old"], "PY243")["aioredis"]
     assert "distutils is not there, and nothing requires setuptools (aioredis/connection.py:" in found["message"]
     assert found["severity"] == "error"
+
+
+def test_the_remedy_is_the_first_version_without_it(outcomes: dict[str, dict[str, Any]]) -> None:
+    """Found by looking into newer ones; where there are none, that is said."""
+    remedies = {
+        name: found["remedy"] for code in ("PY240", "PY243") for name, found in told(outcomes["old"], code).items()
+    }
+    assert re.fullmatch(
+        r"require pyfiglet>=1\.0\.\d, the first version without it; or require setuptools<82", remedies["pyfiglet"]
+    )
+    assert remedies["nose"] == "replace nose, which has no newer version"
+    assert remedies["aioredis"].startswith("replace aioredis, which has no newer version: its code lives on in redis")
 
 
 def test_sound_distributions_are_passed_over(outcomes: dict[str, dict[str, Any]]) -> None:
