@@ -10,6 +10,8 @@ from pytest_py312.editors.python_text import PythonText
 Shaped = Callable[[PythonText, ast.Attribute, str], list[Splice]]
 
 ZONE = "timezone"
+_FACTORIES = frozenset({"default", "default_factory", "factory", "insert_default", "onupdate"})
+"""Parameters of columns and fields that take a function and call it for each new value."""
 NAIVE = ".replace(tzinfo=None)"
 _FIELDS = frozenset({"args", "varargs", "defaults"})
 _PLACES = frozenset({0, 1, 3})
@@ -36,7 +38,7 @@ def _key(name: str) -> tuple[str, str]:
 def _call_of(source: PythonText, node: ast.Attribute) -> ast.Call:
     call = source.parent(node)
     if not isinstance(call, ast.Call) or call.func is not node:
-        raise EditRefused("It is not called here.")
+        raise EditRefused(f"{node.attr} is not called here, but handed over.")
     return call
 
 
@@ -118,6 +120,8 @@ def _gap(source: PythonText, start: int, end: int, text: str) -> Splice:
 
 def _with_zone(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
     """``datetime.utcnow()`` -> ``datetime.now(timezone.utc)``, with its zone taken off again where ``new`` says so."""
+    if _is_factory(source, node):
+        return _as_factory(source, node, new)
     call = _call_of(source, node)
     arguments = _arguments(call, 1 if node.attr == "utcfromtimestamp" else 0)
     zone, splices = _zone(source, node.value)
@@ -130,6 +134,34 @@ def _with_zone(source: PythonText, node: ast.Attribute, new: str) -> list[Splice
     return [*splices, Splice(start=end, end=end, text=NAIVE)] if new.endswith(NAIVE) else splices
 
 
+def _is_factory(source: PythonText, node: ast.Attribute) -> bool:
+    """``default=datetime.utcnow``: whoever takes it calls it without arguments."""
+    keyword = source.parent(node)
+    return isinstance(keyword, ast.keyword) and keyword.arg in _FACTORIES and node.attr == "utcnow"
+
+
+def _as_factory(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
+    """``default=lambda: datetime.now(timezone.utc)``"""
+    zone, splices = _zone(source, node.value)
+    if any(isinstance(source.scopes(one)[0], ast.ClassDef) for one in _brought(source, node.value)):
+        raise EditRefused("A lambda does not see what is imported in the body of a class.")
+    start, end = source.start(node), source.end(node)
+    called = f"({zone}){NAIVE}" if new.endswith(NAIVE) else f"({zone})"
+    return [
+        *splices,
+        Splice(start=start, end=start, text="lambda: "),
+        _last(source, node, "now"),
+        Splice(start=end, end=end, text=called),
+    ]
+
+
+def _brought(source: PythonText, owner: ast.expr) -> list[ast.stmt]:
+    """The imports of ``datetime`` that ``owner`` may come from."""
+    plain = [one for one in source.imports if any(alias.name == "datetime" for alias in one.names)]
+    named = [one for one in source.from_imports if one.module == "datetime" and not one.level]
+    return [one for one in (*plain, *named) if source.sees(owner, one)]
+
+
 def _zone(source: PythonText, owner: ast.expr) -> tuple[str, list[Splice]]:
     """What stands for the zone, and what has to be imported for it."""
     if isinstance(owner, ast.Attribute):
@@ -138,8 +170,8 @@ def _zone(source: PythonText, owner: ast.expr) -> tuple[str, list[Splice]]:
         raise EditRefused("It cannot be told how to name the zone here.")
     brought = [
         (statement, alias)
-        for statement in source.from_imports
-        if statement.module == "datetime" and not statement.level and source.sees(owner, statement)
+        for statement in _brought(source, owner)
+        if isinstance(statement, ast.ImportFrom)
         for alias in statement.names
     ]
     for _, alias in brought:

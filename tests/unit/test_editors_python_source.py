@@ -242,9 +242,26 @@ def _value_of(text: str) -> Any:
 
 
 @pytest.mark.parametrize(
+    ("utc", "after"),
+    [
+        ("aware", "default=lambda: datetime.now(timezone.utc), z=1)"),
+        ("naive", "default=lambda: datetime.now(timezone.utc).replace(tzinfo=None), z=1)"),
+    ],
+)
+def test_a_default_that_is_called_for_each_value_becomes_a_function(utc: str, after: str) -> None:
+    """As columns and fields of data classes have it."""
+    before = "from datetime import datetime\nx = dict(default=datetime.utcnow, z=1)\n"
+    new = once_and_twice(before, utc)
+    assert new == f"from datetime import datetime, timezone\nx = dict({after}\n"
+    assert (_value_of(new)["default"]().tzinfo is None) == (utc == "naive")
+
+
+@pytest.mark.parametrize(
     "text",
     [
-        "from datetime import datetime\nx = field(default=datetime.utcnow)\n",
+        "from datetime import datetime\nx = call(datetime.utcnow)\n",
+        "from datetime import datetime\nx = call(clock=datetime.utcnow)\n",
+        "class A:\n    from datetime import datetime, timezone\n    x = field(default=datetime.utcnow)\n",
         "from datetime import datetime\nfrom django.utils import timezone\nx = datetime.utcnow()\n",
         "from datetime import datetime\ndef f(timezone): return datetime.utcnow()\n",
     ],
