@@ -19,9 +19,9 @@ from pytest_py312.readers.lockfiles import LockedPin, LockText, Need
 from pytest_py312.readers.poetry import alternatives_of
 from pytest_py312.requirements import LocatedEntry
 
-LOCKED = "PY120"
+LOCKED = "PY115"
 """A version that a lock file holds cannot be had."""
-STALE = "PY121"
+STALE = "PY116"
 """A lock file does not fit its requirements, or is not for this Python."""
 
 _ANEW = {"uv.lock": "uv lock", "poetry.lock": "poetry lock", "Pipfile.lock": "pipenv lock"}

@@ -34,6 +34,8 @@ class Dependencies:
         "PY112",
         "PY113",
         "PY114",
+        "PY115",
+        "PY116",
     )
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:

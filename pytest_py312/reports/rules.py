@@ -39,6 +39,8 @@ RULES: Mapping[str, Rule] = {
         ("PY112", "Noticed in a set that something else blocks", "Remove what blocks, and it is tried."),
         ("PY113", "What else blocks could not be told to the end", "See why in the message."),
         ("PY114", "No required hash is that of the file for the target", "Make the requirements file anew."),
+        ("PY115", "A version that a lock file holds cannot be had", "Make the lock file anew."),
+        ("PY116", "A lock file does not fit its requirements", "Make the lock file anew."),
         ("PY120", "A module is imported that nothing installs", "Require the project that has it."),
         ("PY121", "A module comes in by chance, through another project", "Require the project that has it."),
         ("PY201", "A module was removed from the standard library", _REPLACE),

@@ -112,7 +112,7 @@ def test_a_locked_version_without_a_wheel_is_told_with_its_line_and_the_lock_is_
     assert on39.versions == {"needs-old": "1.0", "old": "1.0"}
     assert isinstance(found, tuple), found
     (finding,) = found
-    assert (finding.code, finding.names) == ("PY120", ("old",))
+    assert (finding.code, finding.names) == ("PY115", ("old",))
     assert finding.location == Location(path=f"{PLACE}/uv.lock", line=11)
     assert finding.message.startswith(f"{PLACE}/uv.lock holds old at 1.0: ")
     assert "`uv lock --upgrade-package old`" in finding.remedy
@@ -140,7 +140,7 @@ def test_where_the_requirements_are_blocked_themselves_they_are_what_is_told(ask
     assert (blocks.code, blocks.names) == ("PY104", ("old",))
     assert blocks.location is not None
     assert blocks.location.path == f"{PLACE}/pyproject.toml"
-    assert (note.code, note.severity) == ("PY120", Severity.WARNING)
+    assert (note.code, note.severity) == ("PY115", Severity.WARNING)
     assert "`uv lock`" in note.remedy
 
 
@@ -156,7 +156,7 @@ def test_a_lock_that_is_older_than_its_requirements_is_a_finding_and_the_rest_is
     assert lock.versions == {"lib": "2.0", "old": "2.0", "fine": "1.0"}
     older, missing = asking.verdicts.stale(asking.cell)
     assert (older.code, older.names, older.location) == (
-        "PY121",
+        "PY116",
         ("lib",),
         Location(path=f"{PLACE}/uv.lock", line=5),
     )
@@ -172,7 +172,7 @@ def test_a_lock_that_was_not_made_for_a_python_says_so_there(asking: Asking) -> 
     for interpreter in TOGETHER:
         asking.ask(interpreter, "tool.poetry.dependencies", pyproject_toml=poetry, poetry_lock=text)
         found = asking.verdicts.stale(asking.cell)
-        assert [(one.code, one.names) for one in found] == ([("PY121", ())] if interpreter == "3.12" else [])
+        assert [(one.code, one.names) for one in found] == ([("PY116", ())] if interpreter == "3.12" else [])
     assert "was made for Python >=3.9,<3.11, which 3.12 is not" in found[0].message
 
 
@@ -189,7 +189,7 @@ def test_poetrys_lock_beside_poetrys_table(asking: Asking, interpreter: str) -> 
         return
     assert isinstance(found, tuple), found
     (finding,) = found
-    assert (finding.code, finding.location) == ("PY120", Location(path=f"{PLACE}/poetry.lock", line=8))
+    assert (finding.code, finding.location) == ("PY115", Location(path=f"{PLACE}/poetry.lock", line=8))
     assert "`poetry update --lock old`" in finding.remedy
 
 
@@ -200,7 +200,7 @@ def test_pipenvs_lock_beside_a_pipfile(asking: Asking) -> None:
 
     assert isinstance(found, tuple), found
     (finding,) = found
-    assert (finding.code, finding.location) == ("PY120", Location(path=f"{PLACE}/Pipfile.lock", line=3))
+    assert (finding.code, finding.location) == ("PY115", Location(path=f"{PLACE}/Pipfile.lock", line=3))
     assert "`pipenv upgrade old`" in finding.remedy
 
 

@@ -54,7 +54,7 @@ def test_a_version_that_cannot_be_had_is_upgraded_and_no_other(server: Server, t
     root = service_tree(tmp_path / "r", {f"{A}/pyproject.toml": PROJECT.format("lib<2").replace('"]', '", "old<2"]')})
     assert run(root, Relock(path=f"{A}/uv.lock", folder=A, argv=("uv", "lock"))) == ""
     (root / A / "pyproject.toml").write_text(PROJECT.format("lib").replace('"]', '", "old"]'))
-    told = Finding(code="PY120", message="", location=Location(path=f"{A}/uv.lock", line=3), names=("old",))
+    told = Finding(code="PY115", message="", location=Location(path=f"{A}/uv.lock", line=3), names=("old",))
 
     (job,) = relocks(root, [], [told], {})
 
@@ -82,10 +82,10 @@ def test_compiled_requirements_are_made_anew_from_their_changed_source(server: S
 @pytest.mark.parametrize(
     ("lock", "code", "argv"),
     [
-        ("poetry.lock", "PY120", ("poetry", "update", "--lock", "old")),
-        ("poetry.lock", "PY121", ("poetry", "lock")),
-        ("Pipfile.lock", "PY120", ("pipenv", "upgrade", "old")),
-        ("Pipfile.lock", "PY121", ("pipenv", "lock")),
+        ("poetry.lock", "PY115", ("poetry", "update", "--lock", "old")),
+        ("poetry.lock", "PY116", ("poetry", "lock")),
+        ("Pipfile.lock", "PY115", ("pipenv", "upgrade", "old")),
+        ("Pipfile.lock", "PY116", ("pipenv", "lock")),
     ],
 )
 def test_a_program_is_run_in_the_locks_folder_with_nothing_but_these_words(
