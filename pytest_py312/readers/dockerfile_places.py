@@ -175,7 +175,10 @@ class _Reader:
                 continue
             start, end = _unquoted(masked, *match.span("image"))
             word = Traced.of(self._text, instruction.start + start, instruction.start + end)
-            self._image(expanded(word, self._arguments), word, "an image that is copied from", instruction.line)
+            image = expanded(word, self._arguments)
+            found = python_image(image.text)
+            if found and found.version:  # else it is no Python that is copied, but uv's program for one
+                self._image(image, word, "an image that is copied from", instruction.line)
 
     def _variables(self, instruction: Instruction, masked: str) -> None:
         for name, start, end in _assigned(masked):

@@ -211,3 +211,11 @@ def test_an_input_that_a_person_types_is_not_known() -> None:
     """Nobody in the repository says it."""
     text = "on: {workflow_dispatch: {inputs: {v: {required: true}}}}\na: {python-version: '${{ inputs.v }}'}\n"
     assert only(".github/workflows/a.yml", text).meaning is Meaning.UNKNOWN
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+def test_a_program_that_is_copied_says_no_python(version: str) -> None:
+    """uv's image without one is where the program is from; one with a Python, and Python's own, say theirs."""
+    text = f"FROM python:{version}\nCOPY --from=ghcr.io/astral-sh/uv:0.9.26 /uv /bin/\n"
+    assert len(read_places(text, "Dockerfile")) == 1
+    assert len(read_places(f"{text}COPY --from=python:{version}-slim /usr/local /x\n", "Dockerfile")) == 2
