@@ -13,8 +13,7 @@ import pytest
 
 from pytest_py312 import __version__, clock
 from pytest_py312.checks import CHECKS
-from pytest_py312.checks.base import Judgement
-from pytest_py312.checks.image import Image
+from pytest_py312.checks.base import Check, Judgement
 from pytest_py312.codec import decode, encode
 from pytest_py312.config import check_against_fleet
 from pytest_py312.errors import OptionError, Py312Error
@@ -62,7 +61,7 @@ class GateSession:
         check_against_fleet(self.aim.plan, names)
         config.hook.pytest_py312_fleet(config=config, plan=self.aim.plan, fleet=self.fleet)
         extra = [check for checks in config.hook.pytest_py312_checks(config=config) or () for check in checks]
-        self._checks = (*CHECKS, *((Image(),) if self.aim.build else ()), *extra)
+        self._checks = (*CHECKS, *self._asked_for(), *extra)
         for check in extra:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         self.plant: Plant = self._plant()
@@ -77,6 +76,14 @@ class GateSession:
         self._mending = _mending(self.aim, self._judged_with, self._moves)
 
     # -- what is chosen
+
+    def _asked_for(self) -> tuple[Check, ...]:
+        """The checks that an option adds."""
+        if not self.aim.build:
+            return ()
+        from pytest_py312.checks.image import Image
+
+        return (Image(),)
 
     def _plant(self) -> Plant:
         services = [
