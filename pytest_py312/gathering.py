@@ -107,6 +107,7 @@ class Gathering:
             store=self._store,
             read=self.inspector.read,
             processes=self._parallel,
+            ended=self._closed,
         )
 
     def _survey(self) -> "VersionSurvey":

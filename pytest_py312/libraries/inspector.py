@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,7 +41,10 @@ from pytest_py312.tree import Tree
 
 
 class LibraryInspector:
-    """Inspects installations. Safe for several threads. ``read`` reads the Python files of a service."""
+    """Inspects installations. Safe for several threads.
+
+    ``read`` reads the Python files of a service, ``ended`` is set when nobody waits any more.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class LibraryInspector:
         store: Store,
         read: Callable[[Service], SourceRead],
         processes: int,
+        ended: threading.Event,
     ) -> None:
         self._plan = plan
         self._tree = Tree(plan.root)
@@ -61,7 +66,7 @@ class LibraryInspector:
         self._read = read
         # apart from what services ask: there is much more of it, and it is asked for in few runs
         self._oracle = Oracle(cache=cache / "libraries", door=runner)
-        self._reader = LibraryReader(cache=cache, oracle=self._oracle, processes=processes)
+        self._reader = LibraryReader(cache=cache, oracle=self._oracle, processes=processes, ended=ended)
 
     def inspect(self, cell: Cell, here: Installation, before: Installation) -> Inspection:
         """What the cell's interpreter lacks of what is installed for it, and what nothing of the service requires.

@@ -22,13 +22,15 @@ from pytest_py312.model import InterpreterBuild
 from pytest_py312.safe_files import Refused, read_regular
 from pytest_py312.source.facts import FileFacts
 from pytest_py312.source.linking import linked
-from pytest_py312.source.oracle import Oracle, probe_version
+from pytest_py312.source.oracle import Oracle, Unanswered, probe_version
 from pytest_py312.source.scanning import FileScanner, Task, key_of, scanner_version
 
 FILE_LIMIT = 2 * 1024**2
 """Bytes: a larger Python file holds data that a program wrote."""
 BATCH = 24 * 1024**2
 """Bytes of source that are scanned before interpreters are asked: so much is held in memory."""
+CHUNK = 6 * 1024**2
+"""Bytes of source after which it is looked whether the run was ended: a second or two."""
 LARGEST_DIGEST = 64 * 1024**2
 
 
@@ -51,7 +53,9 @@ class _Job:
 class LibraryReader:
     """Makes digests. Safe for threads and for several runs on one cache; one process at a time scans for a build."""
 
-    def __init__(self, *, cache: Path, oracle: Oracle, processes: int) -> None:
+    def __init__(self, *, cache: Path, oracle: Oracle, processes: int, ended: threading.Event | None = None) -> None:
+        """``ended`` is set when nobody waits for an answer any more."""
+        self._ended = ended or threading.Event()
         self._locks = cache / "store"
         self._oracle = oracle
         self._scanner = FileScanner(cache=cache, processes=processes)
@@ -61,7 +65,8 @@ class LibraryReader:
     def digests(self, entries: Sequence[Entry], build: InterpreterBuild) -> Mapping[Path, Digest]:
         """The digest of each of ``entries`` for ``build``, by its folder.
 
-        :raises Unanswered: the interpreter could not be asked. What its runner raises passes through.
+        :raises Unanswered: the interpreter could not be asked, or the run was ended. What its runner raises passes
+            through.
         """
         if any(self._digest(entry, build) is None for entry in entries):
             with self._guard, FileLock(self._locks / f"{build.digest}-scan.lock"):
@@ -100,12 +105,17 @@ class LibraryReader:
         tasks: dict[str, Task] = {}
         keys: list[tuple[_Job, ModuleFile, str]] = []
         for job, file in chosen:
-            content = job.contents.get(file.path) or _content(job, file)
-            job.contents[file.path] = content
+            if file.path not in job.contents:
+                job.contents[file.path] = _content(job, file)
+            content = job.contents[file.path]
             key = key_of(content, frozenset())
             tasks[key] = Task(key=key, path=file.path, content=content)
             keys.append((job, file, key))
-        facts = self._scanner.scan(list(tasks.values()))
+        facts: dict[str, FileFacts] = {}
+        for chunk in _chunks(list(tasks.values())):
+            if self._ended.is_set():
+                raise Unanswered("the run was ended")
+            facts |= self._scanner.scan(chunk)
         for job, file, key in keys:
             job.facts[file.path] = replace(facts[key], path=file.path)
 
@@ -155,6 +165,19 @@ def _batches(jobs: Iterable[_Job]) -> Iterator[list[_Job]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _chunks(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    chunk: list[Task] = []
+    size = 0
+    for task in tasks:
+        chunk.append(task)
+        size += len(task.content)
+        if size >= CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 # ---- keeping
