@@ -4,7 +4,7 @@ For the standard library of 3.8 and later alone. The request is ``{"path": [fold
 an answer is a line of JSON, ``[name, null]`` where the module imports, else ``[name, {"error": ..., "places": [...],
 "missing": ...}]``. ``places`` are the innermost ``[file, line]`` beneath the folders of ``path``: of the exception, and
 of each that led to it; ``missing`` is the module that an ImportError names. Some modules share a process, to save time;
-what fails there is tried again in a process of its own.
+what fails there is tried again in a process of its own, unless another has failed so at the same places.
 """
 
 from __future__ import annotations
@@ -79,13 +79,16 @@ def main() -> None:
     folders = [folder.rstrip("/") + "/" for folder in request["path"]]
     sys.path[:0] = request["path"]
     modules = request["modules"]
+    confirmed: list[Any] = []
     for start in range(0, len(modules), TOGETHER):
         names = modules[start : start + TOGETHER]
         found = dict(zip(names, tried(names, folders)))  # noqa: B905 - it is for 3.9, and the child may have ended early
         for name in names:
-            if found.get(name, True):
+            known = found.get(name, {"places": None})
+            if known and known["places"] not in confirmed:
                 alone = tried([name], folders)
                 found[name] = alone[0] if alone else {"error": "the process ended", "places": [], "missing": ""}
+                confirmed += [found[name]["places"]] if found[name] else []
             print(json.dumps([name, found[name]]), flush=True)
 
 
