@@ -3,21 +3,20 @@
 What a file says depends on its text and on which modules it finds beside it, so both are in its key.
 """
 
-import gc
 import hashlib
 import json
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pytest_py312 import command
+from pytest_py312.source.collector import no_collector
 from pytest_py312.source.facts import FileFacts, packed, unpacked
 from pytest_py312.source.scan import scan_text
 
@@ -90,18 +89,6 @@ class FileScanner:
             task.key: found or _scanned(task)
             for task, found in zip(tasks, [*facts, *[None] * len(tasks)][: len(tasks)], strict=True)
         }
-
-
-@contextmanager
-def no_collector() -> Iterator[None]:
-    """Without the search for cycles: trees have none, and it would walk all their nodes again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def work(asked: str, answered: str) -> None:

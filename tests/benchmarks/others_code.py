@@ -18,6 +18,7 @@ import ast
 import json
 import re
 import subprocess
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,7 +82,7 @@ def uv(*arguments: str | Path) -> None:
 
 
 def scanned(root: Path, names: Sequence[str], work: Path, lock: Mapping[str, str] | None) -> dict[str, list[Finding]]:
-    """What the scan finds in each folder of ``root``; a folder that could not be judged whole ends the program."""
+    """What the scan finds in each folder of ``root``. What could not be judged whole is said on standard error."""
     runner = LocalRunner(
         cache=work / "cache", uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=work / "run", fetch=False
     )
@@ -94,7 +95,7 @@ def scanned(root: Path, names: Sequence[str], work: Path, lock: Mapping[str, str
         for service in services:
             said = inspector.inspect(Cell(service=service, interpreter=TARGET), lock)
             if said.unchecked:
-                raise SystemExit(f"{service.name}: {said.unchecked}")
+                print(f"{service.name}: {said.unchecked}", file=sys.stderr)
             found[service.name] = list(said.findings)
         return found
     finally:
