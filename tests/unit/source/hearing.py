@@ -28,7 +28,7 @@ def facts_of(text: str, path: str = "main.py", local: Iterable[str] = ()) -> Fil
     return scan_text(dedent(text), path, local=frozenset(local))
 
 
-def testimony(
+def speaker(
     version: tuple[int, int],
     questions: Iterable[Question],
     *,
@@ -69,8 +69,8 @@ def heard(
     files = linked([facts_of(one, path, own) for path, one in texts.items()])
     questions = {question for facts in files for question in facts.questions()}
     witnesses = Witnesses(
-        baseline=testimony(BASELINE, questions, lacks=new, signatures=before),
-        target=testimony(target, questions, lacks=gone, warnings=warnings, signatures=after),
+        baseline=speaker(BASELINE, questions, lacks=new, signatures=before),
+        target=speaker(target, questions, lacks=gone, warnings=warnings, signatures=after),
     )
     return judge(files, witnesses, lock=lock)
 

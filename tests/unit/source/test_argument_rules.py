@@ -1,0 +1,144 @@
+"""Values and types of arguments that some release refuses, and what looks like them and is not."""
+
+import pytest
+
+from pytest_py312.source.rule_table import NEEDED, RULES
+from tests.unit.source.hearing import facts_of
+
+IMPORTS = """\
+import asyncio, array, collections, copy, dataclasses, datetime, decimal, functools, itertools, math, os, pathlib, pickle
+import random, re, shlex, shutil, sqlite3, ssl, tarfile, threading, types, typing, urllib.request
+import importlib.metadata as metadata
+import xml.etree.ElementTree as ET
+from unittest import mock
+async def work(): ...
+def names() -> typing.Set[str]: ...
+"""
+LINE = IMPORTS.count("\n") + 1
+
+
+def rules_of(text: str) -> list[str]:
+    return [fact.rule for fact in facts_of(IMPORTS + text).rules if fact.line >= LINE]
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("open('a', 'rU')", "open-mode-u"),
+        ("mode = 'Ub'\nopen('a', mode=mode)", "open-mode-u"),
+        ("pathlib.Path('a').open('rU')", "open-mode-u"),
+        ("def f(mode='rU'):\n    open('a', mode)", "open-mode-u"),
+        ("re.compile('a(?i)b')", "regex-flags"),
+        ("re.match(b'a(?i)b', b'')", "regex-flags"),
+        ("re.sub(f'a(?i){x}', '', '')", "regex-flags"),
+        ("re.split('a(?i)%s' % x, '')", "regex-flags"),
+        ("random.sample({1}, 1)", "sample-of-set"),
+        ("random.sample(population=set(x), k=1)", "sample-of-set"),
+        ("random.sample(names(), 1)", "sample-of-set"),
+        ("random.sample({}.keys(), 1)", "sample-of-set"),
+        ("random.Random().sample(frozenset(x) | {1}, 1)", "sample-of-set"),
+        ("random.randrange(10.0)", "randrange-of-float"),
+        ("random.randint(0, x / 2)", "randrange-of-float"),
+        ("random.randrange(math.sqrt(x))", "randrange-of-float"),
+        ("math.factorial(5.0)", "factorial-of-float"),
+        ("random.seed((1, 2))", "seed-type"),
+        ("random.Random(datetime.datetime.now())", "seed-type"),
+        ("chr(decimal.Decimal(65))", "decimal-as-int"),
+        ("shlex.split(None)", "shlex-none"),
+        ("asyncio.wait([work()])", "wait-of-coroutines"),
+        ("asyncio.wait({asyncio.sleep(0)})", "wait-of-coroutines"),
+        ("jobs = []\njobs.append(work())\nasyncio.wait(jobs)", "wait-of-coroutines"),
+        ("asyncio.wait(list(map(work, x)))", "wait-of-coroutines"),
+        ("metadata.entry_points()['x']", "entry-points-mapping"),
+        ("metadata.entry_points().get('x', [])", "entry-points-mapping"),
+        ("'x' in metadata.entry_points()", "entry-points-mapping"),
+        ("types.CodeType(0, 0, 0, 0, 0, 0, x, x, x, x, x, x, 1, x)", "code-type"),
+        ("type(x.__code__)(0, 0, 0, 0, 0, 0, x, x, x, x, x, x, 1, x)", "code-type"),
+        ("mock.Mock().run.called_once_with(1)", "mock-assertion"),
+        ("thing.called_once()", "mock-assertion"),
+        ("typing.TypedDict('A', a=int)", "typed-dict-keywords"),
+        ("typing.NamedTuple('A', a=int)", "named-tuple-keywords"),
+        ("copy.copy(itertools.chain())", "itertools-copy"),
+        ("threading.Thread()\nos.fork()", "fork-with-threads"),
+        ("if NotImplemented: pass", "not-implemented-truth"),
+        ("if not ET.fromstring('<a/>').find('b'): pass", "element-truth"),
+        ("[x for x in ET.parse('a').getroot() if x]", "element-truth"),
+        ("~(x is None)", "bool-invert"),
+        ("~(len(x) > 3)", "bool-invert"),
+        ("next(x).throw(ValueError, 'a')", "generator-throw"),
+        ("ssl.SSLContext()", "ssl-context"),
+        ("ssl.SSLContext(protocol=ssl.PROTOCOL_TLSv1)", "ssl-context"),
+        ("tarfile.open('a').extractall()", "tar-filter"),
+        ("shutil.unpack_archive('a.tar.gz')", "tar-filter"),
+        ("sqlite3.connect('a').execute('?', (datetime.date.today(),))", "sqlite-adapter"),
+        ("sqlite3.connect('a').execute(':a', (1,))", "sqlite-named"),
+        ("with pathlib.Path('a') / 'b' as here: pass", "path-context"),
+        ("pathlib.PurePath('a').relative_to('a', 'b')", "relative-to-many"),
+        ("print(x.__code__.co_lnotab)", "co-lnotab"),
+        ("asyncio.get_event_loop()", "event-loop"),
+        ("asyncio.gather(work())", "event-loop-needed"),
+        ("asyncio.get_child_watcher()", "child-watcher"),
+        ("urllib.request.FancyURLopener()", "url-opener"),
+        ("isinstance(x, typing.ByteString)", "byte-string"),
+        ("re.sub('a', 'b', 'c', 1)", "re-positional"),
+        ("datetime.datetime.strptime(x, '%d %b')", "strptime-without-year"),
+        ("array.array('u')", "array-u"),
+        ("zip(x, x, strict=True)", "zip-strict"),
+        ("isinstance(x, int | None)", "union-of-types"),
+    ],
+)
+def test_what_releases_refuse_or_warn_of_is_noted(text: str, rule: str) -> None:
+    assert rules_of(text) == [rule]
+    assert rule in RULES or rule in NEEDED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open('U', 'r', encoding='U')",
+        "open(x, 'Upper')",
+        "re.compile('(?i)a')",
+        "re.compile('a(?i:b)')",
+        "re.compile(' (?i) a', re.VERBOSE)",
+        "re.compile(r'a\\(?i\\)')",
+        "random.sample(sorted({1}), 1)",
+        "random.sample(list({1}), 1)",
+        "random.randrange(10 // 2)",
+        "random.randrange(int(x / 2))",
+        "random.randrange(10.5)",
+        "random.seed(str((1, 2)))",
+        "chr(int(decimal.Decimal(65)))",
+        "shlex.split(x)",
+        "asyncio.wait([asyncio.create_task(work())])",
+        "metadata.entry_points(group='x')",
+        "metadata.entry_points().select(group='x')",
+        "x.__code__.replace(co_name='a')",
+        "mock.Mock().assert_called_once_with(1)",
+        "mock.Mock(unsafe=True).called_with(1)",
+        "typing.TypedDict('A', {'a': int}, total=False)",
+        "typing.NamedTuple('A', [('a', int)])",
+        "copy.copy([1])",
+        "os.fork()",
+        "if x is NotImplemented: pass",
+        "if ET.fromstring('<a/>').find('b') is not None: pass",
+        "if ET.fromstring('<a/>').findall('b'): pass",
+        "~5, ~len(x), ~(x == 3), ~int(True)",
+        "next(x).throw(ValueError('a'))",
+        "ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)",
+        "tarfile.open('a').extractall(filter='data')",
+        "shutil.unpack_archive('a.zip')",
+        "sqlite3.connect('a').execute('?', (str(datetime.date.today()),))",
+        "sqlite3.connect('a').execute(':a', {'a': 1})",
+        "with pathlib.Path('a').open() as here: pass",
+        "pathlib.PurePath('a').relative_to('a')",
+        "async def f():\n    asyncio.get_event_loop()",
+        "asyncio.set_event_loop(x)\nasyncio.get_event_loop()",
+        "re.sub('a', 'b', 'c', count=1)",
+        "datetime.datetime.strptime(x, '%d %b %Y')",
+        "array.array('i')",
+        "isinstance(x, (int, str))",
+        "x | y, {1} | {2}, 'a' | x",
+    ],
+)
+def test_what_looks_like_it_is_not(text: str) -> None:
+    assert rules_of(text) == []
