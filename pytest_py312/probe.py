@@ -220,10 +220,10 @@ class Warned:
         self._heard = threading.local()
         self._show = self._shown = _shows()
 
-    def note(self, message: Any) -> None:
-        category = getattr(message.category, "__name__", str(message.category))
-        origin = "%s:%s" % (str(message.filename).replace(self._scratch, ""), message.lineno)
-        key = (category, str(message.message)[:300], origin)
+    def note(self, warning_message: Any) -> None:
+        message, category = str(warning_message.message)[:300], warning_message.category
+        origin = "%s:%s" % (str(warning_message.filename).replace(self._scratch, ""), warning_message.lineno)
+        key = (getattr(category, "__name__", str(category)), message, origin)
         if key in self._seen or len(self._seen) < 10_000:
             self._seen[key] = self._seen.get(key, 0) + 1
 
@@ -295,11 +295,14 @@ def _fits(pattern: Any, text: str) -> bool:
 class PytestRecorder:
     """A pytest plugin that writes down how each test ended. Used inside the cell, with the cell's own pytest."""
 
-    def __init__(self, records: Records, scratch: str) -> None:
+    def __init__(self, records: Records, scratch: str, version: str) -> None:
         self._records = records
         self._open: dict[str, tuple[str, float, str]] = {}
         self._warned = Warned(scratch)
         self.tests = 0
+        # pytest 6 has another name for it, and each refuses or complains of that of the other
+        hook = "pytest_warning_recorded" if int(version.split(".")[0]) >= 6 else "pytest_warning_captured"
+        setattr(self, hook, self._warned.note)
 
     def pytest_collectstart(self) -> None:
         self._warned.listen()  # each phase has filters of its own, which pytest has put in place by now
@@ -340,9 +343,6 @@ class PytestRecorder:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.add("collected", count=len(session.items))
-
-    def pytest_warning_recorded(self, warning_message: Any) -> None:
-        self._warned.note(warning_message)
 
     def pytest_sessionfinish(self) -> None:
         for nodeid in list(self._open):
@@ -406,7 +406,7 @@ def run_pytest(request: Request, records: Records) -> int:
     if request.get("select"):
         arguments += ["--", *request["select"]]
     sys.argv = ["pytest", *arguments]
-    recorder = PytestRecorder(records, os.path.join(request["scratch"], "repository"))
+    recorder = PytestRecorder(records, os.path.join(request["scratch"], "repository"), pytest.__version__)
     code = int(pytest.main(arguments, plugins=[recorder]))
     records.add("exit", code=code, meaning=_PYTEST_CODES.get(code, ""))
     return code

@@ -186,6 +186,15 @@ def test_deprecations_that_the_suite_ignores_are_heard_and_change_nothing(cells:
     assert "1 warning" in run.output_tail
 
 
+@pytest.mark.parametrize("version", ["5.4.3", "6.2.5"])
+def test_a_suite_that_is_pinned_to_an_old_pytest_runs_and_is_heard(cells: Cells, version: str) -> None:
+    """Before 6 the hook for warnings has another name, and a plugin with an unknown hook keeps pytest from running."""
+    run = cells.suite("3.9", WARNING, requires=(f"pytest=={version}",))
+    assert set(outcomes(run).values()) == {"passed"}, (outcomes(run), run.trouble)
+    messages = {one.message for one in run.warnings}
+    assert {"old() will be removed in Python 3.12", "marked as ignored", "shown"} <= messages
+
+
 @pytest.mark.parametrize("interpreter", TOGETHER)
 def test_a_suite_of_unittest_is_heard_as_well(cells: Cells, interpreter: str) -> None:
     """Imports and tests alike."""
