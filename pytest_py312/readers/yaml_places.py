@@ -174,7 +174,7 @@ class _Reader:
             for target_around, target, target_item in targets:
                 if not _REFERENCE.search(target.value):
                     self._scalar(target_around, target, target_item, subject, image)
-            if not targets and around.is_given(next(filter(None, reference.groups()), "")):
+            if not targets and around.is_given(reference[0]):
                 self._note(Meaning.APART, content or (scalar.start, scalar.end), subject=subject, declared=False)
             elif not targets:
                 self._unknown(scalar, subject)

@@ -1,16 +1,20 @@
 """Every key and value of a YAML text, with what is around it. Pure."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_py312.readers.places import Item
-from pytest_py312.readers.yaml_nodes import Mapping, Node, Scalar, Sequence, child, end_of
+from pytest_py312.readers.yaml_nodes import Mapping, Node, Scalar, Sequence, child, end_of, text_of
 
 NODE_LIMIT = 50_000
 _SURROUNDINGS = 16
 """Levels that are remembered: enough for every workflow, and a bound for a file that only wants to be deep."""
 _COMBINATIONS = ("include", "matrix")
 _LEFT_OUT = "exclude"
+_OF_STEP = re.compile(r"\bsteps\.(?P<step>[\w-]+)\.outputs\.python-version\b", re.ASCII)
+_OF_JOB = re.compile(r"\bneeds\.(?P<job>[\w-]+)\.outputs\.(?P<output>[\w-]+)", re.ASCII)
+_INPUT = re.compile(r"\binputs\.(?P<name>[\w-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,29 @@ class Around:
             if found is not None:
                 yield found
 
-    def is_given(self, name: str) -> bool:
-        """Whether ``name`` is an input of the reusable workflow or the action: those who call it say what it is."""
-        for mapping in self.mappings:
-            for holder in (mapping, child(child(mapping, "on"), "workflow_call")):
-                if child(child(holder, "inputs"), name.removeprefix("inputs.")) is not None:
-                    return True
-        return False
+    def is_given(self, expression: str) -> bool:
+        """Whether somebody else says what ``expression`` is: those who call a reusable workflow or an action, for its
+        inputs, or a step that sets Python up, for what it tells of itself."""
+        step = _OF_STEP.search(expression)
+        if step:
+            return any(_sets_up(mapping, step["step"]) for mapping in self.mappings)
+        job = _OF_JOB.search(expression)
+        if job:
+            found = child(child(self.mappings[0] if self.mappings else None, "jobs"), job["job"])
+            step = _OF_STEP.search(text_of(child(child(found, "outputs"), job["output"])))
+            return step is not None and _sets_up(found, step["step"])
+        named = _INPUT.search(expression)
+        holders = (held for one in self.mappings for held in (one, child(child(one, "on"), "workflow_call")))
+        return named is not None and any(child(child(held, "inputs"), named["name"]) is not None for held in holders)
+
+
+def _sets_up(job: Node | None, name: str) -> bool:
+    """Whether the step ``name`` of a job is one of setup-python or setup-uv."""
+    steps = child(job, "steps")
+    return isinstance(steps, Sequence) and any(
+        text_of(child(step, "id")) == name and re.search(r"setup-(?:python|uv)", text_of(child(step, "uses")))
+        for step in steps.items
+    )
 
 
 def pairs_of(root: Node, within: Around | None = None) -> Iterator[tuple[Around, str, Node]]:

@@ -214,6 +214,20 @@ def test_an_input_that_a_person_types_is_not_known() -> None:
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+def test_what_a_step_tells_of_the_python_that_it_set_up(version: str) -> None:
+    """The step says it; of any other step nothing is known."""
+    text = (
+        "jobs:\n  a:\n    outputs: {python-version: '${{ steps.py.outputs.python-version }}'}\n"
+        f"    steps:\n    - {{id: py, uses: actions/setup-python@v5, with: {{python-version: '{version}'}}}}\n"
+        "  b:\n    needs: a\n    steps: [{with: {python-version: '${{ needs.a.outputs.python-version }}'}}]\n"
+    )
+    path = ".github/workflows/a.yml"
+    assert [place.meaning for place in read_places(text, path)] == [Meaning.APART, Meaning.EXACT, Meaning.APART]
+    computed = text.replace("actions/setup-python@v5", "./choose")
+    assert [place.meaning for place in read_places(computed, path)] == [Meaning.UNKNOWN, Meaning.EXACT, Meaning.UNKNOWN]
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
 def test_a_program_that_is_copied_says_no_python(version: str) -> None:
     """uv's image without one is where the program is from; one with a Python, and Python's own, say theirs."""
     text = f"FROM python:{version}\nCOPY --from=ghcr.io/astral-sh/uv:0.9.26 /uv /bin/\n"
