@@ -143,8 +143,8 @@ class _File:
         if reference.kind == Kind.USE:
             return None
         if self.witnesses.on_target(reference.module, "").present is False:
-            alone = reference.kind in (Kind.IMPORT, Kind.DYNAMIC, Kind.STAR) and not reference.path
-            return "" if alone or (reference.kind == Kind.DYNAMIC) else None
+            alone = reference.kind == Kind.IMPORT and not reference.path
+            return "" if alone or reference.kind == Kind.DYNAMIC else None
         steps = reference.path.split(".")
         for count in range(1, len(steps) + 1):
             path = ".".join(steps[:count])

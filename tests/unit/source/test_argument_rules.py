@@ -6,7 +6,7 @@ from pytest_py312.source.rule_table import NEEDED, RULES
 from tests.unit.source.hearing import facts_of
 
 IMPORTS = """\
-import asyncio, array, collections, copy, dataclasses, datetime, decimal, functools, itertools, math, os, pathlib, pickle
+import asyncio, array, collections, copy, datetime, decimal, functools, itertools, math, os, pathlib
 import random, re, shlex, shutil, sqlite3, ssl, tarfile, threading, types, typing, urllib.request
 import importlib.metadata as metadata
 import xml.etree.ElementTree as ET

@@ -13,7 +13,7 @@ TEXTS = sorted({text for snippet in read_snippets() for text in snippet.files.va
 PIECES = (
     "(", ")", "[", "]", "*", "**", ":", "=", "==", "lambda: x", " if ", " else ", ".", '"imp"', "None", "self",
     "super()", "sys.modules", "import imp\n", ",", " not ", "~", "await ", "yield ", 'f"{x}"', " in ", "del ",
-    "global x\n", "try:\n", "except:\n", "\n", "\n    ", "0", 'hasattr(x, "y")', "\0", "\u00e9", "\t", "class A(B):\n", "@x\n",
+    "global x\n", "try:\n", "except:\n", "\n", "\n    ", "0", 'hasattr(x, "y")', "\0", "\u00e9", "\t", "class A(B):\n",
 )  # fmt: skip
 
 

@@ -1,0 +1,76 @@
+"""Calls against signatures: parameters that are gone, are going, or have not come yet."""
+
+import pytest
+
+from pytest_py312.model import Severity
+from pytest_py312.source.questions import Signature
+from tests.unit.source.hearing import codes, heard
+
+WITH_LOOP = Signature(positional=("maxsize",), keywords=("maxsize", "loop"), deprecated=(("loop", "leave loop out"),))
+WITHOUT = Signature(positional=("maxsize",), keywords=("maxsize",))
+OPEN = Signature(positional=("maxsize",), keywords=("maxsize",), any_keyword=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "asyncio.Queue(loop=x)",
+        "asyncio.Queue(3, loop=x)",
+        "asyncio.Queue(**{'loop': x})",
+        "options = {'loop': x}\nasyncio.Queue(**options)",
+        "functools.partial(asyncio.Queue, loop=x)()",
+        "functools.partial(asyncio.Queue, 3)(loop=x)",
+        "queue = asyncio.Queue\nqueue(loop=x)",
+        "class Own(asyncio.Queue): ...\nOwn(loop=x)",
+        "class Own(asyncio.Queue):\n    def __init__(self, x):\n        super().__init__(loop=x)",
+        "class Own(asyncio.Queue):\n    def __init__(self, x):\n        asyncio.Queue.__init__(self, loop=x)",
+    ],
+)
+@pytest.mark.parametrize("after", [WITHOUT, OPEN])
+def test_a_parameter_that_is_gone(text: str, after: Signature) -> None:
+    """Where it warned before and all that is not known is handed on, it is refused further down."""
+    found = heard(
+        f"import asyncio, functools\n{text}\n", before={"asyncio:Queue": WITH_LOOP}, after={"asyncio:Queue": after}
+    )
+
+    assert [one.code for one in found] == ["PY204"]
+    assert found[0].severity is Severity.ERROR
+    assert "loop" in found[0].message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "asyncio.Queue(3)",
+        "asyncio.Queue(maxsize=3)",
+        "asyncio.Queue(**options)",
+        "asyncio.Queue(*arguments)",
+        "class Own(asyncio.Queue):\n    def __init__(self, loop): ...\nOwn(loop=x)",
+        "class Own:\n    def __init__(self, loop): ...\nOwn(loop=x)",
+        "try:\n    asyncio.Queue(loop=x)\nexcept TypeError:\n    pass",
+    ],
+)
+def test_calls_without_it(text: str) -> None:
+    assert heard(f"import asyncio\n{text}", before={"asyncio:Queue": WITH_LOOP}, after={"asyncio:Queue": WITHOUT}) == ()
+
+
+def test_a_parameter_that_warns() -> None:
+    found = heard("import asyncio\nasyncio.Queue(loop=x)", before={"asyncio:Queue": WITH_LOOP},
+                  after={"asyncio:Queue": WITH_LOOP})  # fmt: skip
+
+    assert [(one.code, one.remedy) for one in found] == [("PY220", "leave loop out")]
+
+
+def test_more_arguments_by_position_than_are_taken() -> None:
+    before, after = Signature(positional=("x", "random"), keywords=()), Signature(positional=("x",), keywords=())
+    known = {"random:shuffle": before}, {"random:shuffle": after}
+
+    assert codes(heard("import random\nrandom.shuffle(x, y)", before=known[0], after=known[1])) == ["PY204 2"]
+    assert heard("import random\nrandom.shuffle(x)", before=known[0], after=known[1]) == ()
+
+
+def test_a_parameter_that_the_baseline_lacks() -> None:
+    found = heard("import asyncio\nasyncio.Queue(loop=x)", before={"asyncio:Queue": WITHOUT},
+                  after={"asyncio:Queue": WITH_LOOP})  # fmt: skip
+
+    assert "PY210" in [one.code for one in found]
