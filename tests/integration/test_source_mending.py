@@ -1,5 +1,6 @@
 """Source mended from end to end: found, changed, proven by the interpreters, written, and judged again."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.runners.local import LocalRunner
 
 TOGETHER = ("3.9", "3.10", "3.12")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
 
 BEFORE = {
     "app/__init__.py": b"",
@@ -190,3 +192,26 @@ def test_times_in_utc_are_mended_where_it_was_asked_for(
     done = repository.gate("--py312-fix", *([f"--py312-utc={utc}"] if utc else []))
     assert repository.held["app/args.py"] == written
     assert done.returncode == 0
+
+
+def test_the_example_fleet_gets_a_diff_of_all_that_has_a_successor(tmp_path: Path, cache: Path) -> None:
+    """Without Docker and without the network; ``imp.load_source``, which has none, stays."""
+    root = tmp_path / "suoke"
+    shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".py312", "__pycache__"))
+    done = Repository(root=root, cache=cache).gate("--py312-diff", "--py312-offline")
+    shown = done.stdout.decode()
+    changed = [line for line in shown.splitlines() if line.startswith(("+", "-")) and not line.startswith("--py312")]
+    assert changed == [
+        "--- a/services/accessibility-service/accessibility/profiles.py",
+        "+++ b/services/accessibility-service/accessibility/profiles.py",
+        "-    parser = configparser.SafeConfigParser()",
+        "+    parser = configparser.ConfigParser()",
+        "--- a/services/user-service/tests/test_profiles.py",
+        "+++ b/services/user-service/tests/test_profiles.py",
+        '-        self.assertEquals(read_profile(LIN).email, "lin@example.org")',
+        '+        self.assertEqual(read_profile(LIN).email, "lin@example.org")',
+        '-        self.assertRegexpMatches(str(caught.exception), "^email:")',
+        '+        self.assertRegex(str(caught.exception), "^email:")',
+        '-        self.assertNotRegexpMatches(masked("lin@example.org"), "lin")',
+        '+        self.assertNotRegex(masked("lin@example.org"), "lin")',
+    ]
