@@ -23,7 +23,8 @@ from pytest_py312.libraries.newer import NewerVersions
 from pytest_py312.libraries.own_code import foreign_roots, is_run_time, refined, used_files
 from pytest_py312.libraries.own_names import own_names
 from pytest_py312.libraries.packaging import Packaging
-from pytest_py312.libraries.reading import LibraryReader, digest_version
+from pytest_py312.libraries.reading import LibraryReader, digest_version, names_alone
+from pytest_py312.libraries.suite_tools import only_for_tools
 from pytest_py312.libraries.verdict import Located, findings_of, located, troubles_of
 from pytest_py312.locks import write_whole
 from pytest_py312.matrix import cells_of
@@ -93,7 +94,7 @@ class LibraryInspector:
         here, before = asked.here, asked.before
         version = (cell.interpreter.major, cell.interpreter.minor)
         roots = refined(list(foreign_roots(asked.read.facts, asked.local, version)), asked.read.contents)
-        installed = self._installed(cell, here)
+        installed = self._installed(cell, asked)
         troubles = list(troubles_of(installed, self._witnesses(cell, installed), _packaging(cell, asked)))
         findings = findings_of(
             located(troubles, installed.reach(roots)) if troubles else (),
@@ -106,8 +107,14 @@ class LibraryInspector:
             findings += _needs(cell, asked, roots, installed)
         return findings
 
-    def _installed(self, cell: Cell, here: Installation) -> Installed:
-        return Installed(self._digested(here.entries, self._runner.find(cell.interpreter)))
+    def _installed(self, cell: Cell, asked: "_Asked") -> Installed:
+        entries = asked.here.entries
+        tools = only_for_tools(entries, {*asked.run_time, *asked.anywhere})
+        scanned = self._digested([one for one in entries if one.name not in tools], self._runner.find(cell.interpreter))
+        named = [
+            Library(name=one.name, version=one.version, digest=names_alone(one)) for one in entries if one.name in tools
+        ]
+        return Installed([*scanned, *named])
 
     def _digested(self, entries: Sequence[Entry], build: InterpreterBuild) -> list[Library]:
         digests = self._reader.digests(entries, build)

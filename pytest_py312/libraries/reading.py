@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pytest_py312.distributions import Entry
-from pytest_py312.libraries.digest import Digest, Part, document, from_document
+from pytest_py312.libraries.digest import Digest, Module, Part, document, from_document
 from pytest_py312.libraries.digesting import digest_of, imports_of, questions_of
 from pytest_py312.libraries.files import ModuleFile, classify, list_files
 from pytest_py312.locks import write_whole
@@ -118,6 +118,13 @@ class LibraryReader:
             facts |= self._scanner.scan(chunk)
         for job, file, key in keys:
             job.facts[file.path] = replace(facts[key], path=file.path)
+
+
+def names_alone(entry: Entry) -> Digest:
+    """A digest that says which modules there are, and nothing of what they do."""
+    files = classify(list_files(entry.folder / "lib"))
+    modules = tuple(Module(name=file.name, path=file.path, part=file.part) for file in files.modules)
+    return Digest(modules=modules, compiled=files.compiled)
 
 
 def _job(entry: Entry) -> _Job:

@@ -1,0 +1,36 @@
+"""What is installed for the suite's tools alone."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.distributions import Entry
+from pytest_py312.libraries.suite_tools import only_for_tools
+
+ENTRIES = [
+    Entry(name=name, version="1.0", folder=Path("/nowhere"), requires=requires)
+    for name, requires in {
+        "pytest": ("iniconfig>=1", "packaging>=20", "pygments>=2.7.2", "attrs>=19.2 ; extra == 'dev'"),
+        "iniconfig": (),
+        "packaging": (),
+        "pygments": ("colorama>=0.4.6 ; extra == 'windows-terminal'",),
+        "pytest-asyncio": ("pytest<9",),
+        "attrs": (),
+        "rich": ("Pygments",),
+        "colorama": (),
+    }.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("required", "tools"),
+    [
+        ((), {"pytest", "iniconfig", "packaging", "pygments", "attrs", "colorama"}),
+        (("pytest", "attrs"), {"pytest", "iniconfig", "packaging", "pygments", "colorama"}),
+        (("rich",), {"pytest", "iniconfig", "packaging", "attrs"}),
+        (("pytest-asyncio", "attrs"), {"pytest", "iniconfig", "packaging", "pygments", "colorama"}),
+    ],
+)
+def test_what_anything_else_needs_is_not_for_tools_alone(required: tuple[str, ...], tools: set[str]) -> None:
+    """Also where it needs it under a condition: rather too much is looked into."""
+    assert only_for_tools(ENTRIES, required) == tools
