@@ -64,11 +64,11 @@ def with_changes(finding: Finding, facts: FileFacts) -> Finding:
         return finding
     if finding.code == "PY221":
         return replace(finding, changes=_of_escape(finding))
+    if not finding.names:
+        return finding
     if finding.code in ("PY201", "PY220") and finding.names[0] in _MODULES:
         return replace(finding, changes=_of_module(finding.names[0], facts))
-    if finding.code in _OF_NAMES and finding.names:
-        return replace(finding, changes=_of_name(finding))
-    return finding
+    return replace(finding, changes=_of_name(finding)) if finding.code in _OF_NAMES else finding
 
 
 def asked_for(change: SourceChange, utc: str) -> SourceChange | None:
@@ -95,7 +95,7 @@ def _of_escape(finding: Finding) -> tuple[SourceChange, ...]:
 
 def _of_name(finding: Finding) -> tuple[SourceChange, ...]:
     name = finding.names[0]
-    package, _, last = name.partition(".")[0], "", name.rpartition(".")[2]
+    package, last = name.partition(".")[0], name.rpartition(".")[2]
     new = MOVED.get(name)
     if new is None and (package, last) in RENAMED:
         new = f"{name.rpartition('.')[0]}.{RENAMED[package, last]}"

@@ -49,6 +49,8 @@ def test_what_has_a_successor_of_the_same_meaning_is_mended(finding: Finding, ol
         found("distutils.version", "PY201"),
         found("collections.Mapping", "PY210"),
         found("asyncio.wait(loop)", "PY204"),
+        found("", "PY220"),
+        found("", "PY202"),
         found("", "PY221", '3.12 warns: "is" with a literal. Did you mean "=="?'),
         found("", "PY221", "3.12 warns: invalid octal escape sequence '\\777'"),
         replace(found("collections.Mapping"), waived=True),
