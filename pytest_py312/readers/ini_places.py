@@ -15,6 +15,7 @@ _SECTION = re.compile(r"\[(?P<name>[^\]\r\n]+)\]")
 _KEY = re.compile(r"(?P<key>[^\s=:#;\[][^=:\r\n]*?)[ \t]*[=:][ \t]*")
 _LINE = re.compile(r"(?P<body>[^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _FACTOR = re.compile(r"(?<![\w.])(?:python|py)-?(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII)
+_OF_ITSELF = re.compile(r"(?<![\w.])(?:(?:python|py|cp)-?3\.?\d|3\.\d)|pypy", re.ASCII)
 _SET = re.compile(r"(?<![\w.])(?:python|py)(?P<head>3?\.?)\{(?P<pieces>[\d,.\s]{1,200})\}", re.ASCII)
 _CLASSIFIER = re.compile(r"Programming Language :: Python :: (?P<version>3\.\d{1,2})(?=\s*(?:\r|\n|,|\Z))", re.ASCII)
 _IN_PATH = re.compile(r"python(?P<version>3\.\d{1,2})(?!\d)", re.ASCII)
@@ -91,7 +92,12 @@ def _note(scribe: Scribe, value: _Value) -> None:
         _environments(scribe, start, end)
     elif section.startswith("testenv") and key in ("basepython", "base_python"):
         for match in _FACTOR.finditer(scribe.text, start, end):
-            _factor(scribe, match, Meaning.EXACT, None, "basepython")
+            if ":" in re.split(r"[\r\n]", scribe.text[match.end() : end], maxsplit=1)[0]:
+                continue  # a factor, not the value
+            line = re.split(r"[\r\n]", scribe.text[start : match.start()])[-1]
+            # "py39: python3.9", or in [testenv:py39]: it is what the environment's own name says
+            named = _OF_ITSELF.search(line.rpartition(":")[0] or section.partition(":")[2])
+            _factor(scribe, match, Meaning.APART if named else Meaning.EXACT, None, "basepython")
     elif section in ("gh-actions", "gh") and key == "python":
         for match in _MAPPED.finditer(scribe.text, start, end):
             item = Item(group=f"@{start}", start=match.start("item"), end=match.end("item"), lines=True)

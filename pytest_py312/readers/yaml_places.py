@@ -207,6 +207,8 @@ class _Reader:
                 Meaning.FLOATING, span, subject=subject,
                 unclear="It is a range or no minor: which Python it is changes without a change here.",
             )  # fmt: skip
+        elif around.is_given(value):
+            self._note(Meaning.APART, span, subject=subject, declared=False)
         else:
             self._unknown(scalar, subject)
 

@@ -233,3 +233,22 @@ def test_a_program_that_is_copied_says_no_python(version: str) -> None:
     text = f"FROM python:{version}\nCOPY --from=ghcr.io/astral-sh/uv:0.9.26 /uv /bin/\n"
     assert len(read_places(text, "Dockerfile")) == 1
     assert len(read_places(f"{text}COPY --from=python:{version}-slim /usr/local /x\n", "Dockerfile")) == 2
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+def test_environments_that_are_named_by_a_python_keep_it(version: str) -> None:
+    """To change what ``py39`` runs on would make the name a lie; what a linter runs on is another thing."""
+    compact = version.replace(".", "")
+    lines = [f"{factor}: python{version}" for factor in (version, f"py{compact}-a", "lint")]
+    text = "[testenv]\nbasepython =\n    " + "\n    ".join(lines) + "\n"
+    assert [place.meaning for place in read_places(text, "tox.ini")] == [Meaning.APART, Meaning.APART, Meaning.EXACT]
+    assert only("tox.ini", f"[testenv:py{compact}]\nbasepython = python{version}\n").meaning is Meaning.APART
+
+
+def test_a_list_that_callers_hand_over_is_theirs() -> None:
+    """``fromJson`` of an input."""
+    text = (
+        "on: {workflow_call: {inputs: {python_versions: {type: string}}}}\n"
+        "a: {strategy: {matrix: {python-version: '${{ fromJson(inputs.python_versions) }}'}}}\n"
+    )
+    assert only(".github/workflows/a.yml", text).meaning is Meaning.APART
