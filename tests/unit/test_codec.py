@@ -20,6 +20,8 @@ from pytest_py312.model import (
     Plan,
     Service,
     Severity,
+    SourceChange,
+    SpecifierChange,
     Status,
     SuiteComparison,
     Waiver,
@@ -30,6 +32,10 @@ WORDS = st.text(max_size=12)
 NAMES = st.lists(WORDS, max_size=3).map(tuple)
 INTERPRETERS = st.builds(Interpreter, st.just(3), st.integers(0, 99))
 LINES = st.none() | st.integers(1, 10**9)
+AT = st.integers(1, 10**9)
+CHANGES = st.builds(SpecifierChange, path=WORDS, line=AT, name=WORDS, old=WORDS, new=WORDS) | st.builds(
+    SourceChange, path=WORDS, line=AT, column=AT, old=WORDS, new=WORDS
+)
 LOCATIONS = st.builds(Location, path=WORDS, line=LINES, column=LINES)
 FINDINGS = st.builds(
     Finding,
@@ -43,6 +49,7 @@ FINDINGS = st.builds(
     preexisting=st.booleans(),
     waived=st.booleans(),
     detail=WORDS,
+    changes=st.lists(CHANGES, max_size=2).map(tuple),
 )
 OUTCOMES = st.builds(
     Outcome,

@@ -26,6 +26,7 @@ from pytest_py312.model import (
     Service,
     ServiceSettings,
     Severity,
+    SourceChange,
     SpecifierChange,
     Stage,
     Status,
@@ -188,6 +189,16 @@ def test_an_outcome_in_full() -> None:
             }
         ],
     }
+
+
+def test_a_change_of_source_has_a_column_where_one_of_a_requirement_has_a_name() -> None:
+    change = SourceChange(path="app.py", line=3, column=5, old="imp.reload", new="importlib.reload")
+    finding = Finding(code="PY201", message="imp is gone", changes=(change,))
+    outcome = Outcome.judged(service="user-service", interpreter=None, check="source", findings=[finding])
+    (told,) = document_of(replace(sample(), outcomes=(outcome,)))["outcomes"][0]["findings"]
+    assert told["changes"] == [
+        {"path": "app.py", "line": 3, "column": 5, "old": "imp.reload", "new": "importlib.reload"}
+    ]
 
 
 def test_outcomes_stand_by_interpreter_as_versions_and_those_about_the_service_come_first() -> None:
