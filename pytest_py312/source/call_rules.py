@@ -226,7 +226,7 @@ def _context(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> Non
 
 
 def _extract(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:
-    if any(keyword.arg in ("filter", None) for keyword in node.keywords):
+    if scan.has_tar_filter or any(keyword.arg in ("filter", None) for keyword in node.keywords):
         return
     if any(isinstance(argument, ast.Starred) for argument in node.args):
         return

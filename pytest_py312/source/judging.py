@@ -308,8 +308,8 @@ def _failure(reference: Reference, culprit: str) -> frozenset[str]:
 
 def _warns_here(reference: Reference, target: Answer) -> bool:
     """Whether the warning comes at this place: some come with the import, others with the call."""
-    if reference.kind == Kind.STAR:
-        return False
+    if reference.kind == Kind.STAR or (not reference.path and reference.kind not in (Kind.IMPORT, Kind.DYNAMIC)):
+        return False  # the import of the module has told it
     if reference.kind == Kind.FROM:
         return not target.when_called and bool(reference.path)
     if reference.kind == Kind.PART:

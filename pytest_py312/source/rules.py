@@ -224,6 +224,8 @@ def entered(value: Value) -> Value:
 
 
 def assignment_to_standard(scan: Scan, node: ast.Attribute, target: Value, value: Value) -> None:
+    if node.attr == "extraction_filter" and target.module == "tarfile":
+        scan.has_tar_filter = True
     if target.module == "ssl" and node.attr in ("minimum_version", "maximum_version") and dotted(value) in OLD_TLS:
         scan.rule("ssl-old-version", node, f"ssl.{value.path}")
 

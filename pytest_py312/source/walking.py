@@ -97,6 +97,8 @@ class Scan:
         self.through: list[Through] = []
         self.defined: set[str] = set()
         self.loop_is_set = False
+        self.has_tar_filter = False
+        """Whether the file says by an attribute how tar archives are unpacked."""
         self.forks: list[tuple[ast.Call, str, int]] = []
         """Calls that make a child process of this one, with their names and the guards round them."""
         self.field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = []
