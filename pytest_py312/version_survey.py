@@ -82,9 +82,14 @@ class VersionSurvey:
         for name in self._tree.scan(service.path, depth=SCAN_DEPTH).files:
             path = join(service.path, name)
             anothers = _is_material(name) or (inner and path.startswith(inner))
-            if may_say_versions(path) and not anothers:
+            if may_say_versions(path) and not anothers and not self._leads_inside(path, service.path):
                 found.append(path)
         return tuple(found[:FILE_LIMIT])
+
+    def _leads_inside(self, path: str, folder: str) -> bool:
+        """Whether a file is a link to another one of the same folder, which is read as itself."""
+        file = self._tree.root / path
+        return file.is_symlink() and file.resolve().is_relative_to((self._tree.root / folder).resolve())
 
     def outside(self) -> tuple[Outside, ...]:
         """The files outside of all services that say a Python version."""

@@ -51,8 +51,10 @@ class _Reader:
         self._dockerfile: DockerfileText = read_dockerfile(text, path)
         self._deadsnakes = "deadsnakes" in text
         self._arguments: dict[str, Traced] = {}
-        self._own: set[int] = set()
-        """Stages that install a Python by themselves (uv, pyenv, conda)."""
+        self._own: dict[int, set[str]] = {}
+        """Stages that install a Python by themselves (uv, pyenv, conda), and which."""
+        self._several = False
+        """Whether the stage at hand has several side by side: none of them tells what the service runs on."""
 
     def read(self) -> tuple[Place, ...]:
         stages = iter(self._dockerfile.stages)
@@ -68,8 +70,9 @@ class _Reader:
             else:
                 later.append((current, instruction, masked))
         for current, instruction, masked in later:
-            if current and instruction.keyword == "RUN" and _INSTALLED.search(masked):
-                self._own.add(current.index)
+            found = _INSTALLED.findall(masked) if current and instruction.keyword == "RUN" else []
+            if current and found:
+                self._own.setdefault(current.index, set()).update(str(version_of(one or two)) for one, two in found)
         for current, instruction, masked in later:
             self._other(current, instruction, masked)
         return self._scribe.places
@@ -128,6 +131,7 @@ class _Reader:
     # ---- what stands on the images
 
     def _other(self, stage: Stage | None, instruction: Instruction, masked: str) -> None:
+        self._several = stage is not None and len(self._own.get(stage.index, ())) > 1
         if instruction.keyword in ("COPY", "ADD", "RUN"):
             self._other_images(instruction, masked)
         if instruction.keyword in ("ENV", "ARG"):
@@ -164,6 +168,8 @@ class _Reader:
     ) -> None:  # fmt: skip
         start, end = instruction.start + span[0], instruction.start + span[1]
         written = self._text[start:end]
+        if self._several and meaning is Meaning.EXACT and not fixed:
+            meaning = Meaning.APART
         self._scribe.note(
             "image", meaning, start, end, text=text or written, subject=subject, version=version_of(written),
             bound_line=bound_line, fixed=fixed, keeps_patch=keeps_patch, declared=False,

@@ -252,3 +252,12 @@ def test_a_list_that_callers_hand_over_is_theirs() -> None:
         "a: {strategy: {matrix: {python-version: '${{ fromJson(inputs.python_versions) }}'}}}\n"
     )
     assert only(".github/workflows/a.yml", text).meaning is Meaning.APART
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+def test_pythons_that_are_installed_side_by_side_stay(version: str) -> None:
+    """Which of them the service runs on is not told; of one alone it is."""
+    one = f"FROM debian\nRUN pyenv install {version} && pyenv exec python{version} -V\n"
+    assert [place.meaning for place in read_places(one, "Dockerfile")] == [Meaning.EXACT, Meaning.EXACT]
+    two = one.replace("RUN ", "RUN pyenv install 3.11 && ")
+    assert {place.meaning for place in read_places(two, "Dockerfile")} == {Meaning.APART}

@@ -154,6 +154,13 @@ def test_nothing_is_read_outside_of_the_root(tmp_path: Path) -> None:
     assert VersionSurvey(root, [USER]).read(USER) == Reading()
 
 
+def test_a_link_to_another_file_of_the_service_is_that_file(tmp_path: Path) -> None:
+    """Which is read once."""
+    root = service_tree(tmp_path, {f"{USER.path}/docker/Dockerfile": "FROM python:3.10\n"})
+    (root / USER.path / "Dockerfile").symlink_to("docker/Dockerfile")
+    assert said(VersionSurvey(root, [USER, AUTH]).read(USER)) == {f"{USER.path}/docker/Dockerfile": ["3.10"]}
+
+
 def test_a_file_that_is_too_large_is_told_where_it_would_be_missed(tmp_path: Path) -> None:
     """A Dockerfile is; a YAML file is nearly always data."""
     large = "# python:3.10\n" * 200_000
