@@ -3,8 +3,8 @@
 For the standard library of 3.8 and later alone. The request is ``{"path": [folder, ...], "modules": [name, ...]}``;
 an answer is a line of JSON, ``[name, null]`` where the module imports, else ``[name, {"error": ..., "places": [...],
 "missing": ...}]``. ``places`` are the innermost ``[file, line]`` beneath the folders of ``path``: of the exception, and
-of each that led to it; ``missing`` is the module that an ImportError names. Some modules share a process, to save time;
-what fails there is tried again in a process of its own, unless another has failed so at the same places.
+of each that led to it; ``missing`` is the module that an ImportError names. Modules share a process until one fails, to
+save time; that is tried again in a process of its own, unless another has failed at the same places.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def attempt(name: str, folders: list[str]) -> dict[str, Any] | None:
 
 
 def tried(names: list[str], folders: list[str]) -> list[Any]:
-    """In a child, so that no module finds what those of other groups have left. Less than all where that ended."""
+    """In a child, up to the first that fails: no module finds what those of other groups have left."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -65,7 +65,10 @@ def tried(names: list[str], folders: list[str]) -> list[Any]:
         for number in (0, 1, 2):
             os.dup2(nothing, number)
         for name in names:
-            os.write(writer, (json.dumps(attempt(name, folders)) + "\n").encode())
+            wrong = attempt(name, folders)
+            os.write(writer, (json.dumps(wrong) + "\n").encode())
+            if wrong:
+                break  # it has left parts of packages behind
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as said:
@@ -80,16 +83,16 @@ def main() -> None:
     sys.path[:0] = request["path"]
     modules = request["modules"]
     confirmed: list[Any] = []
-    for start in range(0, len(modules), TOGETHER):
-        names = modules[start : start + TOGETHER]
-        found = dict(zip(names, tried(names, folders)))  # noqa: B905 - it is for 3.9, and the child may have ended early
-        for name in names:
-            known = found.get(name, {"places": None})
-            if known and known["places"] not in confirmed:
-                alone = tried([name], folders)
-                found[name] = alone[0] if alone else {"error": "the process ended", "places": [], "missing": ""}
-                confirmed += [found[name]["places"]] if found[name] else []
-            print(json.dumps([name, found[name]]), flush=True)
+    done = 0
+    while done < len(modules):
+        found = tried(modules[done : done + TOGETHER], folders) or [{"places": None}]
+        if found[-1] and found[-1]["places"] not in confirmed:
+            alone = tried([modules[done + len(found) - 1]], folders)
+            found[-1] = alone[0] if alone else {"error": "the process ended", "places": [], "missing": ""}
+            confirmed += [found[-1]["places"]] if found[-1] else []
+        for said in found:
+            print(json.dumps([modules[done], said]), flush=True)
+            done += 1
 
 
 if __name__ == "__main__":

@@ -264,11 +264,12 @@ def _requires(folder: Path) -> Iterator[str]:
 
 
 def module_names(folder: Path) -> Iterator[str]:
+    """All but what runs when it is imported: ``__main__``, and installed scripts."""
     for file in folder.rglob("*.py"):
         parts = file.relative_to(folder).with_suffix("").parts
         if parts[-1] == "__init__":
             parts = parts[:-1]
-        if parts and parts[-1] != "__main__" and all(part.isidentifier() for part in parts):
+        if parts and parts[-1] != "__main__" and parts[0] != "bin" and all(part.isidentifier() for part in parts):
             yield ".".join(parts)
 
 
