@@ -134,6 +134,7 @@ def run_deferred(scan: Scan) -> None:
             condition = scan.guards[scan.module_skip].condition
             scan.guard = scan.guarded(condition)
         scan.owner, scan.in_async, scan.function = deferred.owner, deferred.in_async, deferred.node
+        scan.guard = scan.guarded(hooks.is_called(deferred.owner, deferred.node.name))
         scan.declared_global, scan.log = frozenset(), None
         class_rules.begin_function(scan, deferred.node)
         block(scan, deferred.node.body)

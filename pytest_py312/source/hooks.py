@@ -2,6 +2,7 @@
 
 import ast
 
+from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted
 from pytest_py312.source.values import STD, OwnClass, Value
 from pytest_py312.source.walking import Scan
@@ -12,6 +13,15 @@ FINDERS = frozenset({
     "importlib.abc.MetaPathFinder", "importlib.abc.PathEntryFinder", "importlib.abc.Finder",
     "_frozen_importlib_external.PathFinder", "importlib.machinery.PathFinder", "importlib.machinery.FileFinder",
 })  # fmt: skip
+
+
+OLD_FINDERS = frozenset({"find_module", "find_loader"})
+
+
+def is_called(own: OwnClass | None, method: str) -> Condition:
+    """When the library calls a method: ``find_module`` beside ``find_spec`` up to 3.11, all others always."""
+    old = method in OLD_FINDERS and own is not None and own.get("find_spec") is not None
+    return ("version", "<", (3, 12), "full") if old else ()
 
 
 def handed_over(own: OwnClass, method: str, parameter: ast.arg) -> dict[str, Value]:
@@ -32,7 +42,7 @@ def read_hooks(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
             if statement.name in VISITORS and bases & VISITING:
                 if own.get("visit_Constant") is None:
                     scan.rule("ast-visitor", statement, statement.name)
-            elif statement.name in ("find_module", "find_loader"):
+            elif statement.name in OLD_FINDERS:
                 _finder(scan, statement, own, bases)
 
 

@@ -13,7 +13,17 @@ from pytest_py312.source.questions import Testimony as Said
 from pytest_py312.source.scan import scan_text
 from pytest_py312.source.witnesses import Witnesses
 
-OLD = frozenset({"imp", "imp:reload", "asyncio:coroutine", "collections:Mapping", "distutils", "unittest:makeSuite"})
+OLD = frozenset(
+    {
+        "imp",
+        "imp:reload",
+        "asyncio:coroutine",
+        "collections:Mapping",
+        "distutils",
+        "unittest:makeSuite",
+        "pkgutil:ImpImporter",
+    }
+)
 """What the baseline has and the target does not."""
 NEW = frozenset({"tomllib", "asyncio:timeout", "importlib.metadata:entry_points().select"})
 """The other way round."""
@@ -86,3 +96,19 @@ def test_entry_points_are_asked_for_what_they_have() -> None:
         """
 
     assert said(text) == []
+
+
+@pytest.mark.parametrize(("beside", "found"), [("find_spec", []), ("find_modules", ["PY202 6"])])
+def test_an_old_finder_beside_a_new_one_is_not_called_any_more(beside: str, found: list[str]) -> None:
+    text = f"""
+        import pkgutil
+
+        class Finder(Unknown):
+            def find_module(self, name, path=None):
+                return pkgutil.ImpImporter(path)
+
+            def {beside}(self, name, path=None):
+                return None
+        """
+
+    assert said(text) == found
