@@ -1,7 +1,7 @@
 """``# py312: ignore[PY201] reason`` accepts one finding of its line, and says so when it accepts none."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_py312.source.comments import read_ignores
@@ -44,5 +44,6 @@ def test_a_text_is_no_comment() -> None:
 
 
 @given(st.text(alphabet="# py312:ignore[]PY201,\n'\"(\\ a"))
+@settings(deadline=None)
 def test_no_text_breaks_it(text: str) -> None:
     assert all(one.line >= 1 and one.column >= 1 for one in read_ignores(f"# py312: ignore[PY201] a\n{text}"))

@@ -213,7 +213,7 @@ def test_a_text_is_put_together_without_running_it(expression: str, text: str) -
 
 
 @given(st.text(alphabet="def clas():\n    @'\"#Dx_deprecated(DeprecationWarning", max_size=200), st.binary(max_size=50))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 def test_no_source_crashes_the_reader(tmp_path: Path, text: str, data: bytes) -> None:
     for content in (text.encode(), data, data + b"DeprecationWarning", f"def f():\n {text}\n {WARN}".encode()):
         (tmp_path / "library.py").write_bytes(content)

@@ -40,6 +40,7 @@ def test_no_mutant_crashes_it_and_it_does_not_change_its_mind(text: str) -> None
 
 
 @given(st.text(max_size=200))
+@settings(deadline=None)
 def test_no_text_crashes_it(text: str) -> None:
     facts = scan_text(text, "a.py")
 
@@ -48,6 +49,7 @@ def test_no_text_crashes_it(text: str) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_no_bytes_crash_it(content: bytes) -> None:
     assert scan_text(content, "a.py").path == "a.py"
 
