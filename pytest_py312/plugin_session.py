@@ -4,6 +4,7 @@ Three kinds of process: a plain run (collects, works ahead in threads, reports),
 xdist's workers (collect and judge; what they need in common is made by the first that comes).
 """
 
+import gc
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -324,6 +325,7 @@ class GateSession:
 
     def pytest_unconfigure(self) -> None:
         self.workshop.close()
+        gc.freeze()  # pytest now looks for garbage several times over, and this process ends
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
