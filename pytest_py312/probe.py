@@ -217,6 +217,7 @@ class Warned:
     def __init__(self, scratch: str) -> None:
         self._scratch = scratch + os.sep
         self._seen: dict[tuple[str, str, str], int] = {}
+        self._often: dict[str, int] = {}
         self._heard = threading.local()
         self._show = self._shown = _shows()
 
@@ -254,8 +255,9 @@ class Warned:
         heard = self._heard
 
         def of_text(text: str) -> bool:
-            heard.what = (text, category) if self._is_here() and _fits(message, text) else None
-            return heard.what is not None
+            known = self._is_here() and not self._is_enough(text) and _fits(message, text)
+            heard.what = (text, category) if known else None
+            return known
 
         def of_module(name: str) -> bool:
             heard.what = getattr(heard, "what", None) if _fits(module, name) else None
@@ -263,11 +265,17 @@ class Warned:
 
         return ("always", _Pattern(of_text), category, _Pattern(of_module), 0)
 
+    def _is_enough(self, text: str) -> bool:
+        """Whether a warning was heard so often that more of it would only make the suite slower."""
+        return self._often.get(text, -1 if len(self._often) < 10_000 else 1000) >= 1000
+
     def _take(self, message: Any) -> None:
         what, self._heard.what = getattr(self._heard, "what", None), None
         if what is None or what[0] != str(message.message) or not issubclass(message.category, what[1]):
             self._shown(message)
-        elif _is_deprecation(message.category):
+            return
+        self._often[what[0]] = self._often.get(what[0], 0) + 1
+        if _is_deprecation(message.category):
             with suppress(Exception):  # what goes wrong here would go wrong in the suite
                 self.note(message)
 

@@ -151,6 +151,8 @@ def test_marked(): warnings.warn("marked as ignored", PendingDeprecationWarning)
 def test_marked_as_error():
     with pytest.raises(DeprecationWarning): old("an error here")
 def test_of_users(): warnings.warn("worth nothing", UserWarning)
+def test_often():
+    for _ in range(5000): warnings.warn("all the time", DeprecationWarning)
 def test_shown(): warnings.warn("shown", FutureWarning)
 def test_logged(caplog):
     import logging
@@ -172,7 +174,7 @@ def test_deprecations_that_the_suite_ignores_are_heard_and_change_nothing(cells:
     """With their true place. Filters that make errors stay errors, and who collects warnings collects the same."""
     run = cells.suite(interpreter, WARNING)
     assert set(outcomes(run).values()) == {"passed"}, outcomes(run)
-    assert len(run.results) == 12
+    assert len(run.results) == 13
     file = "services/user-service/tests/test_warned.py"
     text = WARNING["tests/test_warned.py"].splitlines()
     places = [f"{file}:{number}" for number, line in enumerate(text, start=1) if line.endswith("# heard")]
@@ -181,7 +183,8 @@ def test_deprecations_that_the_suite_ignores_are_heard_and_change_nothing(cells:
         zip(places, (1, 2, 1), strict=True)
     )
     others = {one.message: one.origin.rpartition(":")[0] for one in run.warnings if one.message != old}
-    assert others == dict.fromkeys(("while it is collected", "marked as ignored", "shown"), file)
+    assert others == dict.fromkeys(("while it is collected", "marked as ignored", "shown", "all the time"), file)
+    assert [one.count for one in run.warnings if one.message == "all the time"] == [1000]
     assert "while it is collected" not in run.output_tail
     assert "1 warning" in run.output_tail
 
