@@ -6,7 +6,7 @@ service is asked about and not kept; what lies outside of all services is read o
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from pytest_py312.version_owners import Named, Names, index_of, named_in
 FILE_LIMIT = 1_000
 """Files of one service that are read."""
 
+_SHOWN = 5
+"""Files that one sentence names."""
 _ROUNDS = 5
 """How far work is followed that a workflow hands to another one."""
 
@@ -151,7 +153,17 @@ def with_all_declarations(fleet: Fleet, plan: Plan, whole: Fleet) -> Fleet:
             replace(service, declarations=tuple(sorted(declarations_of(survey.read(service).places), key=_by_place)))
             for service in fleet.services
         ),
+        assumptions=(*fleet.assumptions, *_for_all(survey, whole)),
     )
+
+
+def _for_all(survey: VersionSurvey, whole: Fleet) -> Iterator[str]:
+    """A sentence about the files that say a Python and name no service, where there is more than one service."""
+    found = [file.path for file in survey.outside() if any(not file.owners(place) for place in file.places)]
+    if found and len(whole.services) > 1:
+        shown = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+        verb = "says a Python and names" if len(found) == 1 else "say a Python and name"
+        yield f"{shown} {verb} no service: that is for the fleet as a whole, and moves when all services do."
 
 
 def _by_place(found: Declaration) -> tuple[str, int, str, str]:

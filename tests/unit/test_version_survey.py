@@ -136,6 +136,10 @@ def test_the_inventory_names_what_lies_around_a_service(tmp_path: Path) -> None:
         ("Dockerfile", "3.9"),
         ("docker-compose.yml", "3.10"),
     ]
+    assert shown.assumptions == (
+        ".github/workflows/all.yml says a Python and names no service: that is for the fleet as a whole, and moves "
+        "when all services do.",
+    )
 
 
 def test_excluded_folders_are_not_looked_into(tmp_path: Path) -> None:
