@@ -14,6 +14,7 @@ from pytest_py312.model import Interpreter, Plan
 from pytest_py312.runners.base import CellJob, CellRun
 from pytest_py312.runners.docker import DockerRunner, engine_version
 from pytest_py312.runners.docker_engine import connect
+from pytest_py312.runners.docker_recipes import BENCHMARK_PROBE
 
 INTERPRETERS = tuple(Interpreter(3, minor) for minor in (9, 10, 12))
 
@@ -63,6 +64,7 @@ class Bench:
         (self.repository / "services/user-service/app.py").write_text("ANSWER = 42\n")
         self.probe = self.folder / "probe.py"
         self.probe.write_text(PROBE)
+        (self.folder / BENCHMARK_PROBE).write_text("")  # it lies beside, and both are mounted
 
     @property
     def repository(self) -> Path:
