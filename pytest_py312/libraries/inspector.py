@@ -109,12 +109,23 @@ class LibraryInspector:
 
     def _installed(self, cell: Cell, asked: "_Asked") -> Installed:
         entries = asked.here.entries
-        tools = only_for_tools(entries, {*asked.run_time, *asked.anywhere})
-        scanned = self._digested([one for one in entries if one.name not in tools], self._runner.find(cell.interpreter))
+        passed_over = only_for_tools(entries, {*asked.run_time, *asked.anywhere}) | self._own(cell.service, entries)
+        scanned = self._digested(
+            [one for one in entries if one.name not in passed_over], self._runner.find(cell.interpreter)
+        )
         named = [
-            Library(name=one.name, version=one.version, digest=names_alone(one)) for one in entries if one.name in tools
+            Library(name=one.name, version=one.version, digest=names_alone(one))
+            for one in entries
+            if one.name in passed_over
         ]
         return Installed([*scanned, *named])
+
+    def _own(self, service: Service, entries: Sequence[Entry]) -> frozenset[str]:
+        """The service itself, where it was built and installed: its source is judged where it lies."""
+        if service.distribution is None or service.distribution.static:
+            return frozenset()
+        key = self._installer.demands.source(service.path)[1]
+        return frozenset(entry.name for entry in entries if key in entry.folder.name)
 
     def _digested(self, entries: Sequence[Entry], build: InterpreterBuild) -> list[Library]:
         digests = self._reader.digests(entries, build)
