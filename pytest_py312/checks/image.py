@@ -107,6 +107,15 @@ def _findings(run: ImageRun, cell: Cell) -> Iterator[Finding]:
             names=(run.dockerfile, run.entry),
             detail=run.import_error[-_EVIDENCE:],
         )
+    elif not run.entry:
+        yield Finding(
+            code="PY703",
+            message=f"nothing tells which module the image of {run.dockerfile} starts, so none was imported",
+            remedy="a health check proves what an import cannot",
+            severity=Severity.NOTE,
+            location=at,
+            names=(run.dockerfile,),
+        )
     if run.health in (Health.UNHEALTHY, Health.ENDED):
         word = "is not healthy within the time that it declares" if run.health is Health.UNHEALTHY else run.health.value
         yield Finding(

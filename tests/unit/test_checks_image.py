@@ -69,6 +69,12 @@ def test_another_python_on_the_baseline_is_a_warning() -> None:
     assert (found.status, [one.code for one in found.findings]) == (Status.PASSED, ["PY702"])
 
 
+def test_a_command_that_tells_no_module_is_noted() -> None:
+    """A script of a shell, say: what was not imported is not proven to be."""
+    found = judged([replace(BEFORE, entry="")], [replace(WHOLE, entry="")])
+    assert (found.status, [(one.code, one.blocks) for one in found.findings]) == (Status.PASSED, [("PY703", False)])
+
+
 def test_what_could_not_be_tried_is_no_pass() -> None:
     """The network was not there."""
     found = judged([BEFORE], [replace(WHOLE, unchecked="no such host")])
