@@ -15,6 +15,7 @@ from pytest_py312 import plan_values as read
 from pytest_py312.errors import perhaps
 from pytest_py312.model import Interpreter, Location, Plan, ServiceSettings, Stage, Suite, SuiteKind, Waiver
 from pytest_py312.patterns import glob_problem
+from pytest_py312.plan_benchmark import benchmark_settings
 from pytest_py312.plan_file import plan_in, read_plan_file
 from pytest_py312.plan_fleet import check_against_fleet, settings_for
 from pytest_py312.plan_values import Node
@@ -70,6 +71,7 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[Node], object]]] = {
     "time-limit": ("time_limit", read.duration),
     "memory-limit": ("memory_limit", read.memory),
     "network": ("network", Node.flag),
+    "benchmark": ("benchmark", benchmark_settings),
 }
 """Key of a service -> the field of ServiceSettings, and how it is read. ``environment`` and the suite's keys differ."""
 

@@ -25,6 +25,8 @@ from pytest_py312.store import State
 from pytest_py312.suite import run_suite, suite_job
 
 if TYPE_CHECKING:
+    from pytest_py312.benchmarks.services import SpeedTests
+    from pytest_py312.benchmarks.speeds import Speeds
     from pytest_py312.image_proofs import ImageProofs
     from pytest_py312.inspection import Inspection, Inspector
     from pytest_py312.libraries.inspector import LibraryInspector
@@ -69,6 +71,8 @@ class Gathering:
         self._cells: dict[str, tuple[Cell, ...]] = {}
         self.installed: frozenset[Cell] = frozenset()
         """The cells that are installed in this run."""
+        self.measured = 1
+        """How many services are measured in this run."""
         resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self._store = _store(cache, plan, resolver, runner)
         self.installer = Installer(
@@ -121,6 +125,19 @@ class Gathering:
 
         return ImageProofs(plan=self._plan, runner=self._runner, survey=self._survey(), once=self._once)
 
+    def _speed_tests(self) -> "SpeedTests":
+        from pytest_py312.benchmarks.services import SpeedTests
+
+        return SpeedTests(
+            plan=self._plan,
+            runner=self._runner,
+            slots=self._slots,
+            parallel=self._parallel,
+            installation=self.installation,
+            files=self._survey().own_files,
+            ended=self._closed,
+        )
+
     # -- facts
 
     @property
@@ -169,6 +186,10 @@ class Gathering:
 
     def version_places(self, service: Service) -> "Reading":
         return self._survey().read(service)
+
+    def speeds(self, cell: Cell) -> "Speeds":
+        tests = self._parts("speeds", self._speed_tests)
+        return self._once(f"speeds {cell.identifier}", lambda: tests.measure(cell, families=self.measured))
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         chosen = (

@@ -235,6 +235,22 @@ class Suite:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BenchmarkSettings:
+    """How a service is measured. Changes are relative: 0.1 is 10 %."""
+
+    threshold: float = 0.10
+    """The change that counts, of the service's own benchmarks."""
+    thresholds: tuple[tuple[str, float], ...] = ()
+    """The same for single ones: (glob of test ids, change), the last that fits holds."""
+    budget: float = 120.0
+    """Seconds that a round of measurements may take: of the service's benchmarks, of its import, of its suite."""
+    unlike_builds: bool = False
+    """Whether interpreters that were built with other optimisations are compared all the same."""
+    accept_inconclusive: bool = False
+    """Whether a benchmark of which nothing could be told lets the service pass."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceSettings:
     """What the plan says of one service; ``None`` (or empty) where it says nothing and discovery infers."""
 
@@ -256,6 +272,7 @@ class ServiceSettings:
     """Bytes, for all processes of a cell together."""
     network: bool = False
     """Whether the suite may use the network (docker runner only; the local runner cannot take it away)."""
+    benchmark: BenchmarkSettings = BenchmarkSettings()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

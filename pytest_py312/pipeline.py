@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pytest_py312 import clock
 from pytest_py312.ahead import Ahead
-from pytest_py312.checks.base import Judgement, needs_installation
+from pytest_py312.checks.base import Judgement, comes_last, needs_installation
 from pytest_py312.checks.source import Source
 from pytest_py312.codec import decode, encode
 from pytest_py312.gathering import Gathering
@@ -135,7 +135,7 @@ class Gate:
         While one interpreter's distributions are installed, the next one's are resolved, and suites whose
         environments can be made already run.
         """
-        self._facts.installed = frozenset(item.cell for item in items if needs_installation(item.check))
+        self._expect(items)
         fresh = [item for item in items if not self._quickly(item)]
         if not fresh:
             return
@@ -152,6 +152,10 @@ class Gate:
             self._preparing.add(
                 (interpreter.minor,), partial(self._prepare_one, interpreter, tuple(cells), waiting, order)
             )
+
+    def _expect(self, items: Sequence[Item]) -> None:
+        self._facts.installed = frozenset(item.cell for item in items if needs_installation(item.check))
+        self._facts.measured = max(1, sum(comes_last(item.check) for item in items))
 
     def _inspect_ahead(self, items: Sequence[Item]) -> None:
         """Read the source of all services that are asked about, while their distributions are fetched."""
@@ -176,7 +180,8 @@ class Gate:
     def _queue(self, items: Sequence[Item], order: Mapping[str, int]) -> None:
         """All of a service's interpreters are prepared: its items can be answered."""
         for index, item in enumerate(items):
-            self._work((order[item.cell.service.name], 1, index), partial(self._answer, item))
+            last = len(order) if comes_last(item.check) else 0
+            self._work((order[item.cell.service.name] + last, 1, index), partial(self._answer, item))
 
     def _work(self, priority: tuple[int, ...], work: Callable[[], object]) -> None:
         if self._workers is not None:
@@ -204,7 +209,7 @@ class Gate:
 
     def prepare_shared(self, items: Sequence[Item]) -> None:
         """For xdist's workers: what all items need is resolved and installed by the first worker that comes."""
-        self._facts.installed = frozenset(item.cell for item in items if needs_installation(item.check))
+        self._expect(items)
         fresh = [item for item in items if not self._quickly(item)]
         self._ahead.clear()
         self._facts.inspector.expect(item.cell.service for item in fresh if item.check.name == Source.name)

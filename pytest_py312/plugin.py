@@ -49,6 +49,10 @@ _SWITCHES: tuple[tuple[str, str], ...] = (
     ("fix", "write these changes, and judge the services again: the exit status is that of the second run"),
     ("annotate", "with --py312-diff or --py312-fix: a comment beside each requirement that no change mends"),
     ("build", "also build the services' own images on baseline and target, and try what they start (docker runner)"),
+    (
+        "benchmark",
+        "also measure the services on baseline and target, and tell what is slower (takes minutes a service)",
+    ),
     ("close", "with --py312-diff or --py312-fix: take what is older than the target out of matrices and ranges"),
     ("relock", "with --py312-fix: run the commands that make stale lock files anew, then judge again"),
     ("allow-dirty", "write also to files with uncommitted changes"),

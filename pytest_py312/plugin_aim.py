@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,8 @@ class Aim:
     allow_dirty: bool = False
     build: bool = False
     """Whether services' own images are built and tried."""
+    benchmark: bool = False
+    """Whether services are measured."""
     close: bool = False
     """Whether what is older than the target is taken out of matrices and ranges."""
     utc: str = ""
@@ -112,6 +115,7 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
         relock=relocks_wanted(config),
         allow_dirty=bool(option(config, "allow_dirty")),
         build=_builds(config),
+        benchmark=_benchmarks(config),
         close=_closes(config),
         utc=_text(config, "utc", ("aware", "naive")),
         annotations=_text(config, "annotations", ("auto", "github", "none")) or "auto",
@@ -140,6 +144,13 @@ def _builds(config: pytest.Config) -> bool:
     asked = bool(option(config, "build"))
     if asked and option(config, "runner") == "local":
         raise OptionError("--py312-build builds images, which the docker runner does: leave out --py312-runner=local")
+    return asked
+
+
+def _benchmarks(config: pytest.Config) -> bool:
+    asked = bool(option(config, "benchmark")) and not is_second()
+    if asked and find_spec("scipy") is None:
+        raise OptionError("--py312-benchmark needs scipy: pip install 'pytest-py312[benchmark]'")
     return asked
 
 

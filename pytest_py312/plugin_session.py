@@ -14,7 +14,7 @@ import pytest
 
 from pytest_py312 import __version__, clock
 from pytest_py312.checks import CHECKS
-from pytest_py312.checks.base import Check, Judgement
+from pytest_py312.checks.base import Check, Judgement, comes_last
 from pytest_py312.codec import decode, encode
 from pytest_py312.config import check_against_fleet
 from pytest_py312.errors import OptionError, Py312Error
@@ -80,11 +80,11 @@ class GateSession:
 
     def _asked_for(self) -> tuple[Check, ...]:
         """The checks that an option adds."""
-        if not self.aim.build:
-            return ()
+        from pytest_py312.checks.benchmark import Benchmark
         from pytest_py312.checks.image import Image
 
-        return (Image(),)
+        asked: tuple[tuple[Check, bool], ...] = ((Image(), self.aim.build), (Benchmark(), self.aim.benchmark))
+        return tuple(check for check, wanted in asked if wanted)
 
     def _plant(self) -> Plant:
         services = [
@@ -155,6 +155,8 @@ class GateSession:
         return False if collection_path == self.aim.plan.root else None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        # a sort keeps the order of the others: what is measured waits until nothing else runs
+        items.sort(key=lambda item: isinstance(item, GateItem) and comes_last(item.item.check))
         if not self._config.pluginmanager.hasplugin("xdist"):
             return
         for item in items:
@@ -268,6 +270,7 @@ class GateSession:
             outcomes=tuple(outcomes),
             checks=tuple(check.name for check in self._checks),
             comparisons=tuple(comparison for judgement in judged if (comparison := judgement.comparison) is not None),
+            speeds=tuple(speed for judgement in judged for speed in judgement.speeds),
             assumptions=self.fleet.assumptions,
             runner=self.workshop.describe_runner(),
             resolver=self.workshop.describe_resolver(),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pytest_py312.benchmarks.speeds import Speeds
 from pytest_py312.distributions import Entry
 from pytest_py312.environments import Environment
 from pytest_py312.inspection import Inspection
@@ -125,6 +126,7 @@ class FakeFacts:
     library_inspections: Mapping[str, Inspection] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
     image_runs: Mapping[str, Sequence[ImageRun]] = field(default_factory=dict)
+    measured: Speeds = field(default_factory=Speeds)
     again: Callable[[str, int, tuple[str, ...]], SuiteRun] | None = None
     asked: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
 
@@ -154,6 +156,9 @@ class FakeFacts:
 
     def images(self, cell: Cell) -> Sequence[ImageRun]:
         return self.image_runs.get(str(cell.interpreter), ())
+
+    def speeds(self, cell: Cell) -> Speeds:
+        return self.measured
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         name = str(cell.interpreter)

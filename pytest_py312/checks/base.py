@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_py312.model import Cell, Finding, Outcome, Plan, Service, SuiteComparison, SuiteRun
+from pytest_py312.model import Cell, Comparison, Finding, Outcome, Plan, Service, SuiteComparison, SuiteRun
 
 if TYPE_CHECKING:  # a run in which nothing has changed asks for none of them, and does not wait for their modules
+    from pytest_py312.benchmarks.speeds import Speeds
     from pytest_py312.inspection import Inspection
     from pytest_py312.installer import Installation
     from pytest_py312.requirements import RequirementSet
@@ -20,10 +21,11 @@ if TYPE_CHECKING:  # a run in which nothing has changed asks for none of them, a
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """An outcome and, of a suite, the comparison it rests on."""
+    """An outcome and, of a suite or of benchmarks, the comparisons it rests on."""
 
     outcome: Outcome
     comparison: SuiteComparison | None = None
+    speeds: tuple[Comparison, ...] = ()
 
 
 class Facts(Protocol):
@@ -60,6 +62,10 @@ class Facts(Protocol):
         """What came of building the service's own images for the cell, and of trying them."""
         ...
 
+    def speeds(self, cell: Cell) -> "Speeds":
+        """The cell's service measured against its baseline."""
+        ...
+
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         """A run of the cell's suite, or of the tests in ``select``; ``attempt`` 0 is the first."""
         ...
@@ -71,7 +77,7 @@ class Check(Protocol):
     ``needs_installation = False`` nothing is resolved or installed for it. What passed is kept for as long as the
     service's files are the same; with ``reads_around = True`` as long as those around all services are, too, and with
     ``keeps_outcome = False`` it is asked anew in every run. ``ends_only = True``: it is asked on the baseline and the
-    target, not between.
+    target, not between. ``comes_last = True``: it measures, and is asked after all others.
     """
 
     name: str
@@ -102,6 +108,11 @@ def reads_around(check: Check) -> bool:
 def ends_only(check: Check) -> bool:
     """Whether a check asks nothing of the interpreters between baseline and target."""
     return bool(getattr(check, "ends_only", False))
+
+
+def comes_last(check: Check) -> bool:
+    """Whether a check measures, and so is made once nothing else of the run is under way any more."""
+    return bool(getattr(check, "comes_last", False))
 
 
 def is_per_service(check: Check) -> bool:

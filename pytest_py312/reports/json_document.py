@@ -6,11 +6,13 @@ JSON readers refuse it even in its escaped form.
 """
 
 import json
+import math
 import re
 from typing import Any
 
 from pytest_py312.model import (
     Cell,
+    Comparison,
     Finding,
     Interpreter,
     InterpreterBuild,
@@ -68,7 +70,9 @@ def _document(report: Report) -> dict[str, Any]:
         "outcomes": [_outcome(outcome) for outcome in outcomes],
         "suites": [_suite(comparison) for comparison in comparisons if comparison.target == target],
         "between": [_suite(comparison) for comparison in comparisons if comparison.target != target],
-        "comparisons": [],
+        "comparisons": [
+            _speed(speed) for speed in sorted(report.speeds, key=lambda one: (one.service, one.kind, one.name))
+        ],
         "rollout": {},
         "waivers": [_waiver(waiver) for waiver in report.plan.waivers],
         "assumptions": list(report.assumptions),
@@ -196,6 +200,37 @@ def _suite(comparison: SuiteComparison) -> dict[str, Any]:
         "first_bad": {test: str(comparison.first_bad[test]) for test in sorted(comparison.first_bad)},
         "counts": {str(on): dict(sorted(comparison.counts[on].items())) for on in sorted(comparison.counts)},
     }
+
+
+def _speed(speed: Comparison) -> dict[str, Any]:
+    return {
+        "service": speed.service,
+        "baseline": str(speed.baseline),
+        "target": str(speed.target),
+        "name": speed.name,
+        "kind": speed.kind,
+        "unit": speed.unit,
+        "verdict": speed.verdict.value,
+        "ratio": speed.ratio,
+        "low": speed.low,
+        "high": speed.high if math.isfinite(speed.high) else None,
+        "confidence": speed.confidence,
+        "p_value": speed.p_value,
+        "threshold": speed.threshold,
+        "confirmed": speed.confirmed,
+        "more_pairs": speed.more_pairs,
+        "control": _control(speed.control),
+        "note": speed.note,
+        "conditions": {name: list(speed.conditions[name]) for name in sorted(speed.conditions)},
+        "samples": [list(pair) for pair in speed.pairs],
+    }
+
+
+def _control(control: tuple[float, float, float] | None) -> dict[str, float | None] | None:
+    if control is None:
+        return None
+    ratio, low, high = control
+    return {"ratio": ratio, "low": low, "high": high if math.isfinite(high) else None}
 
 
 def _waiver(waiver: Waiver) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from pytest_py312 import plugin
 from pytest_py312.__main__ import COMMANDS
 from pytest_py312.checks import CHECKS
+from pytest_py312.checks.benchmark import Benchmark
 from pytest_py312.checks.image import Image
 from pytest_py312.plan_file import plan_in
 
@@ -74,7 +75,7 @@ def test_the_page_of_options_has_each_command() -> None:
 def test_the_page_of_findings_has_each_code_once() -> None:
     """Those of the checks, and that of the waivers."""
     listed = [cells[0].strip("`") for cells in rows(REFERENCE / "findings.md")]
-    assert listed == [*sorted(code for check in (*CHECKS, Image()) for code in check.codes), "PY901"]
+    assert listed == [*sorted(code for check in (*CHECKS, Benchmark(), Image()) for code in check.codes), "PY901"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from pytest_py312.model import (
     Cell,
+    Comparison,
     Finding,
     Interpreter,
     InterpreterBuild,
@@ -31,6 +32,7 @@ from pytest_py312.model import (
     Stage,
     Status,
     SuiteComparison,
+    Verdict,
     Waiver,
 )
 from pytest_py312.reports.json_document import render
@@ -42,6 +44,27 @@ PY39, PY310, PY312 = (Interpreter(3, minor) for minor in (9, 10, 12))
 TEST = "tests/test_login.py::test_expiry"
 CHANGE = SpecifierChange(
     path="services/user-service/requirements.txt", line=12, name="aiohttp", old="==3.8.1", new="==3.9.0"
+)
+
+
+SPEED = Comparison(
+    service="user-service",
+    baseline=PY39,
+    target=PY312,
+    name="tests/test_speed.py::test_profile",
+    kind="benchmark",
+    unit="s",
+    verdict=Verdict.SLOWER,
+    ratio=1.42,
+    low=1.38,
+    high=1.47,
+    confidence=0.998,
+    p_value=0.0002,
+    threshold=0.1,
+    pairs=((0.010, 0.0142), (0.011, 0.0156)),
+    control=(1.0, 0.99, 1.01),
+    confirmed=True,
+    conditions={"compiler": ("GCC 12.2.0", "GCC 14.2.0")},
 )
 
 
@@ -119,6 +142,7 @@ def sample() -> Report:
                 flags="pgo+lto",
             ),
         ),
+        speeds=(SPEED,),
     )
 
 
@@ -298,14 +322,14 @@ def names_in(schema: Any) -> Iterator[str]:
 
 
 def names_used(document: Any) -> Iterator[str]:
-    """Every name in the document, but not the test ids, interpreters and outcomes that are keys."""
+    """Every name in the document, but not the test ids, interpreters, outcomes and conditions that are keys."""
     if isinstance(document, list):
         for entry in document:
             yield from names_used(entry)
     elif isinstance(document, dict):
         for name, value in document.items():
             yield name
-            if name not in ("first_bad", "counts"):
+            if name not in ("first_bad", "counts", "conditions"):
                 yield from names_used(value)
 
 
@@ -323,3 +347,13 @@ def test_the_example_in_the_documentation_is_valid_and_complete() -> None:
     example = json.loads(found[1])
     validate(example)
     assert list(example) == list(document_of(sample()))
+
+
+def test_an_interval_of_too_few_pairs_has_no_end() -> None:
+    """Infinity is no JSON."""
+    endless = replace(SPEED, low=0.0, high=float("inf"), control=(1.0, 0.0, float("inf")), more_pairs=None)
+    document = document_of(replace(sample(), speeds=(endless, replace(endless, name="a", control=None))))
+    validate(document)
+    assert [one["name"] for one in document["comparisons"]] == ["a", SPEED.name]
+    assert document["comparisons"][1]["high"] is None
+    assert document["comparisons"][1]["control"] == {"ratio": 1.0, "low": 0.0, "high": None}

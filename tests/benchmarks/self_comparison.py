@@ -1,0 +1,192 @@
+"""Compares a thing with itself, again and again, and counts how often that is called slower or faster.
+
+    python tests/benchmarks/self_comparison.py [--python PROGRAM] [--runs 20] [--slow-runs 10] [--load 1] [--simulated]
+
+Every run compares ten small workloads, measured together in fresh processes as a service's benchmarks are, on the core
+that all of them are pinned to, while ``--load`` further processes do nothing but compute. Three series:
+
+* the same on both sides, threshold 10 %: slower and faster are false alarms;
+* 15 % more work on one side, threshold 10 %: should be slower;
+* 5 % more work on one side, threshold 3 %: must never be the same.
+
+``--simulated`` takes figures from a random source instead of processes: many more of them, and nothing of this machine.
+"""
+
+import argparse
+import json
+import math
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_py312 import benchmark_probe
+from pytest_py312.benchmarks.sampling import Found, Measure, Settings, Sides, compare
+from pytest_py312.model import Verdict
+
+WORKLOADS = ("numbers", "text", "objects", "json", "sort", "words", "floats", "calls", "copies", "errors")
+UNITS = 20
+"""Units of work on the baseline; 15 % more work are 23 of them."""
+
+CHILD = """
+import copy, json, math, statistics, sys
+from functools import reduce
+sys.path.insert(0, sys.argv[1])
+from benchmark_probe import elapsed_clock, stay_on_one_core
+stay_on_one_core()
+elapsed = elapsed_clock()
+
+def numbers():
+    total = 0
+    for value in range(400):
+        total += value * value % 7
+def text():
+    "".join(str(value) for value in range(100)).replace("1", "one").split("9")
+class Thing:
+    def __init__(self, value):
+        self.value = value
+def objects():
+    sum(thing.value for thing in [Thing(value) for value in range(90)])
+DATA = {str(value): [value, {"name": "x" * 5}] for value in range(12)}
+def through_json():
+    json.loads(json.dumps(DATA))
+def sort():
+    sorted((value * 7919 % 1009 for value in range(160)), key=lambda value: -value)
+
+def words():
+    found = {}
+    for word in ("one two three four five six seven " * 9).split():
+        found[word] = found.get(word, 0) + 1
+def floats():
+    math.fsum(math.sqrt(value) * 1.5 for value in range(220))
+def calls():
+    reduce(lambda one, other: one ^ other, map(abs, range(-200, 0)))
+def copies():
+    copy.deepcopy([{"a": [1, 2]}, {"b": (3, 4)}])
+def errors():
+    for value in range(60):
+        try:
+            DATA[value]
+        except KeyError:
+            pass
+
+work = {
+    "numbers": numbers, "text": text, "objects": objects, "json": through_json, "sort": sort, "words": words,
+    "floats": floats, "calls": calls, "copies": copies, "errors": errors,
+}
+found = {}
+for name in sys.argv[3:]:
+    function, times, taken = work[name], int(sys.argv[2]), []
+    function()
+    for _ in range(15):
+        begin = elapsed()
+        for _ in range(times):
+            function()
+        taken.append(elapsed() - begin)
+    found[name] = statistics.quantiles(taken, n=4)[0]
+print(json.dumps(found))
+"""
+
+
+@dataclass(kw_only=True)
+class Series:
+    """What came of all comparisons of one kind."""
+
+    title: str
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    pairs: list[int] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+
+    def take(self, found: Mapping[str, Found]) -> None:
+        for one in found.values():
+            self.verdicts[one.reading.verdict] += 1
+            self.pairs.append(len(one.sampled.pairs))
+            self.ratios.append(one.reading.ratio)
+
+    def tell(self, seconds: float) -> None:
+        counts = ", ".join(f"{verdict.value} {self.verdicts[verdict]}" for verdict in Verdict if self.verdicts[verdict])
+        low, high, middle = min(self.ratios), max(self.ratios), statistics.median(self.pairs)
+        print(
+            f"{self.title}: {sum(self.verdicts.values())} comparisons: {counts}; pairs: median {middle:g}, most "
+            f"{max(self.pairs)}; ratios {low:.3f} to {high:.3f}; {seconds:.0f} s",
+            flush=True,
+        )
+
+
+def by_process(python: str, units: int) -> Measure:
+    """Measures workloads in a fresh process of ``python``."""
+    folder = str(Path(benchmark_probe.__file__).parent)
+
+    def measure(names: Sequence[str], seed: int) -> Mapping[str, float]:
+        argv = [python, "-c", CHILD, folder, str(units), *names]
+        done = subprocess.run(argv, env={"PYTHONHASHSEED": str(seed)}, stdout=subprocess.PIPE, check=True)
+        figures: dict[str, float] = json.loads(done.stdout)
+        return figures
+
+    return measure
+
+
+def simulated(source: random.Random) -> Callable[[int], Measure]:
+    """Figures with 4 % of noise, of which one in twenty is disturbed badly, and a load that comes and goes."""
+    level = [0.0]
+
+    def of(units: int) -> Measure:
+        def measure(names: Sequence[str], seed: int) -> Mapping[str, float]:
+            level[0] = 0.8 * level[0] + source.gauss(0, 0.02)
+            spikes = {name: source.expovariate(1.0) if source.random() < 0.05 else 0.0 for name in names}
+            return {name: units * math.exp(source.gauss(0, 0.04) + level[0] + spikes[name]) for name in names}
+
+        return measure
+
+    return of
+
+
+@contextmanager
+def load(processes: int) -> Iterator[None]:
+    """Others that want the cores as well."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: sum(range(10000))"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def run(title: str, runs: int, more: float, threshold: float, measures: Callable[[int], Measure]) -> None:
+    series = Series(title=title)
+    begin = time.monotonic()
+    for number in range(runs):
+        sides = Sides(baseline=measures(UNITS), target=measures(round(UNITS * (1 + more))))
+        settings = Settings(budget=math.inf, seed=number)
+        series.take(compare(sides, dict.fromkeys(WORKLOADS, threshold), settings))
+    series.tell(time.monotonic() - begin)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", default=sys.executable, help="the interpreter on both sides")
+    parser.add_argument("--runs", type=int, default=20, help="of the same with itself, ten comparisons each")
+    parser.add_argument("--slow-runs", type=int, default=10, help="of each planted slowdown, ten comparisons each")
+    parser.add_argument("--load", type=int, default=1, help="further processes that compute meanwhile")
+    parser.add_argument("--simulated", action="store_true")
+    asked = parser.parse_args()
+
+    def measures(units: int) -> Measure:
+        return by_process(asked.python, units)
+
+    chosen = simulated(random.Random(312)) if asked.simulated else measures
+    with load(0 if asked.simulated else asked.load):
+        run("the same, threshold 10 %", asked.runs, 0.0, 0.10, chosen)
+        run("15 % slower, threshold 10 %", asked.slow_runs, 0.15, 0.10, chosen)
+        run("5 % slower, threshold 3 %", asked.slow_runs, 0.05, 0.03, chosen)
+
+
+if __name__ == "__main__":
+    main()
