@@ -279,6 +279,9 @@ _READERS: dict[type[ast.expr], Callable[[Scan, Any], Condition]] = {
 # ---- marks that skip tests
 
 
+SKIPPERS = frozenset({"skipif", "skipIf", "skipUnless", "xfail"})
+
+
 def skip_of(scan: Scan, node: ast.expr) -> Condition:
     """Under which condition a decorator (or ``pytestmark``) skips what it marks."""
     if isinstance(node, ast.Name):
@@ -291,6 +294,8 @@ def skip_of(scan: Scan, node: ast.expr) -> Condition:
     if not isinstance(node, ast.Call):
         return UNSURE
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name not in SKIPPERS:
+        return UNSURE
     given = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "condition"), None)
     if given is None:
         return UNSURE

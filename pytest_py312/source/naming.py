@@ -8,7 +8,7 @@ from pytest_py312.source.walking import Scan, extended
 
 def named(scan: Scan, node: ast.expr | None) -> Value:
     """What a dotted name stands for."""
-    if isinstance(node, ast.Name):
+    if node.__class__ is ast.Name:  # not isinstance: this is asked of each name, and more than once
         return scan.get(node.id) or UNKNOWN
     if isinstance(node, ast.Attribute):
         value = named(scan, node.value)
