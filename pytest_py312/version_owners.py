@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pytest_py312.model import Service
+from pytest_py312.readers.version_names import is_dockerfile, is_jenkinsfile, is_yaml
 
 Names = frozenset[str]
 """Names of services."""
@@ -97,7 +98,14 @@ def index_of(services: Iterable[Service]) -> Index:
 
 
 def named_in(text: str, path: str, index: Index) -> Named:
-    """The services that the file at ``path`` names."""
+    """The services that the file at ``path`` names.
+
+    Metadata, pins and settings of tools at the root are for all, whatever words are in their lists.
+    """
+    name = path.rpartition("/")[2]
+    if not (is_yaml(name) or is_dockerfile(name) or is_jenkinsfile(name)):
+        whole = Part(start=0, end=len(text), names=_of_path(path, index))
+        return Named(parts=(), around=whole)
     spans = list(_parts(text, path)) if path.endswith((".yml", ".yaml")) else []
     parts = [
         _part(text[start:end], start, end, index, _by_word(key, index) if key else frozenset())

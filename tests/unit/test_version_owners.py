@@ -61,6 +61,14 @@ def test_a_path_names_a_service(path: str, names: set[str]) -> None:
     assert named_in("FROM python:3.10\n", path, INDEX).all == names
 
 
+@pytest.mark.parametrize("path", ["pyproject.toml", "tox.ini", "setup.py", ".python-version"])
+def test_metadata_at_the_root_is_for_all(path: str) -> None:
+    """Lists of folders in it say nothing of whose Python it is; its own path does."""
+    text = "exclude = ['api', 'services/user-service']\n"
+    assert named_in(text, path, INDEX).all == set()
+    assert named_in(text, f"settings/user-service/{path}", INDEX).all == {"user-service"}
+
+
 WORKFLOW = """\
 name: CI
 env: {PYTHON_VERSION: "3.9"}
