@@ -1,7 +1,8 @@
 """Which services are moved to the target: those of which nothing else keeps the gate from calling them ready. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pytest_py312.checks.versions import Versions
 from pytest_py312.editors.places import Aim
@@ -10,6 +11,8 @@ from pytest_py312.model import InterpreterBuild, Outcome, Plan, Service, Status
 from pytest_py312.version_moves import Kept, MovePlan, plan_moves
 from pytest_py312.version_survey import VersionSurvey
 
+_ADVISED = 3
+"""Services for which the advice is spelled out."""
 NOT_READY = (Status.FAILED, Status.ERRORED)
 
 
@@ -44,7 +47,20 @@ def moves_of(
     ready = [service for service in asked if not obstacles[service.name]]
     found = plan_moves(survey, plan.root, aims, ready, written=written)
     waiting = _waiting(survey, plan, aims, [service for service in asked if obstacles[service.name]], obstacles)
-    return MovePlan(changes=found.changes, moved=found.moved, kept=(*waiting, *found.kept))
+    advice = () if close else _advice([service for service in ready if service.name in found.moved], plan)
+    return replace(found, kept=(*waiting, *found.kept), advice=tuple(advice))
+
+
+def _advice(moved: Iterable[Service], plan: Plan) -> Iterator[str]:
+    """With the move the files tell no more what a service comes from; its suite is then compared with nothing."""
+    untold = [service for service in moved if service.settings.baseline is None and service.baseline < plan.target]
+    for service in untold[:_ADVISED]:
+        yield (
+            f"to have {service.name} compared with {service.baseline} until the rollout is closed, add to the plan: "
+            f'[service."{service.name}"] baseline = "{service.baseline}"'
+        )
+    if len(untold) > _ADVISED:
+        yield f"likewise for the {len(untold) - _ADVISED} others that are moved"
 
 
 def obstacle_of(outcomes: Iterable[Outcome]) -> str:

@@ -118,6 +118,8 @@ class Mending:
         self._say(diff_of(plan.changes))
         for kept in moves.kept:
             self._say(f"not moved: {kept}")
+        for advice in moves.advice:
+            self._say(advice)
         for refusal in plan.refusals:
             self._say(f"not changed: {refusal}", bad=True)
         stale = self._stale(plan, outcomes)

@@ -32,11 +32,15 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MovePlan:
-    """``changes`` are sorted by path; ``moved`` names the services whose places change, ``kept`` what does not."""
+    """``changes`` are sorted by path; ``moved`` names the services whose places change, ``kept`` what does not.
+
+    ``advice`` are sentences for after the move.
+    """
 
     changes: tuple[FileChange, ...] = ()
     moved: tuple[str, ...] = ()
     kept: tuple[Kept, ...] = ()
+    advice: tuple[str, ...] = ()
 
 
 def plan_moves(

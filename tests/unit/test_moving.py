@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.mending import FileChange
-from pytest_py312.model import Finding, Interpreter, Outcome, Plan
+from pytest_py312.model import Finding, Interpreter, Outcome, Plan, ServiceSettings
 from pytest_py312.moving import moves_of, obstacle_of, together
 from pytest_py312.testing import build_of, service, service_tree
 from pytest_py312.version_moves import MovePlan
@@ -52,6 +52,14 @@ def test_a_ready_service_is_moved(tmp_path: Path) -> None:
     assert [(change.path, change.after) for change in plan.changes] == [
         (f"{USER.path}/Dockerfile", b"FROM python:3.12\n")
     ]
+
+
+def test_what_a_service_comes_from_is_for_the_plan_to_keep(tmp_path: Path) -> None:
+    """No file tells it after the move; where the plan does already, nothing has to be said."""
+    assert 'baseline = "3.9"' in moved(tmp_path, [judged("versions")]).advice[0]
+    stated = service("user-service", settings=ServiceSettings(baseline=Interpreter(3, 9)))
+    assert moves_of(Plan(root=tmp_path), [stated], [judged("versions")]).advice == ()
+    assert moves_of(Plan(root=tmp_path), [USER], [judged("versions")], close=True).advice == ()
 
 
 def test_a_service_that_is_not_ready_stays_and_is_told(tmp_path: Path) -> None:
