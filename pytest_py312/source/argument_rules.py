@@ -14,6 +14,7 @@ from pytest_py312.source.values import (
     NONE,
     OBJECT,
     STD,
+    TEMPLATE,
     Given,
     Value,
     alternatives,
@@ -223,7 +224,8 @@ def unpacked(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> Non
     kinds = list(texts(stated)) if stated is not None else []
     if archive is not None and not kinds:
         kinds = [archive.data] if dotted(archive) == "shutil.make_archive()" else []
-        kinds += ["tar" for text in texts(archive) if _TAR_NAME.search(text)]
+        names = [archive.data] if archive.kind is TEMPLATE else list(texts(archive))
+        kinds += ["tar" for text in names if _TAR_NAME.search(text)]
     if any(kind in _TARS for kind in kinds):
         scan.rule("tar-filter", node, "shutil.unpack_archive")
 

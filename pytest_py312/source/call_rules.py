@@ -107,6 +107,8 @@ def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> 
         return
     if name in ("relative_to", "is_relative_to") and len(node.args) > 1:
         scan.rule("relative-to-many", node, f"pathlib.PurePath.{name}", sure=False)
+    elif name in ("execute", "executemany") and any(one.module == "sqlite3" for one in scan.imports):
+        _sqlite(scan, node, UNKNOWN, arguments)
     elif name == "load_module":
         argument_rules.importer(scan, node, name)
     elif name == "set_default_executor":

@@ -38,7 +38,8 @@ COLLECTIONS = MAPPINGS | {
     "collections.abc.Iterable",
     "collections.abc.Iterator",
 }
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_NAME = re.compile(r"[A-Za-z_]")
+LONGEST_ANNOTATION = 200
 
 
 def is_evaluated(scan: Scan) -> bool:
@@ -51,9 +52,7 @@ def annotated(scan: Scan, node: ast.expr | None) -> Value:
     if node is None:
         return UNKNOWN
     if isinstance(node, ast.Constant):
-        if not isinstance(node.value, str) or not _DOTTED.fullmatch(node.value):
-            return UNKNOWN
-        return annotated(scan, _as_names(node.value))
+        return annotated(scan, _parsed(node.value)) if isinstance(node.value, str) else UNKNOWN
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         sides = [side for side in (node.left, node.right) if not _is_none(side)]
         return annotated(scan, sides[0]) if len(sides) == 1 else UNKNOWN
@@ -88,12 +87,15 @@ def _parametrised(scan: Scan, node: ast.Subscript) -> Value:
     return UNKNOWN
 
 
-def _as_names(text: str) -> ast.expr:
-    first, *rest = text.split(".")
-    node: ast.expr = ast.Name(first, ast.Load())
-    for name in rest:
-        node = ast.Attribute(node, name, ast.Load())
-    return node
+def _parsed(text: str) -> ast.expr | None:
+    """An annotation that is written as a text."""
+    if len(text) > LONGEST_ANNOTATION or not _NAME.match(text):
+        return None
+    try:
+        node = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return None if isinstance(node, ast.Constant) else node
 
 
 def _is_none(node: ast.expr) -> bool:
