@@ -3,6 +3,7 @@
 What cannot be understood is neither: it comes back beside the findings, so that nobody takes it for a pass.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ NOT_GUESSED = "PY307"
 """An image whose Python is settled elsewhere, or that has no known tag for the target."""
 
 _WORKFLOWS = ".github/workflows/"
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)", re.ASCII)
 _LISTED = 6
 """Places that a message names; the others are counted."""
 
@@ -63,7 +65,7 @@ def judge(places: Iterable[Place], aim: Aim, *, service: str = "") -> Agreement:
         *_unclear(listed),
         *_not_guessed(listed, aim),
     ]
-    unclear = tuple(place for place in listed if place.meaning is Meaning.UNKNOWN and not _is_inert(place))
+    unclear = tuple(place for place in _unknown(listed) if not _is_inert(place))
     return Agreement(findings=tuple(sorted(findings, key=_order)), unclear=unclear)
 
 
@@ -183,12 +185,22 @@ def _inert(places: Sequence[Place]) -> Iterator[Finding]:
 
 
 def _unclear(places: Sequence[Place]) -> Iterator[Finding]:
+    for place in _unknown(places):
+        yield _finding(
+            UNCLEAR, place, f"{_about(place)} could not be understood. {place.unclear}".strip(),
+            "Look it up by hand, or write the version where it can be read.", Severity.WARNING,
+        )  # fmt: skip
+
+
+def _unknown(places: Sequence[Place]) -> Iterator[Place]:
+    """The places that only a run could tell, but for those whose variables another file of the service gives: the
+    build of a compose file hands ``PYTHON_VERSION`` to a Dockerfile that has no default for it."""
+    given = {place.subject for place in places if place.version and place.subject}
     for place in places:
         if place.meaning is Meaning.UNKNOWN:
-            yield _finding(
-                UNCLEAR, place, f"{_about(place)} could not be understood. {place.unclear}".strip(),
-                "Look it up by hand, or write the version where it can be read.", Severity.WARNING,
-            )  # fmt: skip
+            names = _VARIABLE.findall(place.text)
+            if not names or not given.issuperset(names):
+                yield place
 
 
 def _not_guessed(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:

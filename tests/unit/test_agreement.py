@@ -158,6 +158,20 @@ def test_what_could_not_be_checked_is_told_apart() -> None:
     assert [place.line for place in found.unclear] == [1]
 
 
+@each_old
+def test_what_a_compose_file_gives_to_a_build_is_known(old: Interpreter) -> None:
+    """The Dockerfile has no default, and the arguments of its build say it; a move writes it there."""
+    files = {
+        "s/Dockerfile": "ARG PYTHON_VERSION\nFROM python:${PYTHON_VERSION}-slim\n",
+        "s/docker-compose.yml": f"services: {{s: {{build: {{context: ., args: {{PYTHON_VERSION: '{old}'}}}}}}}}\n",
+    }
+    assert judged(files, baseline=str(old)).unclear == ()
+    moved, refused = move_files(files, Aim(baseline=old, target=TARGET))
+    assert (list(moved), refused) == (["s/docker-compose.yml"], ())
+    alone = {"s/Dockerfile": files["s/Dockerfile"]}
+    assert [str(place.location) for place in judged(alone).unclear] == ["s/Dockerfile:2"]
+
+
 def test_versions_that_run_are_ordered_as_versions() -> None:
     """A matrix and a range run nothing by themselves."""
     files = {
