@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import shutil
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -86,11 +87,13 @@ class Store:
         lock_hours: float = 0.0,
         uv_version: str = "",
         settings: Settings = lambda options, build: "",
+        builds_at_once: int = 2,
     ) -> None:
         self._root = cache / "store"
         self._temporary = cache / "tmp"
         self._runner = runner
         self._settings = settings
+        self._compilers = threading.BoundedSemaphore(builds_at_once)
         self._failed = FailedBuilds(cache=cache, tools=f"{runner.name} {uv_version}", lock_hours=lock_hours)
 
     def entry(self, pin: Pin, build: InterpreterBuild) -> Entry | None:
@@ -132,7 +135,8 @@ class Store:
             raise unchecked
 
     def _build_one(self, pin: Pin, build: InterpreterBuild, wanted: Wanted, limit: float) -> None:
-        with self._alone(build, pin):  # not with the wheels' lock: nobody else waits for a compiler
+        # not with the wheels' lock: nobody else waits for a compiler
+        with self._alone(build, pin), self._compilers:
             if self.entry(pin, build) is not None:
                 return
             self._failed.check(pin, build, wanted, limit)

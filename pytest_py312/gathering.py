@@ -74,7 +74,7 @@ class Gathering:
         self.measured = 1
         """How many services are measured in this run."""
         resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
-        self._store = _store(cache, plan, resolver, runner)
+        self._store = _store(cache, plan, resolver, runner, parallel)
         self.installer = Installer(
             plan=plan,
             cache=cache,
@@ -234,11 +234,12 @@ class Gathering:
         self._closed.set()
 
 
-def _store(cache: Path, plan: Plan, resolver: Resolver, runner: Runner) -> Store:
+def _store(cache: Path, plan: Plan, resolver: Resolver, runner: Runner, parallel: int) -> Store:
     return Store(
         cache=cache,
         runner=runner,
         lock_hours=plan.lock_hours,
         uv_version=resolver.uv_version,
         settings=resolver.settings,
+        builds_at_once=parallel,
     )

@@ -18,7 +18,7 @@ from pytest_py312.engines import engine_of
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree
 from pytest_py312.lock_verdicts import LockVerdicts
-from pytest_py312.locking import Locking
+from pytest_py312.locking import RESOLVED_AT_ONCE, Locking
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service
 from pytest_py312.once import Once
 from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
@@ -236,7 +236,7 @@ class Installer:
 
     def prepare(self, interpreter: Interpreter, cells: Sequence[Cell]) -> bool:
         """Resolve for many cells of an interpreter, and fill the store in one go. What fails is told to who asks."""
-        with ThreadPoolExecutor(self._parallel) as pool:
+        with ThreadPoolExecutor(RESOLVED_AT_ONCE * self._parallel) as pool:
             list(pool.map(self.lock, cells))
         self._fill(interpreter, cells)
         return True

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pytest_py312.engines import Engine
     from pytest_py312.index import Index
 
+RESOLVED_AT_ONCE = 3
+"""Resolutions for each core: they wait for the index most of the time."""
+
 
 class Locking:
     """Asks the resolver, and whoever else is needed when it refuses. Safe for threads and several processes.

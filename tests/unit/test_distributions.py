@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -297,3 +299,39 @@ def test_what_only_this_machine_or_the_network_lacked_is_tried_again(tmp_path: P
     made.fill([SOURCE], BUILD, Wanted(lines=()))
 
     assert made.entry(SOURCE, BUILD) is not None
+
+
+@dataclass(kw_only=True)
+class Meeting(Installing):
+    """A runner whose builds wait for each other, for as long as ``patience`` seconds."""
+
+    patience: float
+    door: threading.Barrier = field(default_factory=lambda: threading.Barrier(2))
+    met: list[bool] = field(default_factory=list)
+
+    def tool(
+        self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+    ) -> CommandRun:
+        if "install" in argv:
+            try:
+                self.door.wait(self.patience)
+                self.met.append(True)
+            except threading.BrokenBarrierError:
+                self.met.append(False)
+        return super().tool(build, argv, stdin=stdin, time_limit=time_limit)
+
+
+@pytest.mark.parametrize(("at_once", "patience", "met"), [(2, 30.0, True), (1, 0.01, False)])
+def test_no_more_sources_are_built_at_once_than_there_are_cores_for(
+    tmp_path: Path, at_once: int, patience: float, met: bool
+) -> None:
+    """However many sets are resolved at once: a build that shares a core may not be finished in its time."""
+    runner = Meeting(patience=patience)
+    held = Store(cache=tmp_path, runner=runner, builds_at_once=at_once)
+    pins = [Pin(name=name, version="1", line=f"{name}==1", from_source=True) for name in ("one", "two")]
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda pin: held.fill([pin], BUILD, Wanted(lines=(pin.line,))), pins))
+
+    assert runner.met == [met] * 2
+    assert all(held.entry(pin, BUILD) for pin in pins)
