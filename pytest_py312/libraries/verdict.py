@@ -39,8 +39,9 @@ class Trouble:
     how: int
     packaging: str = ""
     works_before: bool = True
-    refusal: bool = False
-    """The module itself raises: where no import runs into that, it is a feature that somebody else may use."""
+    optional: bool = False
+    """The module itself raises, or helps to build other projects: where no import of the service surely runs into it,
+    it is a feature that somebody else may use."""
 
     @property
     def place(self) -> str:
@@ -80,7 +81,6 @@ def troubles_of(installed: Installed, witnesses: Witnesses, packaging: Packaging
             if place is None or found.severity is not Severity.ERROR or _is_installed(found, installed):
                 continue
             module = suspects[place.path]
-            refusal = found.message == REFUSAL
             called = (place.line or 0, place.column or 0) in module.called
             certain = found.confidence is Confidence.CERTAIN
             if called and (not certain or _is_private(found)):
@@ -91,7 +91,7 @@ def troubles_of(installed: Installed, witnesses: Witnesses, packaging: Packaging
                 line=place.line or 0,
                 what=found.message,
                 remedy=found.remedy,
-                refusal=refusal,
+                optional=found.message == REFUSAL,
                 how=How.WHEN_CALLED if called else How.AT_IMPORT if certain else How.PERHAPS,
             )
         yield from _packaging_troubles(library, packaging)
@@ -108,6 +108,7 @@ def _is_private(found: Finding) -> bool:
 
 def _packaging_troubles(library: Library, packaging: Packaging) -> Iterator[Trouble]:
     for module in library.digest.modules:
+        builds = any(is_for_building(asked) for asked, _, _ in module.packaging)
         for asked, line, how in module.packaging:
             lacking = packaging.lacking(asked.partition(".")[0])
             if lacking is not None:
@@ -119,6 +120,7 @@ def _packaging_troubles(library: Library, packaging: Packaging) -> Iterator[Trou
                     remedy=lacking.remedy,
                     how=how,
                     packaging=asked,
+                    optional=builds,
                     works_before=lacking.works_before,
                 )
 
@@ -134,7 +136,7 @@ def _is_told(one: Located) -> bool:
     """Whether something is worth a word that no import of the service surely runs into."""
     if one.reached is None:
         return one.trouble.how == How.AT_IMPORT and not one.trouble.packaging
-    return not one.trouble.refusal and not is_for_building(one.trouble.packaging)
+    return not one.trouble.optional
 
 
 def findings_of(

@@ -173,6 +173,8 @@ def test_setuptools_for_building_others_is_nobodys_need() -> None:
     """Where nothing imports it for sure."""
     libraries = {"old": {"old.py": "def build():\n    from setuptools import setup\n", "ext.py": "import setuptools\n"}}
     assert judged(libraries, "old") == []
+    helper = "def build():\n    from distutils.core import setup\n    from distutils.dir_util import mkpath\n"
+    assert judged({"old": {"old.py": helper}}, "old") == []
     (found,) = judged({"old": {"old.py": "def f():\n    import pkg_resources\n"}}, "old")
     assert (found.code, found.severity) == ("PY243", Severity.WARNING)
 
