@@ -126,6 +126,7 @@ class BenchmarkRecorder:
     def __init__(self, records: Any, tail: Callable[[str], str]) -> None:
         self._records = records
         self._tail = tail
+        self.failed: set[str] = set()
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "py312_benchmark(threshold): the change of this benchmark that counts")
@@ -138,6 +139,7 @@ class BenchmarkRecorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
+            self.failed.add(report.nodeid)
             self._records.add("failed", name=report.nodeid, detail=self._tail(report.longreprtext))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -152,8 +154,9 @@ class MachineKnown:
     fastest it does not hang on a single one.
     """
 
-    def __init__(self, records: Any) -> None:
+    def __init__(self, records: Any, failed: set[str]) -> None:
         self._records = records
+        self._failed = failed
 
     def pytest_benchmark_generate_machine_info(self) -> dict[str, str]:
         return {"python_version": platform.python_version()}
@@ -163,6 +166,8 @@ class MachineKnown:
 
     def pytest_benchmark_update_json(self, output_json: Mapping[str, Any]) -> None:
         for found in output_json["benchmarks"]:
+            if found["fullname"] in self._failed:
+                continue
             stats = found["stats"]
             self._records.add(
                 "measured", name=found["fullname"], value=stats["q1"], unit="s", rounds=stats["rounds"],
@@ -173,20 +178,22 @@ class MachineKnown:
 def _give_clock() -> str:
     """Make the clock importable for pytest-benchmark, and return its dotted name."""
     module = types.ModuleType("py312_clock")
-    module.elapsed = elapsed_clock()  # type: ignore[attr-defined]  # made here
-    sys.modules["py312_clock"] = module
+    clock = elapsed_clock()
+    if clock is time.perf_counter:
+        return "time.perf_counter"
+    clock.__module__ = module.__name__  # some versions look it up again where it says that it comes from
+    module.elapsed = clock  # type: ignore[attr-defined]  # made here
+    sys.modules[module.__name__] = module
     return "py312_clock.elapsed"
 
 
 def measure_tests(request: Request, records: Any, probe: Any) -> int:
+    from importlib.metadata import version
+
     import pytest
 
-    try:
-        import pytest_benchmark
-    except ImportError as error:
-        records.add("trouble", what="pytest-benchmark is not installed in the cell: %s" % error, detail="")
-        return 1
-    records.add("tools", versions={"pytest": pytest.__version__, "pytest-benchmark": pytest_benchmark.__version__})
+    # not imported: pytest warns of plugins that were before it could rewrite their asserts
+    records.add("tools", versions={"pytest": pytest.__version__, "pytest-benchmark": version("pytest-benchmark")})
     arguments = ["--import-mode=" + request["import_mode"]] if request.get("import_mode") else []
     arguments += request["arguments"]
     if request.get("select"):
@@ -200,7 +207,8 @@ def measure_tests(request: Request, records: Any, probe: Any) -> int:
     if request.get("select"):
         arguments += ["--", *request["select"]]
     sys.argv = ["pytest", *arguments]
-    code = int(pytest.main(arguments, plugins=[BenchmarkRecorder(records, probe.tail), MachineKnown(records)]))
+    recorder = BenchmarkRecorder(records, probe.tail)
+    code = int(pytest.main(arguments, plugins=[recorder, MachineKnown(records, recorder.failed)]))
     records.add("measured", name="", value=peak_memory(), unit="B")
     records.add("exit", code=code)
     return code

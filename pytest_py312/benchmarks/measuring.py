@@ -17,6 +17,8 @@ GENERAL_THRESHOLD = 0.25
 worth a look."""
 LONGEST_SUITE = 0.2
 """A suite that takes more than this share of the budget is not run again and again."""
+NO_TESTS = 5
+"""pytest's exit code where none was collected."""
 TOOL = "pytest-benchmark"
 
 
@@ -28,6 +30,10 @@ class Measured:
     units: Mapping[str, str]
     titles: Mapping[str, str]
     thresholds: Mapping[str, float]
+
+
+class NothingThere(MeasuringFailed):
+    """There is nothing to measure, and that is no failure."""
 
 
 class Bench:
@@ -49,6 +55,8 @@ class Bench:
         notes: list[str] = []
         try:
             comparisons += self._own()
+        except NothingThere as reason:
+            notes.append(str(reason))
         except MeasuringFailed as reason:
             return Speeds(unchecked=str(reason))
         for title, series in (("import", self._imports(module)), ("suite", self._suite())):
@@ -67,7 +75,7 @@ class Bench:
         before, after = self._old.tests((), 0), self._new.tests((), 0)
         names = _on_both(before, after, sides)
         if not names:
-            return
+            raise NothingThere(f"{TOOL} is installed, and no test of the suite uses it")
         self._note_conditions(before, after)
         marked = {**before.thresholds, **after.thresholds}
         own = Measured(
@@ -181,6 +189,9 @@ def _on_both(before: Sample, after: Sample, sides: Sequence[Side]) -> list[str]:
         for name, detail in sample.failed.items():
             last = (detail.strip().splitlines() or ["it fails"])[-1]
             raise MeasuringFailed(f"{name} fails on {side.cell.interpreter}: {last}")
+        if sample.exit_code not in (0, NO_TESTS):
+            said = f"with pytest's exit code {sample.exit_code}"
+            raise MeasuringFailed(f"its benchmarks ended {said} on {side.cell.interpreter}")
     names = [name for name in before.values if name]
     other = [name for name in after.values if name]
     for name in sorted({*names} ^ {*other}):

@@ -13,18 +13,20 @@ that all of them are pinned to, while ``--load`` further processes do nothing bu
 """
 
 import argparse
+import atexit
 import json
 import math
 import random
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pytest_py312 import benchmark_probe
 from pytest_py312.benchmarks.sampling import Found, Measure, Settings, Sides, compare
@@ -121,7 +123,9 @@ class Series:
 
 def by_process(python: str, units: int) -> Measure:
     """Measures workloads in a fresh process of ``python``."""
-    folder = str(Path(benchmark_probe.__file__).parent)
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    shutil.copy(benchmark_probe.__file__, folder)  # who works on it meanwhile does not disturb
 
     def measure(names: Sequence[str], seed: int) -> Mapping[str, float]:
         argv = [python, "-c", CHILD, folder, str(units), *names]
@@ -166,6 +170,7 @@ def run(title: str, runs: int, more: float, threshold: float, measures: Callable
         sides = Sides(baseline=measures(UNITS), target=measures(round(UNITS * (1 + more))))
         settings = Settings(budget=math.inf, seed=number)
         series.take(compare(sides, dict.fromkeys(WORKLOADS, threshold), settings))
+        print(f"\r{number + 1} of {runs}", end="\r", file=sys.stderr, flush=True)
     series.tell(time.monotonic() - begin)
 
 

@@ -1,0 +1,126 @@
+"""What the probe measures of a service, with this interpreter and really run. Figures are not held to anything."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312 import probe
+from pytest_py312.benchmark_probe import elapsed_clock
+from pytest_py312.benchmarks.jobs import Sample, read_sample
+from pytest_py312.benchmarks.sampling import MeasuringFailed
+from pytest_py312.testing import cell_run_of, service_tree
+
+SPEED = """
+import pytest
+
+def test_it(benchmark):
+    assert benchmark(sum, [1, 2, 3]) == 6
+
+@pytest.mark.py312_benchmark(threshold=0.5)
+def test_with_a_threshold(benchmark):
+    benchmark(sorted, range(50))
+
+def test_without():
+    assert True
+"""
+
+
+def measured(tmp_path: Path, files: dict[str, str], **asked: Any) -> Sample:
+    """What the probe tells of a service with ``files``."""
+    service_tree(tmp_path / "source" / "app", files)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    request = {
+        "kind": "benchmark",
+        "core": True,
+        "runner": "pytest",
+        "arguments": ["-p", "no:cacheprovider"],
+        "import_mode": "",
+        "prepare": [],
+        "service": "app",
+        "folders": ["app"],
+        "python_path": [],
+        "installed": [],
+        "source": str(tmp_path / "source"),
+        "scratch": str(scratch),
+        "select": [],
+        "seconds": 0.01,
+        **asked,
+    }
+    (tmp_path / "request.json").write_text(json.dumps(request), encoding="utf-8")
+    argv = [sys.executable, probe.__file__, str(tmp_path / "request.json"), str(tmp_path / "records.jsonl")]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120)
+    records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert records[-1]["event"] == "end", done.stdout
+    return read_sample(cell_run_of(*records))
+
+
+def test_a_services_own_benchmarks(tmp_path: Path) -> None:
+    """Each with a figure, and with the threshold that it has of its own; other tests are left out.
+
+    Warnings are errors in this service, and nothing that is done for the measurement is one.
+    """
+    settings = "[pytest]\nfilterwarnings = error\naddopts = --strict-markers\n"
+    sample = measured(tmp_path, {"test_speed.py": SPEED, "pytest.ini": settings}, measure="tests")
+    assert {name for name in sample.values if name} == {
+        "test_speed.py::test_it",
+        "test_speed.py::test_with_a_threshold",
+    }
+    assert sample.thresholds == {"test_speed.py::test_with_a_threshold": 0.5}
+    assert (sample.exit_code, sample.failed) == (0, {})
+    assert {"compiler", "libc", "options", "clock", "core"} <= set(sample.conditions)
+
+
+def test_only_those_that_are_asked_for(tmp_path: Path) -> None:
+    """What is decided already takes no time any more."""
+    sample = measured(tmp_path, {"test_speed.py": SPEED}, measure="tests", select=["test_speed.py::test_it"])
+    assert [name for name in sample.values if name] == ["test_speed.py::test_it"]
+
+
+def test_a_benchmark_that_fails(tmp_path: Path) -> None:
+    """Has no figure, and is named."""
+    files = {"test_speed.py": SPEED.replace("== 6", "== 7")}
+    sample = measured(tmp_path, files, measure="tests")
+    assert list(sample.failed) == ["test_speed.py::test_it"]
+    assert "test_speed.py::test_it" not in sample.values
+
+
+def test_an_import(tmp_path: Path) -> None:
+    """Its time and its memory, of a module that leaves a mark of both."""
+    files = {"slow.py": "import time\ntime.sleep(0.1)\nheld = bytearray(30_000_000)\n", "quick.py": ""}
+    slow = measured(tmp_path, files, measure="imports", module="slow", repeats=1, ahead=1)
+    quick = measured(tmp_path / "other", files, measure="imports", module="quick", repeats=1, ahead=1)
+    assert slow.values["import"] > 0.1  # a sleep is waited for, whatever the load
+    assert slow.values["memory"] - quick.values["memory"] > 25_000_000
+
+
+def test_an_import_that_fails(tmp_path: Path) -> None:
+    """With its last words."""
+    with pytest.raises(MeasuringFailed, match=r"broken cannot be imported(?s:.*)no such luck"):
+        measured(
+            tmp_path, {"broken.py": "raise SystemExit('no such luck')"}, measure="imports", module="broken",
+            repeats=1, ahead=1,
+        )  # fmt: skip
+
+
+def test_a_suite(tmp_path: Path) -> None:
+    """Without its benchmarks; the time waited is in the one figure and not in the other."""
+    files = {"test_a.py": "import time\ndef test_a():\n    time.sleep(0.3)\n", "test_speed.py": SPEED}
+    sample = measured(tmp_path, files, measure="suite")
+    assert sample.values["suite"] > 0.3
+    assert sample.values["processor"] > 0
+    assert sample.exit_code == 0
+
+
+def test_the_clock_goes_on_while_nothing_is_done() -> None:
+    """Waiting is told, since a service that waits longer is slower."""
+    import time
+
+    elapsed = elapsed_clock()
+    begin = elapsed()
+    time.sleep(0.05)
+    assert elapsed() - begin > 0.04
