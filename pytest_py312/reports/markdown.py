@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pytest_py312.model import Interpreter, Location, Outcome, Report, Severity, Status
 from pytest_py312.reports.results import Result, results, told_by_reason, worst_first
+from pytest_py312.reports.speeds import speed_table
 from pytest_py312.reports.text import counted, listed, prose, visible
 from pytest_py312.reports.verdict import State, by_cell, judge, state_of
 
@@ -44,6 +45,7 @@ def _parts(report: Report) -> list[str]:
         _findings("Blocking", worst_first(result for result in found if result.stops)),
         _reasons("Failed", [outcome for outcome in told if outcome.status is Status.FAILED]),
         _reasons("Could not be checked", [outcome for outcome in told if outcome.status is Status.ERRORED]),
+        _speeds(report),
         _findings("Warnings", [result for result in open_ones if result.level is Severity.WARNING]),
         _accepted(found),
     ]
@@ -61,6 +63,16 @@ def _cells(report: Report) -> str:
         signs = [_sign(service.name, on, service.baseline, states, chosen) for on in columns]
         lines.append(row([escaped(visible(service.name)), str(service.stage), *signs]))
     return "\n".join([*lines, "", "In bold: what the service runs on today.", ""])
+
+
+def _speeds(report: Report) -> str:
+    """What was measured."""
+    heading, *lines = speed_table(report) or [[]]
+    if not lines:
+        return ""
+    told = [row([escaped(cell) for cell in line]) for line in lines]
+    table = "\n".join([row(heading), row(["---"] * len(heading)), *told])
+    return f"## Measured ({len(lines)})\n\n{table}\n\nA ratio above 1 is slower, or takes more.\n"
 
 
 def _sign(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import date
 
 from pytest_py312.model import Finding, Interpreter, Report, Severity, Status, SuiteComparison, Waiver
+from pytest_py312.reports.speeds import speed_lines
 from pytest_py312.reports.terminal_findings import Merged, blocking, failure_text, merged, not_checked
 from pytest_py312.reports.terminal_table import table
 from pytest_py312.reports.text import Page, StyledLine, counted, cut, listed, prose, visible
@@ -40,6 +41,7 @@ def summary_lines(report: Report, *, width: int, unicode: bool, verbosity: int, 
     sections = [blocking(report, page), not_checked(report, page), _unfinished(verdict, page)]
     if verbosity >= 0:
         sections.insert(0, table(report, page))
+        sections.append(speed_lines(report, page))
         sections += [_shown(report, page), _waivers(report, page, today), _assumptions(report, page)]
     lines: list[StyledLine] = []
     for section in sections:

@@ -164,6 +164,8 @@ def load(processes: int) -> Iterator[None]:
 
 
 def run(title: str, runs: int, more: float, threshold: float, measures: Callable[[int], Measure]) -> None:
+    if not runs:
+        return
     series = Series(title=title)
     begin = time.monotonic()
     for number in range(runs):

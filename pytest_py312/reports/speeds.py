@@ -1,0 +1,104 @@
+"""What was measured, one line for each benchmark: in the terminal and as Markdown. Pure."""
+
+import math
+from collections.abc import Iterator
+
+from pytest_py312.model import Comparison, Report, Verdict
+from pytest_py312.reports.text import Page, StyledLine, visible
+
+_STYLES = {
+    Verdict.SLOWER: "red",
+    Verdict.FASTER: "green",
+    Verdict.SAME: "green",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.NOT_COMPARABLE: "yellow",
+}
+OWN = "benchmark"
+"""The kind of a service's own benchmarks."""
+
+
+def ordered(report: Report) -> dict[str, list[Comparison]]:
+    """The comparisons of each service, in the order of the services; its own benchmarks first."""
+    return {
+        service.name: found
+        for service in report.services
+        if (
+            found := sorted(
+                (speed for speed in report.speeds if speed.service == service.name),
+                key=lambda speed: (speed.kind != OWN, speed.kind, speed.name),
+            )
+        )
+    }
+
+
+def ratio_text(ratio: float, low: float, high: float) -> str:
+    """``1.42 (1.38 to 1.47)``: an interval whose end is not known is left out."""
+    return f"{ratio:.2f} ({low:.2f} to {high:.2f})" if math.isfinite(high) else f"{ratio:.2f} (too few pairs)"
+
+
+def seconds(speed: Comparison, value: float) -> str:
+    """A measurement with a unit that suits it: ``1.2 ms``, ``34 MB``."""
+    if speed.unit == "B":
+        return f"{value / 1e6:.1f} MB"
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value / 1e-9:.3g} ns"
+
+
+def speed_lines(report: Report, page: Page) -> list[StyledLine]:
+    """For the terminal: a section, or nothing where nothing was measured."""
+    found = ordered(report)
+    if not found:
+        return []
+    lines = [
+        page.line(("Measured", "bold"), (", in ratio to the Python of today: above 1 is slower, or takes more", ""))
+    ]
+    for service, speeds in found.items():
+        first = speeds[0]
+        lines.append(page.line((f"  {visible(service)}", ""), (f" {first.baseline} -> {first.target}", "dim")))
+        for speed in speeds:
+            ratio = ratio_text(speed.ratio, speed.low, speed.high)
+            lines.append(
+                page.line(
+                    (f"    {speed.verdict.value:<14}", _STYLES[speed.verdict]),
+                    (f"  {ratio:<22}  {visible(speed.name)}", ""),
+                    (f"  {_aside(speed)}", "dim"),
+                )
+            )
+    return lines
+
+
+def _aside(speed: Comparison) -> str:
+    parts = [f"{len(speed.pairs)} pairs"]
+    if speed.control is not None:
+        parts.append(f"itself {ratio_text(*speed.control)}")
+    return ", ".join(parts)
+
+
+def speed_table(report: Report) -> list[list[str]]:
+    """For Markdown: the cells of a table, its heading first; nothing where nothing was measured."""
+    rows = list(_rows(report))
+    heading = ["Service", "What", "Verdict", "Ratio", "Before", "After", "Pairs", "Baseline by itself"]
+    return [heading, *rows] if rows else []
+
+
+def _rows(report: Report) -> Iterator[list[str]]:
+    for service, speeds in ordered(report).items():
+        for speed in speeds:
+            before, after = (_middle([pair[side] for pair in speed.pairs]) for side in (0, 1))
+            control = ratio_text(*speed.control) if speed.control is not None else ""
+            yield [
+                visible(service),
+                visible(speed.name),
+                speed.verdict.value,
+                ratio_text(speed.ratio, speed.low, speed.high),
+                seconds(speed, before) if speed.pairs else "",
+                seconds(speed, after) if speed.pairs else "",
+                str(len(speed.pairs)),
+                control,
+            ]
+
+
+def _middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2] if values else 0.0
