@@ -111,11 +111,13 @@ class Series:
             self.pairs.append(len(one.sampled.pairs))
             self.ratios.append(one.reading.ratio)
 
+    def counts(self) -> str:
+        return ", ".join(f"{verdict.value} {self.verdicts[verdict]}" for verdict in Verdict if self.verdicts[verdict])
+
     def tell(self, seconds: float) -> None:
-        counts = ", ".join(f"{verdict.value} {self.verdicts[verdict]}" for verdict in Verdict if self.verdicts[verdict])
         low, high, middle = min(self.ratios), max(self.ratios), statistics.median(self.pairs)
         print(
-            f"{self.title}: {sum(self.verdicts.values())} comparisons: {counts}; pairs: median {middle:g}, most "
+            f"{self.title}: {sum(self.verdicts.values())} comparisons: {self.counts()}; pairs: median {middle:g}, most "
             f"{max(self.pairs)}; ratios {low:.3f} to {high:.3f}; {seconds:.0f} s",
             flush=True,
         )
@@ -172,7 +174,7 @@ def run(title: str, runs: int, more: float, threshold: float, measures: Callable
         sides = Sides(baseline=measures(UNITS), target=measures(round(UNITS * (1 + more))))
         settings = Settings(budget=math.inf, seed=number)
         series.take(compare(sides, dict.fromkeys(WORKLOADS, threshold), settings))
-        print(f"\r{number + 1} of {runs}", end="\r", file=sys.stderr, flush=True)
+        print(f"{number + 1} of {runs}: {series.counts()}", file=sys.stderr, flush=True)
     series.tell(time.monotonic() - begin)
 
 
