@@ -139,7 +139,8 @@ class SourceReader:
         for path, real in self._once(modules.sources, {join(folder.path, name) for name in scan.linked}).items():
             local = shared | modules.beside(path)
             try:
-                content = self._instead.get(real) or read_regular(self._tree.root, real, FILE_LIMIT)
+                changed = self._instead.get(real)
+                content = read_regular(self._tree.root, real, FILE_LIMIT) if changed is None else changed
             except Refused as refused:
                 unread.append((path, str(refused)))
             else:

@@ -40,9 +40,9 @@ class SpokenTo(FakeRunner):
     """uv as it would answer: ``conflict`` says whether a set of lines is refused, and how."""
 
     def tool(self, build: object, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0) -> CommandRun:
-        self.tools.append(tuple(argv))
         if "--emit-index-url" in argv:
             return command_run_of("# no index on the web\n--index-url file:///srv/simple\n")
+        self.tools.append(tuple(argv))
         lines = Path(argv[-1]).read_text().split()
         if "mysqlclient" in lines:
             return command_run_of(stderr=NO_COMPILER, exit_code=1)
