@@ -161,14 +161,18 @@ class Gathering:
         return repair(self.installer, cell, findings, self._plan.exclude_newer)
 
     def inspection(self, cell: Cell) -> "Inspection":
-        return self.inspector.inspect(cell, self._locked(cell))
+        return self._inspected(self.inspector, cell)
 
     def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> "dict[str, Inspection]":
         """What would be found in the source of ``services``, by name, if ``files`` (by path) held what they are to."""
         inspector = self._inspector_with(files)
         inspector.expect(services)
         targets = [self.cells(service)[-1] for service in services]
-        return {cell.service.name: inspector.inspect(cell, self._locked(cell)) for cell in targets}
+        return {cell.service.name: self._inspected(inspector, cell) for cell in targets}
+
+    def _inspected(self, inspector: "Inspector", cell: Cell) -> "Inspection":
+        declared = self.installer.demands.directly_required(cell.service)
+        return inspector.inspect(cell, self._locked(cell), declared)
 
     def _locked(self, cell: Cell) -> Mapping[str, str] | None:
         """The versions of a cell's lock. Nobody is asked for it in a run that does not install the cell."""

@@ -100,15 +100,16 @@ class Inspector:
             self.expect([service])
         return self._surveys[service.path].read(service)
 
-    def inspect(self, cell: Cell, lock: Mapping[str, str] | None) -> Inspection:
+    def inspect(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str] = ()) -> Inspection:
         """What of the service's source does not run on the cell's interpreter, the target, or not on the baseline.
 
-        ``lock`` are the versions of its distributions by normalised name, ``None`` where they are not known.
+        ``lock`` are the versions of its distributions by normalised name, ``None`` where they are not known; then the
+        projects that the service requires itself count, which are ``declared``.
         """
         if cell.service.path not in self._surveys:
             self.expect([cell.service])
         try:
-            return self._surveys[cell.service.path].inspect(cell, lock)
+            return self._surveys[cell.service.path].inspect(cell, lock, declared)
         except (Unanswered, CellUnavailable) as reason:
             return Inspection(unchecked=str(reason))
 
@@ -139,7 +140,7 @@ class _Survey:
         :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
         """
         target = self._plan.target
-        keys = [self._key(Cell(service=one, interpreter=target), None, judged=False) for one in self._services]
+        keys = [self._key(Cell(service=one, interpreter=target), None, (), judged=False) for one in self._services]
         if all(keys) and all(self._verdicts.get(key) for key in keys):
             return
         interpreters = sorted({min(service.baseline, target) for service in self._services} | {target}, reverse=True)
@@ -151,29 +152,29 @@ class _Survey:
             list(threads.map(self._complaints, interpreters))
         self._verdicts.keep({key: Verdict(findings=()) for key in keys if key})
 
-    def inspect(self, cell: Cell, lock: Mapping[str, str] | None) -> Inspection:
+    def inspect(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> Inspection:
         """See :meth:`Inspector.inspect`.
 
         :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
         """
-        key = self._key(cell, lock, judged=True)
+        key = self._key(cell, lock, declared, judged=True)
         kept = self._verdicts.get(key) if key else None
         if kept is not None:
             return Inspection(findings=kept.findings)
-        found = self._judged(cell, lock)
+        found = self._judged(cell, lock, declared)
         if key and not found.unchecked:
             self._verdicts.keep({key: Verdict(findings=found.findings)})
         return found
 
-    def _key(self, cell: Cell, lock: Mapping[str, str] | None, *, judged: bool) -> str:
+    def _key(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str], *, judged: bool) -> str:
         """What the verdict hangs on; empty where an interpreter is missing, which may come."""
         try:
             builds = [self._runner.find(one.interpreter) for one in cells_of(self._plan, cell.service)]
         except CellUnavailable:
             return ""
-        return key_of(cell, self._seen()[cell.service.path], builds, lock, judged=judged)
+        return key_of(cell, self._seen()[cell.service.path], builds, lock, declared, judged=judged)
 
-    def _judged(self, cell: Cell, lock: Mapping[str, str] | None) -> Inspection:
+    def _judged(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> Inspection:
         read = self._reads()[cell.service.path]
         facts = self._facts()[cell.service.path]
         target, baseline = cell.interpreter, min(cell.service.baseline, cell.interpreter)
@@ -183,11 +184,11 @@ class _Survey:
             baseline_complaints=_of(read, self._complaints(baseline)),
             target_complaints=_of(read, self._complaints(target)),
         )
-        findings = judge(facts, witnesses, lock=lock)
+        findings = judge(facts, witnesses, lock=lock, declared=declared)
         if any(found.code in DATED for found in findings):
             between = [one.interpreter for one in cells_of(self._plan, cell.service)]
             told = [self._between(one, baseline, target) for one in between if baseline < one < target]
-            findings = judge(facts, replace(witnesses, between=told), lock=lock)
+            findings = judge(facts, replace(witnesses, between=told), lock=lock, declared=declared)
         findings = (*findings, *shadow_findings(self._shadows(cell.service), witnesses))
         return Inspection(findings=findings, unchecked=self._open(read, (baseline, target), findings))
 

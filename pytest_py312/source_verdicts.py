@@ -46,7 +46,13 @@ class Verdicts:
 
 
 def key_of(
-    cell: Cell, seen: SourceSeen, builds: Sequence[InterpreterBuild], lock: Mapping[str, str] | None, *, judged: bool
+    cell: Cell,
+    seen: SourceSeen,
+    builds: Sequence[InterpreterBuild],
+    lock: Mapping[str, str] | None,
+    declared: Sequence[str],
+    *,
+    judged: bool,
 ) -> str:
     """What a verdict depends on. With ``judged`` false, what all its witnesses depend on, whatever the lock."""
     parts = [
@@ -57,6 +63,7 @@ def key_of(
         [(task.key, task.path) for task in seen.tasks],
         seen.unread,
         sorted(lock.items()) if judged and lock is not None else None,
+        sorted(declared) if judged and lock is None else None,
         judged,
     ]
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()

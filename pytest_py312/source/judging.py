@@ -4,7 +4,7 @@ Pure: nothing is read or run. Code that an interpreter does not reach is judged 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pytest_py312.model import Confidence, Finding, Location, Severity
 from pytest_py312.source import replacements
@@ -32,13 +32,15 @@ def judge(
     witnesses: Witnesses,
     *,
     lock: Mapping[str, str] | None = None,
+    declared: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """The findings of one service, by file and line.
 
     ``files`` are linked (:func:`pytest_py312.source.linking.linked`). ``lock`` are the distributions of the target's
-    cell, normalised name to version; ``None`` where nobody knows.
+    cell, normalised name to version; ``None`` where nobody knows: then what is ``declared`` counts, the names of the
+    projects that the service requires itself.
     """
-    locked = Lock(lock, files)
+    locked = Lock(lock, files, declared)
     defined = frozenset(name for facts in files for name in facts.defined)
     found: list[Finding] = []
     for facts in files:
@@ -122,6 +124,8 @@ class _File:
         if not self._works_on_baseline(reference, path):
             return
         module = reference.module
+        if self.lock.brings_back(module):
+            return
         if module.partition(".")[0] == "distutils":
             yield self.lock.distutils_finding(reference, self.path, self.witnesses)
             return

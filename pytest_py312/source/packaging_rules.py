@@ -5,7 +5,7 @@ back; one from 82 on has no ``pkg_resources``.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from packaging.version import InvalidVersion, Version
 
@@ -26,9 +26,13 @@ BUILD_FILES = ("setup.py",)
 class Lock:
     """The distributions of the target's cell, and the modules that the service has itself."""
 
-    def __init__(self, versions: Mapping[str, str] | None, files: Sequence[FileFacts]) -> None:
+    def __init__(
+        self, versions: Mapping[str, str] | None, files: Sequence[FileFacts], declared: Collection[str] = ()
+    ) -> None:
+        """``declared`` are the projects that the service requires itself: all that is known where no lock is."""
         self.known = versions is not None
-        self._versions = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in (versions or {}).items()}
+        self._declared = frozenset(() if self.known else map(_normalised, declared))
+        self._versions = {_normalised(name): version for name, version in (versions or {}).items()}
         self._own = {part.removesuffix(".py") for facts in files for part in facts.path.split("/")}
 
     def version(self, name: str) -> Version | None:
@@ -38,6 +42,15 @@ class Lock:
         except (KeyError, InvalidVersion):
             return None
 
+    def has(self, name: str) -> bool:
+        """Whether a project is in the lock or, where that is not known, required."""
+        return name in self._versions or name in self._declared
+
+    def brings_back(self, module: str) -> bool:
+        """Whether a project in the lock installs a module that the library no longer has."""
+        top = module.partition(".")[0]
+        return any(map(self.has, (f"standard-{_normalised(top)}", *replacements.BROUGHT_BACK.get(top, ()))))
+
     def is_provided(self, module: str) -> bool | None:
         """Whether a foreign module can be imported in the cell; ``None`` where that cannot be told."""
         top = module.partition(".")[0]
@@ -45,19 +58,20 @@ class Lock:
             return True
         if not self.known:
             return None
-        name = re.sub(r"[-_.]+", "-", top).lower()
+        name = _normalised(top)
         return any(name in one for one in self._versions) or (None if self._versions else False)
 
     def distutils_finding(self, reference: Reference, path: str, witnesses: Witnesses) -> Finding:
         """About an import of ``distutils`` that the target's library does not have."""
         setuptools = self.version("setuptools")
-        brought = setuptools is not None and setuptools >= WITH_DISTUTILS
+        brought = setuptools >= WITH_DISTUTILS if setuptools is not None else self.has("setuptools")
         name = f"{reference.module}.{reference.path}" if reference.path else reference.module
         builds = path.rpartition("/")[2] in BUILD_FILES
         known = replacements.of_name(name)
         message = f"{reference.module} is gone{since(witnesses.first_without('distutils', ''))}"
         if brought:
-            message += f", and works only because setuptools {setuptools} puts its own in place"
+            which = f"setuptools {setuptools}" if setuptools is not None else "setuptools"
+            message += f", and works only because {which} puts its own in place"
         elif builds:
             message += ", and works only where setuptools builds this"
         return Finding(
@@ -69,6 +83,10 @@ class Lock:
             location=location(path, reference),
             names=(name.replace("()", ""),),
         )
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def packaging_findings(facts: FileFacts, witnesses: Witnesses, on_target: Reach, lock: Lock) -> Iterator[Finding]:
@@ -88,7 +106,7 @@ def packaging_findings(facts: FileFacts, witnesses: Witnesses, on_target: Reach,
 
 def _trouble(top: str, witnesses: Witnesses, lock: Lock) -> tuple[str, str] | None:
     version = lock.version("setuptools")
-    if version is None and witnesses.baseline.version < NO_LONGER_SEEDED:
+    if not lock.has("setuptools") and witnesses.baseline.version < NO_LONGER_SEEDED:
         wanted = "setuptools<82" if top == "pkg_resources" else "setuptools"
         target = label(witnesses.target.version)
         return (

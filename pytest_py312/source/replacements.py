@@ -69,6 +69,18 @@ MODULES: dict[str, Replacement] = {
     "sre_parse": _r("use re", _NEW[11]),
     "_bootlocale": _r("use locale", _NEW[10], "3.10"),
 }
+BROUGHT_BACK: dict[str, tuple[str, ...]] = {
+    "asynchat": ("pyasynchat",),
+    "asyncore": ("pyasyncore",),
+    "audioop": ("audioop-lts",),
+    "cgi": ("legacy-cgi",),
+    "cgitb": ("legacy-cgi",),
+    "imp": ("zombie-imp",),
+    "telnetlib": ("telnetlib-313-and-up",),
+}
+"""Projects on the index that install a module under the name which the library no longer has; beside ``standard-NAME``,
+of which there is one for most."""
+
 ABCS = (
     "Awaitable", "AsyncGenerator", "AsyncIterable", "AsyncIterator", "ByteString", "Callable", "Collection",
     "Container", "Coroutine", "Generator", "Hashable", "ItemsView", "Iterable", "Iterator", "KeysView", "Mapping",

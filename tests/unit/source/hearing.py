@@ -60,6 +60,7 @@ def heard(
     before: Mapping[str, Signature] | None = None,
     after: Mapping[str, Signature] | None = None,
     lock: Mapping[str, str] | None = None,
+    declared: Sequence[str] = (),
     target: tuple[int, int] = TARGET,
     local: Iterable[str] = (),
 ) -> tuple[Finding, ...]:
@@ -72,7 +73,7 @@ def heard(
         baseline=speaker(BASELINE, questions, lacks=new, signatures=before),
         target=speaker(target, questions, lacks=gone, warnings=warnings, signatures=after),
     )
-    return judge(files, witnesses, lock=lock)
+    return judge(files, witnesses, lock=lock, declared=declared)
 
 
 def codes(findings: Iterable[Finding]) -> list[str]:

@@ -27,6 +27,33 @@ def test_what_the_lock_brings(module: str, lock: dict[str, str], severity: Sever
 
 
 @pytest.mark.parametrize(
+    ("module", "declared", "severity"),
+    [
+        ("setuptools", ["setuptools"], None),
+        ("pkg_resources", ["Setuptools"], None),
+        ("distutils.util", ["setuptools"], Severity.WARNING),
+        ("setuptools", ["wheel"], Severity.ERROR),
+    ],
+)
+def test_without_a_lock_what_the_service_requires_counts(
+    module: str, declared: list[str], severity: Severity | None
+) -> None:
+    found = heard(f"import {module}\n", lock=None, declared=declared)
+
+    assert [(one.code, one.severity) for one in found] == ([("PY209", severity)] if severity else [])
+
+
+@pytest.mark.parametrize("project", ["pyasyncore", "standard-asyncore", "Standard_Asyncore"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_project_may_bring_back_what_the_library_has_lost(project: str, known: bool) -> None:
+    lock, declared = ({project: "1.0"}, []) if known else (None, [project])
+    text = "import asyncore\nasyncore.loop()\nfrom asyncore import dispatcher\n"
+
+    assert heard(text, gone=["asyncore"], lock=lock, declared=declared) == ()
+    assert [one.code for one in heard(text, gone=["asyncore"], lock={}, declared=[project])] != []
+
+
+@pytest.mark.parametrize(
     "text", ["__import__('pkg_resources')", "from importlib import import_module\nimport_module('pkg_resources')"]
 )
 def test_imports_by_name_count_as_well(text: str) -> None:
