@@ -3,6 +3,9 @@
 What is wrong with a requirement by itself comes from the index (screen.py), for all of them at once. Those are taken
 out, and the rest is peeled: the resolver is asked, what it names is confirmed to clash by itself and taken out as well,
 until what is left resolves. Then the members of conflicts are put back, as they may clash with others too.
+
+Each question is a process, and may wait for the network. What resolves is never asked about again, nor is a part of it;
+what two sets ask alike is asked once; and that a set resolves is taken from the cache alone wherever that has it.
 """
 
 import re
@@ -14,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.index import Index
 from pytest_py312.model import Confidence, Finding, InterpreterBuild, Severity
+from pytest_py312.once import Once
 from pytest_py312.refusals import placed
 from pytest_py312.resolution import Resolver, Unchecked, Wanted
 from pytest_py312.screen import Standing, Target, Verdict, is_wanted, parsed, screen, target_of
@@ -48,9 +52,17 @@ class Requested:
 
 
 def all_blockers(
-    wanted: Wanted, build: InterpreterBuild, resolver: Resolver, index: Index, *, first: Finding | None = None
+    wanted: Wanted,
+    build: InterpreterBuild,
+    resolver: Resolver,
+    index: Index,
+    *,
+    first: Finding | None = None,
+    once: Once | None = None,
 ) -> list[Finding]:
     """Everything that blocks ``wanted``, which the resolver has refused (with ``first``, where that is known).
+
+    ``once`` keeps what the resolver was asked about, for other sets of the same run.
 
     Errors are what blocks; warnings say what was noticed beside it (``PY112``) and what could not be told
     (:data:`UNTOLD`). Without an error nothing was found that blocks. Never raises for what index or resolver do.
@@ -65,9 +77,16 @@ def all_blockers(
     sources = [verdict for _, verdict in verdicts if verdict.standing is Standing.SOURCE_ONLY]
 
     blocking = {verdict.name for _, verdict in verdicts if verdict.standing.blocks}
-    peel = _Peel(build=build, resolver=resolver, requested=requested, sources=tuple({one.name for one in sources}))
+    peel = _Peel(
+        build=build,
+        resolver=resolver,
+        once=once or Once(None),
+        requested=requested,
+        sources=tuple(sorted({one.name for one in sources})),
+    )
     peel.run(_without(wanted, blocking), None if blocking else first)
     peel.put_back()
+    peel.part()
     # a member of a clash may fail to build as well: undoing the clash would then be half of the work
     judged = {name for found in (*alone, *peel.found) if found.code != "PY101" for name in found.names}
     notes = [_not_tried(verdict, build) for verdict in sources if verdict.name not in judged]
@@ -110,6 +129,7 @@ class _Peel:
 
     build: InterpreterBuild
     resolver: Resolver
+    once: Once
     requested: Sequence[Requested]
     sources: tuple[str, ...]
     found: list[Finding] = field(default_factory=list)
@@ -118,6 +138,8 @@ class _Peel:
     whole: Wanted = field(default_factory=lambda: Wanted(lines=()))
     settled: Wanted | None = None
     """What is left and resolves."""
+    fine: list[frozenset[str]] = field(default_factory=list)
+    """The lines of sets that resolve: so does every part of them."""
 
     def run(self, wanted: Wanted, first: Finding | None) -> None:
         self.whole = rest = wanted
@@ -158,35 +180,64 @@ class _Peel:
             if way is None or not members:
                 return
             asked.add(way)
+            # one that cannot be had by itself would hide what else there is
+            alone = {name for found in self.found if found.blocks and len(found.names) == 1 for name in found.names}
+            tried = _only(self.whole, (left | members) - way - alone)
             try:
-                self._next(_only(self.whole, (left | members) - way))
+                if not self._is_fine(tried) and self._guess(tried) is not None:
+                    self._next(tried)
             except Unchecked as reason:
                 self.found.append(_unknown(str(reason), ()))
                 return
 
-    def _next(self, wanted: Wanted) -> tuple[str, ...] | None:
-        """Add one finding of ``wanted``, and return the projects to take out for it; ``None`` where it resolves.
+    def part(self) -> None:
+        """Tell of one member of a pair alone where it cannot be had without the other either.
 
-        What the cache makes of a large set is quick to ask for, and a clash of a few that is confirmed with the
-        network is one of the whole: only where it is not confirmed is the whole asked about with the network.
+        That is rare, and left until now as the ways in which conflicts were put back have mostly shown that it can.
         """
-        guess = self._guess(wanted)
-        if guess is None:
-            return None
-        members = self._members(guess.names, wanted)
-        clash = self._clash(members, wanted) if members else None
-        if clash is not None:
-            return self._add(*clash)
+        pairs = [one for one in self.found if one.code == "PY101" and one.blocks and len(one.names) == 2]
+        try:
+            for name in sorted({name for pair in pairs for name in pair.names}):
+                alone = _only(self.whole, [name])
+                if not self._resolves(alone) and (refusal := self._refusal(alone)):
+                    self._add(refusal, (name,))
+        except Unchecked:
+            pass  # they clash, which is known; that no less does is not
+        alone_too = {one.names for one in self.found if one.blocks and len(one.names) == 1}
+        self.found = [one for one in self.found if one not in pairs or not {(name,) for name in one.names} & alone_too]
+
+    def _next(self, wanted: Wanted) -> tuple[str, ...] | None:
+        """Add one finding of ``wanted``, and return the projects to take out for it; ``None`` where it resolves."""
         refusal = self._refusal(wanted)
         return None if refusal is None else self._take(refusal, wanted)
 
+    def _resolves(self, wanted: Wanted) -> bool:
+        """From what is known, else from the cache, else from the network: no from the cache is no more than a guess."""
+        return self._is_fine(wanted) or self._guess(wanted) is None or self._refusal(wanted) is None
+
+    def _is_fine(self, wanted: Wanted) -> bool:
+        lines = frozenset(wanted.lines)
+        return any(lines <= fine for fine in self.fine)
+
     def _guess(self, wanted: Wanted) -> Finding | None:
-        self._count()
-        return self.resolver.guess(wanted, self.build, self._sources(wanted))
+        return self._asked("guess", self.resolver.guess, wanted)
 
     def _refusal(self, wanted: Wanted) -> Finding | None:
+        return self._asked("refusal", self.resolver.refusal, wanted)
+
+    def _asked(
+        self,
+        what: str,
+        ask: Callable[[Wanted, InterpreterBuild, Sequence[str]], Finding | None],
+        wanted: Wanted,
+    ) -> Finding | None:
         self._count()
-        return self.resolver.refusal(wanted, self.build, self._sources(wanted))
+        sources = self._sources(wanted)
+        key = f"{what} {self.resolver.key(wanted, self.build)} {' '.join(sources)}"
+        found = self.once(key, lambda: ask(wanted, self.build, sources))
+        if found is None:
+            self.fine.append(frozenset(wanted.lines))
+        return found
 
     def _count(self) -> None:
         self.questions += 1
@@ -218,31 +269,21 @@ class _Peel:
         return members
 
     def _smallest(self, refusal: Finding, members: tuple[str, ...], wanted: Wanted) -> tuple[Finding, tuple[str, ...]]:
-        """Confirm that ``members`` clash by themselves, without those that have no part in it."""
+        """Confirm that ``members`` clash by themselves, without those that have no part in it (pairs: :meth:`part`)."""
         try:
-            clash = self._clash(members, wanted)
-            if clash is None:
-                fewer = self._fewer(members, wanted, lambda tried: self._refusal(tried) is None)
-                alone = self._refusal(_only(wanted, fewer))
-                clash = None if alone is None else (alone, fewer)
-            if clash is not None:
-                return clash
+            alone = self._refusal(_only(wanted, members))
+            if alone is not None:
+                fewer = self._fewer(members, wanted) if 2 < len(members) <= MOST_MEMBERS else members
+                return self._refusal(_only(wanted, fewer)) or alone, fewer
         except Unchecked:
             pass  # it was refused, only not made smaller
         return replace(refusal, confidence=Confidence.LIKELY), members
 
-    def _clash(self, members: tuple[str, ...], wanted: Wanted) -> tuple[Finding, tuple[str, ...]] | None:
-        """The fewest of ``members`` that do not resolve from the cache, where the network confirms that they do not."""
-        fewer = self._fewer(members, wanted, lambda tried: self._guess(tried) is None)
-        alone = self._refusal(_only(wanted, fewer))
-        return None if alone is None else (alone, fewer)
-
-    @staticmethod
-    def _fewer(members: tuple[str, ...], wanted: Wanted, resolves: Callable[[Wanted], bool]) -> tuple[str, ...]:
+    def _fewer(self, members: tuple[str, ...], wanted: Wanted) -> tuple[str, ...]:
         """Those of ``members`` without which the others resolve."""
-        for name in members if len(members) <= MOST_MEMBERS else ():
+        for name in members:
             fewer = tuple(one for one in members if one != name)
-            if fewer and not resolves(_only(wanted, fewer)):
+            if fewer and not self._resolves(_only(wanted, fewer)):
                 members = fewer
         return members
 

@@ -98,9 +98,9 @@ class Locking:
     def _all(self, wanted: Wanted, build: InterpreterBuild, first: Finding | None) -> tuple[Finding, ...]:
         from pytest_py312.blockers import UNTOLD, all_blockers  # a set that resolves has no use for it
 
-        index = self.index(wanted, build)
+        uv, index = self._resolver.uv, self.index(wanted, build)
         key = f"blockers {self._resolver.key(wanted, build)}"
-        findings = self._once(key, lambda: all_blockers(wanted, build, self._resolver.uv, index, first=first))
+        findings = self._once(key, lambda: all_blockers(wanted, build, uv, index, first=first, once=self._once))
         if _is_blocked(findings) and not any(finding.code == UNTOLD for finding in findings):
             self._refusals.keep(wanted, build, findings, whole=True)
         return placed(findings, wanted)
