@@ -91,7 +91,8 @@ def interval(found: Comparison) -> str:
     """``1.31, 1.24 to 1.40 at 99.8 %``."""
     if math.isinf(found.high):
         return f"{found.ratio:.2f}, and too few pairs to say more"
-    return f"{found.ratio:.2f}, {found.low:.2f} to {found.high:.2f} at {100 * found.confidence:.1f} %"
+    percent = math.floor(1000 * found.confidence) / 10  # never rounded up to a certainty
+    return f"{found.ratio:.2f}, {found.low:.2f} to {found.high:.2f} at {percent:g} %"
 
 
 def _more(found: Comparison) -> str:

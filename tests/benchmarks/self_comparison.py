@@ -37,7 +37,7 @@ UNITS = 20
 """Units of work on the baseline; 15 % more work are 23 of them."""
 
 CHILD = """
-import copy, json, math, statistics, sys
+import copy, json, math, sys
 from functools import reduce
 sys.path.insert(0, sys.argv[1])
 from benchmark_probe import elapsed_clock, stay_on_one_core
@@ -86,12 +86,12 @@ found = {}
 for name in sys.argv[3:]:
     function, times, taken = work[name], int(sys.argv[2]), []
     function()
-    for _ in range(15):
+    for _ in range(30):
         begin = elapsed()
         for _ in range(times):
             function()
         taken.append(elapsed() - begin)
-    found[name] = statistics.quantiles(taken, n=4)[0]
+    found[name] = min(taken)
 print(json.dumps(found))
 """
 
