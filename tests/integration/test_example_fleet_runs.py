@@ -1,6 +1,6 @@
 """The gate over the example fleet, held to everything that examples/suoke/expected.json says: no more and no less.
 
-Twenty services, eleven of them with a planted trouble. Every runner has to come to the same statuses and findings.
+Twenty services, twelve of them with a planted trouble. Every runner has to come to the same statuses and findings.
 """
 
 import json
