@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 TAIL_LINES = 14
 TAIL_CHARACTERS = 2400
 NOT_COPIED = {
-    ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache",
-    ".pytest_cache", ".ruff_cache", ".hypothesis", ".py312", ".eggs",
+    ".git", ".hg", ".svn", ".venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache",
+    ".ruff_cache", ".hypothesis", ".py312", ".eggs",
 }  # fmt: skip
 
 

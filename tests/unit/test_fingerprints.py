@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pytest_py312.fingerprints import code_digest, copy_tree, tree_digest
 from pytest_py312.probe import NOT_COPIED
 from pytest_py312.testing import service_tree
+from pytest_py312.tree import SKIPPED
 
 FILES = {"app/__init__.py": "", "app/main.py": "print(1)\n", "tests/test_main.py": "def test_a(): pass\n"}
 
@@ -84,6 +85,11 @@ def test_what_a_cell_does_not_see_does_not_count(tree: Path, name: str) -> None:
     service_tree(tree, {f"{name}/x.py": "1", f"app/{name}/y.py": "2"})
 
     assert tree_digest(tree) == before
+
+
+def test_what_is_read_of_a_service_counts() -> None:
+    """A package may be called ``venv``: what the readers of source and versions see must not change unnoticed."""
+    assert NOT_COPIED <= SKIPPED
 
 
 def test_a_virtual_environment_of_any_name_does_not_count(tree: Path) -> None:
