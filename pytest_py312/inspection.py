@@ -33,11 +33,14 @@ Complaints = Mapping[str, Sequence[Complaint]]
 
 _NEW_SYNTAX = (
     re.compile(
-        rb"\n[ \t]*(?:match\b[^\n]*:|type[ \t]+\w[^\n]*=|with[ \t]*\(|async[ \t]+(?:with[ \t]*\(|def[ \t]+\w+[ \t]*\[)"
-        rb"|def[ \t]+\w+[ \t]*\[|class[ \t]+\w+[ \t]*\[|except[ \t]*\*)"
+        rb"\n[ \t]*(?:match\b(?:[ \t]*[(\[{]|[^\n]*:)|type[ \t]+\w[^\n]*=|with[ \t]*\(|async[ \t]+(?:with[ \t]*\("
+        rb"|def[ \t]+\w+[ \t]*\[)|def[ \t]+\w+[ \t]*\[|class[ \t]+\w+[ \t]*\[|except[ \t]*\*)"
     ),
     re.compile(rb"\[\s*\*"),
-    re.compile(rb"[fF][rR]?(?:\"[^\"\n]*\{[^}\n]*[\"\\#]|'[^'\n]*\{[^}\n]*['\\#])"),
+    re.compile(rb"\*[ \t]*\w+[ \t]*:[ \t]*\*"),
+    re.compile(rb"[\[{,]\s*\w+[ \t]*:="),
+    re.compile(rb"async[ \t]+for\b"),
+    re.compile(rb"[fF][rR]?(?:\"\"\"|'''|\"[^\"\n]*\{[^}\n]*[\"\\#\n]|'[^'\n]*\{[^}\n]*['\\#\n])"),
 )
 """What syntax newer than 3.8 may look like, behind the end of a line; whether it is any is for the baseline's compiler
 to say. Several patterns, each of which begins with few characters, are searched much faster than one."""

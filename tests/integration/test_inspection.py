@@ -113,3 +113,23 @@ def test_another_lock_is_judged_anew(bench: Bench) -> None:
 
     assert len(told(without["old"])) == 1
     assert told(locked["old"]) == []
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        "match (\n    1,\n    2,\n):\n    case _:\n        pass\n",
+        "def f(*numbers: *tuple[int, ...]): ...\n",
+        "pair = {one := 1, 2}\n",
+        "rows = {}\nrows[one := 1] = 2\n",
+        "async def f(rows):\n    return [[cell async for cell in row] for row in rows]\n",
+        "text = f\"\"\"{', '.join('ab') + '\\n'}\"\"\"\n",
+        'text = f"{\n    1\n}"\n',
+        "try:\n    pass\nexcept *ValueError:\n    pass\n",
+    ],
+)
+def test_syntax_that_is_too_new_for_the_baseline_is_told_however_it_is_laid_out(bench: Bench, newer: str) -> None:
+    """The baseline's compiler is asked about few files only, so none with newer syntax may be left out."""
+    service_tree(bench.root, {"old/app.py": newer})
+
+    assert [one.code for one in bench.inspect()["old"].findings if one.code != "PY299"] == ["PY210"]
