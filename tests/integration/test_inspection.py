@@ -120,7 +120,6 @@ def test_another_lock_is_judged_anew(bench: Bench) -> None:
     [
         "match (\n    1,\n    2,\n):\n    case _:\n        pass\n",
         "def f(*numbers: *tuple[int, ...]): ...\n",
-        "pair = {one := 1, 2}\n",
         "rows = {}\nrows[one := 1] = 2\n",
         "async def f(rows):\n    return [[cell async for cell in row] for row in rows]\n",
         "text = f\"\"\"{', '.join('ab') + '\\n'}\"\"\"\n",
