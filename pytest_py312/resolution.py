@@ -263,6 +263,9 @@ _MACHINE_LACKS = re.compile(
     r"|No space left on device)[^\n]*"
 )
 
+_WAITED = re.compile(r"Timeout \(\d+s\) when waiting for lock")
+"""Another process builds the same source, and has not come to its end: that says nothing of the source."""
+
 
 def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Exception:
     """What a failed build of a source distribution means: broken there, or not to be told on this machine."""
@@ -275,6 +278,12 @@ def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Excep
 def broken_source(name: str, version: str, stderr: str, wanted: Wanted, build: InterpreterBuild) -> Exception:
     """As :func:`build_refusal`, where it is known which source it was; ``version`` with its ``==``, or empty."""
     what = f"{name or 'a source'}{version}"
+    if _WAITED.search(stderr):
+        return Unchecked(
+            f"{what} was not built on {build.interpreter}: another process that builds it did not come to its end "
+            "in time. Run it again",
+            names=(name,) if name else (),
+        )
     lacks = _MACHINE_LACKS.search(stderr)
     if lacks:
         return Unchecked(

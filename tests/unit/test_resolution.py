@@ -344,6 +344,19 @@ def test_what_this_machine_lacks_is_not_the_sources_fault(reason: str) -> None:
     assert "fakec==1.0 has no wheel for 3.12" in str(refusal)
 
 
+def test_waiting_in_vain_for_another_build_is_not_the_sources_fault() -> None:
+    said = (
+        "error: Failed to build `pkg @ file:///repository/libs/pkg`\n"
+        "  cause: Timeout (300s) when waiting for lock on `/cache/sdists/path/1` at `/cache/sdists/path/1/.lock`, is "
+        "another uv process running? You can set `UV_LOCK_TIMEOUT` to increase the timeout.\n"
+    )
+
+    refusal = build_refusal(said, wanting("pkg"), build_of("3.10"))
+
+    assert isinstance(refusal, Unchecked)
+    assert "pkg was not built on 3.10: another process that builds it" in str(refusal)
+
+
 def test_a_failed_build_while_resolving_is_told_as_one(tmp_path: Path) -> None:
     reason = "         ModuleNotFoundError: No module named 'distutils'"
 
