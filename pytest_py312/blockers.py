@@ -67,9 +67,7 @@ def all_blockers(
     Errors are what blocks; warnings say what was noticed beside it (``PY112``) and what could not be told
     (:data:`UNTOLD`). Without an error nothing was found that blocks. Never raises for what index or resolver do.
     """
-    target = target_of(
-        build, exclude_newer=wanted.exclude_newer, prereleases=any(line == "--pre" for line in wanted.options)
-    )
+    target = _target(wanted, build)
     requested = [item for item in _requested(wanted) if _applies(item, target)]
     pages = index.pages(item.name for item in requested if _is_indexed(item))
     verdicts = [(item, screen(pages[item.name], item.text, target)) for item in requested if _is_indexed(item)]
@@ -92,6 +90,26 @@ def all_blockers(
     notes = [_not_tried(verdict, build) for verdict in sources if verdict.name not in judged]
     notes += [_about_yanked(verdict) for _, verdict in verdicts if verdict.standing is Standing.YANKED]
     return list(placed(list(dict.fromkeys([*alone, *peel.found, *notes])), wanted))
+
+
+def is_foreseen(wanted: Wanted, build: InterpreterBuild, index: Index) -> bool:
+    """Whether the pages that this run has seen already say that no resolver can find ``wanted``. Asks nobody.
+
+    What only Requires-Python excludes is not foreseen: that is left to the resolver, as resolvers differ on it.
+    """
+    target = _target(wanted, build)
+    none = (Standing.NO_PROJECT, Standing.NO_VERSION, Standing.NO_FILE)
+    return any(
+        screen(page, item.text, target).standing in none
+        for item in _requested(wanted)
+        if _is_indexed(item) and (page := index.seen(item.name))
+    )
+
+
+def _target(wanted: Wanted, build: InterpreterBuild) -> Target:
+    return target_of(
+        build, exclude_newer=wanted.exclude_newer, prereleases=any(line == "--pre" for line in wanted.options)
+    )
 
 
 def _requested(wanted: Wanted) -> Iterator[Requested]:

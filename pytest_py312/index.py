@@ -184,6 +184,7 @@ class Index:
         self._guard = threading.Lock()
         self._session: requests.Session | None = None
         self._failures = 0
+        self._seen: dict[str, Page] = {}
 
     def pages(self, names: Iterable[str]) -> dict[str, Page]:
         """The pages of projects (normalised names), a few at a time."""
@@ -197,7 +198,12 @@ class Index:
             return unknown(name, "the index cannot be asked directly")
         if not _NAME.fullmatch(name):
             return unknown(name, "its name is none that an index can have")
-        return self._once(name, lambda: self._kept(name) or self._elsewhere(name))
+        self._seen[name] = self._once(name, lambda: self._kept(name) or self._elsewhere(name))
+        return self._seen[name]
+
+    def seen(self, name: str) -> Page | None:
+        """The page of one project where this run has asked for it before; asks nobody."""
+        return self._seen.get(name)
 
     # -- the cache
 

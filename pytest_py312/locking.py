@@ -60,6 +60,9 @@ class Locking:
         known = self._refusals.known(wanted, build, whole=True)
         if known:
             raise Blocked(known)
+        findings = self._all(wanted, build, None) if self._is_foreseen(wanted, build) else ()
+        if _is_blocked(findings):
+            raise Blocked(findings)
         try:
             return self._resolved(wanted, build)
         except Blocked as blocked:
@@ -90,6 +93,17 @@ class Locking:
         about = replace(refusal, message=f"{refusal.message} (uv resolves the set)")
         self._refusals.keep(wanted, build, (about,), whole=True)
         raise Blocked((about, *findings))
+
+    def _is_foreseen(self, wanted: Wanted, build: InterpreterBuild) -> bool:
+        """Whether what this run knows of the index settles that ``wanted`` is blocked, before the resolver is asked.
+
+        The index is only looked at where another set was refused: those that resolve have no use for it.
+        """
+        if not self._indexes or self._resolver.uv is not self._resolver or self._resolver.offline:
+            return False
+        from pytest_py312.blockers import is_foreseen
+
+        return is_foreseen(wanted, build, self.index(wanted, build))
 
     def _resolved(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
         """Services that ask for the same are resolved once, also when they ask at the same moment."""

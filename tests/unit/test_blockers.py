@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from pytest_py312.blockers import UNTOLD, all_blockers
+from pytest_py312.blockers import UNTOLD, all_blockers, is_foreseen
 from pytest_py312.index import File, Index, Page, PageState, unknown
 from pytest_py312.model import Confidence, Finding, InterpreterBuild, Location, Severity
+from pytest_py312.once import Once
 from pytest_py312.resolution import Resolver, Unchecked, Wanted
 from pytest_py312.testing import FakeRunner, build_of
 
@@ -36,6 +37,9 @@ class KnownIndex(Index):
 
     def page(self, name: str) -> Page:
         return self.known.get(name) or page_of(name, "1.0", "2.0.0", "2.2.0")
+
+    def seen(self, name: str) -> Page | None:
+        return self.known.get(name)
 
 
 class Oracle(Resolver):
@@ -283,6 +287,49 @@ def test_what_does_not_resolve_from_the_cache_is_asked_with_the_network() -> Non
     assert found_in(wanting("a", "b", "c"), Oracle(cached=Cache.EMPTY)) == []
     findings = found_in(wanting("a", "b", "c", "x"), Oracle("ab", said="cx", cached=Cache.EMPTY))
     assert told(findings) == {("PY101", ("a", "b"))}
+
+
+def test_what_is_known_to_resolve_is_not_asked_about_again() -> None:
+    """That each of a pair can be had without the other shows when conflicts are put back."""
+    oracle = Oracle("ab", "cd")
+
+    found_in(wanting(*"abcdefg"), oracle)
+
+    assert not any(len(names) == 1 for names in oracle.asked)
+    assert len(oracle.asked) == len(set(oracle.asked))
+
+
+def test_what_two_sets_ask_alike_is_asked_once() -> None:
+    oracle, once = Oracle("ab"), Once(None)
+
+    for rest in ("cd", "ef"):
+        wanted = wanting("a", "b", *rest)
+        found = all_blockers(wanted, build_of("3.12"), oracle, KnownIndex(), once=once)
+        assert told(found) == {("PY101", ("a", "b"))}
+        assert all(finding.location for finding in found)
+
+    assert oracle.asked.count(frozenset("ab")) == 1
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_set_is_foreseen_as_blocked_only_by_pages_that_are_there_already(interpreter: str) -> None:
+    index = KnownIndex(
+        Page(name="gone", state=PageState.MISSING),
+        page_of("late", "1.0"),
+        page_of("windows", "1.0", tags="py3-none-win_amd64"),
+        page_of("excluded", "1.0", requires_python="<3.9"),
+        page_of("source", "1.0", tags=""),
+        unknown("silent", "the index is away"),
+        page_of("good", "1.0"),
+    )
+
+    def foreseen(*lines: str) -> bool:
+        return is_foreseen(wanting(*lines), build_of(interpreter), index)
+
+    assert [foreseen("good", one) for one in ("gone", "late==3", "windows")] == [True] * 3
+    assert not foreseen("good", "source", "silent", "unheard-of==9", 'gone; python_version < "3.9"')
+    assert not foreseen("excluded")  # uv takes it
+    assert not foreseen("gone @ https://example.org/gone-1.0-py3-none-any.whl")
 
 
 # ---- what could not be told

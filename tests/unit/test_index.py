@@ -145,6 +145,15 @@ class Answering(Index):
 DEMO = named("demo_app-1.0-py3-none-any.whl", "demo_app-1.0.tar.gz", "demo_app-0.9.tar.gz")
 
 
+def test_what_was_seen_is_told_without_asking(tmp_path: Path) -> None:
+    index = Answering(tmp_path, DEMO)
+
+    assert index.seen("demo-app") is None
+    page = index.page("demo-app")
+    assert index.seen("demo-app") == page == DEMO
+    assert index.asked == ["demo-app"]
+
+
 def test_a_page_is_fetched_once_and_kept_for_other_runs(tmp_path: Path) -> None:
     first, second = Answering(tmp_path, DEMO), Answering(tmp_path)
 
