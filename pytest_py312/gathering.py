@@ -176,7 +176,10 @@ class Gathering:
 
     def _locked(self, cell: Cell) -> Mapping[str, str] | None:
         """The versions of a cell's lock. Nobody is asked for it in a run that does not install the cell."""
-        lock = self.installer.lock(cell) if cell in self.installed else self.installer.known_lock(cell)
+        try:
+            lock = self.installer.lock(cell) if cell in self.installed else self.installer.known_lock(cell)
+        except CellUnavailable:  # told by what asks the interpreter itself
+            return None
         return lock.versions if isinstance(lock, Lock) else None
 
     def libraries(self, cell: Cell) -> "Inspection":

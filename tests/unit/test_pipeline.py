@@ -7,8 +7,9 @@ import pytest
 
 from pytest_py312.checks import CHECKS
 from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.checks.source import Source
 from pytest_py312.items import Item
-from pytest_py312.model import Cell, Outcome, Plan, Service
+from pytest_py312.model import Cell, Outcome, Plan, Service, Status
 from pytest_py312.pipeline import Gate
 from pytest_py312.resolution import Lock
 from pytest_py312.store import State
@@ -84,3 +85,21 @@ def test_a_check_from_elsewhere_is_always_asked(
     own = Own()
 
     assert judged_anew(*fleet_of_one, own, monkeypatch) == 2
+
+
+def test_source_alone_without_the_target_here_could_not_be_checked(tmp_path: Path) -> None:
+    """Nothing is installed then, so nothing else has met the missing Python before."""
+    of = service(requirements=())
+    folder = tmp_path / of.path
+    folder.mkdir(parents=True)
+    gate = Gate(
+        plan=Plan(root=tmp_path), runner=FakeRunner(interpreters=()), cache=tmp_path / "cache",
+        state=State(tmp_path / ".py312"), uv_version="test", parallel=1,
+    )  # fmt: skip
+    (folder / "app.py").write_text("import json\n", encoding="utf-8")
+
+    outcome = gate.judge(Item(cell=cell_of("3.12", of), check=Source())).outcome
+    gate.close()
+
+    assert outcome.status is Status.ERRORED
+    assert "no Python 3." in outcome.reason
