@@ -11,7 +11,8 @@ as there are cores. Phases:
 * warm: everything ready, every suite really run.
 * unchanged: everything ready, and the gate may use what it judged before.
 
-Wall seconds are medians over the rounds; CPU seconds (user and system, children included) are beside them, since they
+Wall seconds are medians over the rounds; The gate also reads the source of services and libraries and
+their declared versions, unless ``--alike`` is given. CPU seconds (user and system, children included) are beside them, since they
 hold still when the machine is busy. A container's CPU is the engine's, and is not in them.
 """
 
@@ -51,11 +52,16 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--phases", default="cold,new,warm,unchanged")
     parser.add_argument("--docker", action="store_true", help="the docker runner as well, in both isolations")
+    parser.add_argument("--alike", action="store_true", help="the gate's dependencies and suites only, as the peers")
     parser.add_argument("--without-pip", action="store_true", help="leave out tox with pip, which is slow")
     parser.add_argument("--work", type=Path, default=Path("/var/tmp/py312-peers"))
     arguments = parser.parse_args()
     peers = contenders(
-        arguments.fleet.resolve(), arguments.work, docker=arguments.docker, pip=not arguments.without_pip
+        arguments.fleet.resolve(),
+        arguments.work,
+        docker=arguments.docker,
+        pip=not arguments.without_pip,
+        chosen=("-m", "py312_dependencies or py312_suite") if arguments.alike else (),
     )
     for phase in arguments.phases.split(","):
         measure(peers, phase, arguments.rounds)
@@ -81,7 +87,7 @@ def tools(work: Path, name: str, packages: list[str]) -> Path:
     return folder / "bin"
 
 
-def contenders(fleet: Path, work: Path, *, docker: bool, pip: bool) -> list[Peer]:
+def contenders(fleet: Path, work: Path, *, docker: bool, pip: bool, chosen: tuple[str, ...]) -> list[Peer]:
     copies = {name: copy_of(fleet, work / "fleets" / name) for name in ("tox", "tox-uv", "gate", "gate-docker")}
     shutil.rmtree(work / "tools" / "gate", ignore_errors=True)  # the checkout may have changed since
     gate = tools(work, "gate", [str(REPOSITORY)])
@@ -90,10 +96,10 @@ def contenders(fleet: Path, work: Path, *, docker: bool, pip: bool) -> list[Peer
         found.append(tox_peer("tox -p auto", tools(work, "tox", ["tox"]), copies["tox"], work))
     found.append(tox_peer("tox-uv -p auto", tools(work, "tox-uv", ["tox", "tox-uv"]), copies["tox-uv"], work))
     found.append(Peer("bare suites", lambda: bare(copies["tox-uv"], work), {}, phases=("warm",)))
-    found += [gate_peer(GATE, gate, copies["gate"], work, "local", ()), cached_peer(gate, copies["gate"], work)]
+    found += [gate_peer(GATE, gate, copies["gate"], work, "local", chosen), cached_peer(gate, copies["gate"], work)]
     if docker:
         for isolation in ("interpreter", "cell"):
-            name, options = f"gate, docker, one per {isolation}", (f"--py312-isolation={isolation}",)
+            name, options = f"gate, docker, one per {isolation}", (f"--py312-isolation={isolation}", *chosen)
             found.append(gate_peer(name, gate, copies["gate-docker"], work, "docker", options))
     return found
 
