@@ -11,9 +11,9 @@ as there are cores. Phases:
 * warm: everything ready, every suite really run.
 * unchanged: everything ready, and the gate may use what it judged before.
 
-Wall seconds are medians over the rounds; The gate also reads the source of services and libraries and
-their declared versions, unless ``--alike`` is given. CPU seconds (user and system, children included) are beside them, since they
-hold still when the machine is busy. A container's CPU is the engine's, and is not in them.
+Wall seconds are medians over the rounds; CPU seconds (user and system, children included) are beside them, since they
+hold still when the machine is busy. A container's CPU is the engine's, and is not in them. The gate does more than its
+peers: it also reads the source of services and libraries, and what they declare; with ``--alike`` it does not.
 """
 
 import argparse
