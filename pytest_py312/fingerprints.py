@@ -11,7 +11,7 @@ from pytest_py312.probe import NOT_COPIED
 def tree_digest(folder: Path, *, within: Path | None = None) -> str:
     """A digest over the relative path, the executable bit and the content of every file that a cell gets to see.
 
-    Symlinks count by where they point, and those to files ``within`` a folder also by what is there. A folder that
+    Symlinks count by where they point, and those that stay ``within`` a folder also by what is there. A folder that
     does not exist has a digest of its own. A file in its place (a wheel that is required by path) counts by its name
     and content.
     """
@@ -48,6 +48,8 @@ def tree_digest(folder: Path, *, within: Path | None = None) -> str:
 def _linked(link: str, ground: str | None) -> bytes:
     real = os.path.realpath(link) if ground else ""
     lies_there = ground is not None and real.startswith(ground)
+    if lies_there and Path(real).is_dir() and not link.startswith(f"{real}{os.sep}"):
+        return b"\0" + tree_digest(Path(real)).encode()
     return b"\0" + _content(real) if lies_there and Path(real).is_file() else b""
 
 

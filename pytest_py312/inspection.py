@@ -301,4 +301,8 @@ def _is_refused(complaints: Sequence[Complaint]) -> bool:
 
 def _folder_of(service: Service) -> SourceFolder:
     roots = [*service.python_path, *(service.distribution.source_roots if service.distribution else ())]
-    return SourceFolder(path=service.path, roots=tuple(join(service.path, root) for root in (".", *roots)))
+    return SourceFolder(
+        path=service.path,
+        roots=tuple(join(service.path, root) for root in (".", *roots)),
+        needs=service.settings.needs,
+    )

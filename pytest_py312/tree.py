@@ -33,12 +33,14 @@ class Unreadable(Exception):
 class Listing:
     """The names in one folder, sorted: regular files (links to files inside the root too) and true folders.
 
-    ``linked`` are those of ``files`` that are links; ``astray`` are links to nothing, or out of the root.
+    ``linked`` are those of ``files`` that are links, ``ways`` are links to folders of the root, which are not in
+    ``folders``; ``astray`` are links to nothing, or out of the root.
     """
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     linked: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
     astray: tuple[str, ...] = ()
 
 
@@ -46,12 +48,13 @@ class Listing:
 class Scan:
     """What lies beneath a folder: paths relative to that folder, sorted. ``complete``: no limit ended it.
 
-    ``linked`` and ``astray`` are as in a :class:`Listing`.
+    ``linked``, ``ways`` and ``astray`` are as in a :class:`Listing`.
     """
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     linked: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
     astray: tuple[str, ...] = ()
     complete: bool = True
 
@@ -150,7 +153,11 @@ class Tree:
 
     def _listed(self, folder: str, real: str) -> Listing:
         """What is in ``folder``, which is at ``real``, no link among the folders on the way."""
-        files, folders, linked, astray = [], [], [], []
+        files: list[str] = []
+        folders: list[str] = []
+        linked: list[str] = []
+        ways: list[str] = []
+        astray: list[str] = []
         try:
             with os.scandir(real) as entries:
                 for entry in entries:
@@ -164,8 +171,8 @@ class Tree:
                         if self.is_file(join(folder, entry.name)):
                             files.append(entry.name)
                             linked.append(entry.name)
-                        elif not self.is_folder(join(folder, entry.name)):
-                            astray.append(entry.name)
+                        else:
+                            (ways if self.is_folder(join(folder, entry.name)) else astray).append(entry.name)
         except (OSError, ValueError):
             return Listing()
         if "pyvenv.cfg" in files:
@@ -174,6 +181,7 @@ class Tree:
             files=tuple(sorted(files)),
             folders=tuple(sorted(set(folders) - SKIPPED)),
             linked=tuple(sorted(linked)),
+            ways=tuple(sorted(set(ways) - SKIPPED)),
             astray=tuple(sorted(astray)),
         )
 
@@ -182,6 +190,7 @@ class Tree:
         files: list[str] = []
         folders: list[str] = []
         linked: list[str] = []
+        ways: list[str] = []
         astray: list[str] = []
         complete = True
         for inner, listing, level in self._walk(folder, depth):
@@ -189,6 +198,7 @@ class Tree:
             files += [prefix + name for name in listing.files]
             folders += [prefix + name for name in listing.folders]
             linked += [prefix + name for name in listing.linked]
+            ways += [prefix + name for name in listing.ways]
             astray += [prefix + name for name in listing.astray]
             complete = complete and not (level == depth and listing.folders)
             if len(files) + len(folders) > limit:
@@ -198,6 +208,7 @@ class Tree:
             files=tuple(sorted(files)),
             folders=tuple(sorted(folders)),
             linked=tuple(sorted(linked)),
+            ways=tuple(sorted(ways)),
             astray=tuple(sorted(astray)),
             complete=complete,
         )

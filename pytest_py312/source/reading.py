@@ -9,11 +9,12 @@ from pytest_py312.safe_files import Refused, read_regular
 from pytest_py312.source.facts import FileFacts, packed
 from pytest_py312.source.memory import Memory
 from pytest_py312.source.scanning import FileScanner, Task, key_of, remembered, scanner_version
-from pytest_py312.tree import Tree, Unreadable, join
+from pytest_py312.tree import Scan, Tree, Unreadable, join
 
 FILE_LIMIT = 2 * 1024**2
 """Bytes: a larger Python file holds data that a program wrote."""
 PYTHON = (".py", ".pyw")
+TOO_MUCH = "holds more files, or deeper folders, than are read"
 LEADS_NOWHERE = "It is a link to nothing, or out of the repository."
 DEPTH = 40
 """Folders below a service that are looked into."""
@@ -21,10 +22,12 @@ DEPTH = 40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFolder:
-    """A service as far as its source goes: its folder, and the folders on its import path (relative to the root)."""
+    """A service as far as its source goes: its folder, the folders on its import path, and those that it ``needs``
+    beside its own. All are relative to the root."""
 
     path: str
     roots: tuple[str, ...]
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,22 +133,42 @@ class SourceReader:
         return self._cache / "source" / f"{scanner_version()}-{name}.json"
 
     def _files(self, folder: SourceFolder) -> SourceSeen:
-        scan = self._tree.scan(folder.path, depth=DEPTH)
-        unread = [] if scan.complete else [(folder.path, "holds more files, or deeper folders, than are read")]
-        modules = _Modules(folder.path, scan.files)
-        shared = frozenset(name for root in folder.roots for name in modules.of(root))
-        unread += [(join(folder.path, name), LEADS_NOWHERE) for name in scan.astray if _is_module(name)]
-        tasks = []
-        for path, real in self._once(modules.sources, {join(folder.path, name) for name in scan.linked}).items():
-            local = shared | modules.beside(path)
-            try:
-                changed = self._instead.get(real)
-                content = read_regular(self._tree.root, real, FILE_LIMIT) if changed is None else changed
-            except Refused as refused:
-                unread.append((path, str(refused)))
-            else:
-                tasks.append(Task(key=key_of(content, local), path=real, content=content, local=local))
-        return SourceSeen(tasks=tuple(tasks), unread=tuple(unread))
+        scans = self._scans(folder)
+        unread = [(path, TOO_MUCH) for path, scan in scans.items() if not scan.complete]
+        modules = {path: _Modules(path, scan.files) for path, scan in scans.items()}
+        roots = {*folder.roots, *scans, *(path.rpartition("/")[0] or "." for path in list(scans)[1:])}
+        shared = frozenset(name for one in modules.values() for root in roots for name in one.of(root))
+        tasks: dict[str, Task] = {}
+        for path, scan in scans.items():
+            unread += [(join(path, name), LEADS_NOWHERE) for name in scan.astray if _is_module(name)]
+            linked = {join(path, name) for name in scan.linked}
+            for file, real in self._once(modules[path].sources, linked).items():
+                local = shared | modules[path].beside(file)
+                try:
+                    changed = self._instead.get(real)
+                    content = read_regular(self._tree.root, real, FILE_LIMIT) if changed is None else changed
+                except Refused as refused:
+                    unread.append((file, str(refused)))
+                else:
+                    tasks.setdefault(real, Task(key=key_of(content, local), path=real, content=content, local=local))
+        return SourceSeen(tasks=tuple(tasks.values()), unread=tuple(unread))
+
+    def _scans(self, folder: SourceFolder) -> dict[str, Scan]:
+        """What lies in the service's folder, in those it needs, and in folders of the repository that links lead to."""
+        scans: dict[str, Scan] = {}
+        pending = [folder.path, *folder.needs]
+        while pending:
+            path = pending.pop(0)
+            seen = any(path == known or known == "." or path.startswith(f"{known}/") for known in scans)
+            if seen or path == "." != folder.path or folder.path.startswith(f"{path}/"):  # what is around it is others'
+                continue
+            scans[path] = scan = self._tree.scan(path, depth=DEPTH)
+            for way in scan.ways:
+                try:
+                    pending.append(self._tree.resolved(join(path, way)))
+                except Unreadable:  # it was changed just now
+                    continue
+        return scans
 
     def _once(self, paths: Sequence[str], linked: Set[str]) -> dict[str, str]:
         """Each of ``paths``, and the file it is when links are followed; none for those that another has already."""

@@ -69,6 +69,17 @@ def test_a_linked_file_within_the_repository_counts_as_well(tmp_path: Path) -> N
     assert tree_digest(root / "a", within=root) != before
 
 
+def test_a_linked_folder_within_the_repository_counts_by_what_is_in_it(tmp_path: Path) -> None:
+    root = service_tree(tmp_path / "r", {"libs/common/a.py": "one", "a/app.py": ""})
+    (root / "a" / "common").symlink_to("../libs/common")
+    (root / "a" / "up").symlink_to("..")
+    before = tree_digest(root / "a", within=root)
+
+    (root / "libs" / "common" / "a.py").write_text("two")
+
+    assert tree_digest(root / "a", within=root) != before
+
+
 def test_a_file_that_reads_like_a_symlink_is_none(tmp_path: Path) -> None:
     service_tree(tmp_path / "file", {"x": "link\0target"})
     (tmp_path / "file" / "x").chmod(0o755)

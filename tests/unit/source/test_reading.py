@@ -155,3 +155,23 @@ def test_no_content_is_lost_between_processes(tmp_path_factory: pytest.TempPathF
         packed(scan.scan_text(data, f"{number}.py", local=frozenset({"imp"}))) for number, data in enumerate(contents)
     ]
     assert json.loads(answered.read_text()) == json.loads(json.dumps(expected))
+
+
+def test_what_a_service_needs_and_what_links_lead_to_is_its_source_too(tmp_path: Path) -> None:
+    """A name that one of these folders has is local in all of them, and what lies around the service is not its own."""
+    files = {
+        "services/a/main.py": "import common\n",
+        "libs/common/__init__.py": "import imp\n",
+        "shared/tools/cmd.py": "import cmd\n",
+        "services/b/other.py": "import cgi\n",
+    }
+    root = service_tree(tmp_path / "repository", files)
+    (root / "services/a/tools").symlink_to("../../shared/tools")
+    (root / "services/a/up").symlink_to("..")
+    (root / "services/a/again").symlink_to("tools")
+    folder = SourceFolder(path="services/a", roots=("services/a",), needs=("libs/common",))
+
+    found = SourceReader(root=root, cache=tmp_path / "cache", processes=1).read([folder])["services/a"]
+
+    assert sorted(found.contents) == ["libs/common/__init__.py", "services/a/main.py", "shared/tools/cmd.py"]
+    assert found.unread == ()
