@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_py312.matrix import cells_of
-from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Plan, Service
+from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Plan, Service, Severity
 from pytest_py312.once import Once
 from pytest_py312.runners.base import CellUnavailable, Runner
 from pytest_py312.source import typeshed
@@ -48,6 +48,8 @@ to say. Several patterns, each of which begins with few characters, are searched
 
 DATED = frozenset({"PY201", "PY202", "PY203", "PY204", "PY209"})
 """Findings that say since when something is gone: only for these the interpreters between are asked."""
+ABOUT_MOVING = frozenset({"PY208", "PY210", "PY230"})
+"""Findings that a service which has moved is past."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,7 +148,7 @@ class _Survey:
         keys = [self._key(Cell(service=one, interpreter=target), None, (), judged=False) for one in self._services]
         if all(keys) and all(self._verdicts.get(key) for key in keys):
             return
-        interpreters = sorted({min(service.baseline, target) for service in self._services} | {target}, reverse=True)
+        interpreters = sorted({*map(self._before, self._services), target}, reverse=True)
         with ThreadPoolExecutor(len(interpreters) + 1) as threads:
             compiled = threads.submit(self._complaints, target)  # it needs no facts
             self._facts()
@@ -172,7 +174,8 @@ class _Survey:
     def _key(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str], *, judged: bool) -> str:
         """What the verdict hangs on; empty where an interpreter is missing, which may come."""
         try:
-            builds = [self._runner.find(one.interpreter) for one in cells_of(self._plan, cell.service)]
+            asked = {one.interpreter for one in cells_of(self._plan, cell.service)} | {self._before(cell.service)}
+            builds = [self._runner.find(one) for one in sorted(asked)]
         except CellUnavailable:
             return ""
         return key_of(cell, self._seen()[cell.service.path], builds, lock, declared, judged=judged)
@@ -180,7 +183,7 @@ class _Survey:
     def _judged(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> Inspection:
         read = self._reads()[cell.service.path]
         facts = self._facts()[cell.service.path]
-        target, baseline = cell.interpreter, min(cell.service.baseline, cell.interpreter)
+        target, baseline = cell.interpreter, self._before(cell.service)
         witnesses = Witnesses(
             baseline=self._said(baseline).testimony,
             target=self._said(target).testimony,
@@ -193,7 +196,17 @@ class _Survey:
             told = [self._between(one, baseline, target) for one in between if baseline < one < target]
             findings = judge(facts, replace(witnesses, between=told), lock=lock, declared=declared)
         findings = (*findings, *shadow_findings(self._shadows(cell.service), witnesses))
+        if cell.service.baseline >= target:
+            return Inspection(findings=_as_before(findings), unchecked=self._open(read, (target,), findings))
         return Inspection(findings=findings, unchecked=self._open(read, (baseline, target), findings))
+
+    def _before(self, service: Service) -> Interpreter:
+        """What the target is compared with: the service's baseline. One that is on the target by now once ran on an
+        older one, and what is gone since then should not be there any more."""
+        older = [one for one in self._plan.interpreters if one < self._plan.target]
+        if service.baseline < self._plan.target or not older:
+            return min(service.baseline, self._plan.target)
+        return min(older)
 
     def _open(self, read: SourceRead, asked: Sequence[Interpreter], findings: Sequence[Finding]) -> str:
         """What keeps the answer from being whole, or nothing."""
@@ -239,7 +252,7 @@ class _Survey:
 
     def _said(self, interpreter: Interpreter) -> _Said:
         """What is the target is asked about all services, a baseline about those that run on it."""
-        asked = [one for one in self._services if interpreter in (one.baseline, self._plan.target)]
+        asked = [one for one in self._services if interpreter in (self._before(one), self._plan.target)]
         return self._once(
             f"said {interpreter}", lambda: self._ask(interpreter, frozenset().union(*map(self._questions, asked)))
         )
@@ -276,7 +289,7 @@ class _Survey:
             contents = self._seen()[service.path].contents
             if interpreter == self._plan.target:
                 files |= contents
-            elif interpreter == service.baseline:
+            elif interpreter == self._before(service):
                 refused = self._complaints(self._plan.target)
                 files |= {
                     path: content
@@ -288,6 +301,15 @@ class _Survey:
 
 def _of(read: SourceRead, complaints: Complaints) -> Complaints:
     return {path: complaints[path] for path in read.contents if path in complaints}
+
+
+def _as_before(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What is found in a service that has moved: what is broken was so before, and its way back is no matter."""
+    return tuple(
+        replace(found, preexisting=True) if found.severity is Severity.ERROR else found
+        for found in findings
+        if found.code not in ABOUT_MOVING
+    )
 
 
 def _may_be_new(content: bytes) -> bool:

@@ -132,3 +132,14 @@ def test_syntax_that_is_too_new_for_the_baseline_is_told_however_it_is_laid_out(
     service_tree(bench.root, {"old/app.py": newer})
 
     assert [one.code for one in bench.inspect()["old"].findings if one.code != "PY299"] == ["PY210"]
+
+
+def test_a_service_that_has_moved_is_told_what_is_gone_and_not_blocked_by_it(bench: Bench) -> None:
+    """It has been broken since the move, where nothing runs it; of the way back there is nothing to say."""
+    service_tree(bench.root, {"well/app.py": "import tomllib\n", "well/more.py": "import smtpd\n"})
+
+    found = bench.inspect()["well"]
+
+    (gone,) = found.findings
+    assert (gone.code, gone.names, gone.preexisting, gone.blocks) == ("PY201", ("smtpd",), True, False)
+    assert found.unchecked == ""
