@@ -220,7 +220,7 @@ class _Survey:
                 return f"{said.reason}. What is known of Python {interpreter} is from {said.testimony.origin}"
         for found in findings:
             if found.code == NOT_CHECKED and found.location is not None:
-                return f"{found.location.path} was {found.message}"
+                return f"{found.location.path} was {found.message} ({found.remedy})"
         return ""
 
     # -- for all services at once

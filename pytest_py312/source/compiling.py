@@ -36,7 +36,8 @@ def compiler_findings(facts: FileFacts, witnesses: Witnesses) -> Iterator[Findin
         message = f"{baseline}, which the service runs on, refuses it: {one.message}"
         yield _finding(facts, one, "PY210", message, Severity.WARNING)
     if facts.failure is not None and not refused:
-        yield _unchecked(facts, f"{target} reads the file, and the scanner does not: {facts.failure.message}", None)
+        message = f"{target} reads the file, and the Python that pytest runs on does not: {facts.failure.message}"
+        yield _unchecked(facts, message, None, f"run pytest with Python {target}")
     for one in after:
         if not one.error:
             yield _finding(facts, one, "PY221", f"{target} warns: {one.message}", Severity.WARNING)
@@ -65,11 +66,11 @@ _REMEDIES = {
 }
 
 
-def _unchecked(facts: FileFacts, message: str, line: int | None) -> Finding:
+def _unchecked(facts: FileFacts, message: str, line: int | None, remedy: str = "look at the file yourself") -> Finding:
     return Finding(
         code=NOT_CHECKED,
         message=f"not checked: {message}",
-        remedy="look at the file yourself",
+        remedy=remedy,
         severity=Severity.WARNING,
         location=Location(path=facts.path, line=line),
     )
