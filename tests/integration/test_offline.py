@@ -149,7 +149,9 @@ def test_the_whole_gate_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """What is installed proves as much as before; what is new could not be checked, which is no pass."""
     root, cache = tmp_path / "repository", tmp_path / "cache"
     requirements = root / "services" / "app" / "requirements.txt"
-    service_tree(root, {"services/app/requirements.txt": "fine\n", "services/app/Dockerfile": "FROM python:3.12-slim\n"})
+    service_tree(
+        root, {"services/app/requirements.txt": "fine\n", "services/app/Dockerfile": "FROM python:3.12-slim\n"}
+    )
     if resolver == "pip-tools":  # the tool itself comes from the real index
         gate(root, cache, f"--py312-resolver={resolver}")
     with running(tmp_path / "uv", monkeypatch) as server:
