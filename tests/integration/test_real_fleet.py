@@ -67,9 +67,12 @@ PASSED = dict.fromkeys(("3.9 dependencies", "3.9 suite", "3.12 dependencies", "3
 BLOCKED = {**PASSED, "3.12 suite": "failed"}
 
 
-@pytest.mark.parametrize(("service", "tests"), [("itsdangerous", 297), ("cachetools", 179)])
-def test_what_runs_on_both_passes(report: dict[str, Any], service: str, tests: int) -> None:
-    assert status(report, service) == PASSED
+@pytest.mark.parametrize(
+    ("service", "tests", "dependencies"), [("itsdangerous", 297, "failed"), ("cachetools", 179, "passed")]
+)
+def test_what_runs_on_both_passes(report: dict[str, Any], service: str, tests: int, dependencies: str) -> None:
+    """itsdangerous pins PyYAML 6.0 for its developers, which cannot be built for 3.12: its suite does without."""
+    assert status(report, service) == {**PASSED, "3.12 dependencies": dependencies}
     found = suite(report, service)
     assert found["counts"]["3.9"]["passed"] == found["counts"]["3.12"]["passed"] == tests
     assert [found[kind] for kind in ("newly_failing", "missing", "flaky")] == [[], [], []]
