@@ -63,8 +63,12 @@ def placed(findings: Sequence[Finding], wanted: Wanted) -> tuple[Finding, ...]:
 
     The same requirements may stand in several services, and lines move while what they say stays.
     """
-    found = [replace(finding, location=_place(finding, wanted)) for finding in findings]
-    return tuple(sorted(found, key=_order))
+    return in_order([replace(finding, location=_place(finding, wanted)) for finding in findings])
+
+
+def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """``findings`` in the order of their places, those without one at the end."""
+    return tuple(sorted(findings, key=_order))
 
 
 def _place(finding: Finding, wanted: Wanted) -> Location | None:

@@ -9,7 +9,7 @@ from pytest_py312.blockers import untried
 from pytest_py312.distributions import Store
 from pytest_py312.locks import Blocked, Pin, Unchecked, Wanted
 from pytest_py312.model import Finding, InterpreterBuild, Severity
-from pytest_py312.refusals import placed
+from pytest_py312.refusals import in_order, placed
 
 SOURCE_LIMIT = 90.0
 """Seconds that the build of one source may take."""
@@ -20,7 +20,10 @@ SET_LIMIT = 240.0
 def with_sources_tried(
     findings: Sequence[Finding], wanted: Wanted, build: InterpreterBuild, store: Store
 ) -> tuple[Finding, ...]:
-    """``findings``, those about sources that were not tried replaced by what came of trying them."""
+    """``findings``, those about sources that were not tried replaced by what came of trying them.
+
+    The others keep their places: some stand in a lock file, and not where they are required.
+    """
     started = clock.stopwatch()
     found: list[Finding] = []
     for finding in findings:
@@ -35,8 +38,8 @@ def with_sources_tried(
             from_source=True,
             index="\n".join(wanted.options),
         )
-        found += _tried(finding, pin, wanted, build, store)
-    return placed(found, wanted)
+        found += placed(_tried(finding, pin, wanted, build, store), wanted)
+    return in_order(found)
 
 
 def _tried(finding: Finding, pin: Pin, wanted: Wanted, build: InterpreterBuild, store: Store) -> Sequence[Finding]:

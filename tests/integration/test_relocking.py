@@ -13,6 +13,7 @@ from pytest_py312.model import Finding, Location, SpecifierChange
 from pytest_py312.relocking import Relock, relock, relocks
 from pytest_py312.testing import service_tree
 from tests.integration.fake_index import Server, running
+from tests.integration.gate_runs import gate
 
 A = "services/a"
 PROJECT = '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["{}"]\n'
@@ -128,3 +129,26 @@ def test_a_lock_with_uncommitted_changes_is_left_alone(tmp_path: Path) -> None:
 
     assert "uncommitted changes" in said
     assert (root / "uv.lock").read_text() == "changed"
+
+
+def test_the_gate_makes_a_stale_lock_anew_and_judges_again(server: Server, tmp_path: Path) -> None:
+    """Without the option it names the command, and the lock stays."""
+    project = PROJECT.format("needs-old").replace('"]', '", "old<2"]')
+    files = {"pyproject.toml": project, "Dockerfile": "FROM python:3.12-slim\n", "demo/__init__.py": ""}
+    root = service_tree(tmp_path / "r", {f"{A}/{name}": text for name, text in files.items()})
+    assert run(root, Relock(path=f"{A}/uv.lock", folder=A, argv=("uv", "lock"))) == ""
+    (root / A / "pyproject.toml").write_text(project.replace("old<2", "old"))
+    before = held(root)
+
+    named = gate(root, tmp_path / "cache", "--py312-diff")
+
+    assert named.returncode == 1
+    assert f"{A}/uv.lock is out of date: run `uv lock --upgrade-package old` in {A}" in named.stdout, named.stdout
+    assert held(root) == before
+
+    made = gate(root, tmp_path / "cache", "--py312-relock")
+
+    assert made.returncode == 0, made.stdout
+    assert f"{A}/uv.lock was made anew by `uv lock --upgrade-package old`" in made.stdout
+    assert "the gate was run again (exit status 0)" in made.stdout
+    assert 'name = "old"\nversion = "2.0"' in held(root)
