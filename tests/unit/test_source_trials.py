@@ -60,6 +60,9 @@ class Content(Resolver):
     def guess(self, wanted: Wanted, build: InterpreterBuild, from_source: object = ()) -> Finding | None:
         return None
 
+    def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: object = ()) -> Finding | None:
+        return None
+
 
 @pytest.fixture
 def blocked() -> list[Finding]:
