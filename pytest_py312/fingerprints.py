@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 from pytest_py312.probe import NOT_COPIED
@@ -15,7 +16,10 @@ def tree_digest(folder: Path, *, within: Path | None = None) -> str:
     does not exist has a digest of its own. A file in its place (a wheel that is required by path) counts by its name
     and content.
     """
-    ground = f"{os.path.realpath(within)}{os.sep}" if within else None
+    return _digest(folder, f"{os.path.realpath(within)}{os.sep}" if within else "", frozenset())
+
+
+def _digest(folder: Path, ground: str, entered: frozenset[str]) -> str:
     digest = hashlib.blake2b(digest_size=20)
     if folder.is_file():
         digest.update(os.fsencode(folder.name) + b"\0" + _content(str(folder)))
@@ -33,7 +37,8 @@ def tree_digest(folder: Path, *, within: Path | None = None) -> str:
             if entry.name in NOT_COPIED:
                 continue
             if entry.is_symlink():
-                content = os.fsencode(os.readlink(entry.path)) + _linked(entry.path, ground)  # noqa: PTH115 - scandir gives strings
+                content = os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - scandir gives strings
+                content += _linked(Path(entry.path), ground, entered)
             elif entry.is_dir():
                 pending.append((entry.path, name))
                 continue
@@ -45,12 +50,16 @@ def tree_digest(folder: Path, *, within: Path | None = None) -> str:
     return digest.hexdigest()
 
 
-def _linked(link: str, ground: str | None) -> bytes:
-    real = os.path.realpath(link) if ground else ""
-    lies_there = ground is not None and real.startswith(ground)
-    if lies_there and Path(real).is_dir() and not link.startswith(f"{real}{os.sep}"):
-        return b"\0" + tree_digest(Path(real)).encode()
-    return b"\0" + _content(real) if lies_there and Path(real).is_file() else b""
+def _linked(link: Path, ground: str, entered: frozenset[str]) -> bytes:
+    """What a link that stays on the ``ground`` leads to. Folders around it, or ``entered`` before, are left out."""
+    real = os.path.realpath(link)
+    if not ground or not real.startswith(ground):
+        return b""
+    if Path(real).is_file():
+        return b"\0" + _content(real)
+    if real in entered or f"{os.path.realpath(link.parent)}{os.sep}".startswith(f"{real}{os.sep}"):
+        return b""
+    return b"\0" + _digest(Path(real), ground, entered | {real}).encode()
 
 
 def _content(path: str) -> bytes:
@@ -82,8 +91,9 @@ def copy_tree(source: Path, target: Path) -> None:
     shutil.copytree(source, target, symlinks=True, ignore=left_out)
 
 
+@cache
 def code_digest() -> str:
-    """A digest of this package's own code: what another version of it has judged, it judges anew."""
+    """A digest of this package's own code, as this process runs it: what another version has judged is judged anew."""
     digest = hashlib.blake2b(digest_size=20)
     for folder, folders, files in os.walk(Path(__file__).parent):
         folders.sort()

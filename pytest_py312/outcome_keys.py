@@ -33,7 +33,6 @@ class OutcomeKeys:
         self._installer = installer
         self._uv_version = uv_version
         self._services = services
-        self._code = ""
         self._around = ""
         self._keys: dict[tuple[str, bool], str] = {}
 
@@ -71,8 +70,8 @@ class OutcomeKeys:
         if (service.name, installs) in self._keys:
             return self._keys[service.name, installs]
         cells = cells_of(self._plan, service)
-        parts: list[object] = [self._code_digest(), self._uv_version, self._runner.name, self._plan.isolation]
-        parts += [self._plan.reruns, encode(service)]
+        parts: list[object] = [code_digest(), self._uv_version, self._runner.name, self._plan.isolation]
+        parts += [self._plan.reruns, encode(service), [str(one) for one in self._plan.interpreters]]
         if self._runner.name == LOCAL:
             parts.append([os.environ.get(name) for name in TELLING_VARIABLES])
         parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, cells[0])]
@@ -104,7 +103,3 @@ class OutcomeKeys:
             return self._installer.known_locks(cell)
         except CellUnavailable:
             return None
-
-    def _code_digest(self) -> str:
-        self._code = self._code or code_digest()
-        return self._code

@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from pytest_py312.codec import decode, encode
@@ -56,7 +55,7 @@ def key_of(
 ) -> str:
     """What a verdict depends on. With ``judged`` false, what all its witnesses depend on, whatever the lock."""
     parts = [
-        _code(),
+        code_digest(),
         sys.version,
         f"{cell.interpreter} {cell.service.baseline}",
         [build.digest for build in builds],
@@ -67,8 +66,3 @@ def key_of(
         judged,
     ]
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-@cache
-def _code() -> str:
-    return code_digest()

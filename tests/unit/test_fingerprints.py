@@ -69,13 +69,17 @@ def test_a_linked_file_within_the_repository_counts_as_well(tmp_path: Path) -> N
     assert tree_digest(root / "a", within=root) != before
 
 
-def test_a_linked_folder_within_the_repository_counts_by_what_is_in_it(tmp_path: Path) -> None:
-    root = service_tree(tmp_path / "r", {"libs/common/a.py": "one", "a/app.py": ""})
+@pytest.mark.parametrize("changed", ["libs/common/a.py", "libs/more/b.py"])
+def test_a_linked_folder_within_the_repository_counts_by_what_is_in_it(tmp_path: Path, changed: str) -> None:
+    """With the folders that links in it lead to, however they lead back."""
+    root = service_tree(tmp_path / "r", {"libs/common/a.py": "one", "libs/more/b.py": "one", "a/app.py": ""})
     (root / "a" / "common").symlink_to("../libs/common")
     (root / "a" / "up").symlink_to("..")
+    (root / "libs/common/more").symlink_to("../more")
+    (root / "libs/more/back").symlink_to("../common")
     before = tree_digest(root / "a", within=root)
 
-    (root / "libs" / "common" / "a.py").write_text("two")
+    (root / changed).write_text("two")
 
     assert tree_digest(root / "a", within=root) != before
 
