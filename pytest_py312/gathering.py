@@ -16,7 +16,7 @@ from pytest_py312.environments import Environments
 from pytest_py312.installer import Installation, Installer, versions_of
 from pytest_py312.locks import Lock
 from pytest_py312.matrix import cells_of
-from pytest_py312.model import Cell, Finding, Fleet, InterpreterBuild, Plan, Service, SuiteRun
+from pytest_py312.model import Cell, Finding, InterpreterBuild, Plan, Service, SuiteRun
 from pytest_py312.once import Once
 from pytest_py312.requirements import RequirementSet
 from pytest_py312.resolution import Resolver
@@ -55,11 +55,11 @@ class Gathering:
         uv_version: str,
         parallel: int,
         once: Once,
-        fleet: Fleet | None = None,
+        services: Sequence[Service] = (),
     ) -> None:
-        """``fleet``: all services; what lies outside of their folders is read for those that it names."""
+        """``services``: all of the fleet; what lies outside of their folders is read for those that it names."""
         self._plan = plan
-        self._fleet = fleet
+        self._services = services
         self._cache = cache
         self._parallel = parallel
         self._runner = runner
@@ -117,8 +117,7 @@ class Gathering:
     def _survey(self) -> "VersionSurvey":
         from pytest_py312.version_survey import VersionSurvey
 
-        services = self._fleet.services if self._fleet else ()
-        return self._parts("survey", lambda: VersionSurvey(self._plan.root, services, exclude=self._plan.exclude))
+        return self._parts("survey", lambda: VersionSurvey(self._plan.root, self._services, exclude=self._plan.exclude))
 
     def _image_proofs(self) -> "ImageProofs":
         from pytest_py312.image_proofs import ImageProofs

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_py312 import clock
@@ -23,7 +22,7 @@ from pytest_py312.checks.source import Source
 from pytest_py312.codec import decode, encode
 from pytest_py312.gathering import Gathering
 from pytest_py312.items import Item
-from pytest_py312.model import Cell, Fleet, Interpreter, InterpreterBuild, Plan, Service, Status
+from pytest_py312.model import Cell, Interpreter, InterpreterBuild, Service, Status
 from pytest_py312.once import Once
 from pytest_py312.outcome_keys import OutcomeKeys
 from pytest_py312.runners.base import Runner
@@ -40,38 +39,26 @@ class Gate:
     def __init__(
         self,
         *,
-        plan: Plan,
+        facts: Gathering,
+        keys: OutcomeKeys,
         runner: Runner,
-        cache: Path,
         state: State,
-        uv_version: str,
+        once: Once,
         parallel: int,
-        shared: Path | None = None,
         reuse: bool = True,
-        fleet: Fleet | None = None,
     ) -> None:
-        """``fleet``: see :class:`Gathering`. ``shared``: a folder that the workers of one run have in common."""
-        self._plan = plan
+        """``keys`` tell which answers of earlier runs hold, which are used with ``reuse`` only."""
+        self._facts = facts
+        self._keys = keys
         self._runner = runner
         self._state = state
-        self._reuse = reuse
-        self._once = Once(shared)
+        self._once = once
         self._parallel = parallel
+        self._reuse = reuse
         self._used: list[str] = []
         self._ahead: dict[str, Future[Judgement]] = {}
         self._workers: Ahead | None = None
         self._preparing: Ahead | None = None
-        self._facts = Gathering(
-            plan=plan, runner=runner, cache=cache, state=state, uv_version=uv_version, parallel=parallel,
-            once=self._once, fleet=fleet,
-        )  # fmt: skip
-        self._keys = OutcomeKeys(
-            plan=plan,
-            runner=runner,
-            installer=self._facts.installer,
-            uv_version=uv_version,
-            services=fleet.services if fleet else (),
-        )
 
     # -- answers
 
@@ -92,7 +79,7 @@ class Gate:
         target = self._facts.cells(item.cell.service)[-1]
         outcome = apply_waivers(
             judgement.outcome,
-            waivers_of(self._plan.waivers, item.cell),
+            waivers_of(self._facts.plan.waivers, item.cell),
             item.check.codes,
             is_target=item.cell == target,
         )

@@ -9,7 +9,10 @@ from typing import Protocol
 from pytest_py312 import runs
 from pytest_py312.engines import engine_in_words
 from pytest_py312.errors import RunnerUnavailable
+from pytest_py312.gathering import Gathering
 from pytest_py312.model import Fleet, InterpreterBuild, Plan
+from pytest_py312.once import Once
+from pytest_py312.outcome_keys import OutcomeKeys
 from pytest_py312.pipeline import Gate, cores, new_run_id
 from pytest_py312.resolving import plan_with
 from pytest_py312.runners.base import Runner
@@ -142,16 +145,33 @@ class Workshop:
     @cached_property
     def gate(self) -> Gate:
         """The gate of this run."""
-        return Gate(
+        once, state = Once(self._shared), State(self._plan.root / ".py312")
+        services = self._fleet.services if self._fleet else ()
+        facts = Gathering(
             plan=self._plan,
             runner=self._runner,
             cache=self._settings.cache,
-            state=State(self._plan.root / ".py312"),
+            state=state,
             uv_version=version("uv"),
             parallel=self._parallel,
-            shared=self._shared,
+            once=once,
+            services=services,
+        )
+        keys = OutcomeKeys(
+            plan=self._plan,
+            runner=self._runner,
+            installer=facts.installer,
+            uv_version=version("uv"),
+            services=services,
+        )
+        return Gate(
+            facts=facts,
+            keys=keys,
+            runner=self._runner,
+            state=state,
+            once=once,
+            parallel=self._parallel,
             reuse=self._settings.reuse,
-            fleet=self._fleet,
         )
 
     def builds(self) -> tuple[InterpreterBuild, ...]:

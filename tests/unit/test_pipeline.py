@@ -8,8 +8,11 @@ import pytest
 from pytest_py312.checks import CHECKS
 from pytest_py312.checks.base import Facts, Judgement
 from pytest_py312.checks.source import Source
+from pytest_py312.gathering import Gathering
 from pytest_py312.items import Item
 from pytest_py312.model import Cell, Outcome, Plan, Service, Status
+from pytest_py312.once import Once
+from pytest_py312.outcome_keys import OutcomeKeys
 from pytest_py312.pipeline import Gate
 from pytest_py312.resolution import Lock
 from pytest_py312.store import State
@@ -32,20 +35,28 @@ class Own:
         return Judgement(outcome=passed)
 
 
+def gate_on(*interpreters: str, root: Path) -> Gate:
+    """A gate over ``root``, on a machine that has ``interpreters``."""
+    plan, runner, once, state = (
+        Plan(root=root),
+        FakeRunner(interpreters=interpreters),
+        Once(None),
+        State(root / ".py312"),
+    )
+    facts = Gathering(
+        plan=plan, runner=runner, cache=root / "cache", state=state, uv_version="test", parallel=1, once=once
+    )
+    keys = OutcomeKeys(plan=plan, runner=runner, installer=facts.installer, uv_version="test")
+    return Gate(facts=facts, keys=keys, runner=runner, state=state, once=once, parallel=1)
+
+
 def judged_anew(
     root: Path, of: Service, own: Own, monkeypatch: pytest.MonkeyPatch, zones: tuple[str, str] = ("UTC", "UTC")
 ) -> int:
     """How often ``own`` was really asked in two runs with nothing changed between them but the time zone."""
     for zone in zones:
         monkeypatch.setenv("TZ", zone)
-        gate = Gate(
-            plan=Plan(root=root),
-            runner=FakeRunner(interpreters=("3.9", "3.10", "3.11", "3.12")),
-            cache=root / "cache",
-            state=State(root / ".py312"),
-            uv_version="test",
-            parallel=1,
-        )
+        gate = gate_on("3.9", "3.10", "3.11", "3.12", root=root)
         monkeypatch.setattr(gate._facts.installer, "known_lock", lambda cell: Lock(pins=()))
         gate.judge(Item(cell=cell_of("3.12", of), check=own))
         gate.close()
@@ -92,10 +103,7 @@ def test_source_alone_without_the_target_here_could_not_be_checked(tmp_path: Pat
     of = service(requirements=())
     folder = tmp_path / of.path
     folder.mkdir(parents=True)
-    gate = Gate(
-        plan=Plan(root=tmp_path), runner=FakeRunner(interpreters=()), cache=tmp_path / "cache",
-        state=State(tmp_path / ".py312"), uv_version="test", parallel=1,
-    )  # fmt: skip
+    gate = gate_on(root=tmp_path)
     (folder / "app.py").write_text("import json\n", encoding="utf-8")
 
     outcome = gate.judge(Item(cell=cell_of("3.12", of), check=Source())).outcome
