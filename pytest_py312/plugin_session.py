@@ -79,12 +79,17 @@ class GateSession:
     # -- what is chosen
 
     def _asked_for(self) -> tuple[Check, ...]:
-        """The checks that an option adds."""
-        from pytest_py312.checks.benchmark import Benchmark
-        from pytest_py312.checks.image import Image
+        """The checks that an option adds, loaded where it is given."""
+        asked: list[Check] = []
+        if self.aim.build:
+            from pytest_py312.checks.image import Image
 
-        asked: tuple[tuple[Check, bool], ...] = ((Image(), self.aim.build), (Benchmark(), self.aim.benchmark))
-        return tuple(check for check, wanted in asked if wanted)
+            asked.append(Image())
+        if self.aim.benchmark:
+            from pytest_py312.checks.benchmark import Benchmark
+
+            asked.append(Benchmark())
+        return tuple(asked)
 
     def _plant(self) -> Plant:
         services = [
