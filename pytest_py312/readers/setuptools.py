@@ -126,9 +126,10 @@ def read_setup_py_dependencies(text: str, path: str) -> tuple[DependencyTable, .
         node = setup.nodes.get("install_requires")
         tables.append(_py_table(path, setup, "install_requires", setup.literal.get("install_requires"), node))
     extras, written = setup.literal.get("extras_require"), setup.nodes.get("extras_require")
-    nodes = written.values if isinstance(written, ast.Dict) else ()
-    for (name, listed), node in zip(extras.items() if isinstance(extras, Mapping) else (), nodes, strict=False):
-        tables.append(_py_table(path, setup, f"extras_require.{name}", listed, node))
+    pairs = zip(written.keys, written.values, strict=True) if isinstance(written, ast.Dict) else ()
+    nodes = {key.value: node for key, node in pairs if isinstance(key, ast.Constant)}  # of a key said twice, the last
+    for name, listed in extras.items() if isinstance(extras, Mapping) else ():
+        tables.append(_py_table(path, setup, f"extras_require.{name}", listed, nodes.get(name)))
     return tuple(tables)
 
 
@@ -139,7 +140,8 @@ def _py_table(path: str, setup: SetupPy, table: str, value: Any, node: ast.expr 
         items: list[tuple[object, int]] = list(_lines_of(value, node, line))
     elif isinstance(value, list | tuple):
         elements = node.elts if isinstance(node, ast.List | ast.Tuple) else ()
-        items = [(item, element.lineno) for item, element in zip(value, elements, strict=False)]
+        # the lines are beside the items, and never decide how many of these there are
+        items = [(item, elements[at].lineno if at < len(elements) else line) for at, item in enumerate(value)]
     else:
         said = f"{table} is computed by setup.py, which is not run to be read."
         found.problem(line, table, said, computed=True)

@@ -101,6 +101,16 @@ def test_each_requirement_has_the_line_that_it_stands_on() -> None:
     ]
 
 
+def test_an_extra_that_is_said_twice_loses_nothing() -> None:
+    """The last one counts, as in any mapping, with all of it and with its own lines; so do those behind it."""
+    text = 'setup(extras_require={\n"a": ["x"],\n"a": ["y",\n"z"],\n"b": ["p"]})\n'
+    tables = read_setup_py_dependencies(text, "setup.py")
+    assert [[(entry.name, entry.line) for entry in table.requirements.entries] for table in tables] == [
+        [("y", 3), ("z", 4)],
+        [("p", 5)],
+    ]
+
+
 @given(st.text())
 def test_no_text_crashes_the_readers(text: str) -> None:
     """Each says something about any text."""
