@@ -55,39 +55,30 @@ def plan_moves(
     return planner.plan()
 
 
-@dataclass(kw_only=True)
-class _Text:
-    """One file on its way."""
-
-    before: bytes
-    after: bytes
-    changes: bool = False
-
-
 @dataclass
 class _Planner:
     survey: VersionSurvey
     root: Path
     aims: Mapping[str, Aim]
     written: Mapping[str, bytes]
-    own: dict[str, dict[str, _Text]] = field(default_factory=dict)
+    own: dict[str, dict[str, FileChange]] = field(default_factory=dict)
     """Service to its own files that change."""
-    outside: dict[str, _Text] = field(default_factory=dict)
+    outside: dict[str, FileChange] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
     shared: list[str] = field(default_factory=list)
 
     def take(self, service: Service) -> None:
         """Move what lies in the service's folder."""
         aim = self.aims[service.name]
-        texts: dict[str, _Text] = {}
+        changes: dict[str, FileChange] = {}
         for path in self.survey.own_files(service):
             found, reason = self._moved(path, aim)
             if reason:
                 self.kept[service.name] = reason
                 return
-            if found is not None and found.changes:
-                texts[path] = found
-        self.own[service.name] = texts
+            if found is not None:
+                changes[path] = found
+        self.own[service.name] = changes
 
     def take_outside(self) -> None:
         """Move what lies around the services that move. Where that is refused, those it is for stay as they are."""
@@ -110,7 +101,7 @@ class _Planner:
             for name in {name for place in file.places for name in file.owners(place)} & moving:
                 self.kept[name] = reason
                 del self.own[name]
-        elif found is not None and found.changes:
+        elif found is not None:
             self.outside[file.path] = found
         self._tell_waiting(file, moving, aim)
 
@@ -132,8 +123,8 @@ class _Planner:
                     f"{place.location} is shared with {', '.join(others[:3])}{more}, and moves when all of them do."
                 )
 
-    def _moved(self, path: str, aim: Aim, chosen: Choice | None = None) -> tuple[_Text | None, str]:
-        """The file with its places moved, or why it is not."""
+    def _moved(self, path: str, aim: Aim, chosen: Choice | None = None) -> tuple[FileChange | None, str]:
+        """The file with its places moved, or why it is not; neither where nothing in it is to move."""
         try:
             before = read_regular(self.root, path, FILE_LIMIT)
         except Refused as reason:
@@ -150,17 +141,16 @@ class _Planner:
             after = encode(found.text)
         except EditRefused as error:
             return None, f"{path}: {error}"
-        return _Text(before=before, after=after, changes=after != start), ""
+        return None if after == start else FileChange(path=path, before=before, after=after), ""
 
     def plan(self) -> MovePlan:
-        texts = {**self.outside}
+        changes = {**self.outside}
         for own in self.own.values():
-            texts.update(own)
-        changes = [FileChange(path=path, before=text.before, after=text.after) for path, text in sorted(texts.items())]
+            changes.update(own)
         moved = [name for name, own in self.own.items() if own or self._is_outside(name)]
         kept = [Kept(service=name, reason=reason) for name, reason in self.kept.items()]
         return MovePlan(
-            changes=tuple(changes),
+            changes=tuple(change for _, change in sorted(changes.items())),
             moved=tuple(moved),
             kept=(*kept, *(Kept(service="", reason=reason) for reason in dict.fromkeys(self.shared))),
         )
