@@ -94,10 +94,6 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
     return given
 
 
-def call_of_own(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
-    """Nothing is known against calls of own functions."""
-
-
 def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> None:
     """By the name of the method alone: such names as only one thing has."""
     if not isinstance(node.func, ast.Attribute):

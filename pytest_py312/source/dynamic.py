@@ -346,10 +346,6 @@ def command_line(scan: Scan, node: ast.List | ast.Tuple, found: Sequence[Value])
             return
 
 
-def importskip(_scan: Scan, _node: ast.Call, _arguments: Given) -> Value | None:
-    return UNKNOWN
-
-
 _READERS: dict[str, Reader] = {
     "builtins.__import__": _import,
     "builtins.compile": _compile,
@@ -378,7 +374,6 @@ _READERS: dict[str, Reader] = {
 _BY_LAST_NAME: dict[str, Reader] = {
     "dict": _patch_dict,
     "import_module": _import,
-    "importorskip": importskip,
     "object": _patch_object,
     "patch": _patch,
     "setattr": _patch_object,

@@ -271,7 +271,6 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
     if kind is GETTER:
         return got(scan, node, value, arguments)
     if kind is FUNCTION:
-        call_rules.call_of_own(scan, node, value, arguments)
         if value.data.is_async:
             return Value(COROUTINE)
         return value.data.gives or UNKNOWN

@@ -34,12 +34,12 @@ SKIPS = frozenset({"skip", "fail", "exit", "skipTest", "importorskip"})
 
 def read_import(scan: Scan, node: ast.Import) -> None:
     for alias in node.names:
-        place = _alias_place(scan, node, alias)
+        place = _alias_place(scan, alias)
         _note(scan, alias.name, "", 0, place)
         if not scan.is_standard(alias.name):
             scan.bind(alias.asname or alias.name.partition(".")[0], Value(FOREIGN, alias.name, "", scan.guard))
             continue
-        _refer(scan, Value(STD, alias.name, "", 0), Kind.IMPORT, place)
+        scan.refer_at(place, Value(STD, alias.name, "", 0), Kind.IMPORT)
         scan.add_submodule(alias.name)
         bound = alias.name if alias.asname else alias.name.partition(".")[0]
         scan.bind(alias.asname or bound, Value(STD, bound, "", scan.guard))
@@ -51,21 +51,21 @@ def read_import_from(scan: Scan, node: ast.ImportFrom) -> None:
         scan.future_annotations = scan.future_annotations or any(alias.name == "annotations" for alias in node.names)
     standard = node.level == 0 and scan.is_standard(module)
     for number, alias in enumerate(node.names):
-        place = _alias_place(scan, node, alias)
+        place = _alias_place(scan, alias)
         _note(scan, module, alias.name, node.level, place)
         if not standard:
             _bind_foreign(scan, node, alias)
             continue
         if not number:
-            _refer(scan, Value(STD, module), Kind.IMPORT, _statement_place(scan, node))
+            scan.refer_at(_statement_place(scan, node), Value(STD, module), Kind.IMPORT)
         if alias.name == "*":
-            _refer(scan, Value(STD, module), Kind.STAR, place)
+            scan.refer_at(place, Value(STD, module), Kind.STAR)
             scan.stars.append(module)
             continue
         inner = f"{module}.{alias.name}"
         is_module = inner in SUBMODULES or inner in scan.submodules
         value = Value(STD, inner, "", scan.guard) if is_module else Value(STD, module, alias.name)
-        _refer(scan, Value(STD, module, alias.name), Kind.FROM, place)
+        scan.refer_at(place, Value(STD, module, alias.name), Kind.FROM)
         scan.bind(alias.asname or alias.name, Value(STD, value.module, value.path, scan.guard))
 
 
@@ -78,22 +78,15 @@ def _bind_foreign(scan: Scan, node: ast.ImportFrom, alias: ast.alias) -> None:
     scan.bind(alias.asname or alias.name, Value(FOREIGN, f"{module}{separator}{alias.name}", "", scan.guard))
 
 
-def _refer(scan: Scan, value: Value, kind: str, place: tuple[int, int, int]) -> None:
-    scan.refer_at(place, value, kind)
-
-
 def _note(scan: Scan, module: str, name: str, level: int, place: tuple[int, int, int]) -> None:
     where = "type checking" if scan.type_checking else "function" if scan.function is not None else "module"
     scan.imports.append(ModuleImport(module, name, level, *place, scan.guard, where))
 
 
-def _alias_place(scan: Scan, node: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[int, int, int]:
+def _alias_place(scan: Scan, alias: ast.alias) -> tuple[int, int, int]:
     if scan.shift is not None:
         return scan.shift
-    line = alias.lineno
-    if isinstance(node, ast.Import) or alias.name == "*":
-        line = node.lineno if alias.lineno == node.lineno else alias.lineno
-    return line, alias.col_offset + 1, (alias.end_col_offset or 0) + 1
+    return alias.lineno, alias.col_offset + 1, (alias.end_col_offset or 0) + 1
 
 
 def _statement_place(scan: Scan, node: ast.ImportFrom) -> tuple[int, int, int]:
