@@ -13,7 +13,7 @@ SIGNALS = re.compile(r"SIG[A-Z0-9]+")
 
 
 def is_enum(own: OwnClass) -> bool:
-    return any(base.module == "enum" and base.path in ENUMS for base in own.standard_bases())
+    return own.derives_from("enum", *ENUMS)
 
 
 def _mixture(value: Value) -> str:
@@ -29,11 +29,7 @@ def _mixture(value: Value) -> str:
         return "" if own.get("__str__") or own.get("__repr__") else "int"
     if names & {"StrEnum", "ReprEnum"} or own.get("__format__"):
         return ""
-    return "mixed" if "mixed" in own.decorators or _mixes(own) else ""
-
-
-def _mixes(own: OwnClass) -> bool:
-    return any(base.kind is STD and base.module == "builtins" and base.path in MIXED for base in own.standard_bases())
+    return "mixed" if own.derives_from("builtins", *MIXED) else ""
 
 
 def formatted(scan: Scan, node: ast.expr, value: Value, conversion: int) -> None:

@@ -206,7 +206,7 @@ def read_display(scan: Scan, node: ast.List | ast.Tuple) -> Value:
         return Value(TEXTS, data=tuple(one.data for one in found))
     if any(rules.is_coroutine(one) for one in found):
         return Value(COROUTINE, data=list)
-    rules.command_line(scan, node, found)
+    dynamic.command_line(scan, node, found)
     known = [one for one in found if one.kind is OBJECT or one.is_instance]
     if len(known) == len(found) or (known and _are_constants(node.elts, known, found)):
         return Value(ITEMS, data=either(known))

@@ -7,7 +7,6 @@ import ast
 import re
 
 from pytest_py312.source import dynamic, enum_rules
-from pytest_py312.source.conditions import NEVER
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.stdlib import BUILTIN_TYPES
@@ -24,7 +23,7 @@ from pytest_py312.source.values import (
     UNKNOWN,
     Value,
 )
-from pytest_py312.source.walking import UNSURE, Scan
+from pytest_py312.source.walking import Scan
 
 ELEMENT_MODULES = ("xml.etree.ElementTree", "xml.etree.cElementTree")
 _ELEMENT = re.compile(
@@ -242,7 +241,7 @@ def augmented(scan: Scan, node: ast.AugAssign, value: Value) -> None:
 
 def refusal(scan: Scan, node: ast.If | ast.Assert, condition: Condition) -> None:
     """A module that will not be run by some versions: ``if sys.version_info >= (3, 12): raise ...``"""
-    if condition[0] != "version" or condition is NEVER or condition == UNSURE:
+    if condition[0] != "version":
         return
     last = node.body[-1] if isinstance(node, ast.If) else node
     if isinstance(last, ast.Raise) and _is_quiet(last.exc):
@@ -267,6 +266,3 @@ def _is_failure(scan: Scan, node: ast.expr) -> bool:
     if not isinstance(node, ast.Call) or not node.args or getattr(node.args[0], "value", "") in (0, None):
         return False
     return dotted(named(scan, node.func)) == "sys.exit" or getattr(node.func, "id", "") in ("exit", "quit")
-
-
-command_line = dynamic.command_line

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pytest_py312.source import argument_rules, definitions, expressions, fallbacks, operations, statements
 from pytest_py312.source.comments import read_ignores
-from pytest_py312.source.facts import Condition, Failure, FileFacts, Reference
+from pytest_py312.source.facts import Condition, Failure, FileFacts
 from pytest_py312.source.values import CONDITION, FUNCTION
 from pytest_py312.source.walking import Scan, block
 
@@ -79,7 +79,7 @@ def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> Fil
     in_characters = _characters(text)
     return FileFacts(
         path=path,
-        references=tuple(_once(in_characters(scan.references)[:MOST_REFERENCES])),
+        references=tuple(dict.fromkeys(in_characters(scan.references)[:MOST_REFERENCES])),
         guards=tuple(scan.guards),
         imports=tuple(in_characters(scan.imports)),
         rules=tuple(dict.fromkeys(in_characters(scan.rules))),
@@ -100,10 +100,6 @@ def _flags(scan: Scan) -> Iterator[tuple[str, Condition]]:
             yield name, value.data
         elif value.kind is FUNCTION and value.data.condition is not None:
             yield name, value.data.condition
-
-
-def _once(references: list[Reference]) -> list[Reference]:
-    return list(dict.fromkeys(references))
 
 
 def _characters(text: str) -> Callable[[list[T]], list[T]]:
