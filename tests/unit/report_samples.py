@@ -5,7 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.model import Cell, Finding, Interpreter, Location, Outcome, Plan, Report, Service
+from pytest_py312.model import (
+    Cell,
+    Comparison,
+    Finding,
+    Interpreter,
+    Location,
+    Outcome,
+    Plan,
+    Report,
+    Service,
+    Verdict,
+)
 from pytest_py312.testing import service
 
 PY39, PY310, PY312 = (Interpreter(3, minor) for minor in (9, 10, 12))
@@ -30,6 +41,28 @@ def judged(*findings: Finding, on: Interpreter = PY312, of: str = "user-service"
 
 def errored(reason: str, *, on: Interpreter = PY312, of: str = "user-service", check: str = "suite") -> Outcome:
     return Outcome.errored(service=of, interpreter=on, check=check, reason=reason)
+
+
+def speed(verdict: Verdict = Verdict.SLOWER, **changes: Any) -> Comparison:
+    """A benchmark of user-service, 1.42 times as slow on 3.12 as on 3.9."""
+    made = Comparison(
+        service="user-service",
+        baseline=PY39,
+        target=PY312,
+        name="tests/test_speed.py::test_it",
+        kind="benchmark",
+        unit="s",
+        verdict=verdict,
+        ratio=1.42,
+        low=1.38,
+        high=1.47,
+        confidence=0.998,
+        p_value=0.0002,
+        threshold=0.1,
+        pairs=((0.010, 0.0142), (0.012, 0.0156), (0.011, 0.0150)),
+        control=(1.0, 0.99, 1.01),
+    )
+    return replace(made, **changes)
 
 
 def report_of(*outcomes: Outcome, services: Iterable[Service] = (), **changes: Any) -> Report:

@@ -18,28 +18,9 @@ from pytest_py312.model import (
     Verdict,
 )
 from pytest_py312.testing import FakeFacts, cell_of, service
+from tests.unit.report_samples import speed
 
-TEST = "tests/test_speed.py::test_profile"
-
-
-def comparison(verdict: Verdict, **changes: Any) -> Comparison:
-    made = Comparison(
-        service="user-service",
-        baseline=Interpreter(3, 9),
-        target=Interpreter(3, 12),
-        name=TEST,
-        kind="benchmark",
-        unit="s",
-        verdict=verdict,
-        ratio=1.42,
-        low=1.38,
-        high=1.47,
-        confidence=0.998,
-        p_value=0.0002,
-        threshold=0.1,
-        pairs=((1.0, 1.42),) * 10,
-    )
-    return replace(made, **changes)
+TEST = "tests/test_speed.py::test_it"
 
 
 def judged(*comparisons: Comparison, settings: BenchmarkSettings | None = None, **speeds: Any) -> Outcome:
@@ -52,7 +33,7 @@ def judged(*comparisons: Comparison, settings: BenchmarkSettings | None = None, 
 
 def test_slower_blocks() -> None:
     """With the ratio, its interval, and the file of the benchmark."""
-    outcome = judged(comparison(Verdict.SLOWER), comparison(Verdict.SAME, name="tests/test_speed.py::test_b"))
+    outcome = judged(speed(Verdict.SLOWER), speed(Verdict.SAME, name="tests/test_speed.py::test_b"))
     [finding] = outcome.findings
     assert outcome.status is Status.FAILED
     assert (finding.code, finding.names) == ("PY501", (TEST,))
@@ -64,13 +45,13 @@ def test_slower_blocks() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.SAME, Verdict.FASTER])
 def test_the_same_and_faster_pass(verdict: Verdict) -> None:
     """Without a word."""
-    outcome = judged(comparison(verdict))
+    outcome = judged(speed(verdict))
     assert (outcome.status, outcome.findings, outcome.interpreter) == (Status.PASSED, (), None)
 
 
 def test_what_cannot_be_told_blocks_unless_that_is_accepted() -> None:
     """Silence is no consent; how many pairs would tell is said, or that none would."""
-    found = comparison(Verdict.INCONCLUSIVE, ratio=1.05, low=0.9, high=1.2, more_pairs=46)
+    found = speed(Verdict.INCONCLUSIVE, ratio=1.05, low=0.9, high=1.2, more_pairs=46)
     blocked = judged(found)
     assert (blocked.status, blocked.findings[0].code) == (Status.FAILED, "PY502")
     assert blocked.findings[0].remedy.startswith("about 46 more pairs")
@@ -81,14 +62,14 @@ def test_what_cannot_be_told_blocks_unless_that_is_accepted() -> None:
 
 def test_too_few_pairs_are_told_as_such() -> None:
     """No interval is made up."""
-    outcome = judged(comparison(Verdict.INCONCLUSIVE, low=0.0, high=float("inf")))
+    outcome = judged(speed(Verdict.INCONCLUSIVE, low=0.0, high=float("inf")))
     assert "too few pairs" in outcome.findings[0].message
 
 
 def test_unlike_builds_decide_nothing() -> None:
     """A note that says which."""
     note = "unlike builds: 3.11.7 is pgo+lto, 3.12.1 is plain"
-    outcome = judged(comparison(Verdict.NOT_COMPARABLE, note=note))
+    outcome = judged(speed(Verdict.NOT_COMPARABLE, note=note))
     assert outcome.status is Status.PASSED
     assert [(found.code, found.severity) for found in outcome.findings] == [("PY504", Severity.NOTE)]
     assert note in outcome.findings[0].message
@@ -97,8 +78,8 @@ def test_unlike_builds_decide_nothing() -> None:
 def test_what_every_service_has_is_a_warning() -> None:
     """Import, memory and suite are shown, and told only where they are worse."""
     outcome = judged(
-        comparison(Verdict.SLOWER, kind="memory", unit="B", name="memory after import of app"),
-        comparison(Verdict.INCONCLUSIVE, kind="suite", name="time of the suite"),
+        speed(Verdict.SLOWER, kind="memory", unit="B", name="memory after import of app"),
+        speed(Verdict.INCONCLUSIVE, kind="suite", name="time of the suite"),
     )
     assert outcome.status is Status.PASSED
     [finding] = outcome.findings
@@ -113,7 +94,7 @@ def test_what_could_not_be_measured_is_errored() -> None:
         Status.ERRORED, "not measured: tests/test_speed.py::test_b was measured on 3.9 only",
     )  # fmt: skip
     assert judged().status is Status.ERRORED
-    passed = judged(comparison(Verdict.SAME), notes=("suite: it does not pass on both sides",))
+    passed = judged(speed(Verdict.SAME), notes=("suite: it does not pass on both sides",))
     assert (passed.status, passed.reason) == (
         Status.PASSED, "not measured: suite: it does not pass on both sides",
     )  # fmt: skip

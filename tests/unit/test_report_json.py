@@ -16,9 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from pytest_py312.model import (
     Cell,
-    Comparison,
     Finding,
-    Interpreter,
     InterpreterBuild,
     Location,
     Outcome,
@@ -32,40 +30,20 @@ from pytest_py312.model import (
     Stage,
     Status,
     SuiteComparison,
-    Verdict,
     Waiver,
 )
 from pytest_py312.reports.json_document import render
+from tests.unit.report_samples import PY39, PY310, PY312, speed
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "pytest_py312/resources/report.schema.json").read_text(encoding="utf-8"))
 DOCUMENTATION = (ROOT / "docs/reference/json.md").read_text(encoding="utf-8")
-PY39, PY310, PY312 = (Interpreter(3, minor) for minor in (9, 10, 12))
 TEST = "tests/test_login.py::test_expiry"
 CHANGE = SpecifierChange(
     path="services/user-service/requirements.txt", line=12, name="aiohttp", old="==3.8.1", new="==3.9.0"
 )
 
-
-SPEED = Comparison(
-    service="user-service",
-    baseline=PY39,
-    target=PY312,
-    name="tests/test_speed.py::test_profile",
-    kind="benchmark",
-    unit="s",
-    verdict=Verdict.SLOWER,
-    ratio=1.42,
-    low=1.38,
-    high=1.47,
-    confidence=0.998,
-    p_value=0.0002,
-    threshold=0.1,
-    pairs=((0.010, 0.0142), (0.011, 0.0156)),
-    control=(1.0, 0.99, 1.01),
-    confirmed=True,
-    conditions={"compiler": ("GCC 12.2.0", "GCC 14.2.0")},
-)
+SPEED = speed(confirmed=True, conditions={"compiler": ("GCC 12.2.0", "GCC 14.2.0")})
 
 
 def sample() -> Report:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -11,28 +10,7 @@ from pytest_py312.reports.markdown import render
 from pytest_py312.reports.speeds import ordered, seconds
 from pytest_py312.reports.terminal import summary_lines
 from pytest_py312.testing import service
-from tests.unit.report_samples import PY39, PY312, finding, judged, report_of
-
-
-def speed(verdict: Verdict = Verdict.SLOWER, **changes: Any) -> Comparison:
-    made = Comparison(
-        service="user-service",
-        baseline=PY39,
-        target=PY312,
-        name="tests/test_speed.py::test_it",
-        kind="benchmark",
-        unit="s",
-        verdict=verdict,
-        ratio=1.42,
-        low=1.38,
-        high=1.47,
-        confidence=0.998,
-        p_value=0.0002,
-        threshold=0.1,
-        pairs=((0.010, 0.0142), (0.012, 0.0156), (0.011, 0.0150)),
-        control=(1.0, 0.99, 1.01),
-    )
-    return replace(made, **changes)
+from tests.unit.report_samples import finding, judged, report_of, speed
 
 
 def measured(*speeds: Comparison) -> Report:
