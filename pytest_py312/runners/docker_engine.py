@@ -347,21 +347,23 @@ class Engine:
     def sweep(self, me: Owner, now: float) -> int:
         """Remove what killed runs left behind, and say how many that were. Never raises. ``now``: since the epoch."""
         swept = 0
-        self._sweep_images(me, now)
         with contextlib.suppress(EngineLost, Refused):
             for found in self._labelled(OWNER_LABEL):
-                label = str((found.get("Labels") or {}).get(OWNER_LABEL, ""))
-                if is_abandoned(label, created=float(found.get("Created", now)), now=now, me=me):
+                if _is_left(found, me, now):
                     self.remove(str(found["Id"]))
                     swept += 1
+        self._sweep_images(me, now)  # last: a container that runs holds the image that it was made from
         return swept
 
     def _sweep_images(self, me: Owner, now: float) -> None:
+        found: list[Mapping[str, Any]] = []
         with contextlib.suppress(EngineLost, Refused), told_apart():
-            for found in self._client.images(all=True, filters={"label": OWNER_LABEL}):
-                label = str((found.get("Labels") or {}).get(OWNER_LABEL, ""))
-                if is_abandoned(label, created=float(found.get("Created", now)), now=now, me=me):
-                    self._client.remove_image(found["Id"], force=True)
+            found = list(self._client.images(all=True, filters={"label": OWNER_LABEL}))
+        for image in found:
+            if _is_left(image, me, now):
+                # each by itself: one that cannot be removed keeps none of the others
+                with contextlib.suppress(EngineLost, Refused), told_apart():
+                    self._client.remove_image(image["Id"], force=True)
 
     def _labelled(self, *labels: str) -> list[Mapping[str, Any]]:
         with told_apart():
@@ -370,6 +372,12 @@ class Engine:
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
+
+
+def _is_left(found: Mapping[str, Any], me: Owner, now: float) -> bool:
+    """Whether a container or an image, as the engine lists it, is what a killed run left behind."""
+    label = str((found.get("Labels") or {}).get(OWNER_LABEL, ""))
+    return is_abandoned(label, created=float(found.get("Created", now)), now=now, me=me)
 
 
 def _worth_another_try(refused: Refused) -> bool:

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_owner import Owner, is_abandoned, started_at, this_process
+from pytest_py312.runners.docker_recipes import OWNER_LABEL
 
 
 def test_a_living_owner_keeps_its_containers() -> None:
@@ -49,3 +53,47 @@ def test_no_label_crashes_the_sweep(label: str) -> None:
     """Labels are anybody's to write."""
     me = Owner(boot="b", namespace="n", user=1, pid=1, started=1)
     assert is_abandoned(label, created=0.0, now=0.0, me=me) in (True, False)
+
+
+@dataclass(kw_only=True)
+class LeftBehind:
+    """The SDK's client of an engine that has one container and three images of ``owner``; one image is in use."""
+
+    owner: Owner
+    removed: list[str] = field(default_factory=list)
+
+    def _listed(self, *names: str) -> list[dict[str, Any]]:
+        return [{"Id": name, "Labels": {OWNER_LABEL: str(self.owner)}, "Created": 0} for name in names]
+
+    def containers(self, **_: Any) -> list[dict[str, Any]]:
+        return self._listed("container")
+
+    def images(self, **_: Any) -> list[dict[str, Any]]:
+        return self._listed("first", "in use", "last")
+
+    def remove_container(self, container: str, **_: Any) -> None:
+        self.removed.append(container)
+
+    def remove_image(self, image: str, **_: Any) -> None:
+        import docker.errors
+
+        if image == "in use":
+            raise docker.errors.APIError("conflict", explanation="image is being used by running container")
+        self.removed.append(image)
+
+
+def test_an_image_that_is_in_use_keeps_no_other_from_being_swept() -> None:
+    """And containers go first, since they hold their images."""
+    me = this_process()
+    client = LeftBehind(owner=replace(me, started=me.started - 1))
+    engine = Engine(client)  # type: ignore[arg-type]  # as much of a client as a sweep needs
+    assert engine.sweep(me, now=1.0) == 1
+    assert client.removed == ["container", "first", "last"]
+
+
+def test_what_a_living_run_has_is_not_swept() -> None:
+    """Neither its containers nor its images."""
+    me = this_process()
+    client = LeftBehind(owner=me)
+    assert Engine(client).sweep(me, now=1.0) == 0  # type: ignore[arg-type]  # as above
+    assert client.removed == []
