@@ -74,9 +74,8 @@ def build(engine: Engine, order: Order, closing: Event) -> Built:
     :raises EngineLost: the engine went away.
     """
     built = _with_kit(order, closing) if has_kit() else _classic(engine, order, closing)
-    if built.failed and NOT_ITS_FAULT.search(built.output):
-        found = NOT_ITS_FAULT.search(built.output)
-        words = next((line.strip() for line in built.output.splitlines() if found and found[0] in line), "")
+    if built.failed and (found := NOT_ITS_FAULT.search(built.output)):
+        words = next((line.strip() for line in built.output.splitlines() if found[0] in line), "")
         built.unchecked = f"the image could not be built for want of something else: {words[:300]}"
     return built
 
@@ -142,7 +141,7 @@ def _classic(engine: Engine, order: Order, closing: Event) -> Built:
     built.output = _COLOUR.sub("", "".join(told))[-OUTPUT_LIMIT:]
     if built.failed:
         built.image = ""
-        built.failed, built.line = _place(order, told, built.failed)
+        built.failed, built.line = _place(order, told)
     elif not built.image:
         built.unchecked = built.unchecked or "the engine did not say what it had built"
     return built
@@ -212,11 +211,11 @@ def layers_in(told: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _place(order: Order, told: Sequence[str], fallback: str) -> tuple[str, int | None]:
-    """The last step that was begun, and the line of its instruction."""
+def _place(order: Order, told: Sequence[str]) -> tuple[str, int | None]:
+    """The last step that was begun, and the line of its instruction; the Dockerfile where none was."""
     steps = [match for text in told if (match := _STEP.match(text))]
     if not steps:
-        return "the Dockerfile" if fallback == "a step" else fallback, None
+        return "the Dockerfile", None
     number, text = int(steps[-1]["number"]), steps[-1]["text"].strip()
     content = (order.folder / order.dockerfile).read_text("utf-8", "replace")
     instructions = read_dockerfile(content, order.dockerfile).instructions
