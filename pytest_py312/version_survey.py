@@ -58,6 +58,7 @@ class VersionSurvey:
         """``services`` are all of the fleet; ``exclude`` are the plan's patterns of folders that are nobody's."""
         self._tree = Tree(root)
         self._services = {service.path: service for service in services}
+        self._everyone = frozenset(service.name for service in self._services.values())
         self._inner = _inner(self._services)
         self._index = index_of(self._services.values())
         self._exclude = tuple(exclude)
@@ -105,22 +106,20 @@ class VersionSurvey:
         files = self.outside()
         with self._lock:
             if self._known_around is None:
-                everyone = frozenset(service.name for service in self._services.values())
                 around: dict[str, list[Place]] = {}
                 for file in files:
                     for place in file.places:
-                        for name in everyone if len(everyone) == 1 else file.owners(place):
+                        for name in self._everyone if len(self._everyone) == 1 else file.owners(place):
                             around.setdefault(name, []).append(place)
                 self._known_around = around
             return self._known_around
 
     def movable(self, file: Outside, names: Names) -> Callable[[str, Sequence[Place]], Sequence[Place]]:
         """Tells of a text of ``file``, as it is or moved in part, which places move when the services ``names`` do."""
-        everyone = frozenset(service.name for service in self._services.values())
 
         def chosen(text: str, places: Sequence[Place]) -> Sequence[Place]:
             named = named_in(text, file.path, self._index)
-            return [place for place in places if (named.at(place.start) | file.handed or everyone) <= names]
+            return [place for place in places if (named.at(place.start) | file.handed or self._everyone) <= names]
 
         return chosen
 
