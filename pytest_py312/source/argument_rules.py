@@ -89,7 +89,7 @@ def int_of(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
 
 def sample(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     given = arguments.at(0, "population")
-    for one in alternatives(given) if given is not None else ():
+    for one in alternatives(given):
         if one.kind is STD and one.module == "builtins" and _SET.fullmatch(one.path):
             scan.rule("sample-of-set", node, "random.sample", sure=given is one)
             return
@@ -98,9 +98,9 @@ def sample(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
 def seed(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     given = node.args[0] if node.args else next((one.value for one in node.keywords if one.arg in ("a", "x")), None)
     known = arguments.at(0, "a")
-    of_date = known is not None and known.kind is STD and known.module == "datetime" and known.is_instance
-    of_set = known is not None and dotted(known) in ("builtins.frozenset()", "builtins.range()")
-    if isinstance(given, ast.Tuple) or of_set or of_date or (known is not None and dotted(known) in _DECIMALS):
+    of_date = known.module == "datetime" and known.is_instance
+    of_set = dotted(known) in ("builtins.frozenset()", "builtins.range()")
+    if isinstance(given, ast.Tuple) or of_set or of_date or dotted(known) in _DECIMALS:
         scan.rule("seed-type", node, dotted(value).replace("()", ""))
 
 
@@ -108,14 +108,12 @@ def seed(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
 
 
 def shlex_split(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
-    given = arguments.at(0, "s")
-    if given is not None and given.kind is NONE:
+    if arguments.at(0, "s").kind is NONE:
         scan.rule("shlex-none", node, "shlex.split")
 
 
 def dates_without_year(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
-    given = arguments.at(1, "format")
-    for text in texts(given) if given is not None else ():
+    for text in texts(arguments.at(1, "format")):
         if "%d" in text and not re.search(r"%[YyGcxs]", text):
             scan.rule("strptime-without-year", node, dotted(value))
 
@@ -168,8 +166,6 @@ def code_type(scan: Scan, node: ast.Call, _value: Value, _arguments: Given) -> N
 
 def type_hints(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     given = arguments.at(0, "obj")
-    if given is None:
-        return
     if given.kind is FUNCTION:
         if given.data.implicit_optional:
             scan.rule("implicit-optional", node, given.data.name)
@@ -193,8 +189,7 @@ def copied(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
 
 
 def wait(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
-    given = arguments.at(0, "fs")
-    for one in alternatives(given) if given is not None else ():
+    for one in alternatives(arguments.at(0, "fs")):
         if one.kind is COROUTINE and one.data is list:
             scan.rule("wait-of-coroutines", node, "asyncio.wait")
             return
@@ -220,9 +215,9 @@ def unpacked(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> Non
     """``shutil.unpack_archive`` of what is known to be a tar archive."""
     if "filter" in arguments.named or arguments.spread or len(arguments) > 3:
         return
-    stated, archive = arguments.at(2, "format"), arguments.at(0, "filename")
-    kinds = list(texts(stated)) if stated is not None else []
-    if archive is not None and not kinds:
+    archive = arguments.at(0, "filename")
+    kinds = list(texts(arguments.at(2, "format")))
+    if not kinds:
         kinds = [archive.data] if dotted(archive) == "shutil.make_archive()" else []
         names = [archive.data] if archive.kind is TEMPLATE else list(texts(archive))
         kinds += ["tar" for text in names if _TAR_NAME.search(text)]

@@ -88,8 +88,7 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
     if name.startswith("unittest.mock.") and "unsafe" in arguments.named:
         return Value(FOREIGN, "?")
     given = result_of(value)
-    kinds = list(texts(found)) if (found := arguments.at(1, "format")) is not None else []
-    if name == "shutil.make_archive" and len(kinds) == 1:
+    if name == "shutil.make_archive" and len(kinds := list(texts(arguments.at(1, "format")))) == 1:
         return Value(STD, given.module, given.path, given.guard, kinds[0])
     return given
 
@@ -154,9 +153,9 @@ def _format_method(scan: Scan, node: ast.Call, text: str, arguments: Given) -> N
 
 def _open_mode(scan: Scan, node: ast.Call, arguments: Given, place: int) -> None:
     given = arguments.at(place, "mode")
-    for mode in texts(given) if given is not None else ():
+    for mode in texts(given):
         if re.fullmatch(r"(?=.*U)[rbtU]{1,3}", mode):
-            scan.rule("open-mode-u", node, mode, sure=given is not None and given.kind is TEXT)
+            scan.rule("open-mode-u", node, mode, sure=given.kind is TEXT)
 
 
 def _open(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
@@ -164,11 +163,10 @@ def _open(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
 
 
 def _pattern(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
-    given = arguments.at(0, "pattern")
-    patterns = (
-        [one.data for one in alternatives(given) if one.kind in (TEXT, TEMPLATE, BYTES)] if given is not None else []
-    )
-    for pattern in patterns:
+    for one in alternatives(arguments.at(0, "pattern")):
+        if one.kind not in (TEXT, TEMPLATE, BYTES):
+            continue
+        pattern = one.data
         inner = _INNER_FLAGS.search(pattern if isinstance(pattern, str) else pattern.decode("latin-1"), 1)
         if inner is None or len(pattern) > LONGEST_PATTERN:
             continue

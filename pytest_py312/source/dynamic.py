@@ -54,8 +54,7 @@ def read_dynamic(scan: Scan, node: ast.Call, name: str, arguments: Given) -> Val
 
 
 def _import(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
-    given = arguments.at(0, "name") or UNKNOWN
-    found = [_imported(scan, node, text) for text in texts(given)]
+    found = [_imported(scan, node, text) for text in texts(arguments.at(0, "name"))]
     return either(found) if found else UNKNOWN
 
 

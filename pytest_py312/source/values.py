@@ -79,9 +79,9 @@ class Given(list[Value]):
         self.named: dict[str, Value] = {}
         self.spread: list[Value] = []
 
-    def at(self, place: int, name: str = "") -> Value | None:
-        """The argument that is handed over at a place, or by name."""
-        return self[place] if place < len(self) else self.named.get(name)
+    def at(self, place: int, name: str) -> Value:
+        """The argument that is handed over at a place, or by name; nothing is known where there is none."""
+        return self[place] if place < len(self) else self.named.get(name, UNKNOWN)
 
 
 @dataclass(slots=True, eq=False)
