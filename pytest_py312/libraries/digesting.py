@@ -8,6 +8,7 @@ from typing import Any
 from pytest_py312.libraries.conditions import how_run
 from pytest_py312.libraries.digest import Digest, How, Module, Place
 from pytest_py312.libraries.files import ModuleFile
+from pytest_py312.libraries.packaging import WITH_SETUPTOOLS
 from pytest_py312.libraries.surroundings import TOP, surroundings_of
 from pytest_py312.model import Severity
 from pytest_py312.source.facts import FileFacts, Kind, LooseMethod, ModuleImport, Reference, RuleFact
@@ -15,9 +16,6 @@ from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Answer, Question, Testimony
 from pytest_py312.source.rule_table import RULES
 from pytest_py312.source.stdlib import is_standard
-
-PACKAGING = frozenset({"distutils", "pkg_resources", "setuptools"})
-"""Top-level modules that are there or not as the environment has setuptools or not."""
 
 _NO_ANSWER = Answer(present=None)
 
@@ -103,7 +101,7 @@ def _packaging(facts: FileFacts, content: bytes, version: tuple[int, int]) -> It
     found: dict[tuple[str, int], int] = {}
     for one in facts.imports:
         top = one.module.partition(".")[0]
-        how = how_run(one, facts.guards, version) if top in PACKAGING and not one.level else None
+        how = how_run(one, facts.guards, version) if top in WITH_SETUPTOOLS and not one.level else None
         if how is not None and one.place != "type checking" and not _is_caught(one, facts):
             found[one.module, one.line] = how
     around = surroundings_of(content) if found else {}

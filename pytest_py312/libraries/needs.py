@@ -10,14 +10,13 @@ from packaging.utils import canonicalize_name
 from pytest_py312.distributions import Entry
 from pytest_py312.libraries.digest import How
 from pytest_py312.libraries.graph import Installed, Root
+from pytest_py312.libraries.packaging import WITH_SETUPTOOLS
 from pytest_py312.locks import NAME
 from pytest_py312.model import Finding, Interpreter, Location, Severity
 from pytest_py312.requirements import asked_by
 
 GENERATED = ("_pb2", "_pb2_grpc")
 """Ends of names of modules that are made when the service is built."""
-OF_SETUPTOOLS = frozenset({"distutils", "pkg_resources", "setuptools"})
-"""Whether these are there is a question of its own (PY209)."""
 MOST_PLACES = 8
 
 
@@ -102,8 +101,8 @@ def needs_findings(
     by_chance: dict[str, list[Root]] = {}
     for root in own.roots:
         top = root.target.partition(".")[0]
-        if top.endswith(GENERATED) or root.target.endswith(GENERATED) or top in OF_SETUPTOOLS:
-            continue
+        if top.endswith(GENERATED) or root.target.endswith(GENERATED) or top in WITH_SETUPTOOLS:
+            continue  # whether setuptools is there is a question of its own
         owners = {library.name for library in installed.owners(root.target)}
         if not owners:
             missing.setdefault(_missing_name(root.target, installed), []).append(root)

@@ -7,6 +7,8 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_py312.model import Interpreter
 
+WITH_SETUPTOOLS = frozenset({"distutils", "pkg_resources", "setuptools"})
+"""Top-level modules that are there or not as the environment has setuptools or not (PY209, PY243)."""
 WITHOUT_DISTUTILS = Interpreter(3, 12)
 BRINGS_DISTUTILS = Version("60")
 WITHOUT_PKG_RESOURCES = Version("82")
