@@ -124,13 +124,14 @@ def _copied(instruction: Instruction) -> Iterator[str]:
     """What a COPY or ADD takes from the context."""
     if instruction.keyword not in ("COPY", "ADD") or "<<" in instruction.arguments or "--from" in instruction.arguments:
         return
-    words = [word for word in _words(instruction.arguments) if not word.startswith("--")]
+    words = [word for word in words_of(instruction.arguments) if not word.startswith("--")]
     for word in words[:-1]:
         if "$" not in word and "://" not in word and not word.startswith("git@"):
             yield word.lstrip("/")
 
 
-def _words(arguments: str) -> list[str]:
+def words_of(arguments: str) -> list[str]:
+    """What an instruction of a Dockerfile lists, as JSON or in the manner of a shell."""
     try:
         if arguments.lstrip().startswith("["):
             listed = json.loads(arguments)

@@ -1,12 +1,10 @@
 """Which module stands for a service's start: what its image runs, as far as it can be imported without starting it."""
 
 import ast
-import json
-import shlex
 
 from pytest_py312.model import Service
 from pytest_py312.readers.dockerfile import read_dockerfile
-from pytest_py312.service_images import entry_of, own_images
+from pytest_py312.service_images import entry_of, own_images, words_of
 from pytest_py312.tree import Tree, join
 
 
@@ -19,18 +17,10 @@ def entry_module(tree: Tree, service: Service, files: tuple[str, ...]) -> str:
     for image in own_images(tree, service, files):
         dockerfile = read_dockerfile(tree.text(image.dockerfile) or "", image.dockerfile)
         commands = [one for one in dockerfile.instructions if one.keyword in ("CMD", "ENTRYPOINT")]
-        entry = entry_of(_argv(commands[-1].arguments)) if commands else None
+        entry = entry_of(words_of(commands[-1].arguments)) if commands else None
         if entry is not None and entry.kind == "module":
             return _importable(tree, service, entry.name)
     return ""
-
-
-def _argv(arguments: str) -> list[str]:
-    try:
-        words = json.loads(arguments) if arguments.lstrip().startswith("[") else shlex.split(arguments)
-    except ValueError:
-        return []
-    return [str(word) for word in words] if isinstance(words, list) else []
 
 
 def _importable(tree: Tree, service: Service, module: str) -> str:
