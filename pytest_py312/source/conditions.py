@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, last_name, named
-from pytest_py312.source.values import CONDITION, FOREIGN, FUNCTION, MANY, NONE, NOTHING_KNOWN, OBJECT, STD, Value
+from pytest_py312.source.values import CONDITION, FOREIGN, FUNCTION, MANY, NONE, NOTHING_KNOWN, OBJECT, SKIP, STD, Value
 from pytest_py312.source.version_tests import compared, prefixed
 from pytest_py312.source.walking import UNSURE, Scan
 
@@ -68,8 +68,7 @@ def _name(scan: Scan, node: ast.Name) -> Condition:
         if value.kind is FOREIGN:
             return _of_other_file(scan, value)
         if value.kind is CONDITION:
-            found: Condition = value.data
-            return UNSURE if found[0] == "part" else found
+            return _known(value)
         if value.kind is MANY:
             return _of_fallback(value)
         if dotted(value) == "typing.TYPE_CHECKING":
@@ -77,6 +76,12 @@ def _name(scan: Scan, node: ast.Name) -> Condition:
         if value.kind is STD:
             return _flag(node.id, None) if value.module == "builtins" else UNSURE
     return _flag(node.id, value)
+
+
+def _known(value: Value) -> Condition:
+    """The condition that a name stands for; a part of the version alone is none."""
+    found: Condition = value.data
+    return UNSURE if found[0] == "part" else found
 
 
 def _of_other_file(scan: Scan, value: Value) -> Condition:
@@ -117,8 +122,7 @@ def _attribute(scan: Scan, node: ast.Attribute) -> Condition:
     if dotted(value) == "typing.TYPE_CHECKING":
         return NEVER
     if value.kind is CONDITION:
-        found: Condition = value.data
-        return UNSURE if found[0] == "part" else found
+        return _known(value)
     if value.kind is FOREIGN:
         return _of_other_file(scan, value)
     return _flag(node.attr, None) if value.kind is not STD or value.module == "builtins" else UNSURE
@@ -286,14 +290,14 @@ def skip_of(scan: Scan, node: ast.expr) -> Condition:
     """Under which condition a decorator (or ``pytestmark``) skips what it marks."""
     if isinstance(node, ast.Name):
         value = scan.get(node.id)
-        return value.data if value is not None and value.kind == "skip" else UNSURE
+        return value.data if value is not None and value.kind is SKIP else UNSURE
     if isinstance(node, ast.List | ast.Tuple):
         found = [skip_of(scan, item) for item in node.elts]
         known = [one for one in found if one != UNSURE]
         return ("or", *known) if known else UNSURE
     if not isinstance(node, ast.Call):
         return UNSURE
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = last_name(node.func)
     if name not in SKIPPERS:
         return UNSURE
     given = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "condition"), None)

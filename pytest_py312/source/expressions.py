@@ -7,7 +7,7 @@ from pytest_py312.source.dynamic import got, read_dynamic, special_of
 from pytest_py312.source.facts import Call, Kind, LooseMethod
 from pytest_py312.source.fallbacks import RAISES, exceptions
 from pytest_py312.source.loose import LIKELY_METHODS
-from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.stdlib import CHANGING_BUILTINS
 from pytest_py312.source.values import (
     CLASS,
@@ -274,7 +274,7 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
         if value.data.is_async:
             return Value(COROUTINE)
         return value.data.gives or UNKNOWN
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = last_name(node.func)
     given = read_dynamic(scan, node, f"?.{name}", arguments)
     call_rules.call_of_unknown(scan, node, name, arguments)
     return given or UNKNOWN

@@ -26,6 +26,7 @@ from pytest_py312.source.values import (
     UNKNOWN,
     OwnFunction,
     Value,
+    alternatives,
     either,
 )
 from pytest_py312.source.walking import HANDLERS, UNSURE, Scan, extended, visit, visit_all
@@ -157,7 +158,7 @@ def bind_target(scan: Scan, target: Any, value: Value) -> None:
 
 def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
     base = visit(scan, target.value)
-    for one in base.data if base.kind is MANY else (base,):
+    for one in alternatives(base):
         if one.kind is STD:
             patch = extended(scan, one, target.attr)
             scan.patch(patch)

@@ -337,7 +337,7 @@ def read_expression(scan: Scan, node: ast.Expr) -> Condition | None:
         return None
     if isinstance(value.func, ast.Name | ast.Attribute):
         name = dotted(named(scan, value.func))
-        last = value.func.attr if isinstance(value.func, ast.Attribute) else value.func.id
+        last = last_name(value.func)
         if name in EXITS or (not name and last in ("exit", "quit") and isinstance(value.func, ast.Name)):
             return ENDS
         if last in SKIPS and isinstance(value.func, ast.Attribute) and not name:
