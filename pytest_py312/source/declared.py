@@ -25,19 +25,20 @@ SETS = frozenset(
         "collections.abc.MutableSet",
     }
 )
-MAPPINGS = frozenset({"dict", "typing.Dict", "typing.Mapping"})
-COLLECTIONS = MAPPINGS | {
-    "list",
-    "tuple",
-    "typing.List",
-    "typing.Tuple",
-    "typing.Sequence",
-    "typing.Iterable",
-    "typing.Iterator",
-    "collections.abc.Sequence",
-    "collections.abc.Iterable",
-    "collections.abc.Iterator",
-}
+COLLECTIONS = frozenset(
+    {
+        "list",
+        "tuple",
+        "typing.List",
+        "typing.Tuple",
+        "typing.Sequence",
+        "typing.Iterable",
+        "typing.Iterator",
+        "collections.abc.Sequence",
+        "collections.abc.Iterable",
+        "collections.abc.Iterator",
+    }
+)
 _NAME = re.compile(r"[A-Za-z_]")
 LONGEST_ANNOTATION = 200
 
@@ -82,8 +83,8 @@ def _parametrised(scan: Scan, node: ast.Subscript) -> Value:
     if outer in SETS:
         return Value(STD, "builtins", "set()")
     if outer in COLLECTIONS:
-        last = inner.elts[-1 if outer in MAPPINGS else 0] if isinstance(inner, ast.Tuple) and inner.elts else inner
-        return Value(ITEMS, data=annotated(scan, last)) if outer not in MAPPINGS else UNKNOWN
+        first = inner.elts[0] if isinstance(inner, ast.Tuple) and inner.elts else inner
+        return Value(ITEMS, data=annotated(scan, first))
     return UNKNOWN
 
 

@@ -17,7 +17,7 @@ OPERATORS = {
     ast.NotIn: "not in",
 }  # fmt: skip
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-PARTS = {"major": "major", "minor": "minor", "micro": "micro"}
+PARTS = frozenset({"major", "minor", "micro"})
 TEXTS = frozenset({"text", "text two", "text 1", "text 3", "text 4", "major text", "minor text"})
 NUMBERS = frozenset({"major", "minor", "hex"})
 PARSERS = frozenset({"LooseVersion", "StrictVersion", "Version", "parse", "parse_version", "V"})
@@ -34,7 +34,7 @@ def version_part(scan: Scan, node: ast.expr) -> str:
 
 def _name(scan: Scan, node: ast.Name | ast.Attribute) -> str:
     if isinstance(node, ast.Attribute) and node.attr in PARTS and version_part(scan, node.value) == "full":
-        return PARTS[node.attr]
+        return node.attr
     value = scan.get(node.id) if isinstance(node, ast.Name) else named(scan, node)
     if value is None:
         return ""
