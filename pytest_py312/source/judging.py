@@ -13,14 +13,13 @@ from pytest_py312.source.drop_ins import with_changes
 from pytest_py312.source.facts import Call, FileFacts, Kind, Reference, RuleFact
 from pytest_py312.source.ignoring import apply_ignores
 from pytest_py312.source.loose import LIKELY_METHODS
-from pytest_py312.source.packaging_rules import NO_LONGER_SEEDED, Lock, packaging_findings
+from pytest_py312.source.packaging_rules import IMPORT_FAILS, NO_LONGER_SEEDED, Lock, packaging_findings
 from pytest_py312.source.questions import Answer, Question
 from pytest_py312.source.reach import Reach
 from pytest_py312.source.rule_table import NEEDED, RULES, Needed, Phase
 from pytest_py312.source.signatures import call_findings
 from pytest_py312.source.witnesses import NO_ANSWER, Witnesses, confidence, location, name_of, not_there, since, too_new
 
-IMPORT_FAILS = frozenset({"ImportError", "ModuleNotFoundError"})
 FROM_FAILS = frozenset({"ImportError"})
 NAME_FAILS = frozenset({"AttributeError"})
 STAR_FAILS = frozenset({"NameError"})
@@ -257,7 +256,7 @@ class _File:
             message=phase.message.format(fact.detail),
             remedy=meaning.remedy.format(fact.detail),
             severity=phase.severity,
-            confidence=Confidence.CERTAIN if fact.sure else Confidence.LIKELY,
+            confidence=confidence(fact.sure),
             location=Location(path=self.path, line=fact.line, column=fact.column),
             names=(fact.detail,) if fact.detail else (),
         )
