@@ -15,7 +15,7 @@ FORMAT = 5
 """Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
 
 Condition = tuple[Any, ...]
-"""When code runs, as nested tuples (see ``guards.py``): ``("version", ">=", (3, 12))``, ``("has", module, path)``,
+"""When code runs, as nested tuples (see ``reach.py``): ``("version", ">=", (3, 12))``, ``("has", module, path)``,
 ``("missing", questions, foreign modules)``, ``("not", c)``, ``("and", c, ...)``, ``("or", c, ...)``, ``("false",)``,
 ``("imported", dotted name)`` until files are linked, ``("unknown",)``."""
 
@@ -62,7 +62,7 @@ class Guard(NamedTuple):
     """What stands round a piece of code, innermost last: ``parent`` is the number of the guard round this one.
 
     ``condition`` is when the code runs at all. ``caught`` are the exceptions that a ``try`` round it catches and does
-    not raise again. ``likely``: it runs where the condition holds, unless something else keeps it from that.
+    not raise again.
     """
 
     parent: int
