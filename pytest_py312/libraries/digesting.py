@@ -8,6 +8,7 @@ from typing import Any
 from pytest_py312.libraries.conditions import how_run
 from pytest_py312.libraries.digest import Digest, How, Module, Place
 from pytest_py312.libraries.files import ModuleFile
+from pytest_py312.libraries.graph import prefixes
 from pytest_py312.libraries.packaging import WITH_SETUPTOOLS
 from pytest_py312.libraries.surroundings import TOP, surroundings_of
 from pytest_py312.model import Severity
@@ -86,14 +87,9 @@ def absolute(one: ModuleImport, module: str, is_package: bool) -> str:
 
 def _shortest(name: str, own: frozenset[str] | set[str]) -> str:
     """A name of this distribution as that of its module; a foreign one without the class that is taken of it."""
-    steps = name.split(".")
-    for count in range(len(steps), 0, -1):
-        module = ".".join(steps[:count])
-        if module in own:
-            return module
-    if len(steps) > 1 and not steps[-1].islower():
-        return ".".join(steps[:-1])
-    return name
+    module = next((step for step in reversed(prefixes(name)) if step in own), "")
+    above, _, last = name.rpartition(".")
+    return module or (above if above and not last.islower() else name)
 
 
 def _packaging(facts: FileFacts, content: bytes, version: tuple[int, int]) -> Iterator[tuple[str, int, int]]:

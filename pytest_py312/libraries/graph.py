@@ -73,7 +73,7 @@ class Installed:
         A folder without code of its own (a namespace package) belongs to nobody: what is in it decides.
         """
         found: Sequence[Library] = ()
-        for step in _prefixes(name):
+        for step in prefixes(name):
             if step in self._owners:
                 found = self._owners[step]
             elif step not in self._folders:
@@ -82,7 +82,7 @@ class Installed:
 
     def on_the_way(self, name: str) -> list[str]:
         """The modules that an import of ``name`` runs, outermost first."""
-        return [step for step in _prefixes(name) if step in self._modules]
+        return [step for step in prefixes(name) if step in self._modules]
 
     def reach(self, roots: Iterable[Root]) -> dict[str, Reached]:
         """Every module that ``roots`` lead to, by the surest way."""
@@ -112,6 +112,7 @@ class Installed:
         return frozenset(name for name, reached in self.reach(worked).items() if reached.how == How.AT_IMPORT)
 
 
-def _prefixes(name: str) -> list[str]:
+def prefixes(name: str) -> list[str]:
+    """A dotted name and all above it, outermost first."""
     steps = name.split(".")
     return [".".join(steps[:count]) for count in range(1, len(steps) + 1)]

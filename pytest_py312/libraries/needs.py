@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.distributions import Entry
 from pytest_py312.libraries.digest import How
-from pytest_py312.libraries.graph import Installed, Root
+from pytest_py312.libraries.graph import Installed, Root, prefixes
 from pytest_py312.libraries.packaging import WITH_SETUPTOOLS
 from pytest_py312.locks import NAME
 from pytest_py312.model import Finding, Interpreter, Location, Severity
@@ -121,12 +121,7 @@ def missing_names(own: OwnImports, installed: Installed) -> frozenset[str]:
 
 def _missing_name(target: str, installed: Installed) -> str:
     """The module that is missing: of a namespace package, the part in it."""
-    steps = target.split(".")
-    for count in range(1, len(steps)):
-        name = ".".join(steps[:count])
-        if not installed.has(name):
-            return name
-    return target if len(steps) == 1 or installed.has(".".join(steps[:-1])) else ".".join(steps[:-1])
+    return next((name for name in prefixes(target) if not installed.has(name)), target)
 
 
 def _missing(

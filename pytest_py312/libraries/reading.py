@@ -17,6 +17,7 @@ from pytest_py312.distributions import Entry
 from pytest_py312.libraries.digest import Digest, Module, Part, document, from_document
 from pytest_py312.libraries.digesting import digest_of, imports_of, questions_of
 from pytest_py312.libraries.files import ModuleFile, classify, list_files
+from pytest_py312.libraries.graph import prefixes
 from pytest_py312.locks import write_whole
 from pytest_py312.model import InterpreterBuild
 from pytest_py312.safe_files import Refused, read_regular
@@ -154,10 +155,7 @@ def _wanted(job: _Job, version: tuple[int, int]) -> list[ModuleFile]:
     found: dict[str, ModuleFile] = {}
     for path, facts in job.facts.items():
         for target in imports_of(by_path[path], facts, names, version):
-            steps = target.split(".")
-            for name in (".".join(steps[:count]) for count in range(1, len(steps) + 1)):
-                if name in left:
-                    found[name] = left[name]
+            found |= {name: left[name] for name in prefixes(target) if name in left}
     return list(found.values())
 
 
