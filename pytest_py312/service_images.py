@@ -137,7 +137,7 @@ def words_of(arguments: str) -> list[str]:
             listed = json.loads(arguments)
             return [str(word) for word in listed] if isinstance(listed, list) else []
         return shlex.split(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments.split()
 
 

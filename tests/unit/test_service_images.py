@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.service_images import ImageRun, entry_of, own_images
+from pytest_py312.service_images import ImageRun, entry_of, own_images, words_of
 from pytest_py312.testing import service, service_tree
 from pytest_py312.tree import Tree
 
@@ -78,6 +78,15 @@ def test_the_folder_is_the_one_that_has_what_is_copied(path: str, text: str, con
     """The service's own, where nothing tells them apart."""
     files = SOURCES | {"libs/a.whl": "", f"{HERE}/deploy/docker/start.sh": "", path: text}
     assert images(tmp_path, files) == [(path, context)]
+
+
+def test_a_list_that_is_nested_too_deep_is_read_as_plain_words(tmp_path: Path) -> None:
+    """As is all that looks like JSON and is none; nobody's Dockerfile ends the run."""
+    assert words_of("[" * 100_000 + " x") == ["[" * 100_000, "x"]
+    assert words_of('["a", "b') == ['["a",', '"b']
+    path = f"{HERE}/Dockerfile"
+    text = f"FROM python:3.10\nCOPY {'[' * 100_000} /app\n"
+    assert images(tmp_path, SOURCES | {path: text}) == [(path, HERE)]
 
 
 @pytest.mark.parametrize(
