@@ -54,10 +54,6 @@ class Module:
     packaging: tuple[tuple[str, int, int], ...] = ()
     """Module, line, :class:`How`."""
 
-    @property
-    def is_package(self) -> bool:
-        return self.path.endswith("/__init__.py")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Digest:

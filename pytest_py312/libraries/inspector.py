@@ -17,6 +17,7 @@ from pytest_py312.distributions import Entry, Store
 from pytest_py312.inspection import Inspection
 from pytest_py312.installer import Installation, Installer
 from pytest_py312.libraries.advice import Adviser
+from pytest_py312.libraries.digesting import questions_of
 from pytest_py312.libraries.graph import Installed, Library, Root
 from pytest_py312.libraries.needs import OwnImports, declared, missing_names, needs_findings
 from pytest_py312.libraries.newer import NewerVersions
@@ -95,7 +96,7 @@ class LibraryInspector:
         version = (cell.interpreter.major, cell.interpreter.minor)
         roots = refined(list(foreign_roots(asked.read.facts, asked.local, version)), asked.read.contents)
         installed = self._installed(cell, asked)
-        troubles = list(troubles_of(installed, self._witnesses(cell, installed), _packaging(cell, asked)))
+        troubles = list(troubles_of(installed, self._witnesses(cell, asked, installed), _packaging(cell, asked)))
         findings = findings_of(
             located(troubles, installed.reach(roots)) if troubles else (),
             installed.proven(here.imports or {}),
@@ -145,7 +146,7 @@ class LibraryInspector:
             pins=asked.here.lock.pins if asked.here.lock else (),
             packaging=_packaging(cell, asked),
             digested=lambda entry: self._digested([entry], build)[0],
-            witnesses=lambda installed: self._witnesses(cell, installed),
+            witnesses=lambda installed: self._witnesses(cell, asked, installed),
         )
         return adviser(one)
 
@@ -178,22 +179,21 @@ class LibraryInspector:
             between=tuple(cells.interpreter for cells in cells_of(self._plan, service)),
         )
 
-    def _witnesses(self, cell: Cell, installed: Installed) -> Witnesses:
+    def _witnesses(self, cell: Cell, asked: "_Asked", installed: Installed) -> Witnesses:
         """What the interpreters say to what the target may have something against."""
-        suspects = [
+        questions = questions_of(
             module.suspects
             for one in installed.libraries
             for module in one.digest.modules
             if module.suspects is not None
-        ]
-        questions = frozenset(asked for facts in suspects for asked in facts.questions())
+        )
         baseline = min(cell.service.baseline, cell.interpreter)
 
         def say(interpreter: Interpreter) -> Testimony:
             return self._oracle.ask(questions, self._runner.find(interpreter))
 
         between = []
-        for interpreter in (other.interpreter for other in cells_of(self._plan, cell.service)):
+        for interpreter in asked.between:
             if not baseline < interpreter < cell.interpreter:
                 continue
             try:
