@@ -10,7 +10,7 @@ import tokenize
 import warnings
 from collections.abc import Iterator
 
-from pytest_py312.editors.base import EditRefused, Splice
+from pytest_py312.editors.base import EditRefused, Splice, spliced
 from pytest_py312.editors.python_text import PythonText
 
 _LITERAL = re.compile(r"""([A-Za-z]*)('''|\"""|'|")""")
@@ -82,15 +82,9 @@ def _of_literal(literal: str, start: int) -> list[Splice]:
     # there is no raw form of u"": it stays as it is, and its backslashes are doubled
     ways = (raw, doubled) if head is not None and "u" not in head[1].lower() else (doubled,)
     for way in ways:
-        if _is_same(literal, _made(literal, way)):
+        if _is_same(literal, spliced(literal, way)):
             return [Splice(start=start + one.start, end=start + one.end, text=one.text) for one in way]
     raise EditRefused("The string would not be the same.")
-
-
-def _made(literal: str, way: list[Splice]) -> str:
-    for splice in reversed(way):
-        literal = literal[: splice.start] + splice.text + literal[splice.end :]
-    return literal
 
 
 def _is_same(before: str, after: str) -> bool:

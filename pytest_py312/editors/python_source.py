@@ -13,7 +13,7 @@ from pytest_py312.editors.base import EditRefused, Splice, spliced
 from pytest_py312.editors.escapes import Escapes
 from pytest_py312.editors.python_calls import is_about_call, splices_of_call
 from pytest_py312.editors.python_imports import from_import_of, module_imports, module_renamed, moved_names
-from pytest_py312.editors.python_text import PythonText, parsed
+from pytest_py312.editors.python_text import PythonText, normal, parsed
 from pytest_py312.model import SourceChange
 
 SUBMODULES = frozenset({"collections.abc"})
@@ -48,7 +48,7 @@ def mend(text: str, changes: Iterable[SourceChange]) -> Mended:
         wanted = [change for change in wanted if change not in refused]
     new = spliced(text, splices)
     if new != text:
-        parsed(new.replace("\r\n", "\n").replace("\r", "\n"))
+        parsed(normal(new))
     return Mended(text=new, refused=tuple(refused.items()))
 
 

@@ -16,6 +16,7 @@ from pytest_py312.editors.base import EditRefused
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SCOPES = (*FUNCTIONS, ast.ClassDef, ast.Module)
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
@@ -27,7 +28,7 @@ class PythonText:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.normal = text.replace("\r\n", "\n").replace("\r", "\n")
+        self.normal = normal(text)
         self.tree = parsed(self.normal)
         self._lines = self.normal.split("\n")
         self._starts = [match.start() for match in _LINE.finditer(text)][: len(self._lines)]
@@ -88,8 +89,8 @@ class PythonText:
 
     def line_break(self, line: int) -> str:
         """What ends the line, or any other line where the file ends in it."""
-        found = re.compile(r"\r\n|\r|\n").match(self.text, self.line_end(line))
-        return found[0] if found else next(iter(re.findall(r"\r\n|\r|\n", self.text)), "\n")
+        found = _LINE_BREAK.match(self.text, self.line_end(line)) or _LINE_BREAK.search(self.text)
+        return found[0] if found else "\n"
 
     def at(self, line: int, column: int) -> list[Any]:
         """The names, attributes and imported names that are at a place (both from 1, column in characters).
@@ -156,6 +157,11 @@ def decoded(data: bytes) -> tuple[str, Callable[[str], bytes]]:
     if not same:
         raise EditRefused("The file's encoding would not survive an edit.")
     return text, lambda edited: edited.encode(encoding)
+
+
+def normal(text: str) -> str:
+    """``text`` with one kind of line ends, as its tree and its tokens are counted by."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parsed(text: str) -> ast.Module:
