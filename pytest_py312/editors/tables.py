@@ -46,7 +46,7 @@ def with_specifier(
     ]
     if len(proved) == 1:
         return proved[0]
-    if there and not chosen:
+    if not chosen:
         raise EditRefused(f'{name} has the specifier "{there[0].specifier}", not "{old}".')
     raise EditRefused(f"The specifier of {name} cannot be told from what is around it; make the change by hand.")
 
