@@ -50,9 +50,16 @@ def _arguments(call: ast.Call, count: int) -> list[ast.expr]:
     return call.args
 
 
-def _last(source: PythonText, node: ast.Attribute, text: str) -> Splice:
+def last_renamed(source: PythonText, node: ast.Attribute, text: str) -> Splice:
+    """``owner.old`` -> ``owner.text``
+
+    :raises EditRefused: the name is spelled in another way than the tree says.
+    """
     end = source.end(node)
-    return Splice(start=end - len(node.attr), end=end, text=text)
+    start = end - len(node.attr)
+    if source.text[start:end] != node.attr:
+        raise EditRefused("The name does not stand where it was said to be.")
+    return Splice(start=start, end=end, text=text)
 
 
 # ---- names that are handed over uncalled, or with other arguments
@@ -61,14 +68,14 @@ def _last(source: PythonText, node: ast.Attribute, text: str) -> Splice:
 def _one_argument(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
     """``unittest.makeSuite(Case)``: the successor is a method of the default loader."""
     _arguments(_call_of(source, node), 1)
-    return [_last(source, node, new.partition(".")[2])]
+    return [last_renamed(source, node, new.partition(".")[2])]
 
 
 def _by_place(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
     """``parser.readfp(file)``: the successor names its second parameter otherwise."""
     if _call_of(source, node).keywords:
         raise EditRefused("Its successor has another name for that parameter.")
-    return [_last(source, node, new.rpartition(".")[2])]
+    return [last_renamed(source, node, new.rpartition(".")[2])]
 
 
 def _same_fields(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
@@ -79,7 +86,7 @@ def _same_fields(source: PythonText, node: ast.Attribute, new: str) -> list[Spli
     item = isinstance(use, ast.Subscript) and use.value is call and isinstance(use.slice, ast.Constant)
     if not plain and not (item and isinstance(use.slice.value, int) and use.slice.value in _PLACES):
         raise EditRefused("Its successor gives a longer tuple: take the fields you need by their names.")
-    return [_last(source, node, new.rpartition(".")[2])]
+    return [last_renamed(source, node, new.rpartition(".")[2])]
 
 
 # ---- methods that became attributes
@@ -128,7 +135,7 @@ def _with_zone(source: PythonText, node: ast.Attribute, new: str) -> list[Splice
     end = source.end(call)
     place, text = (source.end(arguments[0]), f", {zone}") if arguments else (end - 1, zone)
     splices += [
-        _last(source, node, node.attr.removeprefix("utc")),
+        last_renamed(source, node, node.attr.removeprefix("utc")),
         Splice(start=place, end=place, text=text),
     ]
     return [*splices, Splice(start=end, end=end, text=NAIVE)] if new.endswith(NAIVE) else splices
@@ -150,7 +157,7 @@ def _as_factory(source: PythonText, node: ast.Attribute, new: str) -> list[Splic
     return [
         *splices,
         Splice(start=start, end=start, text="lambda: "),
-        _last(source, node, "now"),
+        last_renamed(source, node, "now"),
         Splice(start=end, end=end, text=called),
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_py312.editors.base import EditRefused, Splice, spliced
 from pytest_py312.editors.escapes import Escapes
-from pytest_py312.editors.python_calls import is_about_call, splices_of_call
+from pytest_py312.editors.python_calls import is_about_call, last_renamed, splices_of_call
 from pytest_py312.editors.python_imports import from_import_of, module_imports, module_renamed, moved_names
 from pytest_py312.editors.python_text import PythonText, normal, parsed
 from pytest_py312.model import SourceChange
@@ -138,22 +138,15 @@ class _Trial:
         home, _, _ = change.old.rpartition(".")
         new_home, _, new = change.new.rpartition(".")
         if new_home == home:
-            self._make(change, [self._last(node, new)])
+            self._make(change, [last_renamed(self._source, node, new)])
         elif new_home.startswith(f"{home}."):
-            self._make(change, [self._last(node, change.new[len(home) + 1 :])])
+            self._make(change, [last_renamed(self._source, node, change.new[len(home) + 1 :])])
             if new_home in SUBMODULES:
                 self._make(change, self._with_submodule(node, home, new_home))
         elif isinstance(node.value, ast.Name):
             self._roots.setdefault(node.value.id, []).append((node, change))
         else:
             raise EditRefused("The module is not named by one word here.")
-
-    def _last(self, node: ast.Attribute, text: str) -> Splice:
-        end = self._source.end(node)
-        start = end - len(node.attr)
-        if self._source.text[start:end] != node.attr:
-            raise EditRefused("The name does not stand where it was said to be.")
-        return Splice(start=start, end=end, text=text)
 
     # ---- modules
 
@@ -188,21 +181,20 @@ class _Trial:
             raise EditRefused(f"Not all that is used of {root} is in one other module.")
         home, module = homes.pop(), modules.pop()
         aliases = {alias for node, _ in uses for alias in self._only_imports(node, module)}
-        renamed = {alias.asname is None for alias in aliases}
-        if any(alias.name != module for alias in aliases) or len(renamed) > 1 or len(aliases) < self._count(root):
+        own_name = {alias.asname is None for alias in aliases}
+        bound = self._source.bindings(root)
+        if any(alias.name != module for alias in aliases) or len(own_name) > 1 or len(aliases) < len(bound):
             raise EditRefused(f"It cannot be told which import brings {module}.")
-        if renamed.pop():
+        is_renamed = own_name.pop()
+        if is_renamed:
             self._must_be_free(home)
         for alias in aliases:
             self._make(uses[0][1], [module_renamed(self._source, alias, home)])
         for node, change in uses:
-            self._make(change, [self._last(node, change.new.rpartition(".")[2])])
-            if not next(iter(aliases)).asname:
+            self._make(change, [last_renamed(self._source, node, change.new.rpartition(".")[2])])
+            if is_renamed:
                 start = self._source.start(node.value)
                 self._make(change, [Splice(start=start, end=start + len(root), text=home)])
-
-    def _count(self, name: str) -> int:
-        return len(self._source.bindings(name))
 
     def _must_be_free(self, module: str) -> None:
         """:raises EditRefused: the name of the module means something else in the file."""
