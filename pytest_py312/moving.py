@@ -37,10 +37,9 @@ def moves_of(
         service for service in services if any(one.check == Versions.name for one in by_service.get(service.name, ()))
     ]
     obstacles = {service.name: obstacle_of(by_service[service.name]) for service in asked}
+    full_version = _patch_release(plan, builds)
     aims = {
-        service.name: Aim(
-            baseline=service.baseline, target=plan.target, close=close, full_version=_patch_release(plan, builds)
-        )
+        service.name: Aim(baseline=service.baseline, target=plan.target, close=close, full_version=full_version)
         for service in asked
     }
     survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
