@@ -101,7 +101,6 @@ class Mending:
     def __init__(self, root: Path, *, target: Interpreter, wishes: Wishes, judges: Judges, moves: Moves) -> None:
         self._root = root
         self._target = target
-        self._fix = wishes.fix
         self._wishes = wishes
         self._judges = judges
         self._moves = moves
@@ -125,11 +124,11 @@ class Mending:
         stale = self._stale(plan, outcomes)
         if not plan.changes and not stale:
             self._say("nothing to change: nothing was found that a change is known to mend")
-        elif not self._fix and plan.changes:
+        elif not wishes.fix and plan.changes:
             self._say("--py312-fix writes these changes")
         elif plan.changes and not self._write(session, plan):
             return
-        written = {change.path for change in plan.changes} if self._fix else set()
+        written = {change.path for change in plan.changes} if wishes.fix else set()
         anew = self._relock(stale) if relocks_wanted(session.config) else self._name(stale)
         changes: list[SpecifierChange | SourceChange] = [
             change for change in changes_of(outcomes) if change.path in written | anew
@@ -137,7 +136,7 @@ class Mending:
         refused = {(edit.path, edit.old) for refusal in plan.refusals if isinstance(edit := refusal.edit, SourceChange)}
         changes += [
             change
-            for change in source_changes_of(outcomes, self._wishes.utc)
+            for change in source_changes_of(outcomes, wishes.utc)
             if change.path in written and (change.path, change.old) not in refused
         ]
         moved = set(moves.moved) if written else set()
@@ -153,7 +152,7 @@ class Mending:
 
     def _stale(self, plan: MendingPlan, outcomes: Sequence[Outcome]) -> tuple[Relock, ...]:
         """What has to be made anew: because of what was written and, beside it, because it is stale in any case."""
-        written = plan.changes if self._fix else ()
+        written = plan.changes if self._wishes.fix else ()
         findings = [found for outcome in outcomes for found in outcome.findings if not found.waived]
         compiled = redirected(self._root, changes_of(outcomes))[1]
         return relocks(self._root, written, findings, compiled)
