@@ -47,8 +47,7 @@ class SpeedTests:
         """The cell, ready to run something, or why it is not."""
         found = self.installation(cell)
         if found.environment is None or found.build is None:
-            reason = found.unchecked or "its requirements cannot be installed there (see dependencies)"
-            return f"there is no environment on {cell.interpreter}: {reason}"
+            return f"there is no environment on {cell.interpreter}: {found.obstacle}"
         return Side(
             cell=cell,
             build=found.build,

@@ -21,8 +21,7 @@ class Libraries:
         here = facts.installation(cell)
         service = cell.service.name
         if here.environment is None:
-            reason = here.unchecked or "its requirements cannot be installed there (see dependencies)"
-            told = f"nothing is installed on {cell.interpreter}: {reason}"
+            told = f"nothing is installed on {cell.interpreter}: {here.obstacle}"
             return Judgement(outcome=Outcome.errored(service=service, interpreter=None, check=self.name, reason=told))
         found = facts.libraries(cell)
         outcome = Outcome.judged(service=service, interpreter=None, check=self.name, findings=found.findings)

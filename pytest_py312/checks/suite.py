@@ -80,8 +80,7 @@ def _without_suite(cell: Cell) -> Outcome:
 
 
 def _no_environment(cell: Cell, here: Installation) -> str:
-    reason = here.unchecked or "its requirements cannot be installed there (see dependencies)"
-    return f"the suite has no environment to run in on {cell.interpreter}: {reason}"
+    return f"the suite has no environment to run in on {cell.interpreter}: {here.obstacle}"
 
 
 def _taken_by_collection(cell: Cell, run: SuiteRun) -> bool:
