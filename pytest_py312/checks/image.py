@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pytest_py312.checks.base import Facts, Judgement
 from pytest_py312.checks.remedies import remedy_for
+from pytest_py312.faults import same_trouble
 from pytest_py312.model import Cell, Finding, Location, Outcome, Severity, Status
 from pytest_py312.service_images import Health, ImageRun
 
@@ -40,12 +41,12 @@ class Image:
                 )
             )
         findings = [finding for run in runs for finding in _findings(run, cell)]
-        baseline = replace(cell, interpreter=cell.service.baseline)
         if cell.is_baseline:
             findings = [replace(finding, preexisting=True) for finding in findings]
         elif findings:
-            before = {(one.code, one.names) for run in facts.images(baseline) for one in _findings(run, baseline)}
-            findings = [replace(one, preexisting=(one.code, one.names) in before) for one in findings]
+            baseline = replace(cell, interpreter=cell.service.baseline)
+            before = {same_trouble(one) for run in facts.images(baseline) for one in _findings(run, baseline)}
+            findings = [replace(one, preexisting=same_trouble(one) in before) for one in findings]
         return Judgement(outcome=_outcome(self.name, cell, runs, findings))
 
 
