@@ -61,6 +61,11 @@ def _not_importable(cell: Cell, here: Installation, entries: Sequence[LocatedEnt
         )
 
 
+def obstacle(here: Installation) -> str:
+    """Why an installation has no environment, where it has none."""
+    return here.unchecked or "its requirements cannot be installed there (see dependencies)"
+
+
 def same_trouble(found: Finding) -> tuple[str, tuple[str, ...], str]:
     """What two findings have in common that tell the same: a project may have modules that fail and others that do."""
     module = _IMPORTED.search(found.message) if found.code == "PY105" else None

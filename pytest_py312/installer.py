@@ -54,11 +54,6 @@ class Installation:
     imports: Mapping[str, str] | None = None
     entries: tuple[Entry, ...] = ()
 
-    @property
-    def obstacle(self) -> str:
-        """Why there is no environment, where there is none."""
-        return self.unchecked or "its requirements cannot be installed there (see dependencies)"
-
 
 class Installer:
     """Makes installations. Safe for threads and, through ``once``, for xdist's workers."""

@@ -9,6 +9,7 @@ from pytest_py312.benchmarks.entries import entry_module
 from pytest_py312.benchmarks.jobs import Side
 from pytest_py312.benchmarks.measuring import Bench
 from pytest_py312.benchmarks.speeds import Speeds
+from pytest_py312.faults import obstacle
 from pytest_py312.installer import Installation, versions_of
 from pytest_py312.model import Cell, Plan, Service
 from pytest_py312.runners.base import Runner
@@ -47,7 +48,7 @@ class SpeedTests:
         """The cell, ready to run something, or why it is not."""
         found = self.installation(cell)
         if found.environment is None or found.build is None:
-            return f"there is no environment on {cell.interpreter}: {found.obstacle}"
+            return f"there is no environment on {cell.interpreter}: {obstacle(found)}"
         return Side(
             cell=cell,
             build=found.build,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.faults import obstacle
 from pytest_py312.model import Cell, Outcome, Status
 
 
@@ -21,7 +22,7 @@ class Libraries:
         here = facts.installation(cell)
         service = cell.service.name
         if here.environment is None:
-            told = f"nothing is installed on {cell.interpreter}: {here.obstacle}"
+            told = f"nothing is installed on {cell.interpreter}: {obstacle(here)}"
             return Judgement(outcome=Outcome.errored(service=service, interpreter=None, check=self.name, reason=told))
         found = facts.libraries(cell)
         outcome = Outcome.judged(service=service, interpreter=None, check=self.name, findings=found.findings)

@@ -8,6 +8,7 @@ from pytest_py312.checks.base import Facts, Judgement
 from pytest_py312.checks.foretold import foretold
 from pytest_py312.checks.remedies import GENERAL, remedy_for
 from pytest_py312.comparison import compare, confirm, covers, first_bad, nothing_ran, telling_line, without_addresses
+from pytest_py312.faults import obstacle
 from pytest_py312.installer import Installation, versions_of
 from pytest_py312.model import (
     Cell,
@@ -80,7 +81,7 @@ def _without_suite(cell: Cell) -> Outcome:
 
 
 def _no_environment(cell: Cell, here: Installation) -> str:
-    return f"the suite has no environment to run in on {cell.interpreter}: {here.obstacle}"
+    return f"the suite has no environment to run in on {cell.interpreter}: {obstacle(here)}"
 
 
 def _taken_by_collection(cell: Cell, run: SuiteRun) -> bool:
