@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from pytest_py312.source.facts import Call, Kind, ModuleImport
@@ -72,10 +72,15 @@ def _imported(scan: Scan, node: ast.Call, text: str) -> Value:
 
 
 def _run_module(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
-    for text in texts(arguments[0]) if arguments else ():
+    if arguments:
+        _run(scan, node, arguments[0])
+    return UNKNOWN
+
+
+def _run(scan: Scan, node: ast.expr, module: Value) -> None:
+    for text in texts(module):
         if _NAME.fullmatch(text) and scan.is_standard(text):
             scan.refer(node, Value(STD, text), Kind.DYNAMIC, name=text)
-    return UNKNOWN
 
 
 def _resolve_name(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
@@ -169,23 +174,23 @@ def _setattr(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
     return UNKNOWN
 
 
-def put_in_place(scan: Scan, module: Value) -> None:
-    """A module that the file itself puts into ``sys.modules``."""
-    for text in texts(module):
-        if _NAME.fullmatch(text) and scan.is_standard(text):
-            scan.patch(Value(STD, text))
+def put_in_place(scan: Scan, modules: Iterable[str]) -> None:
+    """Modules that the file itself puts into ``sys.modules``."""
+    for name in modules:
+        if _NAME.fullmatch(name) and scan.is_standard(name):
+            scan.patch(Value(STD, name))
 
 
 def _modules_set(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
     """``sys.modules.setdefault("imp", ...)``, ``monkeypatch.setitem(sys.modules, "imp", ...)``"""
     if len(arguments) == 3 and dotted(arguments[0]) == "sys.modules":
-        put_in_place(scan, arguments[1])
+        put_in_place(scan, texts(arguments[1]))
     return UNKNOWN
 
 
 def _modules_default(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
     if len(arguments) == 2:
-        put_in_place(scan, arguments[0])
+        put_in_place(scan, texts(arguments[0]))
     return UNKNOWN
 
 
@@ -194,8 +199,7 @@ def _modules_update(scan: Scan, node: ast.Call, _arguments: Given) -> Value | No
     names = [keyword.arg for keyword in node.keywords if keyword.arg]
     for argument in node.args:
         names += _keys(argument)
-    for name in names:
-        put_in_place(scan, Value(TEXT, data=name))
+    put_in_place(scan, names)
     return UNKNOWN
 
 
@@ -207,11 +211,10 @@ def _keys(node: ast.expr) -> list[str]:
 def _patch_dict(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     """``mock.patch.dict("sys.modules", {"imp": ...})``, ``mock.patch.dict(sys.modules, imp=...)``"""
     if arguments and ("sys.modules" in texts(arguments[0]) or dotted(arguments[0]) == "sys.modules"):
-        names = [keyword.arg for keyword in node.keywords if keyword.arg not in (None, "values", "clear")]
+        names = [one.arg for one in node.keywords if one.arg and one.arg not in ("values", "clear")]
         for argument in [*node.args[1:], *[one.value for one in node.keywords if one.arg == "values"]]:
             names += _keys(argument)
-        for name in names:
-            put_in_place(scan, Value(TEXT, data=name))
+        put_in_place(scan, names)
     return UNKNOWN
 
 
@@ -335,9 +338,7 @@ def command_line(scan: Scan, node: ast.List | ast.Tuple, found: Sequence[Value])
         if option.kind is not TEXT:
             return
         if option.data == "-m":
-            for text in texts(value):
-                if _NAME.fullmatch(text) and scan.is_standard(text):
-                    scan.refer(node, Value(STD, text), Kind.DYNAMIC, name=text)
+            _run(scan, node, value)
             return
         if option.data == "-c":
             for text in texts(value):

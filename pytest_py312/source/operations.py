@@ -172,7 +172,7 @@ def _assign_item(scan: Scan, target: ast.Subscript, _value: Value) -> None:
     owner = visit(scan, target.value)
     key = visit(scan, target.slice)
     if dotted(owner) == "sys.modules":
-        dynamic.put_in_place(scan, key)
+        dynamic.put_in_place(scan, dynamic.texts(key))
 
 
 _ASSIGNED: dict[type[ast.AST], Any] = {ast.Attribute: _assign_attribute, ast.Subscript: _assign_item}
