@@ -198,9 +198,7 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
         value = _called_name(scan, node, function, arguments)
     else:
         value = visit(scan, function)
-        for one in alternatives(value):
-            if one.kind is STD and one.path and one.path[-1] != ")":
-                scan.refer(function, one, Kind.USE, how(node, arguments))
+        _used(scan, node, value, arguments)
     if value.kind is MANY:
         return either([_called(scan, node, one, arguments) for one in value.data])
     return _called(scan, node, value, arguments)
@@ -246,11 +244,15 @@ def _called_name(scan: Scan, node: ast.Call, function: ast.Name, arguments: Give
                 scan.refer(function, value, Kind.NAME, how(node, arguments))
             return value
         return _unbound(scan, function)
-    if value.kind is STD or value.kind is MANY:
-        for one in (value,) if value.kind is STD else value.data:
-            if one.kind is STD and one.path and one.path[-1] != ")":
-                scan.refer(function, one, Kind.USE, how(node, arguments))
+    _used(scan, node, value, arguments)
     return value
+
+
+def _used(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    """Notes what a call uses that is no attribute's: a name that was imported, or what an expression gives."""
+    for one in alternatives(value):
+        if one.kind is STD and one.path and one.path[-1] != ")":
+            scan.refer(node.func, one, Kind.USE, how(node, arguments))
 
 
 def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value:
