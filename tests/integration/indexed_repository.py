@@ -1,7 +1,6 @@
 """A repository of one service that takes its requirements from a fake index, and the gate run on it."""
 
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pytest_py312.model import Interpreter
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.runners.local import LocalRunner
 from tests.integration import fake_index
+from tests.integration.gate_runs import gate
 
 TOGETHER = ("3.9", "3.10", "3.12")
 SERVICE = "services/app/requirements.txt"
@@ -28,14 +28,8 @@ class Repository:
     cache: Path
     index: fake_index.Server
 
-    def command(self, *arguments: str) -> list[str]:
-        fixed = ["--py312", "-m", "py312_dependencies", "--py312-runner=local", "-p", "no:cacheprovider"]
-        return [sys.executable, "-m", "pytest", *fixed, f"--py312-cache-dir={self.cache}", *arguments]
-
     def gate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            self.command(*arguments), cwd=self.root, capture_output=True, text=True, check=False, timeout=300
-        )
+        return gate(self.root, self.cache, *arguments)
 
     def require(self, text: str) -> None:
         path = self.root / SERVICE

@@ -1,12 +1,12 @@
 """Deprecations of a suite from end to end: heard on the older interpreters, told on the target."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.integration.gate_runs import gate
 
 PLAN = """
 target = "3.12"
@@ -55,15 +55,7 @@ def findings(root: Path, cache: Path, function: str) -> tuple[dict[str, Any], li
     (service / "app.py").write_text(APP)
     (service / "test_app.py").write_text(SUITE.format(function=function))
     report = root / "report.json"
-    argv = ["--py312", "-m", "py312_suite", "--py312-runner=local", f"--py312-cache-dir={cache}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *argv, f"--py312-report={report}", "-p", "no:cacheprovider"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = gate(root, cache, f"--py312-report={report}", checks="py312_suite")
     document = json.loads(report.read_text())
     (outcome,) = [one for one in document["outcomes"] if one["interpreter"] == "3.12"]
     found = [one for one in outcome["findings"] if one["code"] == "PY250"]

@@ -2,14 +2,13 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_py312.testing import service_tree
+from tests.integration.gate_runs import gate
 
 pytestmark = pytest.mark.network
 
@@ -49,9 +48,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 
 
 def run(root: Path, cache: Path) -> dict[str, dict[str, Any]]:
-    fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={cache}", f"--py312-report={root / 'report.json'}"]
-    argv = [sys.executable, "-m", "pytest", *fixed, "-m", "py312_libraries", "-p", "no:cacheprovider"]
-    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False, timeout=600)
+    done = gate(root, cache, f"--py312-report={root / 'report.json'}", checks="py312_libraries", seconds=600)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     report = json.loads((root / "report.json").read_text(encoding="utf-8"))
     changing = ("seconds", "cached")

@@ -2,12 +2,12 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pytest_py312.testing import service_tree
+from tests.integration import gate_runs
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -35,9 +35,7 @@ def fleet(root: Path, old: str) -> Path:
 
 
 def gate(root: Path, *arguments: str, checks: str = "py312_versions") -> "subprocess.CompletedProcess[str]":
-    argv = [sys.executable, "-m", "pytest", "--py312", "--py312-runner=local", "-m", checks, "-p", "no:cacheprovider"]
-    argv += [f"--py312-cache-dir={root.parent / 'cache'}", *arguments]
-    return subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=800, check=False)
+    return gate_runs.gate(root, root.parent / "cache", *arguments, checks=checks, seconds=800)
 
 
 def texts(root: Path) -> dict[str, str]:
