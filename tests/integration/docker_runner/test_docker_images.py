@@ -169,9 +169,7 @@ def test_a_build_that_was_given_up_leaves_nothing(engine: Engine, bench: Bench) 
     service_tree(bench.repository, {"s/Dockerfile": text})
     runner = bench.runner()
     Timer(3.0, runner.close).start()
-    run = runner.prove_image(
-        replace(JOB, root=bench.repository)
-    )  # fmt: skip
+    run = runner.prove_image(replace(JOB, root=bench.repository))
     assert run.unchecked == "its build was ended: cancelled"
     assert runner.prove_image(replace(JOB, root=bench.repository)).unchecked == "the run was cancelled"
 
