@@ -1,52 +1,27 @@
 """Shapes of code that large distributions hold, and what is said of them; interpreters are played by a few names."""
 
-from collections.abc import Iterable
-from textwrap import dedent
-
 import pytest
 
 from pytest_py312.model import Severity
-from pytest_py312.source.judging import judge
-from pytest_py312.source.linking import linked
-from pytest_py312.source.questions import Answer, Question
-from pytest_py312.source.questions import Testimony as Said
-from pytest_py312.source.scan import scan_text
-from pytest_py312.source.witnesses import Witnesses
+from tests.unit.source.hearing import codes, heard
 
-OLD = frozenset(
-    {
-        "imp",
-        "imp:reload",
-        "asyncio:coroutine",
-        "collections:Mapping",
-        "distutils",
-        "unittest:makeSuite",
-        "pkgutil:ImpImporter",
-    }
+OLD = (
+    "imp",
+    "imp:reload",
+    "asyncio:coroutine",
+    "collections:Mapping",
+    "distutils",
+    "unittest:makeSuite",
+    "pkgutil:ImpImporter",
 )
 """What the baseline has and the target does not."""
-NEW = frozenset({"tomllib", "asyncio:timeout", "importlib.metadata:entry_points().select"})
+NEW = ("tomllib", "asyncio:timeout", "importlib.metadata:entry_points().select")
 """The other way round."""
 
 
-def speaker(version: tuple[int, int], questions: Iterable[Question], lacks: frozenset[str]) -> Said:
-    def has(question: Question) -> bool:
-        names = [question.module, f"{question.module}:{question.path}"]
-        return not any(name == lack or name.startswith(f"{lack}.") for lack in lacks for name in names)
-
-    answers = {question: Answer(present=has(question)) for question in questions}
-    return Said(origin="a test", version=version, answers=answers)
-
-
-def said(*texts: str, lock: dict[str, str] | None = None) -> list[str]:
-    """Code and line of each finding that blocks, for a service of ``first.py``, ``second.py``, ... on its way from
-    3.9 to 3.12."""
-    names = ("first.py", "second.py", "third.py")
-    files = linked([scan_text(dedent(text), name) for name, text in zip(names, texts, strict=False)])
-    questions = {question for facts in files for question in facts.questions()}
-    witnesses = Witnesses(baseline=speaker((3, 9), questions, NEW), target=speaker((3, 12), questions, OLD))
-    found = judge(files, witnesses, lock=lock)
-    return [f"{one.code} {one.location.line}" for one in found if one.severity is Severity.ERROR and one.location]
+def said(text: str) -> list[str]:
+    """Code and line of each finding that blocks, on the way from 3.9 to 3.12."""
+    return codes(one for one in heard(text, gone=OLD, new=NEW) if one.severity is Severity.ERROR)
 
 
 def test_what_the_helper_calls_gone_is_found() -> None:
