@@ -4,7 +4,7 @@ A request has ``measure``:
 
 * ``tests``: the service's own pytest-benchmark tests (``select``: only these), each for about ``seconds``;
 * ``imports``: how long importing ``module`` takes in a fresh interpreter, and its peak memory, ``repeats`` times;
-* ``suite``: the suite's time and memory.
+* ``suite``: how long the suite takes, and how long it keeps a core busy.
 
 ``core``: whether to stay on one core. What was measured is told in records ``measured`` (name, value, unit), how in one
 record ``conditions``.
@@ -105,15 +105,6 @@ def _first_line(path: str, name: str) -> str:
     return ""
 
 
-def peak_memory() -> int:
-    """Bytes that this process has had in memory at most; 0 where that is not told.
-
-    Not ``getrusage``: it remembers the size of the process that started this one.
-    """
-    text = _first_line("/proc/self/status", "VmHWM")
-    return int(text.split()[0]) * 1024 if text else 0
-
-
 def run(request: Request, records: Any, probe: Any) -> int:
     """Measure what is asked. ``probe`` is the probe's module."""
     core = stay_on_one_core() if request.get("core") else ""
@@ -177,11 +168,7 @@ class MachineKnown:
         for found in output_json["benchmarks"]:
             if found["fullname"] in self._failed:
                 continue
-            stats = found["stats"]
-            self._records.add(
-                "measured", name=found["fullname"], value=stats["min"], unit="s", rounds=stats["rounds"],
-                median=stats["median"], quartile=stats["q1"], iterations=stats["iterations"],
-            )  # fmt: skip
+            self._records.add("measured", name=found["fullname"], value=found["stats"]["min"], unit="s")
 
 
 def _give_clock() -> str:
@@ -218,7 +205,6 @@ def measure_tests(request: Request, records: Any, probe: Any) -> int:
     sys.argv = ["pytest", *arguments]
     recorder = BenchmarkRecorder(records, probe.tail)
     code = int(pytest.main(arguments, plugins=[recorder, MachineKnown(records, recorder.failed)]))
-    records.add("measured", name="", value=peak_memory(), unit="B")
     records.add("exit", code=code)
     return code
 
@@ -246,7 +232,7 @@ sys.path[0:1] = json.loads(sys.argv[2])
 before, start = waited(), time.perf_counter()
 __import__(name)
 seconds = time.perf_counter() - start - (waited() - before)
-peak = 0
+peak = 0  # not from getrusage: that remembers the size of the process that started this one
 try:
     with open("/proc/self/status") as file:
         peak = next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM")), 0)

@@ -96,7 +96,7 @@ def read_sample(done: CellRun) -> Sample:
     for record in done.records:
         event, name = record.get("event"), str(record.get("name", ""))[:1000]
         value = _positive(record.get("value"))
-        if event == "measured" and value and len(values) < MOST_NAMES:
+        if event == "measured" and name and value and len(values) < MOST_NAMES:
             values[name] = value
         elif event == "threshold" and value:
             thresholds[name] = min(value, 10.0)

@@ -192,12 +192,10 @@ def _on_both(before: Sample, after: Sample, sides: Sequence[Side]) -> list[str]:
         if sample.exit_code not in (0, NO_TESTS):
             said = f"with pytest's exit code {sample.exit_code}"
             raise MeasuringFailed(f"its benchmarks ended {said} on {side.cell.interpreter}")
-    names = [name for name in before.values if name]
-    other = [name for name in after.values if name]
-    for name in sorted({*names} ^ {*other}):
-        here = sides[0 if name in names else 1].cell.interpreter
+    for name in sorted(before.values.keys() ^ after.values.keys()):
+        here = sides[0 if name in before.values else 1].cell.interpreter
         raise MeasuringFailed(f"{name} was measured on {here} only")
-    return names
+    return list(before.values)
 
 
 def _general(kind: str, names: Sequence[str], titles: Mapping[str, str]) -> Measured:
