@@ -5,10 +5,10 @@ the facts decides where they come from, so a check is tested with facts made by 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_py312.model import Cell, Comparison, Finding, Outcome, Plan, Service, SuiteComparison, SuiteRun
+from pytest_py312.model import Cell, Comparison, Finding, Outcome, Plan, Service, Status, SuiteComparison, SuiteRun
 
 if TYPE_CHECKING:  # a run in which nothing has changed asks for none of them, and does not wait for their modules
     from pytest_py312.benchmarks.speeds import Speeds
@@ -88,6 +88,14 @@ class Check(Protocol):
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
         """Never raises for anything the service did."""
         ...
+
+
+def inspected(check: Check, cell: Cell, found: "Inspection") -> Judgement:
+    """What was found of the cell's service as a whole. What could not be found out lets it not pass."""
+    outcome = Outcome.judged(service=cell.service.name, interpreter=None, check=check.name, findings=found.findings)
+    if found.unchecked and outcome.status is Status.PASSED:
+        outcome = replace(outcome, status=Status.ERRORED, reason=found.unchecked)
+    return Judgement(outcome=outcome)
 
 
 def needs_installation(check: Check) -> bool:

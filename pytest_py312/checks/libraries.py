@@ -1,10 +1,8 @@
 """PY24x and PY12x: does what is installed for a service hold what its imports need, and run on the target?"""
 
-from dataclasses import replace
-
-from pytest_py312.checks.base import Facts, Judgement
+from pytest_py312.checks.base import Facts, Judgement, inspected
 from pytest_py312.faults import obstacle
-from pytest_py312.model import Cell, Outcome, Status
+from pytest_py312.model import Cell, Outcome
 
 
 class Libraries:
@@ -20,12 +18,9 @@ class Libraries:
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
         here = facts.installation(cell)
-        service = cell.service.name
         if here.environment is None:
             told = f"nothing is installed on {cell.interpreter}: {obstacle(here)}"
-            return Judgement(outcome=Outcome.errored(service=service, interpreter=None, check=self.name, reason=told))
-        found = facts.libraries(cell)
-        outcome = Outcome.judged(service=service, interpreter=None, check=self.name, findings=found.findings)
-        if found.unchecked and outcome.status is Status.PASSED:
-            outcome = replace(outcome, status=Status.ERRORED, reason=found.unchecked)
-        return Judgement(outcome=outcome)
+            return Judgement(
+                outcome=Outcome.errored(service=cell.service.name, interpreter=None, check=self.name, reason=told)
+            )
+        return inspected(self, cell, facts.libraries(cell))

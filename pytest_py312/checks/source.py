@@ -1,9 +1,7 @@
 """PY2xx: does the source use what an interpreter does not have, or does otherwise?"""
 
-from dataclasses import replace
-
-from pytest_py312.checks.base import Facts, Judgement
-from pytest_py312.model import Cell, Outcome, Status
+from pytest_py312.checks.base import Facts, Judgement, inspected
+from pytest_py312.model import Cell
 
 
 class Source:
@@ -24,8 +22,4 @@ class Source:
     )
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
-        found = facts.inspection(cell)
-        outcome = Outcome.judged(service=cell.service.name, interpreter=None, check=self.name, findings=found.findings)
-        if found.unchecked and outcome.status is Status.PASSED:
-            outcome = replace(outcome, status=Status.ERRORED, reason=found.unchecked)
-        return Judgement(outcome=outcome)
+        return inspected(self, cell, facts.inspection(cell))
