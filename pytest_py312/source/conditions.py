@@ -86,8 +86,7 @@ def _known(value: Value) -> Condition:
 
 def _of_other_file(scan: Scan, value: Value) -> Condition:
     """A name of another file of the service: what it stands for is known once all have been read."""
-    first = value.module.partition(".")[0]
-    if (not first or first in scan.local) and _TELLING.search(value.module):
+    if scan.is_of_service(value.module) and _TELLING.search(value.module):
         return ("imported", value.module)
     return _flag(value.module.rpartition(".")[2], None)
 

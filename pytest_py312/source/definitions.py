@@ -79,7 +79,7 @@ def _read_decorators(scan: Scan, node: Any) -> int:
 def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
     if node.decorator_list:
         names = {dotted(named(scan, one)) for one in node.decorator_list}
-        if names & {"functools.cached_property"} or _is_property(scan, node):
+        if "functools.cached_property" in names or _is_property(node):
             return given_by(scan, node) or UNKNOWN
         if not names <= {"", "functools.lru_cache", "functools.cache", "abc.abstractmethod"}:
             return UNKNOWN
@@ -95,7 +95,7 @@ def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
     return Value(FUNCTION, guard=scan.guard, data=own)
 
 
-def _is_property(scan: Scan, node: Any) -> bool:
+def _is_property(node: Any) -> bool:
     return any(isinstance(one, ast.Name) and one.id == "property" for one in node.decorator_list)
 
 
@@ -206,7 +206,8 @@ def _look_up(scan: Scan, wanted: OnOwn) -> None:
     foreign = wanted.owner.foreign_bases()
     call = wanted.call if len(wanted.steps) == 1 else None
     owner = wanted.owner.name.removeprefix("super of ")
-    if any(_is_of_service(scan, base) for base in foreign) and scan.module.get(owner) is not None:
+    in_service = any(base.kind is FOREIGN and scan.is_of_service(base.module) for base in foreign)
+    if in_service and scan.module.get(owner) is not None:
         place = scan.place(wanted.steps[-1], name)
         scan.inherited.append(Inherited(owner, name, wanted.instance, *place, wanted.guard, call))
         return
@@ -216,11 +217,6 @@ def _look_up(scan: Scan, wanted: OnOwn) -> None:
         path = f"{base.path}{'()' if wanted.instance else ''}.{name}"
         value = Value(STD, base.module, path, base.guard)
         scan.refer(wanted.steps[-1], value, Kind.METHOD, call, sure=not foreign, name=name)
-
-
-def _is_of_service(scan: Scan, base: Value) -> bool:
-    first = base.module.partition(".")[0]
-    return base.kind is FOREIGN and (not first or first in scan.local)
 
 
 def _class_fact(own: OwnClass) -> ClassFact:

@@ -7,7 +7,7 @@ from pytest_py312.source.dynamic import got, read_dynamic, special_of
 from pytest_py312.source.facts import Call, Kind, LooseMethod
 from pytest_py312.source.fallbacks import RAISES, exceptions
 from pytest_py312.source.loose import LIKELY_METHODS
-from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.naming import dotted, joined, last_name, named
 from pytest_py312.source.stdlib import CHANGING_BUILTINS
 from pytest_py312.source.values import (
     CLASS,
@@ -112,9 +112,7 @@ def _stepped(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | N
         known = all(one.kind in (STD, "none") or one.guard != base.guard for one in base.data)
         return either([_stepped(scan, one, steps, call, sure and known) for one in base.data])
     if kind is FOREIGN:
-        names = ".".join(step.attr for step in reversed(steps))
-        separator = "" if base.module.endswith(".") else "."
-        name = f"{base.module}{separator}{names}"
+        name = joined(base.module, ".".join(step.attr for step in reversed(steps)))
         scan.reach_through(scan.place(steps[0], steps[0].attr), name, Kind.NAME, call)
         return Value(FOREIGN, name, "", base.guard)
     rules.attribute_of_unknown(scan, steps[0])
@@ -191,7 +189,7 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
         if value.kind is NOTHING_KNOWN:
             if function.attr in GROWING and arguments:
                 _grown(scan, function.value, arguments[-1])
-            _loose(scan, node, function)
+            _loose(scan, function)
             if function.attr == "__init__":
                 _initialised(scan, node, function, how(node, arguments))
     elif function.__class__ is ast.Name:
@@ -322,7 +320,7 @@ def _above(scan: Scan) -> Value:
     return Value(OBJECT, data=OwnClass(f"super of {scan.owner.name}", scan.owner.bases))
 
 
-def _loose(scan: Scan, node: ast.Call, function: ast.Attribute) -> None:
+def _loose(scan: Scan, function: ast.Attribute) -> None:
     if function.attr in LIKELY_METHODS:
         line, column, end = scan.place(function, function.attr)
         scan.loose.append(LooseMethod(function.attr, line, column, end, scan.guard))

@@ -15,11 +15,15 @@ def named(scan: Scan, node: ast.expr | None) -> Value:
         if value.kind is STD:
             return extended(scan, value, node.attr)
         if value.kind is FOREIGN:
-            separator = "" if value.module.endswith(".") else "."
-            return Value(FOREIGN, f"{value.module}{separator}{node.attr}", "", value.guard)
+            return Value(FOREIGN, joined(value.module, node.attr), "", value.guard)
         if value.kind is CLASS or value.kind is OBJECT:
             return value.data.get(node.attr) or UNKNOWN
     return UNKNOWN
+
+
+def joined(module: str, name: str) -> str:
+    """A name in a module that is not standard; ``.`` and ``..`` have their dots already."""
+    return f"{module}{'' if not module or module.endswith('.') else '.'}{name}"
 
 
 def dotted(value: Value) -> str:

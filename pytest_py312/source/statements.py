@@ -8,7 +8,7 @@ from pytest_py312.source.conditions import NEVER, condition_of, negated, skip_of
 from pytest_py312.source.declared import NO_INSTANCES, annotated, is_evaluated
 from pytest_py312.source.facts import SILENCED, Condition, Kind, ModuleImport
 from pytest_py312.source.fallbacks import RAISES, caught_by, exceptions
-from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.naming import dotted, joined, last_name, named
 from pytest_py312.source.operations import bind_target, item_of
 from pytest_py312.source.stdlib import SUBMODULES
 from pytest_py312.source.values import (
@@ -73,9 +73,8 @@ def _bind_foreign(scan: Scan, node: ast.ImportFrom, alias: ast.alias) -> None:
     if alias.name == "*":
         scan.foreign_stars = True
         return
-    module = "." * node.level + (node.module or "")
-    separator = "" if module.endswith(".") or not module else "."
-    scan.bind(alias.asname or alias.name, Value(FOREIGN, f"{module}{separator}{alias.name}", "", scan.guard))
+    name = joined("." * node.level + (node.module or ""), alias.name)
+    scan.bind(alias.asname or alias.name, Value(FOREIGN, name, "", scan.guard))
 
 
 def _note(scan: Scan, module: str, name: str, level: int, place: tuple[int, int, int]) -> None:

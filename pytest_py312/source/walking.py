@@ -133,6 +133,11 @@ class Scan:
     def is_standard(self, module: str) -> bool:
         return is_standard(module) and module.partition(".")[0] not in self.local
 
+    def is_of_service(self, module: str) -> bool:
+        """Whether a module that is not standard is in another file of the service: leading dots say so, too."""
+        first = module.partition(".")[0]
+        return not first or first in self.local
+
     def module_value(self, module: str) -> Value:
         if self.is_standard(module):
             return Value(STD, module, "", self.guard)
@@ -193,9 +198,9 @@ class Scan:
 
     def reach_through(self, place: tuple[int, int, int], name: str, kind: str, call: Call | None = None) -> None:
         """Notes a dotted name of something in another file, where a standard module seems to be a part of it."""
-        parts = name.lstrip(".").split(".")
-        if not name.startswith(".") and parts[0] not in self.local:
+        if not self.is_of_service(name):
             return
+        parts = name.lstrip(".").split(".")
         dots = name[: len(name) - len(name.lstrip("."))]
         for count in range(1, len(parts) - 1):
             if is_standard(parts[count]):
