@@ -71,7 +71,7 @@ class FileScanner:
         """In a process of its own; what it does not give back is scanned here."""
         folder = self._cache / "tmp" / uuid.uuid4().hex
         asked, answered = folder / "asked.json", folder / "answered.json"
-        facts: list[FileFacts | None] = [None] * len(tasks)
+        facts: list[FileFacts | None] = []
         try:
             folder.mkdir(parents=True, mode=0o700)
             rows = [(task.path, task.content.decode("latin-1"), sorted(task.local)) for task in tasks]
