@@ -11,6 +11,7 @@ from pytest_py312.distributions import Entry
 from pytest_py312.libraries.digest import How
 from pytest_py312.libraries.graph import Installed, Root, prefixes
 from pytest_py312.libraries.packaging import WITH_SETUPTOOLS
+from pytest_py312.libraries.suite_tools import closure
 from pytest_py312.locks import NAME
 from pytest_py312.model import Finding, Interpreter, Location, Severity
 from pytest_py312.requirements import asked_by
@@ -26,7 +27,7 @@ class Declared:
 
     ``run_time`` are projects that its run-time files name, with what their extras bring; ``anywhere`` are those that
     any of its requirement files names. ``brought_by`` maps what is installed to the projects that require it, and
-    ``with_run_time`` is all that the run-time requirements bring, themselves included.
+    ``with_run_time`` is all of it that the run-time requirements bring, themselves included.
     """
 
     run_time: frozenset[str]
@@ -61,18 +62,11 @@ def declared(
         for other in set(asked[name]) - set(_requires(installed[name], (), here))
     }
     direct = frozenset(run_time) | by_extras
-    reached: set[str] = set()
-    pending = list(direct)
-    while pending:
-        name = pending.pop()
-        if name not in reached:
-            reached.add(name)
-            pending += asked.get(name, ())
     return Declared(
         run_time=direct,
         anywhere=frozenset(anywhere) | direct,
         brought_by={name: tuple(sorted(by)) for name, by in brought_by.items()},
-        with_run_time=frozenset(reached),
+        with_run_time=frozenset(closure(direct, asked)),
     )
 
 

@@ -17,10 +17,11 @@ def only_for_tools(entries: Iterable[Entry], required: Collection[str]) -> froze
     """
     asked = {entry.name: {found for line in entry.requires if (found := _name(line))} for entry in entries}
     others = {name: names for name, names in asked.items() if name not in TOOLS}  # a plugin requires its tool
-    return frozenset(_closure(TOOLS, asked) - _closure(required, others))
+    return frozenset(closure(TOOLS, asked) - closure(required, others))
 
 
-def _closure(start: Iterable[str], asked: Mapping[str, Collection[str]]) -> set[str]:
+def closure(start: Iterable[str], asked: Mapping[str, Collection[str]]) -> set[str]:
+    """``start`` and all that it asks for, and so on, as far as they are among ``asked`` (project to projects)."""
     found: set[str] = set()
     pending = list(start)
     while pending:
