@@ -20,7 +20,9 @@ from pytest_py312.tree import Tree, escapes, join
 MOST = 4
 """Dockerfiles of one service that are built."""
 
-_SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve"})
+_SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "celery"})
+_SHELLS = frozenset({"sh", "bash", "ash", "dash"})
+_NOT_PYTHON = _SHELLS | {"npm", "node", "nginx", "supervisord", "make"}
 _PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?", re.ASCII)
 _TARGET = re.compile(r"(?P<module>[A-Za-z_][\w.]*):[A-Za-z_][\w.()]*", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
@@ -171,21 +173,18 @@ def entry_of(argv: Sequence[str]) -> Entry | None:
         return _of_python(rest)
     name = program.rpartition("/")[2]
     if name in _SERVERS:
-        return _target(rest)
-    if name == "celery":
-        return _after(rest, ("-A", "--app"))
+        return _of_server(name, rest)
     if program.endswith(".py"):
         return Entry(kind="script", name=program)
-    if program.endswith(".sh") or name in ("sh", "bash", "ash", "npm", "node", "nginx", "supervisord", "make"):
+    if program.endswith(".sh") or name in _NOT_PYTHON:
         return None
     return Entry(kind="command", name=name) if name else None
 
 
 def _unwrapped(argv: Sequence[str]) -> Sequence[str]:
     """The words of a shell's command line, up to where it goes on with another one."""
-    if len(argv) >= 3 and argv[0].rpartition("/")[2] in ("sh", "bash", "ash", "dash") and argv[1].startswith("-") and (
-        "c" in argv[1]
-    ):  # fmt: skip
+    is_shell = len(argv) >= 3 and argv[0].rpartition("/")[2] in _SHELLS
+    if is_shell and argv[1].startswith("-") and "c" in argv[1]:
         last = re.split(r"&&|;", argv[2])[-1]
         try:
             return shlex.split(last)
@@ -199,9 +198,7 @@ def _of_python(rest: Sequence[str]) -> Entry | None:
         if word == "-m" and number + 1 < len(rest):
             module, more = rest[number + 1], rest[number + 2 :]
             if module in _SERVERS:
-                return _target(more)
-            if module == "celery":
-                return _after(more, ("-A", "--app"))
+                return _of_server(module, more)
             return Entry(kind="module", name=module) if _MODULE.fullmatch(module) else None
         if word in ("-c", "-"):
             return None
@@ -210,8 +207,10 @@ def _of_python(rest: Sequence[str]) -> Entry | None:
     return None
 
 
-def _target(words: Sequence[str]) -> Entry | None:
-    """``app.main:app`` among the arguments of a server."""
+def _of_server(name: str, words: Sequence[str]) -> Entry | None:
+    """``app.main:app`` among the arguments of a server; celery has it in an option."""
+    if name == "celery":
+        return _after(words, ("-A", "--app"))
     match = next((match for word in words if (match := _TARGET.fullmatch(word))), None)
     return Entry(kind="module", name=match["module"]) if match else None
 
