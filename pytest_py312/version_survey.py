@@ -81,18 +81,20 @@ class VersionSurvey:
     def own_files(self, service: Service) -> tuple[str, ...]:
         """The files in its folder of a kind that says Python versions, without those of services beneath it."""
         inner = tuple(f"{path}/" for path in self._inner.get(service.path, ()))
+        scan = self._tree.scan(service.path, depth=SCAN_DEPTH)
+        linked = frozenset(scan.linked)
         found = []
-        for name in self._tree.scan(service.path, depth=SCAN_DEPTH).files:
+        for name in scan.files:
             path = join(service.path, name)
-            anothers = _is_material(name) or (inner and path.startswith(inner))
-            if may_say_versions(path) and not anothers and not self._leads_inside(path, service.path):
+            if not may_say_versions(path) or _is_material(name) or path.startswith(inner):
+                continue
+            if name not in linked or not self._leads_inside(path, service.path):
                 found.append(path)
         return tuple(found[:FILE_LIMIT])
 
     def _leads_inside(self, path: str, folder: str) -> bool:
-        """Whether a file is a link to another one of the same folder, which is read as itself."""
-        file = self._tree.root / path
-        return file.is_symlink() and file.resolve().is_relative_to((self._tree.root / folder).resolve())
+        """Whether a link leads to another file of the same folder, which is read as itself."""
+        return (self._tree.root / path).resolve().is_relative_to((self._tree.root / folder).resolve())
 
     def outside(self) -> tuple[Outside, ...]:
         """The files outside of all services that say a Python version."""
