@@ -1,7 +1,9 @@
 """Distributions made of a few lines, digested as the target answers to them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from pytest_py312.distributions import Entry
 from pytest_py312.libraries.digest import Digest
 from pytest_py312.libraries.digesting import digest_of
 from pytest_py312.libraries.files import classify
@@ -40,3 +42,10 @@ def library(name: str, texts: Mapping[str, str], version: str = "1.0") -> Librar
 def installed(**libraries: Mapping[str, str]) -> Installed:
     """An environment of distributions, each by its files."""
     return Installed([library(name, texts) for name, texts in libraries.items()])
+
+
+def entries(requires: Mapping[str, tuple[str, ...]]) -> list[Entry]:
+    """Installed distributions without files, each with what it says that it requires."""
+    return [
+        Entry(name=name, version="1.0", folder=Path("/nowhere"), requires=lines) for name, lines in requires.items()
+    ]

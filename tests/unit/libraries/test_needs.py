@@ -1,16 +1,14 @@
 """PY120 and PY121: imports that nothing of the service requires."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
-from pytest_py312.distributions import Entry
 from pytest_py312.libraries.digest import How
 from pytest_py312.libraries.graph import Root
 from pytest_py312.libraries.needs import OwnImports, declared, missing_names, needs_findings
 from pytest_py312.model import Finding, Interpreter, Severity
-from tests.unit.libraries.samples import installed
+from tests.unit.libraries.samples import entries, installed
 
 TARGET = Interpreter(3, 12)
 INSTALLED = {
@@ -22,9 +20,8 @@ INSTALLED = {
     "pytest": {"pytest/__init__.py": ""},
     "iniconfig": {"iniconfig.py": ""},
 }
-ENTRIES = [
-    Entry(name=name, version="1.0", folder=Path("/nowhere"), requires=requires)
-    for name, requires in {
+ENTRIES = entries(
+    {
         "fastapi": ("starlette>=0.4", "pyyaml ; extra == 'all'", "importlib-metadata ; python_version < '3.10'"),
         "starlette": ("anyio",),
         "anyio": (),
@@ -32,8 +29,8 @@ ENTRIES = [
         "httptools": (),
         "pytest": ("iniconfig",),
         "iniconfig": (),
-    }.items()
-]
+    }
+)
 
 
 def told(
@@ -58,9 +55,7 @@ def test_what_is_required_is_not_spoken_of() -> None:
 
 
 def test_what_comes_in_by_chance_is_a_warning_that_names_by_whom() -> None:
-    starlette, anyio = sorted(told(root("anyio"), root("starlette.requests")), key=lambda found: found.names[::-1])[
-        ::-1
-    ]
+    anyio, starlette = told(root("starlette.requests"), root("anyio"))
     assert (starlette.code, starlette.severity, starlette.names) == ("PY121", Severity.WARNING, ("starlette",))
     assert starlette.message == (
         "starlette is imported, and nothing requires starlette: it comes in only because fastapi requires it"

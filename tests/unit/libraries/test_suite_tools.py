@@ -1,15 +1,12 @@
 """What is installed for the suite's tools alone."""
 
-from pathlib import Path
-
 import pytest
 
-from pytest_py312.distributions import Entry
 from pytest_py312.libraries.suite_tools import only_for_tools
+from tests.unit.libraries.samples import entries
 
-ENTRIES = [
-    Entry(name=name, version="1.0", folder=Path("/nowhere"), requires=requires)
-    for name, requires in {
+ENTRIES = entries(
+    {
         "pytest": ("iniconfig>=1", "packaging>=20", "pygments>=2.7.2", "attrs>=19.2 ; extra == 'dev'"),
         "iniconfig": (),
         "packaging": (),
@@ -18,8 +15,8 @@ ENTRIES = [
         "attrs": (),
         "rich": ("Pygments",),
         "colorama": (),
-    }.items()
-]
+    }
+)
 
 
 @pytest.mark.parametrize(
