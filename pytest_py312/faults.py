@@ -50,7 +50,7 @@ def _not_importable(cell: Cell, here: Installation, entries: Sequence[LocatedEnt
             continue
         project = next((name for name, found in here.environment.modules.items() if module in found), module)
         version = here.environment.versions.get(project, "")
-        last = detail.strip().splitlines()[-1]
+        last = (detail.strip().splitlines() or ["it did not say why"])[-1]
         yield Finding(
             code="PY105",
             message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last}",

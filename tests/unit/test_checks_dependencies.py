@@ -96,6 +96,17 @@ def test_what_installs_but_does_not_import_fails_and_names_its_project() -> None
     assert finding.detail == detail
 
 
+def test_a_module_that_fails_without_a_word_is_broken_all_the_same() -> None:
+    """What a cell tells is written by the service's own code: it may be blank."""
+    target = replace(installation_of("3.12", {"aioredis": "1"}), imports={"aioredis": " \n"})
+
+    outcome = judged(target, installation_of("3.9", {"aioredis": "1"}))
+
+    (finding,) = outcome.findings
+    assert (outcome.status, finding.code) == (Status.FAILED, "PY105")
+    assert finding.message.endswith("fails: it did not say why")
+
+
 def test_what_does_not_import_on_the_baseline_either_is_pre_existing() -> None:
     failing = {"aioredis": "ImportError: libssl"}
     sides = [replace(installation_of(text, {"aioredis": "1"}), imports=failing) for text in ("3.12", "3.9")]
