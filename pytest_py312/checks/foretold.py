@@ -19,6 +19,8 @@ LONGEST = 240
 """Characters of a warning that are told."""
 MOST_PLACES = 6
 
+_LINE = re.compile(r"[1-9][0-9]{0,8}")
+
 SourceFindings = Callable[[], Sequence[Finding] | None]
 """What reading the source has found; ``None`` where it was not read to the end. Asked only where it matters."""
 
@@ -123,7 +125,7 @@ def _location(service: Service, group: _Group) -> Location | None:
     if not group.path:
         return Location(path=service.manifest) if service.manifest else None
     line = next(iter(group.places)).rpartition(":")[2]
-    return Location(path=group.path, line=int(line) if line.isdecimal() and int(line) else None)
+    return Location(path=group.path, line=int(line) if _LINE.fullmatch(line) else None)
 
 
 def _origin(origin: str) -> tuple[str, str, str]:

@@ -49,6 +49,13 @@ def test_interpreters_that_warn_in_other_words_of_one_line_warn_once() -> None:
     assert found.detail.startswith("warned on 3.9 and 3.11, 2 times:")
 
 
+@pytest.mark.parametrize("line", ["0", "", "x", "9" * 5000])
+def test_a_line_that_no_file_has_is_left_out(line: str) -> None:
+    """A suite may write what it likes: Python refuses to read a number of so many digits."""
+    (found,) = told(run("3.9", warned(IMP, f"{HERE}:{line}")))
+    assert found.location == Location(path=HERE)
+
+
 def test_what_is_installed_is_told_with_its_version() -> None:
     """However many places of it: one is to blame, and another version is the remedy."""
     places = [f"/env/lib/python3.9/site-packages/old_lib/{name}.py:7" for name in "abcdefgh"]
