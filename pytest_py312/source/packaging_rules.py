@@ -4,9 +4,9 @@ Up to 3.11 ``venv`` puts setuptools beside pip, from 3.12 on it does not. A setu
 back; one from 82 on has no ``pkg_resources``.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_py312.model import Finding, Location, Severity
@@ -31,8 +31,10 @@ class Lock:
     ) -> None:
         """``declared`` are the projects that the service requires itself: all that is known where no lock is."""
         self.known = versions is not None
-        self._declared = frozenset(() if self.known else map(_normalised, declared))
-        self._versions = {_normalised(name): version for name, version in (versions or {}).items()}
+        self._declared = frozenset(() if self.known else map(canonicalize_name, declared))
+        self._versions: dict[str, str] = {
+            canonicalize_name(name): version for name, version in (versions or {}).items()
+        }
         self._own = {part.removesuffix(".py") for facts in files for part in facts.path.split("/")}
 
     def version(self, name: str) -> Version | None:
@@ -49,7 +51,7 @@ class Lock:
     def brings_back(self, module: str) -> bool:
         """Whether a project in the lock installs a module that the library no longer has."""
         top = module.partition(".")[0]
-        return any(map(self.has, (f"standard-{_normalised(top)}", *replacements.BROUGHT_BACK.get(top, ()))))
+        return any(map(self.has, (f"standard-{canonicalize_name(top)}", *replacements.BROUGHT_BACK.get(top, ()))))
 
     def is_provided(self, module: str) -> bool | None:
         """Whether a foreign module can be imported in the cell; ``None`` where that cannot be told."""
@@ -58,7 +60,7 @@ class Lock:
             return True
         if not self.known:
             return None
-        name = _normalised(top)
+        name = canonicalize_name(top)
         return any(name in one for one in self._versions) or (None if self._versions else False)
 
     def distutils_finding(self, reference: Reference, path: str, witnesses: Witnesses) -> Finding:
@@ -83,10 +85,6 @@ class Lock:
             location=location(path, reference),
             names=(name.replace("()", ""),),
         )
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def packaging_findings(facts: FileFacts, witnesses: Witnesses, on_target: Reach, lock: Lock) -> Iterator[Finding]:
