@@ -5,16 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312.model import Interpreter
 from pytest_py312.runners.base import CellUnavailable
-from pytest_py312.runners.local import LocalRunner
 from tests.integration import fake_index
 from tests.integration.gate_runs import gate
+from tests.integration.local_runners import local_runner
 
 TOGETHER = ("3.9", "3.10", "3.12")
 SERVICE = "services/app/requirements.txt"
@@ -43,9 +41,7 @@ class Repository:
 
 def seeds(folder: Path) -> dict[str, dict[str, str]]:
     """What an environment of these interpreters has of itself, as projects of an index."""
-    runner = LocalRunner(
-        cache=folder, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
-    )
+    runner = local_runner(folder)
     found: dict[str, dict[str, str]] = {}
     try:
         for text in TOGETHER:

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
 from pytest_py312.model import Interpreter
-from pytest_py312.runners.local import LocalRunner
+from tests.integration.local_runners import local_runner
 
 Line = tuple[str, int]
 """A path relative to the root, and a line of it (from 1)."""
@@ -122,7 +121,7 @@ def proved_by_uv(root: Path, told: Told, work: Path, target: str = "3.12") -> st
 
 def _program(target: str, work: Path) -> str:
     """Where an interpreter is that the gate would take: uv does not look everywhere."""
-    runner = LocalRunner(cache=work, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=work / "run", fetch=False)
+    runner = local_runner(work)
     try:
         return runner.find(Interpreter.parse(target)).executable
     finally:

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312.engines import engine_of
 from pytest_py312.locking import Locking
@@ -17,6 +15,7 @@ from pytest_py312.resolving import RESOLVERS, plan_with
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.runners.local import LocalRunner
 from tests.integration.fake_index import Server, running
+from tests.integration.local_runners import local_runner
 
 TOGETHER = ("3.9", "3.10", "3.12")
 PLATFORM = Path(__file__).parents[3] / "shared" / "data" / "seed-platform"
@@ -32,9 +31,7 @@ class Judging:
     """Asks either resolver, through one cache."""
 
     def __init__(self, cache: Path) -> None:
-        self.runner = LocalRunner(
-            cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=cache / "run", fetch=False
-        )
+        self.runner = local_runner(cache)
         self._cache = cache
         self.renew()
 

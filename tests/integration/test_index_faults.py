@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312 import clock, index
 from pytest_py312.index import Index, Page, PageState
@@ -16,6 +14,7 @@ from pytest_py312.resolution import Blocked, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.runners.local import LocalRunner
 from tests.integration.fake_index import Server, running
+from tests.integration.local_runners import local_runner
 
 TOGETHER = ("3.9", "3.10", "3.12")
 
@@ -94,9 +93,7 @@ def build_of(runner: LocalRunner, interpreter: str) -> InterpreterBuild:
 def outcome(tmp_path: Path, interpreter: str, *lines: str) -> tuple[Finding, ...] | str:
     """What blocks ``lines``; in words, where that could not be told; nothing, where they resolve."""
     cache = tmp_path / "cache"
-    runner = LocalRunner(
-        cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=tmp_path / "run", fetch=False
-    )
+    runner = local_runner(cache, tmp_path)
     try:
         resolver = Resolver(cache=cache, runner=runner, uv_version="test", lock_hours=1.0)
         locking = Locking(cache=cache, resolver=resolver, once=Once(None), lock_hours=1.0)

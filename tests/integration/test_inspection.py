@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312.inspection import Inspection, Inspector
 from pytest_py312.model import Cell, Interpreter, Plan, Service, ServiceSettings
@@ -14,6 +12,7 @@ from pytest_py312.runners.local import LocalRunner
 from pytest_py312.source import scanning
 from pytest_py312.source.scan import scan_text
 from pytest_py312.testing import service_tree
+from tests.integration.local_runners import local_runner
 
 TARGET = Interpreter(3, 12)
 FILES = {
@@ -30,9 +29,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.root = service_tree(folder / "repository", FILES)
         self.cache = folder / "cache"
-        self.runner = LocalRunner(
-            cache=self.cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
-        )
+        self.runner = local_runner(self.cache, folder)
 
     def inspect(self, *, lock: dict[str, str] | None = None) -> dict[str, Inspection]:
         inspector = Inspector(

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312.demands import Demands
 from pytest_py312.lock_verdicts import LockVerdicts
@@ -16,9 +14,9 @@ from pytest_py312.model import Finding, Location, Plan, RequirementSource, Sever
 from pytest_py312.once import Once
 from pytest_py312.resolution import Resolver
 from pytest_py312.runners.base import CellUnavailable
-from pytest_py312.runners.local import LocalRunner
 from pytest_py312.testing import cell_of, service, service_tree
 from tests.integration.fake_index import running
+from tests.integration.local_runners import local_runner
 
 TOGETHER = ("3.9", "3.10", "3.12")
 PLACE = "services/user-service"
@@ -43,9 +41,7 @@ class Asking:
 
     def __init__(self, folder: Path) -> None:
         self.root, cache = folder / "repository", folder / "cache"
-        self.runner = LocalRunner(
-            cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
-        )
+        self.runner = local_runner(cache, folder)
         self._cache = cache
 
     def ask(self, interpreter: str, table: str = "project.dependencies", **files: str) -> Lock | tuple[Finding, ...]:

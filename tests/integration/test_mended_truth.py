@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312.inspection import Inspection, Inspector
 from pytest_py312.mending import plan_edits
@@ -16,6 +14,7 @@ from pytest_py312.runners.local import LocalRunner
 from pytest_py312.source.drop_ins import asked_for
 from pytest_py312.source_proof import proven
 from pytest_py312.testing import cell_of, service
+from tests.integration.local_runners import local_runner
 from tests.truth.cases import Snippet, Version, read_snippets, write_snippets
 from tests.truth.verify import Run, record
 
@@ -44,9 +43,7 @@ def as_service(snippet: Snippet) -> Service:
 @pytest.fixture(scope="module")
 def mended(tmp_path_factory: pytest.TempPathFactory) -> Mended:
     folder = tmp_path_factory.mktemp("truth")
-    runner = LocalRunner(
-        cache=folder / "cache", uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
-    )
+    runner = local_runner(folder / "cache", folder)
     try:
         pythons = {one: Path(runner.find(Interpreter(*one)).executable) for one in TOGETHER}
         return _mended(folder, runner, pythons)

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312 import clock
 from pytest_py312.engines import engine_of
@@ -20,6 +18,7 @@ from pytest_py312.runners.local import LocalRunner
 from pytest_py312.testing import service_tree
 from tests.integration.fake_index import running
 from tests.integration.gate_runs import gate
+from tests.integration.local_runners import local_runner
 
 TOGETHER = ("3.9", "3.10", "3.12")
 
@@ -43,7 +42,7 @@ class Side(NamedTuple):
 
 def side(folder: Path, *, offline: bool, resolver: str = "uv") -> Side:
     cache = folder / "cache"
-    plain = LocalRunner(cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False)
+    plain = local_runner(cache, folder)
     runner = OfflineRunner(plain) if offline else plain
     plan = plan_with(Plan(root=folder), resolver=resolver, offline=offline)
     uv = Resolver(cache=cache, runner=runner, uv_version="test", lock_hours=plan.lock_hours)

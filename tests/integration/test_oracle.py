@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.source.oracle import ASKABLE, NOT_COMPILED, Oracle, Unanswered
 from pytest_py312.source.questions import Answer, Complaint, Question
+from tests.integration.local_runners import local_runner
 
 INTERPRETERS = ("3.9", "3.10", "3.12", "3.13")
 
@@ -25,9 +24,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.runner = LocalRunner(
-            cache=folder / "cache", uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
-        )
+        self.runner = local_runner(folder / "cache", folder)
         self.oracle = Oracle(cache=folder / "cache", door=self.runner)
 
     def build(self, interpreter: str) -> InterpreterBuild:

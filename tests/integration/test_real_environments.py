@@ -5,7 +5,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312 import command
 from pytest_py312.distributions import Store
@@ -13,8 +12,8 @@ from pytest_py312.environments import Environment, Environments
 from pytest_py312.model import Interpreter, Location
 from pytest_py312.resolution import Blocked, Pin, Resolver, Wanted
 from pytest_py312.runners.base import CellUnavailable
-from pytest_py312.runners.local import LocalRunner
 from pytest_py312.testing import service_tree
+from tests.integration.local_runners import local_runner
 
 pytestmark = pytest.mark.network
 TOGETHER = ("3.9", "3.10", "3.12")
@@ -25,9 +24,7 @@ class Installing:
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
-        self.runner = LocalRunner(
-            cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=cache / "run", fetch=False
-        )
+        self.runner = local_runner(cache)
         self.resolver = Resolver(cache=cache, runner=self.runner, uv_version="test", lock_hours=24.0)
         self.store = Store(cache=cache, runner=self.runner)
         self.environments = Environments(cache=cache, runner=self.runner)

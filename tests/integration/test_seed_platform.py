@@ -6,12 +6,10 @@ and real builds on each interpreter.
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from uv import find_uv_bin
 
 from pytest_py312.locking import Locking
 from pytest_py312.model import Finding, Interpreter, RequirementSource, Severity
@@ -20,6 +18,7 @@ from pytest_py312.requirements import requirement_set
 from pytest_py312.resolution import Blocked, Lock, Resolver, Wanted
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.runners.local import LocalRunner
+from tests.integration.local_runners import local_runner
 
 ROOT = Path(__file__).parents[3] / "shared" / "data" / "seed-platform"
 CUT_OFF = "2026-11-24T00:00:00Z"
@@ -45,9 +44,7 @@ class Judging:
     """Asks about one file at a time, through one cache."""
 
     def __init__(self, cache: Path) -> None:
-        self.runner = LocalRunner(
-            cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=cache / "run", fetch=False
-        )
+        self.runner = local_runner(cache)
         self.resolver = Resolver(cache=cache, runner=self.runner, uv_version="test", lock_hours=24.0)
         self.locking = Locking(cache=cache, resolver=self.resolver, once=Once(None), lock_hours=24.0)
 

@@ -5,14 +5,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from uv import find_uv_bin
 
 from pytest_py312.model import Interpreter
 from pytest_py312.runners.base import CellUnavailable
-from pytest_py312.runners.local import LocalRunner
+from tests.integration.local_runners import local_runner
 
 TOGETHER = ("3.9", "3.10", "3.12")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
@@ -102,9 +100,7 @@ class Repository:
 def interpreters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The programs of the interpreters that are always tried together."""
     folder = tmp_path_factory.mktemp("runner")
-    runner = LocalRunner(
-        cache=folder, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
-    )
+    runner = local_runner(folder)
     try:
         return {text: runner.find(Interpreter.parse(text)).executable for text in TOGETHER}
     except CellUnavailable as reason:
