@@ -10,7 +10,7 @@ from pytest_py312.libraries.digest import Digest, How, Module, Place
 from pytest_py312.libraries.files import ModuleFile
 from pytest_py312.libraries.graph import prefixes
 from pytest_py312.libraries.packaging import WITH_SETUPTOOLS
-from pytest_py312.libraries.surroundings import TOP, surroundings_of
+from pytest_py312.libraries.surroundings import TOP, surroundings_of, tree_of
 from pytest_py312.model import Severity
 from pytest_py312.source.facts import FileFacts, Kind, LooseMethod, ModuleImport, Reference, RuleFact
 from pytest_py312.source.loose import LIKELY_METHODS
@@ -195,11 +195,8 @@ def _places(facts: FileFacts) -> set[Place]:
 
 def called_places(content: bytes, places: Iterable[Place]) -> frozenset[Place]:
     """Those of ``places`` that lie in the body of a function, which importing the file does not run."""
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
-    bodies = list(_bodies(tree))
+    tree = tree_of(content)
+    bodies = list(_bodies(tree)) if tree is not None else []
     return frozenset(place for place in places if any(start <= place <= end for start, end in bodies))
 
 

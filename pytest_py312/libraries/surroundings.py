@@ -1,6 +1,7 @@
 """What stands round the import statements of a file: the scanner keeps only conditions that it can answer. Pure."""
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -19,11 +20,20 @@ _ANSWERED = ("version_info", "TYPE_CHECKING")
 """Words of tests that the scanner has answered already."""
 
 
+def tree_of(content: bytes) -> ast.Module | None:
+    """The syntax tree of a Python file; ``None`` where it cannot be parsed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a stranger's file; as errors, they would leave it without a tree
+            return ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
 def surroundings_of(content: bytes) -> Mapping[int, Surroundings]:
     """By each line of an import statement. Empty for what cannot be parsed."""
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = tree_of(content)
+    if tree is None:
         return {}
     found: dict[int, Surroundings] = {}
     pending: list[tuple[ast.AST, Surroundings]] = [(tree, TOP)]
@@ -40,7 +50,7 @@ def _below(node: ast.AST, here: Surroundings) -> Iterator[tuple[ast.AST, Surroun
     """The statements directly in a node, with what stands round them."""
     inner = here
     if isinstance(node, ast.If | ast.While):
-        text = ast.unparse(node.test)
+        text = _text(node.test)
         known = isinstance(node, ast.If) and any(word in text for word in _ANSWERED)
         inner = Surroundings(tests=(*here.tests, text), conditional=here.conditional or not known)
     elif isinstance(
@@ -50,3 +60,10 @@ def _below(node: ast.AST, here: Surroundings) -> Iterator[tuple[ast.AST, Surroun
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
             yield child, inner
+
+
+def _text(test: ast.expr) -> str:
+    try:
+        return ast.unparse(test)
+    except RecursionError:
+        return ""  # parsers follow where this does not: what it says is not known then

@@ -21,7 +21,7 @@ from pytest_py312.runners.docker_attendant import Attendants
 from pytest_py312.runners.docker_builder import Builder
 from pytest_py312.runners.docker_cell import run_in_own_container
 from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, connect
-from pytest_py312.runners.docker_image import ImageProofs
+from pytest_py312.runners.docker_image import ImageTrials
 from pytest_py312.runners.docker_owner import this_process
 from pytest_py312.runners.docker_ping import engine_version as engine_version
 from pytest_py312.runners.docker_recipes import Ground, inside, user_of_cells
@@ -207,15 +207,15 @@ class DockerRunner:
             return _no_run(Ended.ENGINE_LOST, str(error))
 
     @cached_property
-    def _images_of_services(self) -> ImageProofs:
-        return ImageProofs(engine=self._engine, ground=self._ground, folder=self._folder, closing=self._closing)
+    def _images_of_services(self) -> ImageTrials:
+        return ImageTrials(engine=self._engine, ground=self._ground, folder=self._folder, closing=self._closing)
 
     def prove_image(self, job: ImageJob) -> ImageRun:
         """Build a service's own image and try it; see :class:`~pytest_py312.service_images.ImageProver`."""
         with self._lock:
-            proofs = self._images_of_services
+            trials = self._images_of_services
         with self._tools:
-            return proofs.prove(job)
+            return trials.prove(job)
 
     def close(self) -> None:
         """End and remove all containers and images of this run. Runs that are under way end as cancelled. May be called

@@ -56,7 +56,7 @@ class _End:
 
 
 @dataclass(kw_only=True)
-class ImageProofs:
+class ImageTrials:
     """Builds and tries images for one run, and removes all of them in the end. Safe for several threads."""
 
     engine: Engine

@@ -3,7 +3,6 @@
 Pure: nothing is read or run. Code that an interpreter does not reach is judged as if it were not there.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pytest_py312.model import Confidence, Finding, Location, Severity
@@ -16,6 +15,7 @@ from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.packaging_rules import IMPORT_FAILS, NO_LONGER_SEEDED, Lock, packaging_findings
 from pytest_py312.source.questions import Answer, Question
 from pytest_py312.source.reach import Reach
+from pytest_py312.source.removals import removal_of
 from pytest_py312.source.rule_table import NEEDED, RULES, Needed, Phase
 from pytest_py312.source.signatures import call_findings
 from pytest_py312.source.witnesses import NO_ANSWER, Witnesses, confidence, location, name_of, not_there, since, too_new
@@ -23,7 +23,6 @@ from pytest_py312.source.witnesses import NO_ANSWER, Witnesses, confidence, loca
 FROM_FAILS = frozenset({"ImportError"})
 NAME_FAILS = frozenset({"AttributeError"})
 STAR_FAILS = frozenset({"NameError"})
-_REMOVAL = re.compile(r"remov\w* .{0,40}?(?:Python |in |in version )(3\.\d+)", re.IGNORECASE)
 
 
 def judge(
@@ -203,8 +202,8 @@ class _File:
             return
         name = name_of(reference.module, reference.path)
         known = replacements.of_name(name)
-        removal = _REMOVAL.search(target.warning)
-        removed = removal[1] if removal else known.removed if known is not None else ""
+        removal = removal_of(target.warning)
+        removed = str(removal.release) if removal is not None else known.removed if known is not None else ""
         yield Finding(
             code="PY220",
             message=f"{name} is deprecated{f', and gone in {removed}' if removed else ''}",

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.libraries.digesting import called_places
 from pytest_py312.libraries.surroundings import surroundings_of
 
 
@@ -31,3 +32,17 @@ def test_an_import_is_conditional_where_it_is_not_always_run(text: str, line: in
 @given(st.binary(max_size=200))
 def test_no_content_raises(content: bytes) -> None:
     assert all(line > 0 for line in surroundings_of(content))
+
+
+@pytest.mark.parametrize("test", ["-" * 600 + "x", "1 + " * 600 + "x", "x" + ".a" * 600])
+def test_a_condition_that_is_nested_too_deeply_is_not_known(test: str) -> None:
+    """Parsers read it, and what writes it out again gives up."""
+    assert surroundings_of(f"if {test}:\n    import x\n".encode())[2].conditional
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_file_that_the_compiler_warns_of_is_read() -> None:
+    """Also in a session that takes warnings for errors."""
+    content = b"pattern = '\\d'\nif a:\n    import x\ndef f():\n    return imp.x\n"
+    assert surroundings_of(content)[3].conditional
+    assert called_places(content, [(1, 1), (5, 12)]) == {(5, 12)}

@@ -103,6 +103,16 @@ def test_the_release_of_removal_is_told() -> None:
     assert "gone in 3.13" in heard("import cgi", warnings=LATE)[0].message
 
 
+def test_a_release_that_a_warning_names_and_that_kept_it_is_not_believed() -> None:
+    late = {
+        "importlib.machinery:SourceFileLoader.load_module": "the load_module() method is deprecated and slated for"
+        " removal in Python 3.12; use exec_module() instead"
+    }
+    text = "from importlib.machinery import SourceFileLoader\nSourceFileLoader.load_module(loader)"
+
+    assert "gone in 3.15" in heard(text, warnings=late)[0].message
+
+
 def test_what_the_baseline_lacks_bars_the_way_back() -> None:
     assert codes(heard("import tomllib")) == ["PY210 1"]
     assert heard("import tomllib")[0].severity is Severity.WARNING
