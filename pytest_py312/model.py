@@ -555,6 +555,23 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PastSpeed:
+    """What an earlier run said of a benchmark, with the same builds of both interpreters on the same processor.
+
+    ``at`` is when that run ended (RFC 3339, UTC), ``before`` and ``after`` the middle measurement on baseline and
+    target; the others are those of :class:`Comparison`.
+    """
+
+    at: str
+    verdict: Verdict
+    ratio: float
+    low: float
+    high: float
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
     """One thing measured on baseline and target in turn. ``ratio`` is target by baseline; less is better.
 
@@ -591,6 +608,8 @@ class Comparison:
     """Why it cannot be compared, or what else differs between the sides."""
     conditions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """How each side was measured: compiler, options, libc, processor."""
+    earlier: tuple[PastSpeed, ...] = ()
+    """What earlier runs said of it, the oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,6 +27,7 @@ from pytest_py312.plugin_items import GateFailed, GateItem, Plant, directory
 from pytest_py312.plugin_recorded import recorded_of
 from pytest_py312.plugin_reports import Reports
 from pytest_py312.reports import terminal
+from pytest_py312.speed_history import SpeedHistory
 from pytest_py312.workshop import Workshop, default_cache
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class GateSession:
         self._lines = SourceLines(self.aim.plan.root)
         self._recorded = recorded_of(self.aim)
         self._reports = Reports(self.aim.plan.root, self.aim.reports, annotations=self.aim.annotations)
+        self._history = SpeedHistory(self.aim.plan.root / ".py312")
         self._mending = _mending(self.aim, self._judged_with, self._moves)
 
     # -- what is chosen
@@ -275,7 +277,7 @@ class GateSession:
             outcomes=tuple(outcomes),
             checks=tuple(check.name for check in self._checks),
             comparisons=tuple(comparison for judgement in judged if (comparison := judgement.comparison) is not None),
-            speeds=tuple(speed for judgement in judged for speed in judgement.speeds),
+            speeds=self._history.laid_beside(speed for judgement in judged for speed in judgement.speeds),
             assumptions=self.fleet.assumptions,
             runner=self.workshop.describe_runner(),
             resolver=self.workshop.describe_resolver(),
@@ -299,6 +301,7 @@ class GateSession:
         if _is_worker(session.config) or session.config.option.collectonly:
             return
         report = self.report(int(exitstatus))
+        self._history.keep(report.speeds, report.generated)
         session.config.hook.pytest_py312_report(config=session.config, report=report)
         if self._recorded is not None:
             self._recorded.finish(session, report, self._all_items)

@@ -1,15 +1,17 @@
 """The one door to the state file: SQLite, ``.py312/state.sqlite`` beside the plan.
 
-Holds outcomes by content, so that an unchanged cell costs nothing, and how long things took. Several runs and several
-xdist workers may use it at once (WAL, a busy time-out). It holds plain JSON only: it lies in the repository, and must
-not be able to run anything.
+Holds outcomes by content, so that an unchanged cell costs nothing, how long things took, and what was measured. Several
+runs and several xdist workers may use it at once (WAL, a busy time-out). It holds plain JSON only: it lies in the
+repository, and must not be able to run anything.
 """
 
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pytest_py312 import clock
 from pytest_py312.errors import StateError
@@ -17,11 +19,18 @@ from pytest_py312.errors import StateError
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outcomes (key TEXT PRIMARY KEY, document TEXT NOT NULL, used REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS durations (name TEXT PRIMARY KEY, seconds REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS speeds (
+  key TEXT NOT NULL, at TEXT NOT NULL, document TEXT NOT NULL, used REAL NOT NULL, PRIMARY KEY (key, at)
+);
 """
 VERSION = 1
 OPENING_TRIES = 100
 KEPT_SECONDS = 60 * 24 * 3600.0
 """Outcomes that no run asked for in this time are forgotten (60 days)."""
+KEPT_SPEEDS = 50
+"""Runs of which the measurements of one benchmark are kept; the oldest are forgotten."""
+KEPT_SPEEDS_SECONDS = 400 * 24 * 3600.0
+"""And measurements that are older than this (a little more than a year)."""
 
 
 class State:
@@ -77,10 +86,7 @@ class State:
                 row = self._connection.execute("SELECT document FROM outcomes WHERE key = ?", (key,)).fetchone()
             except sqlite3.Error:
                 return None  # a cache that cannot be read is an empty one
-        try:
-            return json.loads(row[0]) if row else None
-        except (ValueError, TypeError, RecursionError):
-            return None
+        return _read(row) if row else None
 
     def keep_outcome(self, key: str, document: object) -> None:
         """Keep a document; a full disk only means that it is worked out again next time."""
@@ -111,6 +117,33 @@ class State:
         """Remember how long ``name`` took."""
         self._write("INSERT OR REPLACE INTO durations VALUES (?, ?)", (name, seconds))
 
+    def speeds(self, key: str) -> list[object]:
+        """The documents that :meth:`keep_speeds` was given for ``key``, the oldest first."""
+        with self._lock:
+            try:
+                rows = self._connection.execute(
+                    "SELECT document FROM speeds WHERE key = ? ORDER BY at DESC LIMIT ?", (key, KEPT_SPEEDS)
+                ).fetchall()
+            except sqlite3.Error:
+                return []
+        return [document for row in reversed(rows) if (document := _read(row)) is not None]
+
+    def keep_speeds(self, documents: Mapping[str, object], at: str) -> None:
+        """Keep what a run that ended ``at`` (RFC 3339, UTC) measured, by key; forget what is too much or too old."""
+        now = clock.timestamp()
+        with self._lock, suppress(sqlite3.Error), self._connection:  # which undoes all of it where a part fails
+            self._connection.execute("BEGIN")
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?)",
+                [(key, at, json.dumps(document), now) for key, document in documents.items()],
+            )
+            self._connection.executemany(
+                "DELETE FROM speeds WHERE key = ?1 AND at NOT IN "
+                "(SELECT at FROM speeds WHERE key = ?1 ORDER BY at DESC LIMIT ?2)",
+                [(key, KEPT_SPEEDS) for key in documents],
+            )
+            self._connection.execute("DELETE FROM speeds WHERE used < ?", (now - KEPT_SPEEDS_SECONDS,))
+
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
         with self._lock:
             try:
@@ -121,3 +154,11 @@ class State:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+
+def _read(row: tuple[Any, ...]) -> object:
+    """The document in ``row``, or ``None``: the file lies in the repository, and anybody may have written it."""
+    try:
+        return json.loads(row[0])
+    except (ValueError, TypeError, RecursionError):
+        return None

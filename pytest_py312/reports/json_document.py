@@ -18,6 +18,7 @@ from pytest_py312.model import (
     InterpreterBuild,
     Location,
     Outcome,
+    PastSpeed,
     Report,
     Service,
     SourceChange,
@@ -223,6 +224,19 @@ def _speed(speed: Comparison) -> dict[str, Any]:
         "note": speed.note,
         "conditions": {name: list(speed.conditions[name]) for name in sorted(speed.conditions)},
         "samples": [list(pair) for pair in speed.pairs],
+        "earlier": [_past(past) for past in speed.earlier],
+    }
+
+
+def _past(past: PastSpeed) -> dict[str, Any]:
+    return {
+        "at": past.at,
+        "verdict": past.verdict.value,
+        "ratio": past.ratio,
+        "low": past.low,
+        "high": past.high if math.isfinite(past.high) else None,
+        "before": past.before,
+        "after": past.after,
     }
 
 

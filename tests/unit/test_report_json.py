@@ -20,6 +20,7 @@ from pytest_py312.model import (
     InterpreterBuild,
     Location,
     Outcome,
+    PastSpeed,
     Plan,
     Report,
     Service,
@@ -30,6 +31,7 @@ from pytest_py312.model import (
     Stage,
     Status,
     SuiteComparison,
+    Verdict,
     Waiver,
 )
 from pytest_py312.reports.json_document import render
@@ -43,7 +45,10 @@ CHANGE = SpecifierChange(
     path="services/user-service/requirements.txt", line=12, name="aiohttp", old="==3.8.1", new="==3.9.0"
 )
 
-SPEED = speed(confirmed=True, conditions={"compiler": ("GCC 12.2.0", "GCC 14.2.0")})
+PAST = PastSpeed(
+    at="2025-02-01T12:00:00Z", verdict=Verdict.SAME, ratio=1.02, low=0.98, high=1.05, before=0.011, after=0.0112
+)
+SPEED = speed(confirmed=True, conditions={"compiler": ("GCC 12.2.0", "GCC 14.2.0")}, earlier=(PAST,))
 
 
 def sample() -> Report:
@@ -329,9 +334,13 @@ def test_the_example_in_the_documentation_is_valid_and_complete() -> None:
 
 def test_an_interval_of_too_few_pairs_has_no_end() -> None:
     """Infinity is no JSON."""
-    endless = replace(SPEED, low=0.0, high=float("inf"), control=(1.0, 0.0, float("inf")), more_pairs=None)
+    past = replace(PAST, high=float("inf"))
+    endless = replace(
+        SPEED, low=0.0, high=float("inf"), control=(1.0, 0.0, float("inf")), more_pairs=None, earlier=(past,)
+    )
     document = document_of(replace(sample(), speeds=(endless, replace(endless, name="a", control=None))))
     validate(document)
     assert [one["name"] for one in document["comparisons"]] == ["a", SPEED.name]
     assert document["comparisons"][1]["high"] is None
+    assert document["comparisons"][1]["earlier"][0]["high"] is None
     assert document["comparisons"][1]["control"] == {"ratio": 1.0, "low": 0.0, "high": None}

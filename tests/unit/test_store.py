@@ -10,7 +10,7 @@ import pytest
 
 from pytest_py312 import clock
 from pytest_py312.errors import StateError
-from pytest_py312.store import KEPT_SECONDS, VERSION, State
+from pytest_py312.store import KEPT_SECONDS, KEPT_SPEEDS, KEPT_SPEEDS_SECONDS, VERSION, State
 
 
 @pytest.fixture
@@ -118,6 +118,36 @@ def test_tables_that_are_gone_are_an_empty_cache(state: State, tmp_path: Path) -
     state.touch(["key"])
     assert state.outcome("key") is None
     assert state.duration("a") is None
+
+
+def test_measurements_of_a_benchmark_are_kept_in_the_order_of_their_runs(state: State) -> None:
+    state.keep_speeds({"a": 2, "b": 20}, "2025-03-02T12:00:00Z")
+    state.keep_speeds({"a": 1}, "2025-03-01T12:00:00Z")
+
+    assert (state.speeds("a"), state.speeds("b"), state.speeds("c")) == ([1, 2], [20], [])
+
+
+def test_measurements_that_are_too_many_or_too_old_are_forgotten(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(KEPT_SPEEDS + 2):
+        state.keep_speeds({"a": number, "old": number}, f"2025-03-01T12:00:{number:02}Z")
+    assert state.speeds("a") == list(range(2, KEPT_SPEEDS + 2))
+    then = clock.timestamp() + KEPT_SPEEDS_SECONDS + 1
+    monkeypatch.setattr(clock, "timestamp", lambda: then)
+
+    state.keep_speeds({"a": "new"}, "2026-06-01T12:00:00Z")
+
+    assert (state.speeds("a"), state.speeds("old")) == (["new"], [])
+
+
+def test_damaged_measurements_are_left_out(state: State, tmp_path: Path) -> None:
+    state.keep_speeds({"a": 1}, "2025-03-01T12:00:00Z")
+    execute(tmp_path, "INSERT INTO speeds VALUES ('a', '2025-03-02', '{', 1.0)")
+    assert state.speeds("a") == [1]
+
+    execute(tmp_path, "DROP TABLE speeds")
+
+    state.keep_speeds({"a": 1}, "2025-03-01T12:00:00Z")
+    assert state.speeds("a") == []
 
 
 def test_threads_may_share_it(state: State) -> None:
