@@ -45,6 +45,10 @@ class StateError(Py312Error):
     """The state file or the cache cannot be used (damaged, not writable, disk full)."""
 
 
+class RolloutRefused(Py312Error):
+    """What was asked of a stage may not be done now; the message says what has to come first, or who is at it."""
+
+
 def perhaps(word: str, known: "list[str] | tuple[str, ...]") -> str:
     """``', perhaps you meant "stages"'`` for a near miss among ``known``, else ``''``."""
     near = get_close_matches(word, known, n=1, cutoff=0.6)

@@ -1,0 +1,153 @@
+"""What can happen to a run of a stage. Events are what the journal keeps: a run is what its events make of it."""
+
+from dataclasses import dataclass
+
+from pytest_py312.model import Interpreter
+from pytest_py312.rollout.model import Breach, Container, Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Locked:
+    """The environment is ours alone."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observed:
+    """What serves now. ``old`` is ``None`` where nothing does; ``interpreter`` where the old one did not tell."""
+
+    service: str
+    old: Container | None
+    interpreter: Interpreter | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """The new container is there; it does not serve yet."""
+
+    service: str
+    new: Container
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Switched:
+    """The new container, and no other, was started to serve."""
+
+    service: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BecameReady:
+    """The new container says that it is healthy."""
+
+    service: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verified:
+    """The process that serves runs on the target."""
+
+    service: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeployFailed:
+    """A service could not be deployed, did not become healthy, or runs on something else."""
+
+    service: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credited:
+    """So many seconds of the soak are proven by good samples."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Breached:
+    """A limit was broken, confirmed."""
+
+    breach: Breach
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drifted:
+    """Something that this run did not deploy serves. Samples up to ``slot`` say nothing about the new version."""
+
+    service: str
+    detail: str
+    slot: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """The last judgement, over the whole soak."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decided:
+    """A person's answer to a hold."""
+
+    accept: bool
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RollbackAsked:
+    """Back to what served before. ``services`` empty: all of the stage."""
+
+    reason: str
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Restored:
+    """The old version of a service serves again, proven by asking it."""
+
+    service: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RestoreFailed:
+    """The old version of a service could not be brought back, or does not serve."""
+
+    service: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resumed:
+    """Another process takes a run up that a dead one has left."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outdated:
+    """What this stage was judged against is no longer there."""
+
+    reason: str
+
+
+Event = (
+    Locked
+    | Observed
+    | Prepared
+    | Switched
+    | BecameReady
+    | Verified
+    | DeployFailed
+    | Credited
+    | Breached
+    | Drifted
+    | Judged
+    | Decided
+    | RollbackAsked
+    | Restored
+    | RestoreFailed
+    | Resumed
+    | Outdated
+)

@@ -1,0 +1,129 @@
+"""What may be done to a stage beside the others: which come first, and what stands on what. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from pytest_py312.errors import RolloutRefused
+from pytest_py312.rollout.model import StageRun, StageState
+
+UNDECIDED = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
+"""States that only a process at work, or a dead one, leaves behind."""
+
+
+def check_start(
+    stage: int, environment: str, earlier: Iterable[int], runs: Iterable[StageRun], serving: Mapping[str, str]
+) -> None:
+    """Refuse a stage that cannot start in ``environment``.
+
+    :param earlier: numbers of the stages before it in the plan.
+    :param runs: the newest run of each stage in each environment.
+    :param serving: service of an earlier stage -> id of the image that serves it now; where one is not named, nothing
+        is known to be wrong.
+    :raises RolloutRefused: says what has to come first.
+    """
+    here = {run.stage: run for run in runs if run.environment == environment}
+    for number, run in sorted(here.items()):
+        if not run.state.is_over:
+            raise RolloutRefused(_in_the_way(run, stage, number))
+    for number in sorted(earlier):
+        before = here.get(number)
+        if before is None or not before.is_completed:
+            found = "was never deployed" if before is None else _standing(before)
+            raise RolloutRefused(
+                f"stage {stage} cannot start in {environment}: stage {number} {found} there, and has to be accepted "
+                f"first; `py312 deploy --stage {number} --env {environment}`"
+            )
+        for service, image in before.images.items():
+            if serving.get(service, image) != image:
+                raise RolloutRefused(
+                    f"stage {stage} cannot start in {environment}: {service} of stage {number} was accepted as image "
+                    f"{_short(image)}, and {_short(serving[service])} serves it now; deploy stage {number} again"
+                )
+
+
+def check_promotion(run: StageRun, after: Sequence[str], runs: Iterable[StageRun]) -> None:
+    """Refuse a run in an environment that comes after others, unless they accepted the very same.
+
+    :param after: environments that come before the run's.
+    :raises RolloutRefused: says where what is missing.
+    """
+    known = {(other.environment, other.stage): other for other in runs}
+    for environment in after:
+        proven = known.get((environment, run.stage))
+        start = f"stage {run.stage} cannot start in {run.environment}: "
+        if proven is None or not proven.is_completed:
+            found = "was never deployed" if proven is None else _standing(proven)
+            raise RolloutRefused(f"{start}it {found} in {environment}, and has to be accepted there first")
+        for service, image in run.images.items():
+            if proven.images.get(service) != image:
+                raise RolloutRefused(
+                    f"{start}{environment} accepted image {_short(proven.images.get(service, 'none'))} of {service}, "
+                    f"and this is {_short(image)}; deploy what was proven"
+                )
+        if proven.configuration != run.configuration:
+            raise RolloutRefused(f"{start}the plan was changed since {environment} accepted it; prove it there again")
+
+
+def rollback_order(stage: int, environment: str, runs: Iterable[StageRun], *, cascade: bool, only: bool) -> list[int]:
+    """The stages to roll back, in turn, so that ``stage`` can be.
+
+    :param cascade: the later ones first.
+    :param only: leave the later ones up; what they were judged against is then gone.
+    :raises RolloutRefused: there is no such run, or later stages stand on it and neither was chosen.
+    """
+    here = {run.stage: run for run in runs if run.environment == environment}
+    if stage not in here:
+        raise RolloutRefused(f"stage {stage} was never deployed in {environment}: there is nothing to roll back")
+    later = standing_on(stage, environment, here.values())
+    if not later or only:
+        return [stage]
+    if cascade:
+        return [*reversed(later), stage]
+    listed = ", ".join(f"stage {number} ({here[number].state.value})" for number in later)
+    raise RolloutRefused(
+        f"stage {stage} cannot be rolled back in {environment} under {listed}; --cascade rolls those back first, "
+        f"--only leaves them up, and what they were judged against is then gone"
+    )
+
+
+def standing_on(stage: int, environment: str, runs: Iterable[StageRun]) -> list[int]:
+    """Later stages that are up in ``environment`` and lose their ground when ``stage`` is deployed or rolled back."""
+    return sorted(run.stage for run in runs if run.environment == environment and run.stage > stage and run.is_up)
+
+
+def _in_the_way(run: StageRun, stage: int, number: int) -> str:
+    start = f"stage {stage} cannot start in {run.environment}: stage {number} is {run.state.value}"
+    if run.state in UNDECIDED or run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED):
+        return f"{start}; `py312 recover --env {run.environment}` finishes what was left"
+    if run.state is StageState.HELD:
+        return f"{start} ({run.reason}); `py312 decide --stage {number} --env {run.environment}` answers it"
+    return f"{start}; `py312 watch --stage {number} --env {run.environment}` goes on with it"
+
+
+def _standing(run: StageRun) -> str:
+    if run.stale:
+        return f"was accepted, but {run.stale},"
+    return f"is {run.state.value}"
+
+
+def _short(image: str) -> str:
+    return image.removeprefix("sha256:")[:12]
+
+
+def deployment_order(services: Sequence[str], needs: Mapping[str, Iterable[str]]) -> list[str]:
+    """``services``, each after those of them that it needs; otherwise in the order given.
+
+    :raises RolloutRefused: some need each other.
+    """
+    wanted = {name: [need for need in needs.get(name, ()) if need in services] for name in services}
+    sorter = TopologicalSorter(wanted)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise RolloutRefused(f"these need each other, so none can be first: {' -> '.join(error.args[1])}") from None
+    found: list[str] = []
+    while sorter.is_active():
+        for name in sorted(sorter.get_ready(), key=services.index):
+            found.append(name)
+            sorter.done(name)
+    return found

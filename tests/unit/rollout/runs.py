@@ -1,0 +1,77 @@
+"""Runs of a stage to begin tests from, and how to bring them along."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from pytest_py312.model import Interpreter
+from pytest_py312.rollout.events import (
+    BecameReady,
+    Credited,
+    Event,
+    Locked,
+    Observed,
+    Prepared,
+    Restored,
+    Switched,
+    Verified,
+)
+from pytest_py312.rollout.model import Act, Container, Deployment, Intent, StageRun, StageState
+from pytest_py312.rollout.stages import advance, next_act
+
+SERVICES = ("auth", "user", "gateway")
+
+
+def planned(*services: str, **changes: Any) -> StageRun:
+    """A run of stage 1 in ``test`` that wants an hour of soak."""
+    deployments = tuple(Deployment(service=name, image=f"new-image-{name}") for name in services or SERVICES)
+    made = StageRun(
+        run="r1", environment="test", stage=1, target=Interpreter(3, 12), deployments=deployments, soak=3600.0
+    )
+    return replace(made, **changes)
+
+
+def old(service: str) -> Container:
+    return Container(id=f"old-{service}", image=f"old-image-{service}")
+
+
+def new(service: str) -> Container:
+    return Container(id=f"new-{service}", image=f"new-image-{service}")
+
+
+def success(intent: Intent) -> Event:
+    """How an act ends when all is well."""
+    name = intent.service
+    answers: dict[Act, Event] = {
+        Act.OBSERVE: Observed(service=name, old=old(name), interpreter=Interpreter(3, 9)),
+        Act.PREPARE: Prepared(service=name, new=new(name)),
+        Act.SWITCH: Switched(service=name),
+        Act.READY: BecameReady(service=name),
+        Act.VERIFY: Verified(service=name),
+        Act.RESTORE: Restored(service=name),
+    }
+    return answers[intent.act]
+
+
+def after(run: StageRun, events: Iterable[Event]) -> StageRun:
+    for event in events:
+        run = advance(run, event)
+    return run
+
+
+def carried_on(run: StageRun, *, until: Intent | None = None) -> StageRun:
+    """The run after all acts that are due, each of them a success; up to but without ``until``."""
+    if run.state is StageState.PLANNED:
+        run = advance(run, Locked())
+    while (intent := next_act(run)) is not None and intent != until:
+        run = advance(run, success(intent))
+    return run
+
+
+def soaking(**changes: Any) -> StageRun:
+    return carried_on(planned(**changes))
+
+
+def soaked(**changes: Any) -> StageRun:
+    run = soaking(**changes)
+    return advance(run, Credited(seconds=run.soak))
