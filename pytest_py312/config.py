@@ -18,6 +18,7 @@ from pytest_py312.patterns import glob_problem
 from pytest_py312.plan_benchmark import benchmark_settings
 from pytest_py312.plan_file import plan_in, read_plan_file
 from pytest_py312.plan_fleet import check_against_fleet, settings_for
+from pytest_py312.plan_rollout import rollout_in
 from pytest_py312.plan_values import Node
 from pytest_py312.resolving import RESOLVERS, plan_with
 
@@ -53,8 +54,10 @@ TOP_KEYS = (
     "defaults",
     "service",
     "waiver",
+    "deploy",
+    "soak",
 )
-STAGE_KEYS = ("number", "name", "services", "critical")
+STAGE_KEYS = ("number", "name", "services", "critical", "deploy", "soak")
 WAIVER_KEYS = ("service", "code", "test", "reason", "owner", "until")
 _SUITE_KEYS = ("suite", "junit", "reason")
 
@@ -75,8 +78,9 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[Node], object]]] = {
 }
 """Key of a service -> the field of ServiceSettings, and how it is read. ``environment`` and the suite's keys differ."""
 
-SERVICE_KEYS = (*_SETTINGS, "environment", *_SUITE_KEYS)
-"""The keys of ``[defaults]`` and ``[service."..."]``."""
+_DEFAULTS_KEYS = (*_SETTINGS, "environment", *_SUITE_KEYS)
+SERVICE_KEYS = (*_DEFAULTS_KEYS, "deploy", "soak")
+"""The keys of ``[service."..."]``; ``[defaults]`` has them but for the last two, whose defaults stand at the top."""
 
 _CODE = re.compile(r"[A-Z]{2,12}[0-9]{3,4}", re.ASCII)
 _OLDEST_DEFAULT = Interpreter(3, 9)
@@ -112,10 +116,11 @@ def load_plan(path: Path, *, today: date) -> Plan:
     :raises PlanError: anything in the file cannot be used as it stands.
     """
     file = read_plan_file(path)
+    rollout_in(file)  # so that a mistake in it is told before a stage is about to be deployed
     top = _table(Node(file=file, key=(), value=file.table), TOP_KEYS, "", "the plan")
     base = default_plan(path.parent)
     target = _value(top, "target", read.interpreter, base.target)
-    defaults = _value(top, "defaults", lambda node: _settings(node, ServiceSettings(), "[defaults]"), base.defaults)
+    defaults = _value(top, "defaults", _defaults, base.defaults)
     plan = Plan(
         root=base.root,
         source=file.name,
@@ -228,9 +233,13 @@ def _overrides(node: Node, defaults: ServiceSettings) -> tuple[tuple[str, Servic
     return tuple(found)
 
 
-def _settings(node: Node, base: ServiceSettings, title: str) -> ServiceSettings:
+def _defaults(node: Node) -> ServiceSettings:
+    return _settings(node, ServiceSettings(), "[defaults]", _DEFAULTS_KEYS)
+
+
+def _settings(node: Node, base: ServiceSettings, title: str, known: tuple[str, ...] = SERVICE_KEYS) -> ServiceSettings:
     """A table of service keys laid over ``base``: key by key, and ``environment`` variable by variable."""
-    keys = _table(node, SERVICE_KEYS, "[defaults]", title)
+    keys = _table(node, known, "[defaults]", title)
     given: dict[str, Any] = {
         field: reader(keys[key]) for key, (field, reader) in _SETTINGS.items() if key in keys
     } | _suite(keys)

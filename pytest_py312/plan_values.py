@@ -21,8 +21,8 @@ _MOST_MEMORY = 1024**5
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 """A plan's words reach terminals: tabs and line breaks may stand in them, escape sequences may not."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b", re.ASCII | re.IGNORECASE)
 _BYTES = {"": 1} | {
     prefix + suffix: base**power
@@ -180,7 +180,7 @@ def paths_below(node: Node, example: str, *, upward: bool = False) -> tuple[str,
 
 
 def duration(node: Node) -> float:
-    """Seconds, from a number of seconds or ``"90s"``, ``"15m"``, ``"2h"``."""
+    """Seconds, from a number of seconds or ``"90s"``, ``"15m"``, ``"2h"``, ``"2d"``."""
     value = node.value
     if isinstance(value, str):
         match = _DURATION.fullmatch(value.strip())

@@ -1,0 +1,319 @@
+"""The keys ``deploy`` and ``soak`` of the plan, of its stages and services -> RolloutSettings.
+
+The rest of the plan is read without them (:mod:`.config` only has them checked), so that a run of the checks does not
+carry what it never uses.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pytest_py312 import plan_values as read
+from pytest_py312.errors import perhaps
+from pytest_py312.patterns import glob_problem
+from pytest_py312.plan_file import PlanFile, read_plan_file
+from pytest_py312.plan_values import Node
+from pytest_py312.rollout.settings import (
+    Changes,
+    CompareSettings,
+    Confirm,
+    DeploySettings,
+    EnvironmentSettings,
+    MetricSettings,
+    RolloutSettings,
+    SoakSettings,
+)
+
+PROVIDERS = ("http", "prometheus", "docker", "logs", "python")
+_PUBLISH = re.compile(r"(?:(?:\d{1,3}\.){3}\d{1,3}:)?\d{1,5}:\d{1,5}", re.ASCII)
+_CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
+
+_Reader = Callable[[Node], Any]
+_Readers = Mapping[str, tuple[str, _Reader]]
+"""Key -> the field it stands for, and how it is read."""
+
+
+def load_rollout(path: Path) -> RolloutSettings:
+    """The settings of a rollout in the plan file at ``path``.
+
+    :raises PlanError: something about them cannot be used; what else is in the file is not looked at.
+    """
+    return rollout_in(read_plan_file(path))
+
+
+def rollout_in(file: PlanFile) -> RolloutSettings:
+    """The same of a file that was read already.
+
+    :raises PlanError: as :func:`load_rollout`.
+    """
+    root = Node(file=file, key=(), value=file.table)
+    top = root.members("")
+    deploy = _table(top["deploy"], (*_DEPLOY, "environments"), "deploy") if "deploy" in top else {}
+    soak = _table(top["soak"], (*_SOAK, "compare", "metric"), "soak") if "soak" in top else {}
+    made = RolloutSettings(
+        deploy=replace(DeploySettings(), **_values(deploy, _DEPLOY)),
+        soak=_checked(replace(SoakSettings(), **_values(soak, _SOAK)), top.get("soak")),
+        compare=replace(CompareSettings(), **(_compare(soak["compare"]) if "compare" in soak else {})),
+        metrics=_metrics(soak["metric"]) if "metric" in soak else (),
+        environments=_environments(deploy["environments"]) if "environments" in deploy else (),
+        stages=tuple(_of_stages(top["stage"])) if "stage" in top else (),
+        services=tuple(_of_services(top["service"])) if "service" in top else (),
+    )
+    for stage, kind, changes in made.stages:
+        if kind == "soak":
+            _checked(replace(made.soak, **changes), _stage_node(top["stage"], stage))
+    return made
+
+
+def _table(node: Node, known: tuple[str, ...], title: str) -> dict[str, Node]:
+    """The keys of a table, all of them known. An underscore may stand for the dash."""
+    found: dict[str, Node] = {}
+    for written, member in node.members("a table").items():
+        name = written.replace("_", "-")
+        if name not in known:
+            raise member.error(f"`{title}` has no such key{perhaps(name, known)}; its keys are {', '.join(known)}")
+        if name in found:
+            raise member.error(f'stands here twice, also as "{name}"; remove one')
+        found[name] = member
+    return found
+
+
+def _values(members: Mapping[str, Node], readers: _Readers) -> dict[str, Any]:
+    return {field: reader(members[key]) for key, (field, reader) in readers.items() if key in members}
+
+
+# ---- values
+
+
+def _share(node: Node) -> float:
+    """``"2%"`` or ``0.02``."""
+    value = node.value
+    match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match:
+        value = float(match[1]) / 100
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise node.unexpected("a share", '"2%" or 0.02')
+    if not 0 <= value <= 1:
+        raise node.error(f'expected a share from 0 to 1 ("100%"); found {read.described(node.value)}')
+    return float(value)
+
+
+def _count(least: int, most: int, example: str) -> _Reader:
+    return lambda node: node.integer(least=least, most=most, example=example)
+
+
+def _choice(*words: str) -> _Reader:
+    return lambda node: read.choice(node, words)
+
+
+def _delay(node: Node) -> float:
+    """A time that may be nothing."""
+    return 0.0 if node.value in (0, "0s", "0") and not isinstance(node.value, bool) else read.duration(node)
+
+
+def _number(low: float, high: float, example: str) -> _Reader:
+    def reader(node: Node) -> float:
+        value = node.value
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise node.unexpected("a number", example)
+        if not low < value < high:
+            raise node.error(f"expected a number between {low:g} and {high:g}; found {value}")
+        return float(value)
+
+    return reader
+
+
+def _matching(pattern: re.Pattern[str], what: str, example: str) -> _Reader:
+    def reader(node: Node) -> str:
+        text = node.text(example)
+        if not pattern.fullmatch(text):
+            raise node.unexpected(what, example)
+        return text
+
+    return reader
+
+
+def _path(node: Node) -> str:
+    text = node.text('"/health"')
+    if not text.startswith("/") or any(character.isspace() for character in text):
+        raise node.unexpected("a path of the service, from its /", '"/health"')
+    return text
+
+
+def _confirm(node: Node) -> Confirm:
+    readers: _Readers = {
+        "probes": ("probes", _count(1, 100, "5")),
+        "every": ("every", read.duration),
+        "bad": ("bad", _count(1, 100, "4")),
+    }
+    found = replace(Confirm(), **_values(_table(node, tuple(readers), "confirm"), readers))
+    if found.bad > found.probes:
+        raise node.error(f"asks for {found.bad} bad ones of {found.probes} probes")
+    return found
+
+
+def _names(node: Node) -> tuple[str, ...]:
+    return tuple(read.pattern(item) for item in node.items('["auth-service"]'))
+
+
+def _image(node: Node) -> str:
+    return read.image(node, template="{version}" in str(node.value))
+
+
+def _published(node: Node) -> tuple[str, ...]:
+    one = _matching(_PUBLISH, "[address:]port:port inside", '"127.0.0.1:8080:80"')
+    return tuple(one(item) for item in node.items('["127.0.0.1:8080:80"]'))
+
+
+_SOAK: _Readers = {
+    "interval": ("interval", read.duration),
+    "duration": ("duration", read.duration),
+    "initial-delay": ("initial_delay", _delay),
+    "confirm": ("confirm", _confirm),
+    "consecutive-failure-limit": ("consecutive_failure_limit", _count(1, 10_000, "3")),
+    "failure-limit": ("failure_limit", _share),
+    "inconclusive-limit": ("inconclusive_limit", _count(1, 10_000, "3")),
+    "consecutive-error-limit": ("consecutive_error_limit", _count(1, 10_000, "4")),
+    "min-requests": ("min_requests", _count(0, 10**9, "50")),
+    "missing": ("missing", _choice("inconclusive", "fail", "pass")),
+    "on-severe": ("on_severe", _choice("rollback", "hold")),
+    "non-critical": ("non_critical", _choice("hold", "rollback")),
+    "scope": ("scope", _choice("stage", "service")),
+}
+_COMPARE: _Readers = {
+    "test": ("test", _choice("mann-whitney")),
+    "confidence": ("confidence", _number(0.5, 1, "0.98")),
+    "max-ratio": ("max_ratio", _number(1, 100, "1.25")),
+    "min-points": ("min_points", _count(8, 100_000, "36")),
+    "looks": ("looks", _count(1, 100, "2")),
+    "align": ("align", _choice("same-time")),
+}
+_DEPLOY: _Readers = {
+    "ready-timeout": ("ready_timeout", read.duration),
+    "readiness-delay": ("readiness_delay", _delay),
+    "monitor": ("monitor", _delay),
+    "drain": ("drain", _delay),
+    "retain": ("retain", _count(1, 1000, "5")),
+    "target": ("target", _choice("docker", "swarm", "kubernetes")),
+    "image": ("image", _image),
+    "container": ("container", _matching(_CONTAINER, "the name of a container", '"user-service"')),
+    "port": ("port", _count(1, 65535, "8080")),
+    "health": ("health", _path),
+    "version": ("version", _path),
+    "network": ("network", _matching(_CONTAINER, "the name of a network", '"backend"')),
+    "needs": ("needs", _names),
+    "publish": ("publish", _published),
+}
+_LIMITS = ("consecutive-failure-limit", "failure-limit", "inconclusive-limit", "consecutive-error-limit")
+_METRIC: _Readers = {
+    "provider": ("provider", _choice(*PROVIDERS)),
+    "query": ("query", lambda node: node.text('"/health"')),
+    "success": ("success", lambda node: node.text('"value < 0.01"')),
+    "failure": ("failure", lambda node: node.text('"value > 0.05"')),
+    "direction": ("direction", _choice("increase", "decrease", "either")),
+    "critical": ("critical", Node.flag),
+    "dry-run": ("dry_run", Node.flag),
+    "window": ("window", read.duration),
+    "services": ("services", _names),
+}
+_METRIC_LIMITS: _Readers = {key: _SOAK[key] for key in (*_LIMITS, "min-requests", "missing", "confirm")}
+
+
+def _compare(node: Node) -> dict[str, Any]:
+    return _values(_table(node, tuple(_COMPARE), "compare"), _COMPARE)
+
+
+def _checked(soak: SoakSettings, node: Node | None) -> SoakSettings:
+    """Settings that make sense together."""
+    if node is not None and soak.interval > soak.duration:
+        raise node.error(f"has an interval of {soak.interval:g} s in a soak of {soak.duration:g} s: no sample fits in")
+    return soak
+
+
+# ---- lists of tables, and what stages and services change
+
+
+def _metrics(node: Node) -> tuple[MetricSettings, ...]:
+    if isinstance(node.value, dict):
+        raise node.error("expected a list of tables; write [[soak.metric]], with two brackets, above each")
+    found: dict[str, MetricSettings] = {}
+    for item in node.items("[[soak.metric]]"):
+        members = _table(item, ("name", *_METRIC, *_METRIC_LIMITS, "compare"), "metric")
+        for key, example in (("name", '"errors"'), ("provider", '"prometheus"')):
+            if key not in members:
+                raise item.error(f'has no "{key}"; add one, such as {key} = {example}')
+        name = _matching(_NAME, "the name of a metric", '"errors"')(members["name"])
+        if name in found:
+            raise members["name"].error(f"there is a metric {name} already; metrics have different names")
+        found[name] = MetricSettings(
+            name=name,
+            limits=tuple(_values(members, _METRIC_LIMITS).items()),
+            compare=tuple(_compare(members["compare"]).items()) if "compare" in members else (),
+            **_values(members, _METRIC),
+        )
+    return tuple(found.values())
+
+
+def _environments(node: Node) -> tuple[EnvironmentSettings, ...]:
+    readers: _Readers = {
+        "after": ("after", lambda node: read.strings(node, '["test"]')),
+        "engine": ("engine", lambda node: node.text('"ssh://deploy@host"')),
+    }
+    found = []
+    tables = node.members('prod = { after = ["test"] }')
+    for name, item in tables.items():
+        if not _NAME.fullmatch(name):
+            raise item.error("is no name of an environment (letters, digits, _, - and .)")
+        made = EnvironmentSettings(name=name, **_values(_table(item, tuple(readers), "an environment"), readers))
+        for before in made.after:
+            if before not in tables or before == name:
+                raise item.error(f'comes after "{before}", which is no other environment{perhaps(before, [*tables])}')
+        found.append(made)
+    return tuple(found)
+
+
+def _changes(item: Node) -> list[tuple[str, Changes]]:
+    """What the tables ``deploy`` and ``soak`` in a stage or a service change."""
+    if not isinstance(item.value, dict):
+        return []  # said by whoever reads the rest of it
+    members = item.members("a table")
+    found: list[tuple[str, Changes]] = []
+    if "deploy" in members:
+        found.append(("deploy", _values(_table(members["deploy"], tuple(_DEPLOY), "deploy"), _DEPLOY)))
+    if "soak" in members:
+        soak = _table(members["soak"], (*_SOAK, "compare"), "soak")
+        found.append(("soak", _values(soak, _SOAK)))
+        if "compare" in soak:
+            found.append(("compare", _compare(soak["compare"])))
+    return found
+
+
+def _of_stages(node: Node) -> list[tuple[int, str, Changes]]:
+    if not isinstance(node.value, list):
+        return []
+    return [
+        (number, kind, changes)
+        for item in node.items("[[stage]]")
+        if isinstance(item.value, dict) and isinstance(number := item.value.get("number"), int)
+        for kind, changes in _changes(item)
+    ]
+
+
+def _stage_node(node: Node, number: int) -> Node | None:
+    found = (item for item in node.items("[[stage]]") if isinstance(item.value, dict))
+    return next((item for item in found if item.value.get("number") == number), None)  # type: ignore[attr-defined]  # a dict, by the line above
+
+
+def _of_services(node: Node) -> list[tuple[str, str, Changes]]:
+    if not isinstance(node.value, dict):
+        return []
+    return [
+        (pattern, kind, changes)
+        for pattern, item in node.members('[service."user-service"]').items()
+        if not glob_problem(pattern)
+        for kind, changes in _changes(item)
+    ]

@@ -1,0 +1,187 @@
+"""What the plan settles about a rollout: how it is deployed, how long it is watched, and what breaks a limit.
+
+Each value has a default; ``[deploy]`` and ``[soak]`` lay theirs over it, then the stage, then the service, then the
+metric, so the nearest word holds. Seconds and shares throughout: 0.02 is 2 %.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from pytest_py312.patterns import matches
+
+Changes = Mapping[str, Any]
+"""Field of a settings class -> the value that is laid over it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confirm:
+    """A bad sample is asked again ``probes`` times, ``every`` so many seconds; ``bad`` of them confirm it."""
+
+    probes: int = 5
+    every: float = 10.0
+    bad: int = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoakSettings:
+    """How a stage is watched, and what ends it."""
+
+    interval: float = 300.0
+    duration: float = 48 * 3600.0
+    initial_delay: float = 60.0
+    """Not judged: caches fill."""
+    confirm: Confirm = Confirm()
+    consecutive_failure_limit: int = 3
+    failure_limit: float = 0.02
+    """Share of all samples of the soak."""
+    inconclusive_limit: int = 3
+    consecutive_error_limit: int = 4
+    min_requests: int = 50
+    """Below it a rate says nothing."""
+    missing: str = "inconclusive"
+    """What no data means: ``inconclusive``, ``fail`` or ``pass``."""
+    on_severe: str = "rollback"
+    """A severe breach of a critical service: ``rollback`` or ``hold``."""
+    non_critical: str = "hold"
+    """A severe breach of a service that is not critical: ``hold`` or ``rollback``."""
+    scope: str = "stage"
+    """What is rolled back: the ``stage``, or the ``service`` alone."""
+
+    @property
+    def samples(self) -> int:
+        """How many samples a whole soak has."""
+        return max(1, round(self.duration / self.interval))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompareSettings:
+    """When new is worse than old: the rank test says so with ``confidence`` and the ratio is beyond ``max_ratio``."""
+
+    test: str = "mann-whitney"
+    confidence: float = 0.98
+    max_ratio: float = 1.25
+    min_points: int = 36
+    looks: int = 2
+    align: str = "same-time"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeploySettings:
+    """How a stage is brought into service, and how each service is reached.
+
+    ``image`` and ``container`` are empty where the target and the service's name say it (see :meth:`container_of`).
+    """
+
+    ready_timeout: float = 30.0
+    readiness_delay: float = 7.0
+    """Of a container that nobody asks for its health."""
+    monitor: float = 60.0
+    drain: float = 30.0
+    retain: int = 5
+    target: str = "docker"
+    image: str = ""
+    """Reference of the new image; ``{version}`` stands for the target."""
+    container: str = ""
+    port: int = 0
+    health: str = ""
+    version: str = ""
+    network: str = ""
+    needs: tuple[str, ...] = ()
+    publish: tuple[str, ...] = ()
+    """``127.0.0.1:8080:80``, of a service that is deployed for the first time."""
+
+    def container_of(self, service: str) -> str:
+        """Its name on the engine, where a ``/`` cannot stand."""
+        return self.container or service.replace("/", ".")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricSettings:
+    """One thing that is watched. ``success`` and ``failure`` are conditions on ``value``; see :mod:`.conditions`."""
+
+    name: str
+    provider: str
+    query: str = ""
+    success: str = ""
+    failure: str = ""
+    direction: str = "increase"
+    critical: bool = False
+    dry_run: bool = False
+    window: float = 0.0
+    services: tuple[str, ...] = ()
+    limits: tuple[tuple[str, Any], ...] = ()
+    """Of :class:`SoakSettings`, for this metric alone."""
+    compare: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvironmentSettings:
+    """Where a stage is deployed. ``after``: environments that have to accept the very same first."""
+
+    name: str
+    after: tuple[str, ...] = ()
+    engine: str = ""
+    """Address of the engine; empty is the usual one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutSettings:
+    """All of it, and who overrides what. A pattern of a service is its name, its path or a glob of either."""
+
+    deploy: DeploySettings = DeploySettings()
+    soak: SoakSettings = SoakSettings()
+    compare: CompareSettings = CompareSettings()
+    metrics: tuple[MetricSettings, ...] = ()
+    environments: tuple[EnvironmentSettings, ...] = ()
+    stages: tuple[tuple[int, str, Changes], ...] = ()
+    """(number, ``deploy``, ``soak`` or ``compare``, what it changes)."""
+    services: tuple[tuple[str, str, Changes], ...] = ()
+    """(pattern, ``deploy``, ``soak`` or ``compare``, what it changes); of several that fit the last holds."""
+
+    def deploy_of(self, *, stage: int, name: str, path: str) -> DeploySettings:
+        """How the service ``name`` at ``path`` is deployed in ``stage``."""
+        return replace(self.deploy, **self._changes("deploy", stage, name, path))
+
+    def soak_of(self, *, stage: int, name: str = "", path: str = "", metric: str = "") -> SoakSettings:
+        """How a stage, one of its services or one metric of that is watched."""
+        found = replace(self.soak, **self._changes("soak", stage, name, path))
+        return replace(found, **dict(self._metric(metric).limits)) if metric else found
+
+    def compare_of(self, *, stage: int, name: str, path: str, metric: str = "") -> CompareSettings:
+        """When the new version of a service counts as worse than the old one."""
+        found = replace(self.compare, **self._changes("compare", stage, name, path))
+        return replace(found, **dict(self._metric(metric).compare)) if metric else found
+
+    def metrics_of(self, name: str, path: str) -> tuple[MetricSettings, ...]:
+        """What is watched of a service."""
+        return tuple(
+            metric
+            for metric in self.metrics
+            if not metric.services or any(matches(pattern, name, path) for pattern in metric.services)
+        )
+
+    def environment(self, name: str) -> EnvironmentSettings:
+        """An environment that the plan does not name has no conditions."""
+        return next((one for one in self.environments if one.name == name), EnvironmentSettings(name=name))
+
+    @property
+    def digest(self) -> str:
+        """Changes with every setting (16 hex digits)."""
+        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def _metric(self, name: str) -> MetricSettings:
+        return next((one for one in self.metrics if one.name == name), MetricSettings(name=name, provider=""))
+
+    def _changes(self, kind: str, stage: int, name: str, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for number, what, changes in self.stages:
+            if (number, what) == (stage, kind):
+                found |= changes
+        fitting = [(what, changes) for pattern, what, changes in self.services if name and matches(pattern, name, path)]
+        for changes in [changes for what, changes in fitting if what == kind][-1:]:
+            found |= changes
+        return found
