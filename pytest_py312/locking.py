@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_py312.engines import Engine
     from pytest_py312.index import Index
 
-RESOLVED_AT_ONCE = 3
+RESOLVED_AT_ONCE = 6
 """Resolutions for each core: they wait for the index most of the time."""
 
 

@@ -12,6 +12,16 @@ from typing import Any, Protocol
 
 from pytest_py312.model import Interpreter, InterpreterBuild
 
+TOOLS_PER_CORE = 4
+"""Tools that a runner runs at once for each core: most wait for the index most of the time."""
+
+TOOL_VARIABLES: Mapping[str, str] = {"RES_OPTIONS": "timeout:2 attempts:5"}
+"""Environment variables of tools where the caller has none of that name.
+
+``RES_OPTIONS``: name servers drop what many processes ask at the same moment. By default a dropped question is asked
+again after 5 seconds and no third time; this is as patient in all, and loses 2. Source: resolv.conf(5).
+"""
+
 
 class Ended(Enum):
     """How a command or a cell's process came to its end."""

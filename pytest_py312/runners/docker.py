@@ -16,7 +16,7 @@ from threading import Event, Lock, Semaphore
 from pytest_py312 import attendant
 from pytest_py312.interpreters import build_from_fingerprint
 from pytest_py312.model import Interpreter, InterpreterBuild, Plan
-from pytest_py312.runners.base import CellJob, CellRun, CellUnavailable, CommandRun, Ended
+from pytest_py312.runners.base import TOOLS_PER_CORE, CellJob, CellRun, CellUnavailable, CommandRun, Ended
 from pytest_py312.runners.docker_attendant import Attendants
 from pytest_py312.runners.docker_builder import Builder
 from pytest_py312.runners.docker_cell import run_in_own_container
@@ -59,7 +59,7 @@ class DockerRunner:
         self._probe = probe
         self._run_id = run_id
         self._parallel = parallel
-        self._tools = Semaphore(parallel)  # as in the local runner
+        self._tools = Semaphore(TOOLS_PER_CORE * parallel)
         self._closing = Event()
         self._lock = Lock()
         self._finding: dict[Interpreter, Lock] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pytest_py312.runners.base import CellJob
+from pytest_py312.runners.base import TOOL_VARIABLES, CellJob
 
 HOME = PurePosixPath("/py312")
 CACHE = str(HOME / "cache")
@@ -219,6 +219,7 @@ def builder_recipe(ground: Ground, *, image: str, executable: str, environ: Mapp
     It shares this machine's network, so that its proxies and index mirrors work there as they do here.
     """
     variables = {
+        **TOOL_VARIABLES,
         **{name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)},
         "HOME": "/tmp",
         "LANG": "C.UTF-8",

@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_py312 import command
 from pytest_py312.interpreters import Remembered, find_local
 from pytest_py312.model import Interpreter, InterpreterBuild
-from pytest_py312.runners.base import CellJob, CellRun, CommandRun, Ended
+from pytest_py312.runners.base import TOOL_VARIABLES, TOOLS_PER_CORE, CellJob, CellRun, CommandRun, Ended
 from pytest_py312.runners.records import came_to_its_end, read_records, write_request
 
 PROBE = Path(__file__).parent.parent / "probe.py"
@@ -50,8 +50,7 @@ class LocalRunner:
         self._found: dict[Interpreter, InterpreterBuild] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        # more than there are cores gain nothing, and name servers drop what many processes ask at the same moment
-        self._tools = threading.Semaphore(parallel)
+        self._tools = threading.Semaphore(TOOLS_PER_CORE * parallel)
 
     def describe(self) -> str:
         return f"local ({self._reason})" if self._reason else "local"
@@ -70,7 +69,7 @@ class LocalRunner:
         places = {"{uv}": str(self._uv), "{python}": build.executable}
         words = [places.get(word, word) for word in argv]
         # the caller's index settings and certificates hold for uv; which Python it takes is settled by us
-        env = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+        env = {**TOOL_VARIABLES, **os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
         env.pop("PYTHONPATH", None)
         env.pop("VIRTUAL_ENV", None)
         with self._tools:

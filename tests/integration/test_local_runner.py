@@ -77,6 +77,19 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 WELL = "open('junit.xml', 'w').write('<s><testcase name=\"a\"/></s>')\n"
 
 
+@pytest.mark.parametrize("own", [None, "timeout:9"])
+def test_tools_ask_a_busy_name_server_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    """Unless the caller has settled that himself."""
+    monkeypatch.delenv("RES_OPTIONS", raising=False)
+    if own is not None:
+        monkeypatch.setenv("RES_OPTIONS", own)
+    bench = Bench(tmp_path)
+    said = bench.runner.tool(bench.build, ["{python}", "-c", "import os; print(os.environ['RES_OPTIONS'])"])
+    assert said.stdout.strip() == (own or "timeout:2 attempts:5")
+
+
 def test_a_suite_that_ends_well_leaves_nothing(bench: Bench) -> None:
     done = bench.suite(WELL)
 

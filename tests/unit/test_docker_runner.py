@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.errors import RunnerUnavailable
 from pytest_py312.model import Interpreter, InterpreterBuild, Plan
-from pytest_py312.runners.base import CellJob, Ended
+from pytest_py312.runners.base import TOOL_VARIABLES, CellJob, Ended
 from pytest_py312.runners.docker import DockerRunner
 from pytest_py312.runners.docker_attendant import end_of
 from pytest_py312.runners.docker_cell import judged, not_run, refused_end
@@ -154,6 +154,7 @@ def test_a_builder_works_with_this_machines_index_and_proxy(ground: Ground) -> N
     assert "AWS_SECRET_ACCESS_KEY" not in recipe.variables
     assert recipe.variables["UV_CACHE_DIR"] == "/py312/cache/uv"
     assert recipe.variables["UV_PYTHON_DOWNLOADS"] == "never"
+    assert recipe.variables.items() >= TOOL_VARIABLES.items()
     assert recipe.variables["SSL_CERT_FILE"] == recipe.variables["PIP_CERT"] == "/py312/certificates.pem"
     assert {bind.target: bind.writable for bind in recipe.binds} == {
         "/py312/cache": True,
