@@ -9,6 +9,11 @@ def stopwatch() -> float:
     return time.monotonic()
 
 
+def boottime() -> float:
+    """Seconds since this machine was started, sleep included: a clock that nobody can set."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def timestamp() -> float:
     """Seconds since the epoch."""
     return time.time()

@@ -1,4 +1,4 @@
-"""The one door to the state file: SQLite, ``.py312/state.sqlite`` beside the plan.
+"""The one door to SQLite: the state file ``.py312/state.sqlite`` beside the plan, and files that must not be lost.
 
 Holds outcomes by content, so that an unchanged cell costs nothing, how long things took, and what was measured. Several
 runs and several xdist workers may use it at once (WAL, a busy time-out). It holds plain JSON only: it lies in the
@@ -6,12 +6,13 @@ repository, and must not be able to run anything.
 """
 
 import json
+import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_py312 import clock
 from pytest_py312.errors import StateError
@@ -154,6 +155,145 @@ class State:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+
+_T = TypeVar("_T")
+Execute = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
+"""One statement and its values, within a transaction -> its rows."""
+
+RESERVE = 64 * 1024
+"""Bytes that are kept beside a :class:`Database`, to be given up when the disk is full."""
+SMALLEST_ROOM = 64 * 1024**2
+"""Bytes that have to be free before something is begun that must be written down to its end."""
+
+
+class DiskFull(StateError):
+    """What was to be kept was not: there is no room. The file is as it was before."""
+
+
+class Database:
+    """A SQLite file that loses nothing it has confirmed: what was written is on the disk when a call returns.
+
+    For what must survive a killed process or machine, unlike :class:`State`, whose loss only costs time. May be used
+    from several threads and processes. All methods raise :class:`StateError` when the file cannot be used.
+    """
+
+    def __init__(self, path: Path, *, schema: str, version: int, most_bytes: int) -> None:
+        """
+        :param version: of the schema; a file of another one is refused.
+        :param most_bytes: the size at which it counts as full.
+        """
+        self._path = path
+        self._reserve = path.with_suffix(".reserve")
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ignore = path.parent / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("# state of pytest-py312: not for version control\n*\n", encoding="utf-8")
+            self._connection = self._open(schema, version, most_bytes)
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
+        self._keep_reserve()
+
+    def _open(self, schema: str, version: int, most_bytes: int) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=30.0, check_same_thread=False, isolation_level=None)
+        try:
+            for attempt in range(OPENING_TRIES):
+                try:
+                    connection.execute("PRAGMA journal_mode=WAL")
+                    break
+                except sqlite3.OperationalError as error:
+                    # two that make it at once lock each other out, and this heeds no busy time-out
+                    if "locked" not in str(error) or attempt == OPENING_TRIES - 1:
+                        raise
+                    clock.pause(0.05)
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA journal_size_limit=4194304")
+            size = connection.execute("PRAGMA page_size").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={max(64, most_bytes // size)}")
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found not in (0, version):
+                raise OSError(f"it was written by another version of this tool (form {found}, known: {version})")
+            if found == 0:
+                connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version={version}; COMMIT;")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def read(self, work: Callable[[Execute], _T]) -> _T:
+        """What ``work`` makes of what it finds, all of it of one moment. It writes nothing, and waits for nobody."""
+        with self._lock:
+            return self._attempt(work, "BEGIN")
+
+    def transact(self, work: Callable[[Execute], _T], *, urgent: bool = True) -> _T:
+        """All that ``work`` executes, or, where it raises, nothing of it. No other process writes in between.
+
+        ``work`` may be called twice: when the disk is full, what is ``urgent`` gets the reserve.
+
+        :raises DiskFull: there is no room, the reserve included.
+        """
+        with self._lock:
+            try:
+                done = self._attempt(work)
+            except DiskFull:
+                if not (urgent and self._give_up_reserve()):
+                    raise
+                return self._attempt(work)
+            self._keep_reserve()
+            return done
+
+    def _attempt(self, work: Callable[[Execute], _T], begin: str = "BEGIN IMMEDIATE") -> _T:
+        try:
+            self._connection.execute(begin)
+            try:
+                done = work(lambda statement, values: self._connection.execute(statement, values).fetchall())
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            if _is_full(error):
+                raise DiskFull(f"{self._path}: there is no room left for it: {error}. Make some") from error
+            raise self._unusable(error) from error
+        return done
+
+    @property
+    def room(self) -> int:
+        """Bytes that are free where the file lies."""
+        found = os.statvfs(self._path.parent)
+        return found.f_bavail * found.f_frsize
+
+    def _keep_reserve(self) -> None:
+        if self._reserve.exists():
+            return
+        try:
+            self._reserve.write_bytes(os.urandom(RESERVE))  # zeros may take no room
+        except OSError:
+            self._give_up_reserve()  # a part of it is none
+
+    def _give_up_reserve(self) -> bool:
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        return True
+
+    def _unusable(self, error: Exception) -> StateError:
+        return StateError(
+            f"{self._path}: cannot be used: {error}. What was written down in it must not be lost, so it "
+            "is not made anew; make it readable, or bring it back from a copy"
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or "disk is full" in str(error)
 
 
 def _read(row: tuple[Any, ...]) -> object:
