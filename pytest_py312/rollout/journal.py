@@ -25,6 +25,8 @@ FILE = "rollout.sqlite"
 VERSION = 1
 MOST_BYTES = 2 * 1024**3
 SCHEMA = """
+CREATE TABLE identity (name TEXT NOT NULL);
+INSERT INTO identity VALUES (lower(hex(randomblob(16))));
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, environment TEXT NOT NULL, stage INTEGER NOT NULL,
   begun TEXT NOT NULL, owner TEXT NOT NULL, document TEXT NOT NULL
@@ -75,6 +77,11 @@ class Journal:
 
     def close(self) -> None:
         self._database.close()
+
+    @property
+    def identity(self) -> str:
+        """Tells this journal from all others, wherever its folder is moved."""
+        return str(self._database.read(lambda execute: execute("SELECT name FROM identity", ()))[0][0])
 
     # ---- runs
 
@@ -131,6 +138,9 @@ class Journal:
             return [self._made(execute, number, document) for number, document in found]
 
         return self._database.read(work)
+
+    def knows(self, run: str) -> bool:
+        return bool(self._database.read(lambda execute: execute("SELECT 1 FROM runs WHERE run = ?", (run,))))
 
     # ---- what happens to them
 

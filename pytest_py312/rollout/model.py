@@ -129,18 +129,23 @@ class Observation:
     """What a target says of the container that serves.
 
     ``started_at`` is as the target writes it; it changes with every restart. ``health`` is ``healthy``, ``unhealthy``,
-    ``starting``, or empty where nobody checks. ``interpreter`` was asked of the running process; ``None`` where it did
-    not tell.
+    ``starting``, or empty where nobody checks. ``interpreters`` are those of all its processes, asked of themselves;
+    empty where none told.
     """
 
     container: Container
     running: bool
-    interpreter: Interpreter | None = None
+    interpreters: tuple[Interpreter, ...] = ()
     started_at: str = ""
     restarts: int = 0
     exit_code: int | None = None
     out_of_memory: bool = False
     health: str = ""
+
+    @property
+    def interpreter(self) -> Interpreter | None:
+        """The one it runs on; ``None`` where that is not one, or not known."""
+        return self.interpreters[0] if len(self.interpreters) == 1 else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,12 +209,14 @@ class Holder:
     """Who holds an environment, so that the next one can be told, and a dead one be recognised.
 
     ``process`` is the process as :class:`~pytest_py312.runners.docker_owner.Owner` writes it: boot, namespace, user,
-    number, start. ``since`` is in RFC 3339, UTC.
+    number, start. ``journal`` tells one journal from all others: who holds the same one can finish what was begun.
+    ``since`` is in RFC 3339, UTC.
     """
 
     name: str
     host: str
     process: str
+    journal: str
     run: str
     stage: int
     since: str

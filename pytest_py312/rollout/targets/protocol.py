@@ -1,0 +1,114 @@
+"""What a target can do, in seven verbs. All of them can be repeated: done twice is done once.
+
+A rollback is always *to this container*, never "to the previous one": what was previous changes when somebody else, or
+the same process before it was killed, has acted in between.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from pytest_py312.rollout.model import Container, Holder, Observation, ServiceSpec, Usage
+
+
+class TargetError(Exception):
+    """An act was not done, or not to its end. ``str()`` says why, for people."""
+
+
+class TargetLost(TargetError):
+    """The target does not answer. Whether the act was done is not known."""
+
+
+class TargetRefused(TargetError):
+    """The target answers that it cannot."""
+
+
+class Phase(Enum):
+    """How far a container has come to serving."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readiness:
+    """Whether a container is ready to serve. ``asked`` is false where nobody can be asked, and it merely runs."""
+
+    phase: Phase
+    asked: bool = True
+    detail: str = ""
+
+
+class Lock(Protocol):
+    """One environment's lock. It lies with the target, so that all operators of it see the same one.
+
+    It outlives the process that took it: a soak goes on between processes.
+    """
+
+    def holder(self) -> Holder | None:
+        """Who holds it now. ``None``: nobody."""
+        ...
+
+    def take(self, holder: Holder, *, instead_of: Holder | None = None) -> Holder | None:
+        """Take it and return ``None``; or return who holds it, and change nothing.
+
+        :param instead_of: is replaced by ``holder`` if, and only if, it still holds it.
+        """
+        ...
+
+    def release(self, holder: Holder) -> None:
+        """Give it back. Where another one holds it, nothing is changed."""
+        ...
+
+
+class Target(Protocol):
+    """A place where containers serve. All methods raise :class:`TargetLost` and :class:`TargetRefused`."""
+
+    name: str
+
+    def image_id(self, reference: str) -> str:
+        """The id of an image that is there. Not a verb: it only looks a name up.
+
+        :raises TargetRefused: it is not there.
+        """
+        ...
+
+    def observe(self, spec: ServiceSpec) -> Observation | None:
+        """What serves under the service's name, with the interpreters that its processes were asked for.
+
+        ``None`` where nothing of that name is there.
+        """
+        ...
+
+    def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
+        """Make a container of ``image`` that is set up like the one that serves now. It does not serve yet.
+
+        One that the same run has made before is thrown away.
+        """
+        ...
+
+    def switch(self, spec: ServiceSpec, container: Container) -> None:
+        """Let ``container``, and no other, serve under the service's name. What served before is stopped and kept."""
+        ...
+
+    def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
+        """How far ``container`` has come, asked once."""
+        ...
+
+    def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
+        """Let ``old`` serve again, and remove what ``run`` has made; ``None``: nothing served before.
+
+        What serves is not stopped before it is certain that ``old``, or its image, is there.
+
+        :returns: the last lines that the removed ones had logged.
+        """
+        ...
+
+    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+        """What ``container`` used, and what it logged ``since`` (seconds since the epoch)."""
+        ...
+
+    def lock(self, environment: str) -> Lock:
+        """The lock of an environment."""
+        ...
