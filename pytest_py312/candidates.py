@@ -15,6 +15,9 @@ from packaging.version import InvalidVersion, Version
 MOST_CANDIDATES = 20
 """More are not worth a resolver call each."""
 
+ANY = ""
+"""The specifier that leaves it to the rest of the set which version is taken."""
+
 _LOWER = ("==", "===", "~=", ">=", ">")
 
 
@@ -109,6 +112,32 @@ def candidates(
         return tuple(_Search(page, specifier, target, baseline).candidates())
     except (InvalidSpecifier, InvalidVersion, ValueError):
         return ()
+
+
+def never_existed(page: ProjectPage, specifier: str, target: Ground) -> bool:
+    """Whether ``specifier`` names nothing that was ever there, and ``target`` may install something else.
+
+    Never raises.
+    """
+    try:
+        wanted = SpecifierSet(specifier)
+    except InvalidSpecifier:
+        return False
+    releases = _releases(page)
+    return not any(wanted.contains(version, prereleases=True) for version in releases) and any(
+        _allowed(file, target, target.cut_off) for files in releases.values() for file in files
+    )
+
+
+def lowest_at(specifier: str, version: str) -> str | None:
+    """``specifier`` in its form, with ``version`` as the lowest that it allows; ``None`` where that cannot be written.
+
+    Never raises.
+    """
+    try:
+        return _changed([Specifier(part) for part in specifier.split(",") if part.strip()], Version(version))
+    except (InvalidSpecifier, InvalidVersion, ValueError):
+        return None
 
 
 def latest(page: ProjectPage, target: Ground) -> str:

@@ -7,7 +7,7 @@ is offered as tried only after all of that was done; what was done and what was 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_py312.candidates import Candidate, candidates, latest
+from pytest_py312.candidates import ANY, Candidate, candidates, latest, lowest_at, never_existed
 from pytest_py312.faults import faults_of, same_trouble
 from pytest_py312.installer import Installation, Installer
 from pytest_py312.model import Cell, Finding, Severity, SpecifierChange
@@ -15,7 +15,7 @@ from pytest_py312.repairs import MENDABLE, Change, find_repair
 from pytest_py312.requirements import LocatedEntry, RequirementSet
 from pytest_py312.resolution import Unchecked
 from pytest_py312.runners.base import CellUnavailable
-from pytest_py312.screen import target_of
+from pytest_py312.screen import Target, target_of
 
 ONCE_MENDED = "This shows once what else blocks the set was mended, as its remedies say."
 
@@ -28,7 +28,9 @@ def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclud
     trials = Trials(installer=installer, cell=cell, exclude_newer=exclude_newer)
     entries = installer.demands.requirements(cell.service).entries
     try:
-        change = find_repair(findings, entries, trials)
+        change = trials.settled(find_repair(findings, entries, trials))
+        if change is None and trials.unsettled:
+            change = find_repair(findings, entries, trials)
         told = list(findings) if change is None else _retold(findings, trials.proof(change), cell)
         return [trials.named(found) for found in told]
     except (CellUnavailable, Unchecked):
@@ -61,6 +63,8 @@ class Proof:
     changes: tuple[SpecifierChange, ...]
     target: Side
     baseline: Side
+    taken: frozenset[str]
+    """Projects of which nothing is known but that the rest of the set takes this version."""
 
 
 @dataclass(kw_only=True)
@@ -70,6 +74,9 @@ class Trials:
     installer: Installer
     cell: Cell
     exclude_newer: str
+    unsettled: bool = False
+    """Whether what the rest of a set took did not hold when it was written down: it is not asked any more then."""
+    _taken: frozenset[str] = frozenset()
     _back: bool = True
     _refused_back: bool = False
     _installations: dict[object, Installation] = field(default_factory=dict)
@@ -83,17 +90,50 @@ class Trials:
         return self.installer.demands.requirements(self.cell.service)
 
     def candidates(self, item: LocatedEntry) -> Sequence[str]:
-        return [found.specifier for found in self._candidates(item) if not found.beyond_upper_bound]
+        """As repairs.Trying has it; what never had such a version may in the end be any that the others take."""
+        found = [found.specifier for found in self._candidates(item) if not found.beyond_upper_bound]
+        if self.unsettled or not _can_change(item):
+            return found
+        page = self.installer.index(self.cell).page(item.name)
+        return [*found, ANY] if never_existed(page, item.entry.specifier, self._ground(self.cell)) else found
 
     def _candidates(self, item: LocatedEntry) -> Sequence[Candidate]:
-        if item.entry.url or item.entry.hashes or not item.location.line:
+        if not _can_change(item):
             return []
-        target, baseline = (
-            target_of(self.installer.build(cell), exclude_newer=self.exclude_newer)
-            for cell in (self.cell, self._before)
-        )
         page = self.installer.index(self.cell).page(item.name)
+        target, baseline = self._ground(self.cell), self._ground(self._before)
         return candidates(page, item.entry.specifier, target=target, baseline=baseline)
+
+    def _ground(self, cell: Cell) -> Target:
+        return target_of(self.installer.build(cell), exclude_newer=self.exclude_newer)
+
+    def settled(self, change: Change | None) -> Change | None:
+        """``change`` with the versions written down that the rest of the set took, where any would do.
+
+        The target's, and where the baseline takes another one, its. ``None`` where neither holds, and then see
+        :attr:`unsettled`.
+        """
+        if change is None or ANY not in change.specifiers.values():
+            return change
+        self._taken = frozenset(item.name for item, specifier in change.specifiers.items() if specifier == ANY)
+        written = [found for cell in (self.cell, self._before) if (found := self._written(change, cell))]
+        for found in written:
+            if self.resolve(found) is None and not self.install(found):
+                return found
+        if written and self.no_way_back() and self.resolve(written[0]) is None and not self.install(written[0]):
+            return written[0]
+        self.unsettled = True
+        return None
+
+    def _written(self, change: Change, cell: Cell) -> Change | None:
+        lock = self._installation(cell, change).lock
+        taken = {pin.name: pin.version for pin in lock.pins} if lock is not None else {}
+        now = {
+            item: lowest_at(item.entry.specifier, taken.get(item.name, "")) if specifier == ANY else specifier
+            for item, specifier in change.specifiers.items()
+        }
+        whole = {item: specifier for item, specifier in now.items() if specifier is not None}
+        return replace(change, specifiers=whole) if len(whole) == len(now) else None
 
     def named(self, finding: Finding) -> Finding:
         """``finding``, where only a version beyond the upper bound would do, with that version in its remedy.
@@ -124,8 +164,8 @@ class Trials:
 
     def _with_latest(self, finding: Finding, item: LocatedEntry) -> Finding:
         """``finding``, of what never had such a version, with the one that there is: whether it will do is not ours."""
-        target = target_of(self.installer.build(self.cell), exclude_newer=self.exclude_newer)
-        version = "" if item.entry.url else latest(self.installer.index(self.cell).page(item.name), target)
+        page = self.installer.index(self.cell).page(item.name)
+        version = "" if item.entry.url else latest(page, self._ground(self.cell))
         if not version:
             return finding
         return replace(finding, remedy=f"{finding.remedy}; {item.name}=={version} is the latest that there is")
@@ -170,6 +210,7 @@ class Trials:
             changes=tuple(_specifier_changes(change, self._required)),
             target=self._side(self.cell, change),
             baseline=self._side(self._before, change),
+            taken=self._taken,
         )
 
     def _side(self, cell: Cell, change: Change) -> Side:
@@ -178,6 +219,10 @@ class Trials:
             installation=self._installation(cell, change),
             faults=self._faults(cell, change),
         )
+
+
+def _can_change(item: LocatedEntry) -> bool:
+    return not item.entry.url and not item.entry.hashes and bool(item.location.line)
 
 
 def _specifier_changes(change: Change, required: RequirementSet) -> Iterator[SpecifierChange]:
@@ -218,7 +263,9 @@ def _with_remedy(found: Finding, proof: Proof, cell: Cell) -> Finding:
     if not own or found.code not in MENDABLE | {"PY112"}:
         return found
     words = ", ".join(dict.fromkeys(f"{change.name}{change.old} -> {change.new}" for change in own))
-    return replace(found, remedy=f"change {words} ({_tried(proof, cell)})", changes=own)
+    meant = "; no such version was ever there: see that this is the project that was meant"
+    doubt = meant if found.code == "PY102" and proof.taken.intersection(found.names) else ""
+    return replace(found, remedy=f"change {words} ({_tried(proof, cell)}){doubt}", changes=own)
 
 
 def _tried(proof: Proof, cell: Cell) -> str:

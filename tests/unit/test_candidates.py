@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from pytest_py312.candidates import Candidate, NoCandidate, candidates, latest, smallest_change
+from pytest_py312.candidates import (
+    Candidate,
+    NoCandidate,
+    candidates,
+    latest,
+    lowest_at,
+    never_existed,
+    smallest_change,
+)
 from pytest_py312.index import read_page
 from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.screen import target_of
@@ -248,3 +256,34 @@ def test_the_latest_is_the_one_that_was_published_last(found: Page, version: str
 def test_nothing_is_latest_that_came_after_the_cut_off_date() -> None:
     found = dated(v1_0=("py3-none-any", "2022"), v2_0=("py3-none-any", "2025"))
     assert latest(found, Ground("3.12.1", datetime(2024, 1, 1, tzinfo=UTC))) == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("specifier", "never"),
+    [("==1.2", False), (">=3.0", True), ("==1.9", True), ("", False), ("~=2.0", False), ("no specifier", False)],
+)
+def test_what_was_never_there_is_told_from_what_has_no_wheel(specifier: str, never: bool) -> None:
+    assert never_existed(NUMPY, specifier, PY312) is never
+    assert not never_existed(Page({}), specifier, PY312)
+
+
+@pytest.mark.parametrize(
+    ("specifier", "changed"),
+    [
+        ("==1.20.0", "==0.41b0"),
+        (">=1.18.0", ">=0.41b0"),
+        (">=1.18.0,<2", ">=0.41b0,<2"),
+        ("~=1.20.0", "~=0.41b0"),
+        ("==1.20.0,!=0.41b0", None),
+        ("of no kind", None),
+    ],
+)
+def test_a_specifier_may_be_written_for_a_lower_version_in_the_same_form(specifier: str, changed: str | None) -> None:
+    assert lowest_at(specifier, "0.41b0") == changed
+
+
+@given(st.text(max_size=20), st.text(max_size=10))
+def test_no_text_raises(specifier: str, version: str) -> None:
+    made = lowest_at(specifier, version)
+    assert made is None or SpecifierSet(made).contains(version, prereleases=True)
+    assert not never_existed(Page({}), specifier, PY312)

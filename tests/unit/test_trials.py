@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_py312.candidates import ANY
 from pytest_py312.index import File, Page, PageState
 from pytest_py312.installer import Installation, Installer
-from pytest_py312.locks import Unchecked
+from pytest_py312.locks import Lock, Pin, Unchecked
 from pytest_py312.model import Cell, Finding, InterpreterBuild, Location, Severity, SpecifierChange
 from pytest_py312.readers.requirements import read_requirements
 from pytest_py312.repairs import Change
@@ -214,11 +215,73 @@ def test_what_code_requires_has_to_be_changed_by_hand() -> None:
     assert finding.changes == ()
 
 
-def test_what_never_had_such_a_version_is_told_the_latest_that_there_is() -> None:
-    """Named and not written: a project that never came so far may be another one than was meant."""
-    missing = replace(BLOCKED, code="PY102", message="no version of numpy fits", remedy="require one that exists")
+MISSING = replace(BLOCKED, code="PY102", message="no version of numpy fits", remedy="require one that exists")
 
-    (finding,) = told(Table(entries=required("numpy==9.0"), versions=("2.0", "2.1")), missing)
+
+def taking(**versions: str) -> Callable[[str, dict[str, str]], Installation]:
+    """What is installed where the rest of the set decides: ``taking(py39="2.0", py312="2.1")``."""
+
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        written = now["numpy"].lstrip("=>").split(",")[0]
+        version = written or versions[f"py{on.replace('.', '')}"]
+        lock = Lock(pins=(Pin(name="numpy", version=version, line=f"numpy=={version}"),))
+        return installation_of(on, {"numpy": version}, lock=lock)
+
+    return installed
+
+
+@pytest.mark.parametrize(("old", "new"), [("==9.0", "==2.1"), (">=9.0", ">=2.1"), ("<10,>=9.0", "<10,>=2.1")])
+def test_what_never_had_such_a_version_gets_the_one_that_the_rest_of_the_set_takes(old: str, new: str) -> None:
+    """And is told apart: it may be another project than was meant."""
+    table = Table(
+        entries=required(f"numpy{old}"), versions=("2.0", "2.1"), installed=taking(py39="2.1", py310="2.1", py312="2.1")
+    )
+
+    (finding,) = told(table, MISSING)
+
+    assert finding.remedy == (
+        f"change numpy{old} -> {new} (tried: the set resolves, installs and imports on 3.12 and 3.9); "
+        "no such version was ever there: see that this is the project that was meant"
+    )
+    assert [change.new for change in finding.changes if isinstance(change, SpecifierChange)] == [new]
+
+
+def test_of_what_target_and_baseline_take_that_one_is_written_which_both_take() -> None:
+    table = Table(
+        entries=required("numpy==9.0"),
+        versions=("2.0", "2.1"),
+        installed=taking(py39="2.0", py312="2.1"),
+        blamed=lambda on, now: ("numpy",) if (on, now["numpy"]) == ("3.9", "==2.1") else None,
+    )
+
+    (finding,) = told(table, MISSING)
+
+    assert "-> ==2.0 (tried: the set resolves, installs and imports on 3.12 and 3.9)" in finding.remedy
+
+
+def test_where_they_take_nothing_in_common_there_is_no_way_back() -> None:
+    only = {"3.9": ("", "==2.0"), "3.12": ("", "==2.1")}
+    table = Table(
+        entries=required("numpy==9.0"),
+        versions=("2.0", "2.1"),
+        installed=taking(py39="2.0", py312="2.1"),
+        blamed=lambda on, now: None if now["numpy"] in only[on] else ("numpy",),
+    )
+
+    (finding,) = told(table, MISSING)
+
+    assert "-> ==2.1 (tried: the set resolves, installs and imports on 3.12, but not on 3.9: there is" in finding.remedy
+
+
+def test_what_does_not_hold_once_it_is_written_is_told_and_not_written() -> None:
+    table = Table(
+        entries=required("numpy==9.0"),
+        versions=("2.0", "2.1"),
+        installed=taking(py39="2.1", py312="2.1"),
+        blamed=lambda on, now: None if now.get("numpy", ANY) == ANY else ("numpy",),
+    )
+
+    (finding,) = told(table, MISSING)
 
     assert finding.remedy == "require one that exists; numpy==2.1 is the latest that there is"
     assert finding.changes == ()
