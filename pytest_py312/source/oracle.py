@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,13 +23,14 @@ from pytest_py312.source.questions import Answer, Complaint, Question, Testimony
 from pytest_py312.source.stdlib import STANDARD
 from pytest_py312.source.typeshed import Stubs
 
-PROBES = ("oracle_compiler.py", "oracle_library.py", "oracle_probe.py", "oracle_sources.py", "oracle_tables.py")
+PROBES = tuple(f"oracle_{name}.py" for name in ("compiler", "library", "probe", "sources", "tables", "texts"))
 
 ASKABLE = STANDARD | sys.stdlib_module_names
 """Modules at the top that some release has: nothing else is asked for."""
 
-BATCH = 1000
-"""Questions asked of one process. What a process prints is kept up to some MiB only."""
+BATCH = 4000
+"""Questions asked of one process, which prints about 250 bytes for each; of what it prints some MiB are kept, and what
+is lost is asked again. Many together, because each process imports what they are about."""
 BATCH_BYTES = 4 * 1024 * 1024
 """Of files compiled by one process."""
 LARGEST_FILE = 8 * 1024 * 1024
@@ -84,7 +86,7 @@ class Oracle:
 
         :raises Unanswered: it could not be asked at all. What the door raises passes through.
         """
-        wanted = sorted(set(questions))
+        wanted = sorted(set(questions), key=attrgetter("module", "path"))
         memory = Memory(self._folder / f"{build.digest}.answers.json")
         known = {question: answer_from(memory.get(_key(question))) for question in wanted}
         missing = [question for question, answer in known.items() if answer is None]

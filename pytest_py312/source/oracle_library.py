@@ -13,7 +13,7 @@ import sys
 import types
 from typing import TYPE_CHECKING
 
-from pytest_py312.source.oracle_sources import Source, warning_text
+from pytest_py312.source.oracle_sources import Source
 from pytest_py312.source.oracle_tables import (
     AT_TIMES,
     BUILT_AT_TIMES,
@@ -27,6 +27,7 @@ from pytest_py312.source.oracle_tables import (
     TWINS,
     UNSTATED,
 )
+from pytest_py312.source.oracle_texts import warning_text
 
 if TYPE_CHECKING:
     import warnings

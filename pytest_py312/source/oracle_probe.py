@@ -11,6 +11,7 @@ they have no answer (and say ``no_class``: the function cannot return it here).
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import os
@@ -33,7 +34,7 @@ from pytest_py312.source.oracle_library import (  # noqa: E402 - found only now
     mro,
     unwrapped,
 )
-from pytest_py312.source.oracle_sources import warning_text  # noqa: E402 - as above
+from pytest_py312.source.oracle_texts import warning_text  # noqa: E402 - as above
 
 sys.path.remove(_ROOT)
 
@@ -234,6 +235,7 @@ def put(descriptor: int, lines: Sequence[str]) -> None:
 
 
 def main() -> int:
+    gc.disable()  # modules and trees stay to the end: the search for cycles would walk all of them in vain
     request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints while it is imported is no answer

@@ -11,21 +11,23 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from pytest_py312.source.oracle_texts import CATEGORIES, last_name, text_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Any
 
     AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 
-CATEGORIES = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning", "SyntaxWarning")
-MARKS = re.compile("|".join([*CATEGORIES, r"_deprecated\(", "parameter was removed"]))
+MARKS = (b"DeprecationWarning", b"FutureWarning", b"SyntaxWarning", b"_deprecated(", b"parameter was removed")
 """A function without one of these has nothing to say about deprecations, and is not parsed for them."""
 HEADER = re.compile(r"(async\s+def|def|class)\s+(\w+)")
 
 WARNERS = ("warn", "_warn", "_deprecated")
-DEPRECATED = "{name!r} is deprecated and slated for removal in Python {remove}"
-"""``warnings._DEPRECATED_MSG``, for ``warnings._deprecated(name, remove=(3, 13))``."""
-
 LARGEST = 8 * 1024 * 1024
+
+LEAVES = frozenset({int, str, type(None), ast.Load, ast.Store, ast.Name, ast.Constant})
+"""What has nothing inside, and is most of what a tree consists of."""
 
 
 class Facts:
@@ -125,16 +127,24 @@ class Source:
         self.warning: ast.Call | None = None
         """The warning that importing it gives."""
         self.tree: ast.Module | None = None
-        self._classes: dict[str, ast.ClassDef] | None = None
+        self._classes: dict[str, dict[str, ast.ClassDef]] = {}
+        """Those in a class at the top, by its name and theirs."""
+        self._attributes: dict[str, set[str] | None] = {}
         self._text = _bytes(path)
-        text = self._text.decode("utf-8", "replace")
-        if MARKS.search(text):
-            self._read(text.split("\n"))
+        self._lines: list[str] | None = None
+        marked = sorted({line for mark in MARKS for line in _lines_with(mark, self._text)})
+        if marked:
+            self._read(self.lines_of_text(), marked)
 
-    def _read(self, lines: list[str]) -> None:
+    def lines_of_text(self) -> list[str]:
+        if self._lines is None:
+            self._lines = self._text.decode("utf-8", "replace").split("\n")
+        return self._lines
+
+    def _read(self, lines: list[str], marked: Sequence[int]) -> None:
         starts: dict[tuple[int, str] | None, None] = {}
-        for number, line in enumerate(lines):
-            if MARKS.search(line) and not line.lstrip().startswith("#"):
+        for number in marked:
+            if not lines[number].lstrip().startswith("#"):
                 starts[function_around(lines, number)] = None
         trees = [(start, _block(lines, *start)) for start in starts if start is not None]
         if None in starts or any(tree is None for _, tree in trees):
@@ -191,21 +201,36 @@ class Source:
 
     def class_attributes(self, qualname: str) -> set[str] | None:
         """What methods of a class set on ``self``, with the names it only annotates; ``None`` where nobody can tell."""
-        if self._classes is None:
-            self._classes = {}
-            pending: list[tuple[ast.AST, str]] = [(tree, "")] if (tree := self._parsed()) else []
-            while pending:
-                parent, prefix = pending.pop()
-                for node in _definitions(parent):
-                    if isinstance(node, ast.ClassDef):
-                        self._classes[f"{prefix}{node.name}"] = node
-                        pending.append((node, f"{prefix}{node.name}."))
-        node_of = self._classes.get(qualname)
-        return None if node_of is None else _attributes(node_of)
+        outer = qualname.partition(".")[0]
+        if outer not in self._classes:
+            self._classes[outer] = _classes_in(self._class(outer) or self._parsed())
+        node = self._classes[outer].get(qualname)
+        if qualname not in self._attributes:
+            self._attributes[qualname] = None if node is None else _attributes(node)
+        return self._attributes[qualname]
+
+    def _class(self, name: str) -> ast.Module | None:
+        """A class at the top of the module, parsed alone; ``None`` where the layout does not tell which lines it is."""
+        headers = re.findall(rb"^([ \t]*)class[ \t]+%b\b" % name.encode(), self._text, re.MULTILINE)
+        if headers != [b""]:
+            return None
+        header = re.compile(rf"class[ \t]+{name}\b")
+        lines = self.lines_of_text()
+        return _block(lines, next(place for place, line in enumerate(lines) if header.match(line)), "")
 
     def may_set(self, name: str) -> bool:
         """Whether anything in the file could set an attribute of this name from outside of the class."""
         return f".{name}".encode() in self._text or f"'{name}'".encode() in self._text
+
+
+def _lines_with(mark: bytes, text: bytes) -> Iterator[int]:
+    """The numbers, from 0, of the lines in which ``mark`` stands."""
+    line = before = 0
+    place = text.find(mark)
+    while place >= 0:
+        line += text.count(b"\n", before, place)
+        yield line
+        before, place = place, text.find(mark, place + 1)
 
 
 def function_around(lines: Sequence[str], number: int) -> tuple[int, str] | None:
@@ -269,15 +294,41 @@ def _attributes(node: ast.ClassDef) -> set[str] | None:
     found = {
         item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
     }
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Call) and _last_name(inner.func) in ("setattr", "__setattr__", "vars"):
-            if any(isinstance(argument, ast.Name) and argument.id == "self" for argument in inner.args):
-                return None
-        elif isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id == "self":
+    pending: list[Any] = [node]
+    while pending:  # by hand, for here most of the time goes: ast.walk() asks each node for each field by its name
+        inner = pending.pop()
+        kind = inner.__class__
+        if kind is list:
+            pending += inner
+        elif kind is ast.Attribute and inner.value.__class__ is ast.Name and inner.value.id == "self":
             if inner.attr == "__dict__":
                 return None
             if _stored(inner):
                 found.add(inner.attr)
+        elif kind not in LEAVES and isinstance(inner, ast.AST):
+            if isinstance(inner, ast.Call) and _may_set_any(inner):
+                return None
+            pending += vars(inner).values()
+    return found
+
+
+def _may_set_any(call: ast.Call) -> bool:
+    """``setattr(self, ...)``, ``vars(self)``"""
+    if last_name(call.func) not in ("setattr", "__setattr__", "vars"):
+        return False
+    return any(isinstance(argument, ast.Name) and argument.id == "self" for argument in call.args)
+
+
+def _classes_in(tree: ast.Module | None) -> dict[str, ast.ClassDef]:
+    """The classes of a module by their qualified names."""
+    found: dict[str, ast.ClassDef] = {}
+    pending: list[tuple[ast.AST, str]] = [(tree, "")] if tree is not None else []
+    while pending:
+        parent, prefix = pending.pop()
+        for node in _definitions(parent):
+            if isinstance(node, ast.ClassDef):
+                found[f"{prefix}{node.name}"] = node
+                pending.append((node, f"{prefix}{node.name}."))
     return found
 
 
@@ -305,18 +356,12 @@ def _definitions(parent: ast.AST) -> Iterator[AnyFunction | ast.ClassDef]:
             yield node
 
 
-def _last_name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
-
-
 def _warning(statement: ast.stmt) -> ast.Call | None:
     """The call, where a statement is one that gives a deprecation warning."""
     if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)):
         return None
     call = statement.value
-    name = _last_name(call.func)
+    name = last_name(call.func)
     if name not in WARNERS or not call.args:
         return None
     if name == "_deprecated":
@@ -324,76 +369,11 @@ def _warning(statement: ast.stmt) -> ast.Call | None:
     named = [keyword.value for keyword in call.keywords if keyword.arg == "category"]
     first = call.args[0]
     made = [first.func] if isinstance(first, ast.Call) else []
-    return call if any(_last_name(part) in CATEGORIES for part in (*call.args[1:2], *named, *made)) else None
+    return call if any(last_name(part) in CATEGORIES for part in (*call.args[1:2], *named, *made)) else None
 
 
 def _refuses(statement: ast.Raise) -> bool:
     raised = statement.exc
-    if not (isinstance(raised, ast.Call) and _last_name(raised.func) == "TypeError" and raised.args):
+    if not (isinstance(raised, ast.Call) and last_name(raised.func) == "TypeError" and raised.args):
         return False
     return "removed" in text_of(raised.args[0], {})
-
-
-# ---- texts
-
-
-def warning_text(call: ast.Call, names: Mapping[str, object]) -> str:
-    """What a call of ``warnings.warn`` and its like says. ``names`` are the values of names that may occur in it."""
-    first = call.args[0] if call.args else None
-    if first is None:
-        return ""
-    if _last_name(call.func) != "_deprecated":
-        if isinstance(first, ast.Call) and _last_name(first.func) in CATEGORIES and first.args:
-            first = first.args[0]
-        return " ".join(text_of(first, names).split())
-    options = {keyword.arg: keyword.value for keyword in call.keywords}
-    template = call.args[1] if len(call.args) > 1 else options.get("message")
-    remove = options.get("remove")
-    elements = remove.elts if isinstance(remove, ast.Tuple) else []
-    release = ".".join(str(part.value) for part in elements if isinstance(part, ast.Constant))
-    text = text_of(template, names) if template is not None else DEPRECATED
-    for place, value in (("{name!r}", repr(text_of(first, names))), ("{name}", text_of(first, names))):
-        text = text.replace(place, value)
-    return " ".join(text.replace("{remove}", release).split())
-
-
-def text_of(node: ast.expr, names: Mapping[str, object]) -> str:
-    """The string an expression gives, with ``...`` for what cannot be told without running it."""
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else repr(node.value)
-    if isinstance(node, ast.JoinedStr):
-        return "".join(text_of(part, names) for part in node.values)
-    if isinstance(node, ast.FormattedValue):
-        text = text_of(node.value, names)
-        return repr(text) if node.conversion == ord("r") else text
-    if isinstance(node, ast.Name):
-        value = names.get(node.id)
-        if isinstance(value, ast.expr):
-            return text_of(value, {**names, node.id: None})
-        return value if isinstance(value, str) else "..."
-    if isinstance(node, ast.Attribute):
-        return _attribute_text(node, names)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return text_of(node.left, names) + text_of(node.right, names)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        values = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
-        return _filled(text_of(node.left, names), "%", [text_of(value, names) for value in values])
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
-        return _filled(text_of(node.func.value, names), "{", [text_of(value, names) for value in node.args])
-    return "..."
-
-
-def _attribute_text(node: ast.Attribute, names: Mapping[str, object]) -> str:
-    if node.attr == "_DEPRECATED_MSG":
-        return DEPRECATED
-    if node.attr in ("__name__", "__qualname__") and isinstance(node.value, ast.Name):
-        value = getattr(names.get(node.value.id), node.attr, None)
-        return value if isinstance(value, str) else "..."
-    return "..."
-
-
-def _filled(template: str, sign: str, values: Sequence[str]) -> str:
-    try:
-        return template % tuple(values) if sign == "%" else template.format(*values)
-    except (TypeError, ValueError, LookupError, AttributeError):
-        return template

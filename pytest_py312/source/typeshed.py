@@ -7,6 +7,7 @@ that release's end of life, and knows public names only; what it does not know i
 
 import ast
 import importlib.metadata
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -53,10 +54,12 @@ class Thing:
 
 
 class Stubs:
-    """What functions give, remembered in a folder."""
+    """What functions give, remembered in a folder. Threads share one: what one of them has read, no other reads."""
 
     def __init__(self, *, memory: Path) -> None:
         self._folder = memory
+        self._lock = threading.Lock()
+        self._known: dict[str, Any] = {}
 
     def results(self, questions: Iterable[Question]) -> dict[Question, tuple[Question, ...]]:
         """For questions about what a *function* gives: the same about the classes of which it gives an instance.
@@ -66,13 +69,19 @@ class Stubs:
         wanted = [question for question in questions if "()." in question.path]
         if not wanted or not version():
             return {}
-        memory = Memory(self._folder / f"results-{version()}.json")
         keys = {question: f"{question.module}:{question.path}" for question in wanted}
+        with self._lock:
+            if not self._known.keys() >= set(keys.values()):
+                self._read(keys)
+        found = {question: _pairs(self._known[key]) for question, key in keys.items()}
+        return {question: pairs for question, pairs in found.items() if pairs}
+
+    def _read(self, keys: Mapping[Question, str]) -> None:
+        memory = Memory(self._folder / f"results-{version()}.json")
         with no_collector():
             fresh = {key: _result(question) for question, key in keys.items() if memory.get(key) is None}
         memory.keep(fresh)
-        found = {question: _pairs(memory.get(key)) for question, key in keys.items()}
-        return {question: pairs for question, pairs in found.items() if pairs}
+        self._known |= {key: memory.get(key) for key in keys.values()}
 
 
 def _pairs(data: Any) -> tuple[Question, ...]:

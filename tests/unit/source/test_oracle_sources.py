@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_py312.source.oracle_sources import Facts, Source, function_around, text_of, warning_text
+from pytest_py312.source.oracle_sources import Facts, Source, function_around
+from pytest_py312.source.oracle_texts import text_of, warning_text
 
 WARN = 'warnings.warn("old", DeprecationWarning, stacklevel=2)'
 
@@ -181,6 +182,29 @@ def test_what_instances_have_is_read_from_their_class(tmp_path: Path) -> None:
     assert source.class_attributes("B") is None
     assert source.class_attributes("C") is None
     assert source.class_attributes("D") is None
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "{}",
+        "x = 1\n{}y = 2\n",
+        "{}\n\n# a remark\n",
+        "if 1:\n    pass\n{}",
+        "class A:\n    pass\n{}",  # two of a name: the later one counts
+        "if sys:\n    class A:\n        pass\n{}",
+    ],
+)
+def test_what_stands_around_a_class_does_not_matter(tmp_path: Path, around: str) -> None:
+    lines = (
+        'class A:\n    """Its text\ngoes back to the left.\n"""\n    class Inner:\n        def f(self):\n'
+        "            self.x = 1\n# a remark\n    def f(self): self.y = (\n1)\n"
+    )
+    source = source_of(tmp_path, around.format(lines))
+
+    assert source.class_attributes("A") == {"x", "y"}
+    assert source.class_attributes("A.Inner") == {"x"}
+    assert source.class_attributes("A.f.<locals>.B") is None
 
 
 def test_the_names_of_a_module_are_complete_unless_it_says_otherwise(tmp_path: Path) -> None:
