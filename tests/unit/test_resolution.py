@@ -136,6 +136,23 @@ def test_a_project_without_a_wheel_may_be_built_and_no_other(tmp_path: Path) -> 
     assert runner.tools[1][runner.tools[1].index("--no-binary") + 1] == "numpy"
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("docopt", "all versions of docopt have no usable wheels"),
+        ("docopt>=0.6", "docopt>=0.6.0 has no usable wheels"),
+        ("docopt>=0.6.1,<0.7", "docopt>=0.6.1 has no usable wheels"),
+    ],
+)
+def test_a_project_that_never_had_a_wheel_may_be_built(tmp_path: Path, line: str, words: str) -> None:
+    said = (
+        f"error: No solution found when resolving dependencies\n  cause: Because {words} and you require {line}, we can"
+    )
+    asked, _ = resolver(tmp_path, [refused(said), command_run_of("docopt==0.6.2\n")])
+
+    assert [(pin.name, pin.from_source) for pin in asked.resolve(wanting(line), build_of()).pins] == [("docopt", True)]
+
+
 def test_a_resolution_that_never_settles_is_unchecked(tmp_path: Path) -> None:
     answers = [refused(NO_WHEEL.replace("numpy", f"numpy{number}")) for number in range(20)]
 
