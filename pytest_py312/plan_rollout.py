@@ -15,6 +15,7 @@ from pytest_py312.errors import perhaps
 from pytest_py312.patterns import glob_problem
 from pytest_py312.plan_file import PlanFile, read_plan_file
 from pytest_py312.plan_values import Node
+from pytest_py312.rollout.conditions import parse_condition
 from pytest_py312.rollout.settings import (
     Changes,
     CompareSettings,
@@ -156,6 +157,15 @@ def _confirm(node: Node) -> Confirm:
     return found
 
 
+def _condition(node: Node) -> str:
+    text = node.text('"value < 0.01"')
+    try:
+        parse_condition(text)
+    except ValueError as error:
+        raise node.error(str(error)) from None
+    return text
+
+
 def _names(node: Node) -> tuple[str, ...]:
     return tuple(read.pattern(item) for item in node.items('["auth-service"]'))
 
@@ -212,8 +222,8 @@ _LIMITS = ("consecutive-failure-limit", "failure-limit", "inconclusive-limit", "
 _METRIC: _Readers = {
     "provider": ("provider", _choice(*PROVIDERS)),
     "query": ("query", lambda node: node.text('"/health"')),
-    "success": ("success", lambda node: node.text('"value < 0.01"')),
-    "failure": ("failure", lambda node: node.text('"value > 0.05"')),
+    "success": ("success", _condition),
+    "failure": ("failure", _condition),
     "direction": ("direction", _choice("increase", "decrease", "either")),
     "critical": ("critical", Node.flag),
     "dry-run": ("dry_run", Node.flag),

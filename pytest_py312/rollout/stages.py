@@ -251,7 +251,7 @@ def _resumed(run: StageRun, event: Resumed) -> StageRun:
     """What was half done is undone; what was up and watched is left up, and its soak goes on."""
     if run.state in (S.PLANNED, S.LOCKED, S.DEPLOYING, S.VERIFYING):
         return _back(run, f"the run ended while it was {run.state.value}")
-    if run.state is S.ROLLBACK_FAILED:
+    if run.state in (S.ROLLING_BACK, S.ROLLBACK_FAILED):
         return replace(run, state=S.ROLLING_BACK, unrestored=())
     return run
 

@@ -130,6 +130,7 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
         ('[soak.metric]\nname = "a"', "with two brackets"),
         ('[[soak.metric]]\nname = "a"', 'has no "provider"'),
         ('[[soak.metric]]\nname = "a"\nprovider = "http"\n[[soak.metric]]\nname = "a"\nprovider = "http"', "already"),
+        ('[[soak.metric]]\nname = "a"\nprovider = "http"\nsuccess = "x < 1"', "is no condition; write one such as"),
         ('[deploy]\ncontainer = "a/b"', "the name of a container"),
         ('[deploy]\npublish = ["80"]', "port inside"),
         ('[deploy]\nhealth = "health"', "from its /"),
