@@ -27,7 +27,7 @@ _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
     ),
     ("resolver", "uv|pip-tools", "string", "who says whether requirements resolve (default: the plan's, else uv)"),
     ("plan", "FILE", "string", "the plan file (default: py312.toml or [tool.pytest-py312], looked for upwards)"),
-    ("report", "FILE", "args", "write what was found to this file (.json, .sarif, .md); may be given several times"),
+    ("report", "FILE", "args", "write what was found to this file (.html, .md, .json, .sarif); may be repeated"),
     (
         "annotations",
         "auto|github|none",

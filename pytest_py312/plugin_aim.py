@@ -263,8 +263,20 @@ def _baseline(config: pytest.Config) -> Path | None:
     return path
 
 
-REPORT_ENDINGS = (".sarif.json", ".sarif", ".json", ".md")
+REPORT_ENDINGS = (
+    ".html",
+    ".md",
+    ".sarif.json",
+    ".sarif",
+    ".baseline.pyperf.json",
+    ".target.pyperf.json",
+    ".baseline.pytest-benchmark.json",
+    ".target.pytest-benchmark.json",
+    ".json",
+)
 """Of report files; the first that fits tells the form."""
+_ONE_SIDED = (".pyperf.json", ".pytest-benchmark.json")
+"""Ends of names that stand for the measurements of one side, and do not say of which."""
 
 
 def ending_of(path: Path) -> str:
@@ -273,6 +285,8 @@ def ending_of(path: Path) -> str:
     :raises OptionError: none of them.
     """
     for ending in REPORT_ENDINGS:
+        if ending == ".json" and path.name.endswith(_ONE_SIDED):
+            break  # not the whole run by mistake
         if path.name.endswith(ending):
             return ending
     known = ", ".join(REPORT_ENDINGS)

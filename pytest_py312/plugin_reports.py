@@ -30,19 +30,44 @@ class Reports:
             if not self._written(path, self._text(path, report), "w"):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if self._summary:
-            from pytest_py312.reports import markdown  # each form is loaded where it is asked for
+            from pytest_py312.reports import markdown
 
             path = Path(self._summary)
             room = markdown.SIZE_LIMIT - (path.stat().st_size if path.is_file() else 0)
             self._written(path, markdown.render(report, limit=room) if room > 0 else "", "a")
 
     def _text(self, path: Path, report: Report) -> str:
-        from pytest_py312.reports import json_document, markdown, sarif
-
+        """Each form is loaded where it is asked for."""
         ending = ending_of(path)
+        if ending == ".html":
+            from pytest_py312.reports import html
+
+            return html.render(report)
+        if ending == ".md":
+            from pytest_py312.reports import markdown
+
+            return markdown.render(report)
+        if ending.startswith(".sarif"):
+            from pytest_py312.reports import sarif
+
+            return sarif.render(report, prefix=self._prefix(""))
         if ending == ".json":
+            from pytest_py312.reports import json_document
+
             return json_document.render(report)
-        return markdown.render(report) if ending == ".md" else sarif.render(report, prefix=self._prefix(""))
+        from pytest_py312.reports import samples
+
+        side = samples.Side[ending.split(".")[1].upper()]
+        return (samples.for_pyperf if "pyperf" in ending else samples.for_pytest_benchmark)(report, side)
+
+    @staticmethod
+    def _lack(path: Path, report: Report) -> str:
+        """What a page would have with an extra that is not installed."""
+        if ending_of(path) != ".html" or not report.speeds:
+            return ""
+        from pytest_py312.reports import charts
+
+        return "" if charts.can_draw() else " (without charts: pip install 'pytest-py312[charts]' draws them)"
 
     def _written(self, path: Path, text: str, mode: str) -> bool:
         try:
@@ -64,7 +89,7 @@ class Reports:
         """Say what was written, and annotate."""
         for path in self._files:
             if not self._unwritten:
-                terminal.write_line(f"report: {path}")
+                terminal.write_line(f"report: {path}{self._lack(path, report)}")
         for complaint in self._unwritten:
             terminal.write_line(complaint, red=True)
         if self._annotated:

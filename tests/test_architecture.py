@@ -20,6 +20,9 @@ ONLY_IN = {
     "docker": ("runners.docker_*",),
     "sqlite3": ("store",),
     "scipy": ("benchmarks.statistics",),
+    "jinja2": ("reports.html",),
+    "markupsafe": ("reports.html",),
+    "vl_convert": ("reports.charts",),
     "pytest": ("plugin", "plugin_*", "hookspecs", "testing", "probe", "benchmark_probe"),
     "_pytest": ("plugin_*",),
     # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
@@ -27,7 +30,7 @@ ONLY_IN = {
 }
 """Library -> patterns of the modules (below the package) that may import it."""
 
-LAZY = frozenset({"docker", "requests", "urllib3", "rich", "scipy", "sqlite3"})
+LAZY = frozenset({"docker", "requests", "urllib3", "rich", "scipy", "sqlite3", "jinja2", "markupsafe", "vl_convert"})
 """Never imported before they are needed: the first is slow, and pytest starts without any of them."""
 EAGER_ALL_THE_SAME = {"sqlite3": ("store",)}
 

@@ -23,7 +23,8 @@ def failing(faked: Faked) -> Faked:
 
 
 def test_several_forms_at_once(failing: Faked) -> None:
-    names = ["all.json", "all.sarif", "all.sarif.json", "all.md"]
+    names = ["all.json", "all.sarif", "all.sarif.json", "all.md", "all.html", "all.target.pyperf.json"]
+    names.append("all.baseline.pytest-benchmark.json")
 
     result = failing.run(*(f"--py312-report={name}" for name in names))
 
@@ -33,16 +34,19 @@ def test_several_forms_at_once(failing: Faked) -> None:
     assert json.loads(texts["all.json"])["schema"] == 1
     assert texts["all.sarif"] == texts["all.sarif.json"]
     assert texts["all.md"].startswith("# Python 3.12: not proven")
+    assert "<title>Python 3.12: not proven" in texts["all.html"]
+    assert json.loads(texts["all.target.pyperf.json"])["benchmarks"] == []
+    assert json.loads(texts["all.baseline.pytest-benchmark.json"])["benchmarks"] == []
     Draft4Validator(SCHEMA).validate(json.loads(texts["all.sarif"]))
     (found,) = json.loads(texts["all.sarif"])["runs"][0]["results"]
     assert found["locations"][0]["physicalLocation"]["contextRegion"]["snippet"]["text"] == "\tasyncio.async(x)"
 
 
 def test_an_ending_that_is_not_known_is_answered_with_those_that_are(faked: Faked) -> None:
-    result = faked.run("--py312-report=all.html")
+    result = faked.run("--py312-report=all.pdf")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "the form is told by the ending, and those known are .sarif.json, .sarif, .json, .md" in result.stderr.str()
+    assert "the form is told by the ending, and those known are .html, .md, .sarif.json" in result.stderr.str()
 
 
 def test_the_source_line_stands_in_the_failure_and_in_the_summary(failing: Faked) -> None:

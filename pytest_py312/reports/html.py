@@ -1,0 +1,148 @@
+"""The run as one page that stands alone: no other file, no network, and no script but its own.
+
+All texts come from services, so all are escaped by the template. Should one get through all the same, the page's
+policy lets no script run but the one whose digest it names, and lets nothing be loaded from anywhere.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_py312.model import Comparison, Report
+from pytest_py312.reports import charts
+from pytest_py312.reports.html_view import SpeedView, columns_of, services_of, speeds_of
+from pytest_py312.reports.speeds import OWN
+from pytest_py312.reports.text import counted, prose, visible
+from pytest_py312.reports.verdict import judge
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+DRAWN = 150
+"""Comparisons that get charts: drawing takes time, and all have their figures. Own benchmarks come first."""
+_OPENED = 10
+"""Findings that block and are shown unfolded, where there are not more of them."""
+_FOLDER = Path(__file__).parent / "page"
+
+
+def render(report: Report, *, drawing: bool = True) -> str:
+    """The page. Without ``drawing``, or without the library for it, measurements have figures and no charts."""
+    from markupsafe import Markup
+
+    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    speeds = speeds_of(report)
+    drawn = charts.can_draw() and drawing
+    pictures = {name: Markup(svg) for name, svg in _pictures(speeds).items()} if drawn and speeds else {}
+    return _template().render(
+        **_facts(report),
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        speeds=speeds,
+        drawn=drawn,
+        pictures=pictures,
+    )
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only this form needs it
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["counted"] = counted
+    return environment.get_template("page.html.j2")
+
+
+def _facts(report: Report) -> dict[str, Any]:
+    verdict = judge(report)
+    services = services_of(report)
+    return {
+        "target": str(report.plan.target),
+        "proven": verdict.proven,
+        "verdict": verdict.sentence,
+        "tiles": [
+            ("ready", "passed", verdict.ready),
+            ("blocked", "failed", verdict.blocked),
+            ("could not be checked", "errored", verdict.errored),
+            ("not checked in full", "unchecked", [name for name, _ in verdict.unfinished]),
+        ],
+        "unfinished": [(visible(name), prose(why)) for name, why in verdict.unfinished],
+        "columns": ["whole" if on is None else str(on) for on in columns_of(report)],
+        "services": services,
+        "unfold": sum(service.blocking for service in services) <= _OPENED,
+        "waivers": [
+            tuple(map(prose, (one.service, one.code or one.test, one.until.isoformat(), one.owner, one.reason)))
+            for one in report.plan.waivers
+        ],
+        "assumptions": [prose(text) for text in report.assumptions],
+        "builds": [
+            (str(one.interpreter), visible(one.version), prose(one.origin), visible(one.flags)) for one in report.builds
+        ],
+        "about": [
+            (name, prose(text))
+            for name, text in (
+                ("Made", report.generated),
+                ("Plan", report.plan.source or "none: defaults hold"),
+                ("Runner", report.runner),
+                ("Resolver", report.resolver),
+                ("Tool", f"pytest-py312 {report.tool_version}"),
+                ("Exit status", str(report.exit_status)),
+            )
+            if text
+        ],
+    }  # fmt: skip
+
+
+def _pictures(speeds: Iterable[SpeedView]) -> dict[str, str]:
+    """SVG by its place in the page: ``axis``, ``ratio-1``, ``samples-1``, ``history-1``."""
+    chosen = sorted(speeds, key=lambda view: view.speed.kind != OWN)[:DRAWN]
+    scale = charts.scale_of(view.speed for view in chosen)
+    pictures = {"axis": charts.ratio_axis(scale)}
+    for view in chosen:
+        speed: Comparison = view.speed
+        if speed.ratio > 0.0:
+            pictures[f"ratio-{view.number}"] = charts.ratio_chart(speed, scale)
+            if speed.earlier:
+                pictures[f"history-{view.number}"] = charts.history_chart(speed)
+        if speed.pairs:
+            factor, unit = _unit(speed)
+            pictures[f"samples-{view.number}"] = charts.samples_chart(speed, factor, unit)
+    return pictures
+
+
+def _unit(speed: Comparison) -> tuple[float, str]:
+    """A unit in which the measurements are short numbers, and what one of it comes to."""
+    if speed.unit == "B":
+        return 1e6, "MB"
+    least = min(min(pair) for pair in speed.pairs)
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if least >= factor:
+            return factor, unit
+    return 1e-9, "ns"
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing is loaded; of styles and scripts, these two and no others are obeyed."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",  # the empty icon, which keeps browsers from asking for one
+            f"style-src '{_digest(style)}'",
+            f"script-src '{_digest(script)}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
