@@ -4,7 +4,8 @@
 
 Every requirements file below FOLDER is judged for each interpreter: its lock, or all that blocks it. The peers answer
 yes or no, with the first reason: ``uv pip compile --no-build`` for one file and interpreter after the other, and
-pip-compile under the interpreter itself for as many files as ``--pip`` says. Each side has a cache of its own.
+pip-compile under the interpreter itself for as many files as ``--pip`` says, each ended after :data:`PIP_LIMIT`
+seconds, as it tries versions for hours on sets that clash. Each side has a cache of its own.
 
 * cold: no cache at all.
 * edited: one file got another requirement since; for uv that is one call for each interpreter.
@@ -36,6 +37,9 @@ from pytest_py312.resolution import Resolver
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.sources import is_requirements_path
 
+PIP_LIMIT = 120.0
+"""Seconds for one file and interpreter: the ratio is a lower bound where any was ended by it, and says so."""
+
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -62,8 +66,6 @@ def measure(folder: Path, work: Path, interpreters: list[str], jobs: int, pip: i
     files = requirements_files(folder)
     print(f"{len(files)} files x {len(interpreters)} interpreters, {jobs} at once on our side, one at a time by hand")
     builds = programs(work, interpreters)
-    ours = [sys.executable, __file__, str(folder), "--judge", f"--work={work}", f"--python={','.join(interpreters)}"]
-    ours.append(f"--jobs={jobs}")
 
     def by_hand(chosen: Sequence[Path] = files) -> None:
         for file in chosen:
@@ -71,10 +73,7 @@ def measure(folder: Path, work: Path, interpreters: list[str], jobs: int, pip: i
                 uv_by_hand(file, builds[version], work / "uv-by-hand")
 
     def gate() -> None:
-        done = subprocess.run(ours, env=environment(work / "uv-of-ours"), capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(done.stdout + done.stderr)
-        print(f"    {done.stdout.strip()}")
+        judged(folder, work, interpreters, jobs)
 
     cold, cold_uv = timed(gate), timed(by_hand)
     show("cold", cold, cold_uv)
@@ -86,27 +85,46 @@ def measure(folder: Path, work: Path, interpreters: list[str], jobs: int, pip: i
     show("one file edited", one, one_uv)
     print(f"one edited / cold: {one / cold:.3f}")
     if pip:
-        against_pip_compile(files[:pip], builds, work)
+        against_pip_compile(folder, files[:pip], builds, work, jobs)
 
 
-def against_pip_compile(files: Sequence[Path], builds: dict[str, str], work: Path) -> None:
-    """Both warm, on the same few files: pip-compile has no answer that could be kept."""
+def judged(folder: Path, work: Path, interpreters: Sequence[str], jobs: int) -> None:
+    ours = [sys.executable, __file__, str(folder), "--judge", f"--work={work}", f"--python={','.join(interpreters)}"]
+    environ = environment(work / "uv-of-ours")
+    done = subprocess.run([*ours, f"--jobs={jobs}"], env=environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    print(f"    {done.stdout.strip()}")
+
+
+def against_pip_compile(folder: Path, files: Sequence[Path], builds: dict[str, str], work: Path, jobs: int) -> None:
+    """Both cold, on the same few files."""
     tools = {version: pip_tools(work / "pip-tools", version, program) for version, program in builds.items()}
+    few = work / "few"
+    for file in files:
+        place = few / "files" / file.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+    ended = 0
 
     def compile_all() -> None:
+        nonlocal ended
         for file in files:
             for program in tools.values():
                 # started elsewhere: `-m` puts the folder on the path, and a build.py there would be taken for build
                 argv = [program, "-m", "piptools", "compile", "-q", "--strip-extras", "-o", os.devnull, str(file)]
-                subprocess.run(argv, cwd=work, env=environment(work), capture_output=True, check=False)
+                try:
+                    # no pipes: a build that outlives it would hold them
+                    subprocess.run(
+                        argv, cwd=work, env=environment(work / "pip-cache"), check=False, timeout=PIP_LIMIT,
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                    )  # fmt: skip
+                except subprocess.TimeoutExpired:
+                    ended += 1
 
-    def uv_all() -> None:
-        for file in files:
-            for program in builds.values():
-                uv_by_hand(file, program, work / "uv-by-hand")
-
-    compile_all()
-    show(f"pip-compile, {len(files)} files, warm", timed(uv_all), timed(compile_all), "uv by hand", "pip-compile")
+    ours = timed(lambda: judged(few / "files", few, list(builds), jobs))
+    show(f"pip-compile, {len(files)} files, cold", ours, timed(compile_all), other="pip-compile")
+    print(f"pip-compile was ended {ended} times after {PIP_LIMIT:.0f} s")
 
 
 def requirements_files(folder: Path) -> list[Path]:
