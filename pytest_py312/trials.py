@@ -117,13 +117,16 @@ class Trials:
             return change
         self._taken = frozenset(item.name for item, specifier in change.specifiers.items() if specifier == ANY)
         written = [found for cell in (self.cell, self._before) if (found := self._written(change, cell))]
-        for found in written:
-            if self.resolve(found) is None and not self.install(found):
-                return found
-        if written and self.no_way_back() and self.resolve(written[0]) is None and not self.install(written[0]):
-            return written[0]
-        self.unsettled = True
-        return None
+        held = next((found for found in written if self._holds(found)), None)
+        if held is None and written and self.no_way_back() and self._holds(written[0]):
+            held = written[0]
+        self.unsettled = held is None
+        return held
+
+    def _holds(self, change: Change) -> bool:
+        """Whether the set works as far as what ``change`` touches is concerned."""
+        touched = {item.name for item in change.specifiers}
+        return self.resolve(change) is None and not touched & set(self.install(change))
 
     def _written(self, change: Change, cell: Cell) -> Change | None:
         lock = self._installation(cell, change).lock

@@ -246,6 +246,24 @@ def test_what_never_had_such_a_version_gets_the_one_that_the_rest_of_the_set_tak
     assert [change.new for change in finding.changes if isinstance(change, SpecifierChange)] == [new]
 
 
+def test_what_fails_beside_it_is_no_reason_against_the_version_that_the_others_take() -> None:
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        made = taking(py39="2.1", py312="2.1")(on, now)
+        return replace(
+            installation_of(on, {"numpy": "2.1", "flask": "2"}, lock=made.lock),
+            imports={"flask": "ImportError: no" if on == "3.12" else "", "numpy": ""},
+        )
+
+    found = told(
+        Table(entries=required("numpy==9.0", "flask==2"), versions=("2.0", "2.1"), installed=installed), MISSING
+    )
+
+    assert [(one.code, one.names, len(one.changes)) for one in found] == [
+        ("PY102", ("numpy",), 1),
+        ("PY105", ("flask",), 0),
+    ]
+
+
 def test_of_what_target_and_baseline_take_that_one_is_written_which_both_take() -> None:
     table = Table(
         entries=required("numpy==9.0"),
