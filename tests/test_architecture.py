@@ -23,6 +23,8 @@ ONLY_IN = {
     "jinja2": ("reports.html",),
     "markupsafe": ("reports.html",),
     "vl_convert": ("reports.charts",),
+    "aiohttp": ("rollout.providers.http", "rollout.serving", "rollout.load"),
+    "prometheus_client": ("rollout.exposition",),
     "pytest": ("plugin", "plugin_*", "hookspecs", "testing", "probe", "benchmark_probe"),
     "_pytest": ("plugin_*",),
     # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
@@ -30,7 +32,10 @@ ONLY_IN = {
 }
 """Library -> patterns of the modules (below the package) that may import it."""
 
-LAZY = frozenset({"docker", "requests", "urllib3", "rich", "scipy", "sqlite3", "jinja2", "markupsafe", "vl_convert"})
+LAZY = frozenset(
+    {"docker", "requests", "urllib3", "rich", "scipy", "sqlite3", "jinja2", "markupsafe", "vl_convert", "aiohttp",
+     "prometheus_client"}
+)  # fmt: skip
 """Never imported before they are needed: the first is slow, and pytest starts without any of them."""
 EAGER_ALL_THE_SAME = {"sqlite3": ("store",)}
 

@@ -1,0 +1,283 @@
+"""What is asked about a service at each sample, and the measurements that come of it.
+
+A probe never raises: what kept it from an answer is a measurement too. A *repeatable* one may be asked again right
+away to tell a blip from an outage; what an engine counts since the last sample may not, as it would be gone.
+"""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_py312.model import Interpreter
+from pytest_py312.rollout.log_patterns import Patterns, patterns_in
+from pytest_py312.rollout.model import Container, Measurement, Moment, Observation, Result, Sample, ServiceSpec, Usage
+from pytest_py312.rollout.providers import engine
+from pytest_py312.rollout.providers.functions import PythonFunction
+from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask
+from pytest_py312.rollout.providers.prometheus import filled_in, query
+from pytest_py312.rollout.providers.readings import Reading, measured
+from pytest_py312.rollout.providers.threads import in_thread
+from pytest_py312.rollout.settings import MetricSettings
+from pytest_py312.rollout.targets.protocol import Target, TargetError, TargetLost, TargetRefused
+
+AVAILABILITY = "availability"
+LATENCY = "latency"
+"""Seconds, from the beginning of the question to the last byte of the answer."""
+INTERPRETER = "interpreter"
+DRIFT = "drift"
+LIMIT = 5.0
+"""Seconds that a probe may take, all in all."""
+ENGINE_LIMIT = 30.0
+"""Seconds that an engine may take: asked for many containers, it answers them in turn."""
+
+Address = Callable[[], tuple[str, int]]
+"""Where the service listens just now; a restart may move it. May block, and raise as a target does."""
+
+
+class Probe(Protocol):
+    """A question about one service."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be asked again within one sample."""
+        ...
+
+    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
+        """Ask. ``before`` is the last sample of the service that was kept."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpProbe:
+    """Availability and latency by one request: an answer below 400 in time is available.
+
+    ``metric`` is a metric of the plan that the same answer's latency is judged by; without one it is recorded.
+    """
+
+    address: Address
+    path: str
+    metric: MetricSettings | None = None
+    missing: str = "inconclusive"
+    limit: float = LIMIT
+    repeatable: bool = True
+
+    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
+        """See :class:`Probe`."""
+        reading = await self._read()
+        if self.metric is not None:
+            return (judged(self.metric, reading, self.missing),)
+        if reading.result is not None:
+            return (Measurement(metric=AVAILABILITY, result=reading.result, detail=reading.detail),)
+        return (
+            Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL, value=1.0),
+            measured(LATENCY, reading),
+        )
+
+    async def _read(self) -> Reading:
+        try:
+            host, port = await in_thread(self.address, limit=self.limit)
+            answer = await ask(url_of(host, port, self.path), limit=self.limit)
+        except (NotAsked, TargetLost, TimeoutError) as error:
+            return Reading.error(str(error) or "the engine did not tell the address in time")
+        except (NoAnswer, TargetRefused) as error:
+            return Reading.failed(f"{self.path}: {error}")
+        return self._judged(answer)
+
+    def _judged(self, answer: Answer) -> Reading:
+        if answer.status >= 400:
+            return Reading.failed(f"{self.path}: HTTP {answer.status}")
+        return Reading(value=answer.seconds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TcpProbe:
+    """Whether somebody accepts connections."""
+
+    address: Address
+    limit: float = LIMIT
+    repeatable: bool = True
+
+    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
+        """See :class:`Probe`."""
+        reading = await self._read()
+        return (measured(AVAILABILITY, reading),)
+
+    async def _read(self) -> Reading:
+        try:
+            host, port = await in_thread(self.address, limit=self.limit)
+            return await in_thread(lambda: _connect(host, port, self.limit), limit=self.limit)
+        except TargetLost as error:
+            return Reading.error(str(error))
+        except TargetRefused as error:
+            return Reading.failed(str(error))
+        except TimeoutError:
+            return Reading.failed(f"no connection within {self.limit:g} s")
+
+
+def _connect(host: str, port: int, limit: float) -> Reading:
+    try:
+        with socket.create_connection((host, port), timeout=limit):
+            return Reading(value=1.0)
+    except socket.gaierror as error:
+        return Reading.error(f"{host} cannot be found: {error}")
+    except OSError as error:
+        return Reading.failed(f"port {port}: {error}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContainerHealth:
+    """Availability as the engine knows it: the container runs, and the command that checks its health says well."""
+
+    target: Target
+    spec: ServiceSpec
+    limit: float = ENGINE_LIMIT
+    repeatable: bool = True
+
+    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
+        """See :class:`Probe`."""
+        try:
+            seen = await in_thread(lambda: self.target.observe(self.spec), limit=self.limit)
+        except (TargetError, TimeoutError) as error:
+            return (Measurement(metric=AVAILABILITY, result=Result.ERROR, detail=_engine_trouble(error)),)
+        return (measured(AVAILABILITY, health_in(seen)),)
+
+
+def health_in(seen: Observation | None) -> Reading:
+    """What an observation says about availability."""
+    if seen is None:
+        return Reading.failed("there is no container of that name")
+    if not seen.running:
+        return Reading.failed(f"it does not run; it ended with {seen.exit_code}")
+    if seen.health == "unhealthy":
+        return Reading.failed("its health check fails")
+    if seen.health == "starting":
+        return Reading(result=Result.INCONCLUSIVE, detail="its health check has not said anything yet")
+    return Reading(value=1.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContainerProbe:
+    """What the engine tells: is it the container that was deployed, on which interpreter, and what does it use and log.
+
+    ``metrics`` are those of the plan with the providers ``docker`` and ``logs``. ``known`` are exceptions that the old
+    version logs too; where it is ``None`` nobody knows them, and exceptions are recorded only.
+    """
+
+    target: Target
+    spec: ServiceSpec
+    container: Container
+    interpreter: Interpreter | None = None
+    metrics: tuple[MetricSettings, ...] = ()
+    missing: str = "inconclusive"
+    known: Callable[[], frozenset[str] | None] = lambda: None
+    limit: float = ENGINE_LIMIT
+    repeatable: bool = False
+
+    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
+        """See :class:`Probe`."""
+        since = before.at.wall if before else now.wall
+        try:
+            seen, usage = await in_thread(lambda: self._ask(since), limit=self.limit)
+        except (TargetError, TimeoutError) as error:
+            return (Measurement(metric="engine", result=Result.ERROR, detail=_engine_trouble(error)),)
+        return (*self._identity(seen), *self._figures(usage, before, now))
+
+    def _ask(self, since: float) -> tuple[Observation | None, Usage | None]:
+        seen = self.target.observe(self.spec)
+        if seen is None or seen.container.id != self.container.id:
+            return seen, None
+        return seen, self.target.sample(self.spec, self.container, since=since)
+
+    def _identity(self, seen: Observation | None) -> list[Measurement]:
+        if seen is None:
+            return [measured(DRIFT, Reading.failed("the container is gone"))]
+        if seen.container.id != self.container.id:
+            told = f"container {seen.container.id[:12]} serves, where {self.container.id[:12]} was deployed"
+            return [measured(DRIFT, Reading.failed(told))]
+        found = [Measurement(metric=DRIFT, result=Result.SUCCESSFUL)]
+        if self.interpreter is not None and seen.interpreters and seen.interpreters != (self.interpreter,):
+            others = ", ".join(str(one) for one in seen.interpreters)
+            found.append(measured(INTERPRETER, Reading.failed(f"it runs on {others}, not on {self.interpreter}")))
+        return found
+
+    def _figures(self, usage: Usage | None, before: Sample | None, now: Moment) -> list[Measurement]:
+        if usage is None:
+            return []
+        found = engine.figures(engine.counters_in(before), usage, now)
+        patterns = patterns_in(usage.log, lost=usage.log_lost)
+        found |= log_readings(patterns, self.known())
+        planned = {metric.query or metric.name: metric for metric in self.metrics}
+        made = [measured(name, reading) for name, reading in found.items() if name not in planned]
+        for wanted, metric in planned.items():
+            if wanted in found:
+                made.append(judged(metric, found[wanted], self.missing))
+            elif wanted != engine.CPU:  # of which there is none at the first reading
+                made.append(measured(metric.name, Reading.error(f"there is no figure {wanted}")))
+        return [*made, *engine.counters_of(usage)]
+
+
+def log_readings(patterns: Patterns, known: frozenset[str] | None) -> dict[str, Reading]:
+    """Name of what is counted in a log -> how often. Exceptions that are ``known`` are not new."""
+    new = {name: count for name, count in patterns.exceptions.items() if known is not None and name not in known}
+    worst = sorted(patterns.exceptions, key=lambda name: (name not in new, -patterns.exceptions[name], name))
+    lost = "lines were lost; " if patterns.lost else ""
+    exceptions = Reading(value=float(sum(patterns.exceptions.values())), detail=lost + "; ".join(worst))
+    if known is not None and new:
+        told = f"new: {'; '.join(name for name in worst if name in new)}"
+        exceptions = Reading(value=float(sum(new.values())), result=Result.FAILED, detail=told)
+    return {
+        "exceptions": exceptions,
+        "log errors": Reading(value=float(patterns.errors)),
+        "log warnings": Reading(value=float(patterns.warnings)),
+        "deprecations": Reading(value=float(patterns.deprecations)),
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrometheusProbe:
+    """A metric of the plan that a query answers."""
+
+    address: str
+    metric: MetricSettings
+    service: str
+    missing: str = "inconclusive"
+    limit: float = 10.0
+    repeatable: bool = True
+
+    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
+        """See :class:`Probe`."""
+        expression = filled_in(self.metric.query, service=self.service, window=self.metric.window or 300.0)
+        return (judged(self.metric, await query(self.address, expression, limit=self.limit), self.missing),)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PythonProbe:
+    """A metric of the plan that a function of the user answers."""
+
+    function: PythonFunction
+    metric: MetricSettings
+    service: str
+    missing: str = "inconclusive"
+    limit: float = 10.0
+    repeatable: bool = True
+
+    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
+        """See :class:`Probe`."""
+        return (judged(self.metric, await self.function.call(self.service, limit=self.limit), self.missing),)
+
+
+def judged(metric: MetricSettings, reading: Reading, missing: str) -> Measurement:
+    """What ``reading`` means by what the plan says about ``metric``. Its own conditions go before the provider's."""
+    if reading.value is not None and (metric.success or metric.failure):
+        reading = Reading(value=reading.value, detail=reading.detail)
+    return measured(metric.name, reading, success=metric.success, failure=metric.failure, missing=missing)
+
+
+def url_of(host: str, port: int, path: str) -> str:
+    """``http://host:port/path``, also of an address of IPv6."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+
+
+def _engine_trouble(error: Exception) -> str:
+    return f"the engine: {str(error) or 'no answer in time'}"

@@ -1,0 +1,73 @@
+"""Servers on 127.0.0.1 for tests of what is asked over the network; each test has its own, in its own loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@asynccontextmanager
+async def listening(handler: Handler) -> AsyncIterator[int]:
+    """A server whose connections ``handler`` answers; yields its port."""
+
+    open_ones: set[asyncio.Task[object]] = set()
+
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        open_ones.add(task)
+        try:
+            with suppress(ConnectionError, asyncio.CancelledError):
+                await handler(reader, writer)
+        finally:
+            writer.close()
+            with suppress(ConnectionError, asyncio.CancelledError):
+                await writer.wait_closed()
+            open_ones.discard(task)
+
+    server = await asyncio.start_server(answered, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in list(open_ones):
+            task.cancel()
+        while open_ones:
+            await asyncio.sleep(0.01)
+
+
+async def request_on(reader: asyncio.StreamReader) -> bytes:
+    """One request, up to the end of its head, and its body where it says how long that is."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
+    return head + (await reader.readexactly(length) if length else b"")
+
+
+def says(answer: bytes) -> Handler:
+    """Answers each request of a connection with ``answer``."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await request_on(reader)
+                writer.write(answer)
+                await writer.drain()
+
+    return handler
+
+
+async def trickles(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A byte each 50 ms, for ever; each of them comes before a limit on single reads would strike."""
+    await request_on(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
