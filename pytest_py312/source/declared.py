@@ -128,15 +128,17 @@ def given_by(scan: Scan, node: Any) -> Value | None:
     """What a function gives: by its annotation, or by what it says in its ``return`` statements."""
     if node.returns is not None:
         return annotated(scan, node.returns)
-    arguments = node.args
-    hidden = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     made: dict[str, list[ast.expr]] = {}
     returned: list[ast.expr] = []
     for one in _own_statements(node.body):
-        if isinstance(one, ast.Return) and one.value is not None:
+        if one.__class__ is ast.Return and one.value is not None:
+            if returned:
+                return None  # what may be one of several is not followed
             returned.append(one.value)
-        elif isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name):
+        elif one.__class__ is ast.Assign and one.targets[0].__class__ is ast.Name:
             made.setdefault(one.targets[0].id, []).append(one.value)
+    arguments = node.args
+    hidden = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     found = []
     for value in returned:
         values = made.get(value.id, []) if isinstance(value, ast.Name) else [value]
@@ -165,14 +167,19 @@ def _result(scan: Scan, node: ast.expr, hidden: set[str]) -> Value:
     return result_of(value) if value.kind is STD else UNKNOWN
 
 
-def _own_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
+    **dict.fromkeys([ast.If, ast.For, ast.AsyncFor, ast.While], ("body", "orelse")),
+    **dict.fromkeys([ast.With, ast.AsyncWith, ast.ExceptHandler], ("body",)),
+    **dict.fromkeys([ast.Try, getattr(ast, "TryStar", ast.Try)], ("body", "orelse", "finalbody", "handlers")),
+}
+"""Where statements have others inside. Those of functions and classes are not theirs."""
+
+
+def _own_statements(body: list[ast.stmt]) -> Iterator[Any]:
     """Statements of a function, without those of functions and classes in it."""
-    pending = list(body)
+    pending: list[Any] = list(body)
     while pending:
         one = pending.pop()
         yield one
-        if not isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            for name in ("body", "orelse", "finalbody"):
-                pending += getattr(one, name, ())
-            for handler in getattr(one, "handlers", ()):
-                pending += handler.body
+        for name in _BLOCKS.get(one.__class__, ()):
+            pending += getattr(one, name)

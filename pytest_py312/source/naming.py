@@ -1,16 +1,17 @@
 """What dotted names stand for, without a word about their use."""
 
 import ast
+from typing import Any
 
 from pytest_py312.source.values import CLASS, FOREIGN, OBJECT, STD, UNKNOWN, Value
 from pytest_py312.source.walking import Scan, extended
 
 
-def named(scan: Scan, node: ast.expr | None) -> Value:
+def named(scan: Scan, node: Any) -> Value:
     """What a dotted name stands for."""
     if node.__class__ is ast.Name:  # not isinstance: this is asked of each name, and more than once
         return scan.get(node.id) or UNKNOWN
-    if isinstance(node, ast.Attribute):
+    if node.__class__ is ast.Attribute:
         value = named(scan, node.value)
         if value.kind is STD:
             return extended(scan, value, node.attr)
@@ -33,6 +34,7 @@ def dotted(value: Value) -> str:
     return f"{value.module}.{value.path}" if value.path else value.module
 
 
-def last_name(node: ast.expr) -> str:
+def last_name(node: Any) -> str:
     """``c`` of ``a.b.c``; empty for what is no name."""
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    kind = node.__class__
+    return node.attr if kind is ast.Attribute else node.id if kind is ast.Name else ""

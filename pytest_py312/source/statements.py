@@ -334,9 +334,9 @@ def read_expression(scan: Scan, node: ast.Expr) -> Condition | None:
     scan.only_named(value)
     if not isinstance(value, ast.Call):
         return None
-    if isinstance(value.func, ast.Name | ast.Attribute):
+    last = last_name(value.func)
+    if last:
         name = dotted(named(scan, value.func))
-        last = last_name(value.func)
         if name in EXITS or (not name and last in ("exit", "quit") and isinstance(value.func, ast.Name)):
             return ENDS
         if last in SKIPS and isinstance(value.func, ast.Attribute) and not name:
@@ -351,10 +351,17 @@ def _skipped(scan: Scan, name: str, node: ast.Call) -> Condition | None:
     return ("has", module, "") if isinstance(module, str) and scan.is_standard(module) else None
 
 
-def read_end(scan: Scan, node: ast.Return | ast.Raise) -> Condition:
-    visit_all(scan, [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)])
-    if isinstance(node, ast.Return):
-        class_rules.returned(scan, node)
+def read_return(scan: Scan, node: ast.Return) -> Condition:
+    if node.value is not None:
+        visit(scan, node.value)
+    class_rules.returned(scan, node)
+    return ENDS
+
+
+def read_raise(scan: Scan, node: ast.Raise) -> Condition:
+    for part in (node.exc, node.cause):
+        if part is not None:
+            visit(scan, part)
     return ENDS
 
 
@@ -381,7 +388,7 @@ HANDLERS.update(
         ast.AsyncWith: read_with, ast.AugAssign: read_augmented, ast.Break: read_break, ast.Continue: read_break,
         ast.Delete: read_delete, ast.Expr: read_expression, ast.For: read_for, ast.Global: read_global, ast.If: read_if,
         ast.Import: read_import, ast.ImportFrom: read_import_from, ast.Match: read_match, ast.Nonlocal: read_nothing,
-        ast.Pass: read_nothing, ast.Raise: read_end, ast.Return: read_end, ast.While: read_while, ast.With: read_with,
+        ast.Pass: read_nothing, ast.Raise: read_raise, ast.Return: read_return, ast.While: read_while, ast.With: read_with,
     }
 )  # fmt: skip
 if hasattr(ast, "TypeAlias"):

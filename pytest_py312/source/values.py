@@ -124,17 +124,24 @@ class OwnClass:
         return found
 
     def get(self, name: str) -> Value | None:
-        for one in self.family():
+        value = self.set_on_self.get(name) or self.body.get(name)
+        if value is not None or not self.bases:  # most have no bases, and this is asked of each ``self.name``
+            return value
+        for one in self.family()[1:]:
             value = one.set_on_self.get(name) or one.body.get(name)
             if value is not None:
                 return value
         return None
 
     def standard_bases(self) -> list[Value]:
+        if not self.bases:
+            return []
         return [base for one in self.family() for base in one.bases if base.kind is STD]
 
     def foreign_bases(self) -> list[Value]:
         """Bases of which nothing is known here."""
+        if not self.bases:
+            return []
         return [base for one in self.family() for base in one.bases if base.kind not in (STD, CLASS)]
 
     def derives_from(self, module: str, *paths: str) -> bool:
@@ -150,7 +157,10 @@ def either(values: Iterable[Value]) -> Value:
     found: list[Value] = []
     for value in values:
         for one in alternatives(value):
-            if not any(_same(one, other) for other in found):
+            for other in found:
+                if one is other or _same(one, other):
+                    break
+            else:
                 found.append(one)
     better = [value for value in found if value.kind is not NONE]
     if not better:
@@ -161,7 +171,5 @@ def either(values: Iterable[Value]) -> Value:
 
 
 def _same(one: Value, other: Value) -> bool:
-    if one is other:
-        return True
     same_name = one.kind == other.kind and one.module == other.module and one.path == other.path
     return same_name and one.guard == other.guard and one.data == other.data
