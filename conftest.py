@@ -1,4 +1,4 @@
-"""For all tests of this project: pytester, and what the markers ``docker`` and ``network`` mean."""
+"""For all tests of this project: pytester, and what the markers ``docker``, ``network`` and ``browser`` mean."""
 
 import os
 import subprocess
@@ -13,7 +13,8 @@ INTERPRETERS = ("3.9", "3.10", "3.11", "3.12")
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot do, with the reason; but not silently where everything has to be there."""
-    for marker, lack in (("docker", _lack_of_docker), ("network", _lack_of_network)):
+    lacks = (("docker", _lack_of_docker), ("network", _lack_of_network), ("browser", _lack_of_browser))
+    for marker, lack in lacks:
         if item.get_closest_marker(marker) is None:
             continue
         reason = lack()
@@ -51,3 +52,11 @@ def _lack_of_network() -> str:
         return "the package index does not answer"
     words = asked.stderr.strip().splitlines()
     return "" if asked.returncode == 0 else f"the package index cannot be used: {words[-1] if words else 'no reason'}"
+
+
+@cache
+def _lack_of_browser() -> str:
+    """Why a test that needs a browser cannot be run; empty where it can."""
+    from tests.integration.browsers import lack_of_browser
+
+    return lack_of_browser()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from pytest_py312.model import Comparison, Report
 from pytest_py312.reports import charts
 from pytest_py312.reports.html_view import SpeedView, columns_of, services_of, speeds_of
-from pytest_py312.reports.speeds import OWN
 from pytest_py312.reports.text import counted, prose, visible
 from pytest_py312.reports.verdict import judge
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 DRAWN = 150
-"""Comparisons that get charts: drawing takes time, and all have their figures. Own benchmarks come first."""
+"""Comparisons that get charts, the first of the page: drawing takes time, and all have their figures."""
 _OPENED = 10
 """Findings that block and are shown unfolded, where there are not more of them."""
 _FOLDER = Path(__file__).parent / "page"
@@ -104,7 +103,7 @@ def _facts(report: Report) -> dict[str, Any]:
 
 def _pictures(speeds: Iterable[SpeedView]) -> dict[str, str]:
     """SVG by its place in the page: ``axis``, ``ratio-1``, ``samples-1``, ``history-1``."""
-    chosen = sorted(speeds, key=lambda view: view.speed.kind != OWN)[:DRAWN]
+    chosen = list(speeds)[:DRAWN]
     scale = charts.scale_of(view.speed for view in chosen)
     pictures = {"axis": charts.ratio_axis(scale)}
     for view in chosen:

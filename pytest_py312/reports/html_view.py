@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_py312.model import Comparison, Confidence, Finding, Interpreter, Outcome, Report, Severity, Status
+from pytest_py312.model import Comparison, Confidence, Finding, Interpreter, Outcome, Report, Severity, Status, Verdict
 from pytest_py312.reports.excerpt import excerpt
 from pytest_py312.reports.results import Result, results, worst_first
 from pytest_py312.reports.speeds import OWN, ordered, ratio_text, seconds
@@ -136,6 +136,8 @@ class SpeedView:
     confidence: str
     conditions: tuple[tuple[str, str, str], ...]
     past: tuple[PastView, ...]
+    opened: bool
+    """Whether it is shown with all that is known of it: what blocks should be seen."""
     speed: Comparison
 
 
@@ -282,11 +284,9 @@ _SPEED_SIGNS = {"slower": "▲", "faster": "▼", "same": "=", "inconclusive": "
 
 
 def speeds_of(report: Report) -> list[SpeedView]:
-    """All comparisons, in the order of the services; a service's own benchmarks first."""
-    return [
-        _speed(number, speed)
-        for number, speed in enumerate((one for speeds in ordered(report).values() for one in speeds), 1)
-    ]
+    """All comparisons: first what services measure themselves, then what every service has, by service."""
+    found = [one for speeds in ordered(report).values() for one in speeds]
+    return [_speed(number, speed) for number, speed in enumerate(sorted(found, key=lambda one: one.kind != OWN), 1)]
 
 
 def _speed(number: int, speed: Comparison) -> SpeedView:
@@ -312,6 +312,7 @@ def _speed(number: int, speed: Comparison) -> SpeedView:
         confidence=f"{math.floor(1000 * speed.confidence) / 10:g} %",
         conditions=tuple(_conditions(speed)),
         past=tuple(_past(speed)),
+        opened=speed.kind == OWN and speed.verdict is Verdict.SLOWER,
         speed=speed,
     )
 
