@@ -4,10 +4,11 @@ A request has ``measure``:
 
 * ``tests``: the service's own pytest-benchmark tests (``select``: only these), each for about ``seconds``;
 * ``imports``: how long importing ``module`` takes in a fresh interpreter, and its peak memory, ``repeats`` times;
-* ``suite``: how long the suite takes, and how long it keeps a core busy.
+* ``suite``: how long the suite takes, how long it keeps a core busy, its peak memory, and the first two of each of its
+  tests (``watch``: only these, else those that are worth it).
 
-``core``: whether to stay on one core. What was measured is told in records ``measured`` (name, value, unit), how in one
-record ``conditions``.
+``core``: the core to stay on, or true for any. What was measured is told in records ``measured`` (name, value, unit),
+how in one record ``conditions``.
 """
 
 from __future__ import annotations
@@ -63,10 +64,12 @@ def elapsed_clock() -> Callable[[], float]:
     return elapsed
 
 
-def stay_on_one_core() -> str:
-    """Pin this process and its children to one of its cores, the last; which, or empty where that is not allowed."""
+def stay_on_one_core(wanted: object = None) -> str:
+    """Pin this process and its children to the core that is ``wanted``, or else to the last of those that it may use;
+    which, or empty where that is not allowed."""
     try:
-        core = max(os.sched_getaffinity(0))
+        allowed = os.sched_getaffinity(0)
+        core = wanted if type(wanted) is int and wanted in allowed else max(allowed)
         os.sched_setaffinity(0, {core})
     except (AttributeError, OSError, ValueError):
         return ""
@@ -107,7 +110,8 @@ def _first_line(path: str, name: str) -> str:
 
 def run(request: Request, records: Any, probe: Any) -> int:
     """Measure what is asked. ``probe`` is the probe's module."""
-    core = stay_on_one_core() if request.get("core") else ""
+    wanted = request.get("core")
+    core = "" if wanted is None or wanted is False else stay_on_one_core(wanted)
     service = probe.copy_source(request)
     probe.prepare_paths(request, service)
     if not probe.run_prepare(request, records):
@@ -188,6 +192,8 @@ def measure_tests(request: Request, records: Any, probe: Any) -> int:
 
     import pytest
 
+    for what in ("machine", "commit"):  # pytest-benchmark is registered later, and would be asked first
+        pytest.hookimpl(tryfirst=True)(getattr(MachineKnown, "pytest_benchmark_generate_%s_info" % what))
     # not imported: pytest warns of plugins that were before it could rewrite their asserts
     records.add("tools", versions={"pytest": pytest.__version__, "pytest-benchmark": version("pytest-benchmark")})
     arguments = ["--import-mode=" + request["import_mode"]] if request.get("import_mode") else []
@@ -271,22 +277,77 @@ def measure_imports(request: Request, records: Any, probe: Any) -> int:
     return 0
 
 
+WORTH_IT = 0.01
+"""A test that takes fewer seconds is not told of by itself: what pytest does around it takes as long."""
+
+
+class Stopwatched:
+    """Records that also tell how long each test takes: what lies between the record that it runs and that of its end.
+
+    Of a suite that tells of its tests when all is over there is only what it says itself.
+    """
+
+    def __init__(self, records: Any, elapsed: Callable[[], float], watch: list[str] | None) -> None:
+        self._records = records
+        self._elapsed = elapsed
+        self._watch = None if watch is None else set(watch)
+        self._begun: dict[str, tuple[float, float]] = {}
+
+    def add(self, event: str, **fields: Any) -> None:
+        if event == "test" and fields["outcome"] == "passed":
+            self._tell(fields["id"], fields["seconds"])
+        self._records.add(event, **fields)
+        if event == "running":
+            self._begun[fields["id"]] = self._elapsed(), busy()
+
+    def _tell(self, test: str, said: float) -> None:
+        begun, processor = self._begun.pop(test, (None, 0.0))
+        taken = said if begun is None else self._elapsed() - begun
+        used = 0.0 if begun is None else busy() - processor
+        if (taken >= WORTH_IT) if self._watch is None else test in self._watch:
+            self._records.add("measured", name="time of " + test, value=taken, unit="s")
+            self._records.add("measured", name="processor time of " + test, value=used, unit="s")
+
+
 def measure_suite(request: Request, records: Any, probe: Any) -> int:
-    """How long all of the suite takes, without its benchmarks, and how long it keeps a core busy."""
+    """How long all of the suite takes, without its benchmarks, how long it keeps a core busy, and its peak memory."""
     from importlib.util import find_spec
 
     runners = {"pytest": probe.run_pytest, "unittest": probe.run_unittest, "command": probe.run_command}
-    if request["runner"] == "pytest" and find_spec("pytest_benchmark") is not None:
-        request = {**request, "arguments": [*request["arguments"], "--benchmark-skip"]}
+    if request["runner"] == "pytest":
+        skipped = ["--benchmark-skip"] if find_spec("pytest_benchmark") is not None else []
+        request = {**request, "arguments": [*request["arguments"], *_without_disturbers(), *skipped]}
     elapsed = elapsed_clock()
-    before, busy = elapsed(), _busy()
-    code = int(runners[request["runner"]](request, records))
+    before, used = elapsed(), busy()
+    code = int(runners[request["runner"]](request, Stopwatched(records, elapsed, request.get("watch"))))
     records.add("measured", name="suite", value=elapsed() - before, unit="s")
-    records.add("measured", name="processor", value=_busy() - busy, unit="s")
+    records.add("measured", name="processor", value=busy() - used, unit="s")
+    peak = _largest_child() if request["runner"] == "command" else _peak()
+    if peak:
+        records.add("measured", name="peak", value=peak, unit="B")
     return code
 
 
-def _busy() -> float:
-    """Seconds of a core that this process and its children have used."""
-    used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
+def busy() -> float:
+    """Seconds of a core that this process and those of its children that have ended have used."""
+    try:
+        import resource
+    except ImportError:  # on Windows, where nobody knows what children have used
+        return time.process_time()
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def _peak() -> int:
+    """The most bytes of memory that this process has had, or 0. Not from getrusage: that remembers the size of the
+    process that started this one."""
+    said = _first_line("/proc/self/status", "VmHWM").split()
+    return int(said[0]) * 1024 if said else 0
+
+
+def _largest_child() -> int:
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

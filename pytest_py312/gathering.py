@@ -130,10 +130,12 @@ class Gathering:
         return SpeedTests(
             plan=self._plan,
             runner=self._runner,
+            cache=self._cache,
             slots=self._slots,
             parallel=self._parallel,
             installation=self.installation,
             files=self._survey().own_files,
+            startable=self._image_proofs().startable,
             ended=self._closed,
         )
 

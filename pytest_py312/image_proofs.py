@@ -7,7 +7,7 @@ from pytest_py312.editors.places import Aim
 from pytest_py312.model import Cell, Plan
 from pytest_py312.once import Once
 from pytest_py312.runners.base import Runner
-from pytest_py312.service_images import ImageJob, ImageProver, ImageRun, OwnImage, own_images
+from pytest_py312.service_images import ImageJob, ImageProver, ImageRun, OwnImage, declares_health, own_images
 from pytest_py312.tree import Tree
 from pytest_py312.version_moves import plan_moves
 from pytest_py312.version_survey import VersionSurvey
@@ -34,10 +34,24 @@ class ImageProofs:
         if not isinstance(self.runner, ImageProver):
             reason = f"--py312-build builds with the docker runner, and with the network; this is {self.runner.name}"
             return ImageRun(dockerfile=image.dockerfile, unchecked=reason)
+        job = self._job(cell, image)
+        if isinstance(job, str):
+            return ImageRun(dockerfile=image.dockerfile, unchecked=job)
+        return self.runner.prove_image(job)
+
+    def startable(self, cell: Cell) -> ImageJob | str:
+        """The first image of the cell's service that says when it is healthy, or why none can be started."""
+        tree = Tree(self.plan.root)
+        for image in own_images(tree, cell.service, self.survey.own_files(cell.service)):
+            if declares_health(tree, image):
+                return self._job(cell, image)
+        return "no image of the service declares a health check"
+
+    def _job(self, cell: Cell, image: OwnImage) -> ImageJob | str:
         changed, refused = self._changed(cell)
         if refused:
-            return ImageRun(dockerfile=image.dockerfile, unchecked=f"it cannot be moved: {refused}")
-        job = ImageJob(
+            return f"it cannot be moved: {refused}"
+        return ImageJob(
             identifier=f"{cell.identifier}-image",
             root=self.plan.root,
             image=image,
@@ -46,7 +60,6 @@ class ImageProofs:
             memory_limit=cell.service.settings.memory_limit,
             network=cell.service.settings.network,
         )
-        return self.runner.prove_image(job)
 
     def _changed(self, cell: Cell) -> tuple[Mapping[str, bytes], str]:
         """The files of the service that hold something else once it is moved, or why it cannot be."""

@@ -585,7 +585,7 @@ class Comparison:
     name: str
     """The id of a test, or what else was measured (``import of app.main``)."""
     kind: str
-    """``benchmark`` (the service's own), ``import``, ``memory``, ``suite``."""
+    """``benchmark`` (the service's own), ``import``, ``start``, ``memory``, ``suite``, ``test`` (one of the suite)."""
     unit: str
     """``s`` or ``B`` (bytes)."""
     verdict: Verdict

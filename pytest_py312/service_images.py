@@ -99,6 +99,28 @@ class ImageProver(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageStart:
+    """How long a container took until it was healthy, in ``seconds``, and the ``memory`` of all its processes then, in
+    bytes (0: unknown). ``unchecked`` is not empty where that was not measured, and says why."""
+
+    seconds: float = 0.0
+    memory: int = 0
+    unchecked: str = ""
+
+
+@runtime_checkable
+class ImageStarter(Protocol):
+    """A runner that starts images."""
+
+    def start_image(self, job: ImageJob, seed: int) -> ImageStart:
+        """Start the image, with ``seed`` for Python's hashes, and end it when it is healthy. It is built once.
+
+        Never raises for what the image does, or for an engine that goes away.
+        """
+        ...
+
+
 # ---- which images
 
 
@@ -113,6 +135,17 @@ def own_images(tree: Tree, service: Service, files: Iterable[str]) -> tuple[OwnI
         if dockerfile is not None and dockerfile.final is not None and dockerfile.final.python:
             found.append(OwnImage(dockerfile=path, context=_context(tree, service, dockerfile)))
     return tuple(found[:MOST])
+
+
+def declares_health(tree: Tree, image: OwnImage) -> bool:
+    """Whether the last stage of the image's Dockerfile has a health check."""
+    found = False
+    for one in read_dockerfile(tree.text(image.dockerfile) or "", image.dockerfile).instructions:
+        if one.keyword == "FROM":
+            found = False
+        elif one.keyword == "HEALTHCHECK":
+            found = one.arguments.strip().upper() != "NONE"
+    return found
 
 
 def _context(tree: Tree, service: Service, dockerfile: DockerfileText) -> str:

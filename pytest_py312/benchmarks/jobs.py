@@ -8,15 +8,17 @@ from typing import Any
 
 from pytest_py312.benchmarks.sampling import MeasuringFailed
 from pytest_py312.model import Cell, InterpreterBuild, Suite, SuiteKind
-from pytest_py312.runners.base import CellJob, CellRun, Runner
+from pytest_py312.runners.base import CellRun, Runner
 from pytest_py312.suite import suite_job
 
 SECONDS = 0.1
 """How long pytest-benchmark repeats a benchmark in one process, unless its own marker says otherwise."""
 IMPORTS = 3
 """Fresh interpreters for one measurement of an import."""
-MOST_NAMES = 2_000
-"""Benchmarks of one service that are taken note of."""
+TIME_OF, PROCESSOR_OF = "time of ", "processor time of "
+"""What comes before the id of a test in the name of its figures."""
+MOST_NAMES = 20_000
+"""Figures of one process that are taken note of."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,11 +44,12 @@ class Sample:
 
 
 class Lab:
-    """Runs measurements of one side."""
+    """Runs measurements of one side, on ``core`` where that is known and allowed there."""
 
-    def __init__(self, runner: Runner, root: Path, side: Side) -> None:
+    def __init__(self, runner: Runner, root: Path, side: Side, *, core: int | None = None) -> None:
         self._runner = runner
         self._root = root
+        self._core = core
         self.side = side
         self._number = 0
 
@@ -62,9 +65,10 @@ class Lab:
         ahead = 1 + len(self.side.cell.service.python_path)
         return self._run({"measure": "imports", "module": module, "repeats": IMPORTS, "ahead": ahead}, seed)
 
-    def suite(self, seed: int) -> Sample:
-        """The whole suite: ``suite`` and ``processor``, both in seconds."""
-        return self._run({"measure": "suite"}, seed)
+    def suite(self, seed: int, watch: Sequence[str] | None = None) -> Sample:
+        """The whole suite: ``suite`` and ``processor`` in seconds, ``peak`` in bytes, and :data:`TIME_OF` and
+        :data:`PROCESSOR_OF` each of the tests in ``watch`` (``None``: of all that take more than a moment)."""
+        return self._run({"measure": "suite", "watch": None if watch is None else list(watch)}, seed)
 
     def _run(self, asked: Mapping[str, Any], seed: int) -> Sample:
         self._number += 1
@@ -74,12 +78,10 @@ class Lab:
         if service.suite is None:  # only imported then, but the rest of the request is the same
             cell = replace(cell, service=replace(service, suite=Suite(kind=SuiteKind.PYTEST)))
         job = suite_job(cell, side.build, side.environment, root=self._root, built=side.built, attempt=seed)
-        return read_sample(self._runner.run(_measuring(job, asked, f"{cell.identifier}-{self._number}")))
-
-
-def _measuring(job: CellJob, asked: Mapping[str, Any], identifier: str) -> CellJob:
-    request = {**job.request, **asked, "kind": "benchmark", "core": True}
-    return replace(job, identifier=f"{identifier}-benchmark", request=request)
+        core = True if self._core is None else self._core
+        request = {**job.request, **asked, "kind": "benchmark", "core": core}
+        identifier = f"{cell.identifier}-{self._number}-benchmark"
+        return read_sample(self._runner.run(replace(job, identifier=identifier, request=request)))
 
 
 def read_sample(done: CellRun) -> Sample:

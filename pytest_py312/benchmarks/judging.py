@@ -6,7 +6,7 @@ look holds with that much more confidence, and each p-value counts that many tim
 round together, one with a false verdict is then as unlikely as :data:`ERROR`, whenever it is stopped and why.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.benchmarks.statistics import (
@@ -67,15 +67,28 @@ class Round:
     A verdict that was reached holds; its benchmark need not be measured further.
     """
 
-    def __init__(self, thresholds: Mapping[str, float], *, error: float = ERROR, families: int = 1) -> None:
+    def __init__(
+        self,
+        thresholds: Mapping[str, float],
+        *,
+        error: float = ERROR,
+        families: int = 1,
+        along: Collection[str] = (),
+        confirming: bool = False,
+    ) -> None:
         """
         :param thresholds: the benchmarks, by name, with the change that counts for each (``0.1`` is 10 %).
         :param error: the probability of a false verdict that is accepted.
         :param families: how many rounds like this one the run has: p-values are made so much larger.
+        :param along: those that are only measured along: no pair is taken for their sake, unless they look slower.
+        :param confirming: all of them were slower in a round before, and it is only asked whether they are again.
+            That is one question, where whether something has changed is two.
         """
         self._trials = {name: _Trial(threshold=threshold, ratios=[]) for name, threshold in thresholds.items()}
         self._error = error
         self._families = families
+        self._along = frozenset(along)
+        self._sides = 1 if confirming else 2
         self._looked = 0
 
     @property
@@ -89,8 +102,13 @@ class Round:
 
     @property
     def is_over(self) -> bool:
-        """Whether all is decided, or no look is left."""
-        return self._looked == len(LOOKS) or not self.undecided
+        """Whether all that pairs are taken for is decided, or no look is left."""
+        return self._looked == len(LOOKS) or not any(self._is_wanted(name) for name in self.undecided)
+
+    def _is_wanted(self, name: str) -> bool:
+        """Whether it is worth another pair that ``name`` is undecided."""
+        trial = self._trials[name]
+        return name not in self._along or trial.reading is None or trial.reading.ratio > edges_of(trial.threshold)[1]
 
     @property
     def next_look(self) -> int:
@@ -129,14 +147,14 @@ class Round:
             return
         low, high = edges_of(trial.threshold)
         slower = rank_test(trial.ratios, high, above=True)
-        faster = rank_test(trial.ratios, low, above=False)
+        faster = rank_test(trial.ratios, low, above=False) if self._sides == 2 else 1.0
         if min(slower, faster) < trial.lowest:
             trial.lowest, trial.above = min(slower, faster), slower <= faster
         trial.interval = median_interval(trial.ratios, 1.0 - self._error / len(LOOKS))
 
     def _corrected(self, trial: _Trial) -> float:
-        """Twice, as both sides are tested, and once for each look there may be."""
-        return min(1.0, 2.0 * len(LOOKS) * trial.lowest)
+        """Once for each side that is tested, and that for each look there may be."""
+        return min(1.0, self._sides * len(LOOKS) * trial.lowest)
 
     def readings(self) -> dict[str, Reading]:
         """Of every benchmark that was looked at."""

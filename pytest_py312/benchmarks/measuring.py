@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pytest_py312.benchmarks.jobs import Lab, Sample, Side
+from pytest_py312.benchmarks.jobs import PROCESSOR_OF, TIME_OF, Lab, Sample, Side
 from pytest_py312.benchmarks.sampling import Found, Measure, MeasuringFailed, Settings, Sides, compare
 from pytest_py312.benchmarks.speeds import Speeds
 from pytest_py312.model import BenchmarkSettings, Comparison, Verdict
@@ -15,21 +15,31 @@ from pytest_py312.runners.base import Runner
 GENERAL_THRESHOLD = 0.25
 """The change that counts of what every service has: start and memory of interpreters differ, and only much of it is
 worth a look."""
-LONGEST_SUITE = 0.2
-"""A suite that takes more than this share of the budget is not run again and again."""
+LONGEST_RUN = 0.2
+"""A suite or a start that takes more than this share of the budget is not run again and again."""
+UNLIKE_SHARE = 0.1
+"""The share of the budget that is spent where builds are not alike: nothing is concluded from it."""
+LEAST_TEST = 0.02
+"""A test of the suite that takes fewer seconds on both sides is not compared by itself."""
+MOST_TESTS = 25
+"""Tests of a suite that are compared by themselves: those that take longest."""
 NO_TESTS = 5
 """pytest's exit code where none was collected."""
 TOOL = "pytest-benchmark"
 
+Start = Callable[[int], Mapping[str, float]]
+"""Starts the service's image with a hash seed, and says how long it took to be healthy (``start``, in seconds) and what
+``memory`` it had then, in bytes. May raise :class:`MeasuringFailed`."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Measured:
-    """Names of things with what is known of each before it is measured."""
+class Thing:
+    """What is known of something before it is measured."""
 
     kind: str
-    units: Mapping[str, str]
-    titles: Mapping[str, str]
-    thresholds: Mapping[str, float]
+    unit: str
+    title: str
+    threshold: float = GENERAL_THRESHOLD
 
 
 class NothingThere(MeasuringFailed):
@@ -39,8 +49,10 @@ class NothingThere(MeasuringFailed):
 class Bench:
     """The measurements of one service. ``families``: how many services are measured in the run."""
 
-    def __init__(self, runner: Runner, root: Path, *, before: Side, after: Side, families: int = 1) -> None:
-        self._old, self._new = Lab(runner, root, before), Lab(runner, root, after)
+    def __init__(
+        self, runner: Runner, root: Path, *, before: Side, after: Side, families: int = 1, core: int | None = None
+    ) -> None:
+        self._old, self._new = (Lab(runner, root, side, core=core) for side in (before, after))
         self._families = families
         self._service = after.cell.service
         self._conditions: dict[str, tuple[str, str]] = {}
@@ -49,8 +61,9 @@ class Bench:
     def _settings(self) -> BenchmarkSettings:
         return self._service.settings.benchmark
 
-    def measure(self, module: str) -> Speeds:
-        """Everything, one after the other; ``module`` is imported (empty: none is known)."""
+    def measure(self, module: str, starts: tuple[Start, Start] | str) -> Speeds:
+        """Everything, one after the other; ``module`` is imported (empty: none is known), and ``starts`` start the
+        service on both sides (or are the reason why nothing does)."""
         comparisons: list[Comparison] = []
         notes: list[str] = []
         try:
@@ -59,14 +72,15 @@ class Bench:
             notes.append(str(reason))
         except MeasuringFailed as reason:
             return Speeds(unchecked=str(reason))
-        for title, series in (("import", self._imports(module)), ("suite", self._suite())):
+        general = (("import", self._imports(module)), ("start", self._start(starts)), ("suite", self._suite()))
+        for title, series in general:
             try:
                 comparisons += series
             except MeasuringFailed as reason:
                 notes.append(f"{title}: {reason}")
         return Speeds(comparisons=tuple(comparisons), notes=tuple(notes))
 
-    # -- the three series
+    # -- the series
 
     def _own(self) -> Iterator[Comparison]:
         sides = (self._old.side, self._new.side)
@@ -78,12 +92,10 @@ class Bench:
             raise NothingThere(f"{TOOL} is installed, and no test of the suite uses it")
         self._note_conditions(before, after)
         marked = {**before.thresholds, **after.thresholds}
-        own = Measured(
-            kind="benchmark",
-            units=dict.fromkeys(names, "s"),
-            titles={name: name for name in names},
-            thresholds={name: self._threshold(name, marked) for name in names},
-        )
+        own = {
+            name: Thing(kind="benchmark", unit="s", title=name, threshold=self._threshold(name, marked))
+            for name in names
+        }
         yield from self._compared(own, _named(self._old.tests), _named(self._new.tests))
 
     def _imports(self, module: str) -> Iterator[Comparison]:
@@ -95,53 +107,88 @@ class Bench:
 
         before, after = self._old.imports(module, 0), self._new.imports(module, 0)
         self._note_conditions(before, after)
-        names = [name for name in ("import", "memory") if name in before.values and name in after.values]
-        titles = {"import": f"import of {module}", "memory": f"memory after import of {module}"}
-        yield from self._compared(_general("import", names, titles), of(self._old), of(self._new))
+        things = {
+            "import": Thing(kind="import", unit="s", title=f"import of {module}"),
+            "memory": Thing(kind="memory", unit="B", title=f"memory after import of {module}"),
+        }
+        yield from self._compared(_on_either(things, before, after), of(self._old), of(self._new))
+
+    def _start(self, starts: tuple[Start, Start] | str) -> Iterator[Comparison]:
+        if isinstance(starts, str):
+            raise MeasuringFailed(starts)
+
+        def of(start: Start) -> Measure:
+            return lambda names, seed: _kept(Sample(values=start(seed)), names)
+
+        before, after = (Sample(values=start(0)) for start in starts)
+        self._refuse_what_takes_long("start", before, after)
+        things = {
+            "start": Thing(kind="start", unit="s", title="start of the image until it is healthy"),
+            "memory": Thing(kind="memory", unit="B", title="memory of the image when it is healthy"),
+        }
+        yield from self._compared(_on_either(things, before, after), of(starts[0]), of(starts[1]))
 
     def _suite(self) -> Iterator[Comparison]:
         if self._service.suite is None:
             return
         before, after = self._old.suite(0), self._new.suite(0)
-        longest = max(before.values.get("suite", 0.0), after.values.get("suite", 0.0))
         if before.exit_code or after.exit_code:
             raise MeasuringFailed("it does not pass on both sides")
-        if longest > LONGEST_SUITE * self._settings.budget:
-            raise MeasuringFailed(f"one run takes {longest:.0f} s, too long to be repeated within its budget")
+        self._refuse_what_takes_long("suite", before, after)
+        self._note_conditions(before, after)
+        watched = longest_tests(before, after)
 
         def of(lab: Lab) -> Measure:
-            return lambda names, seed: _kept(lab.suite(seed), names)
+            return lambda names, seed: _kept(lab.suite(seed, watched), names)
 
-        titles = {"suite": "time of the suite", "processor": "processor time of the suite"}
-        yield from self._compared(_general("suite", list(titles), titles), of(self._old), of(self._new))
+        things = {
+            "suite": Thing(kind="suite", unit="s", title="time of the suite"),
+            "processor": Thing(kind="suite", unit="s", title="processor time of the suite"),
+            "peak": Thing(kind="memory", unit="B", title="peak memory of the suite"),
+        }
+        titles = [f"{what}{test}" for test in watched for what in (TIME_OF, PROCESSOR_OF)]
+        tests = {title: Thing(kind="test", unit="s", title=title) for title in titles}
+        measured = _on_either(things | tests, before, after)
+        yield from self._compared(measured, of(self._old), of(self._new), along=frozenset(tests))
+
+    def _refuse_what_takes_long(self, name: str, before: Sample, after: Sample) -> None:
+        longest = max(before.values.get(name, 0.0), after.values.get(name, 0.0))
+        if longest > LONGEST_RUN * self._settings.budget:
+            raise MeasuringFailed(f"one run takes {longest:.0f} s, too long to be repeated within its budget")
 
     # -- a comparison
 
-    def _compared(self, what: Measured, old: Measure, new: Measure) -> Iterator[Comparison]:
-        service = self._service
-        settings = Settings(
-            budget=self._settings.budget, families=self._families, seed=zlib.crc32(service.name.encode())
-        )
+    def _compared(
+        self, what: Mapping[str, Thing], old: Measure, new: Measure, *, along: frozenset[str] = frozenset()
+    ) -> Iterator[Comparison]:
         unlike = "" if self._settings.unlike_builds else self._unlike()
-        for name, found in compare(Sides(baseline=old, target=new), what.thresholds, settings).items():
-            yield self._comparison(what, name, found, unlike)
+        settings = Settings(
+            budget=self._settings.budget * (UNLIKE_SHARE if unlike else 1.0),
+            families=self._families,
+            seed=zlib.crc32(self._service.name.encode()),
+            along=along,
+            confirm=not unlike,
+        )
+        thresholds = {name: thing.threshold for name, thing in what.items()}
+        for name, found in compare(Sides(baseline=old, target=new), thresholds, settings).items():
+            yield self._comparison(what[name], found, unlike)
 
-    def _comparison(self, what: Measured, name: str, found: Found, unlike: str) -> Comparison:
+    def _comparison(self, what: Thing, found: Found, unlike: str) -> Comparison:
         reading, control = found.reading, found.control
         return Comparison(
             service=self._service.name,
             baseline=self._old.side.cell.interpreter,
             target=self._new.side.cell.interpreter,
-            name=what.titles[name],
-            kind="memory" if name == "memory" else what.kind,
-            unit=what.units[name],
+            name=what.title,
+            kind=what.kind,
+            unit=what.unit,
             verdict=Verdict.NOT_COMPARABLE if unlike else reading.verdict,
             ratio=reading.ratio,
             low=reading.interval.low,
             high=reading.interval.high,
             confidence=reading.interval.confidence,
             p_value=reading.p_value,
-            threshold=what.thresholds[name],
+            threshold=what.threshold,
             pairs=tuple(found.sampled.pairs),
             more_pairs=reading.more,
             control=(control[0], control[1].low, control[1].high) if control else None,
@@ -198,13 +245,20 @@ def _on_both(before: Sample, after: Sample, sides: Sequence[Side]) -> list[str]:
     return list(before.values)
 
 
-def _general(kind: str, names: Sequence[str], titles: Mapping[str, str]) -> Measured:
-    return Measured(
-        kind=kind,
-        units={name: "B" if name == "memory" else "s" for name in names},
-        titles=titles,
-        thresholds=dict.fromkeys(names, GENERAL_THRESHOLD),
-    )
+def _on_either(things: Mapping[str, Thing], before: Sample, after: Sample) -> dict[str, Thing]:
+    """Those of which both sides have told."""
+    return {name: thing for name, thing in things.items() if name in before.values and name in after.values}
+
+
+def longest_tests(before: Sample, after: Sample) -> tuple[str, ...]:
+    """The ids of the tests that are compared by themselves, those that take longest first."""
+    longest = {
+        name.removeprefix(TIME_OF): max(value, after.values[name])
+        for name, value in before.values.items()
+        if name.startswith(TIME_OF) and name in after.values
+    }
+    ordered = sorted(longest, key=lambda test: (-longest[test], test))
+    return tuple(test for test in ordered[:MOST_TESTS] if longest[test] >= LEAST_TEST)
 
 
 def _named(measure: Callable[[Sequence[str], int], Sample]) -> Measure:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_py312 import clock
-from pytest_py312.benchmarks.judging import ERROR, Reading, Round
+from pytest_py312.benchmarks.judging import ERROR, LOOKS, Reading, Round
 from pytest_py312.benchmarks.statistics import UNKNOWN, Interval, estimate, median_interval, ratios
 from pytest_py312.model import Verdict
 
@@ -35,12 +35,15 @@ class Sides:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """``budget``: seconds for a round; a round that has begun a block ends it. ``families``: see :class:`Round`."""
+    """``budget``: seconds for a round; a round that has begun a block ends it. ``families`` and ``along``: see
+    :class:`Round`. ``confirm``: whether a second round is held over what is slower."""
 
     budget: float
     error: float = ERROR
     families: int = 1
     seed: int = 0
+    along: frozenset[str] = frozenset()
+    confirm: bool = True
 
 
 @dataclass(kw_only=True, slots=True)
@@ -92,15 +95,14 @@ class _Sampler:
             into[name].control.append(other / one)
         return found
 
-    def round(self, thresholds: Mapping[str, float], into: Mapping[str, Sampled]) -> dict[str, Reading]:
-        """One round over the benchmarks, to its end or that of its budget."""
-        found = Round(thresholds, error=self.settings.error, families=self.settings.families)
+    def round(self, found: Round, into: Mapping[str, Sampled], *, least: int = 1) -> dict[str, Reading]:
+        """One round, to its end or that of its budget, which is not held against the first ``least`` pairs."""
         begin = self.stopwatch()
         longest, count = 0.0, 0
         while not found.is_over:
             while count < found.next_look:
                 started = self.stopwatch()
-                if started - begin + longest > self.settings.budget and count:
+                if started - begin + longest > self.settings.budget and count >= least:
                     found.look()
                     return found.readings()
                 for name, values in self.block(found.undecided, into).items():
@@ -127,10 +129,17 @@ def compare(
     """
     sampler = _Sampler(sides, settings, random.Random(settings.seed), stopwatch)
     first = {name: Sampled() for name in thresholds}
-    readings = sampler.round(thresholds, first)
-    slower = {name: thresholds[name] for name, reading in readings.items() if reading.verdict is Verdict.SLOWER}
+    once = Round(thresholds, error=settings.error, families=settings.families, along=settings.along)
+    readings = sampler.round(once, first)
+    slower = {
+        name: thresholds[name]
+        for name, reading in readings.items()
+        if reading.verdict is Verdict.SLOWER and settings.confirm
+    }
     second = {name: Sampled() for name in slower}
-    again = sampler.round(slower, second) if slower else {}
+    # what the first round has found among many is one question each by now, and gets the pairs that answer one
+    twice = Round(slower, error=settings.error, confirming=True)
+    again = sampler.round(twice, second, least=LOOKS[0]) if slower else {}
     found = {}
     for name, reading in readings.items():
         controls = first[name].control + (second[name].control if name in second else [])

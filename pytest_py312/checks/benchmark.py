@@ -7,15 +7,15 @@ from dataclasses import replace
 from pytest_py312.checks.base import Facts, Judgement
 from pytest_py312.model import Cell, Comparison, Finding, Location, Outcome, Severity, Status, Verdict
 
-GENERAL = ("import", "memory", "suite")
+GENERAL = ("import", "start", "memory", "suite", "test")
 """Kinds of comparisons that every service has. They are shown, and do not block."""
 
 
 class Benchmark:
     """The service's own benchmarks are not slower on the target, and it can be told.
 
-    Measured in turn on baseline and target. What every service has (its import, its memory, its suite) is told as a
-    warning only.
+    Measured in turn on baseline and target. What every service has (its import, its start, its memory, its suite and
+    the tests in it) is told as a warning only.
     """
 
     name = "benchmark"

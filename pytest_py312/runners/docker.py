@@ -25,7 +25,8 @@ from pytest_py312.runners.docker_image import ImageTrials
 from pytest_py312.runners.docker_owner import this_process
 from pytest_py312.runners.docker_ping import engine_version as engine_version
 from pytest_py312.runners.docker_recipes import Ground, inside, user_of_cells
-from pytest_py312.service_images import ImageJob, ImageRun
+from pytest_py312.runners.docker_start import ImageStarts
+from pytest_py312.service_images import ImageJob, ImageRun, ImageStart
 
 PULL_LIMIT = 600.0
 """Seconds that fetching one image may take."""
@@ -216,6 +217,17 @@ class DockerRunner:
             trials = self._images_of_services
         with self._tools:
             return trials.prove(job)
+
+    @cached_property
+    def _starts(self) -> ImageStarts:
+        return ImageStarts(trials=self._images_of_services)
+
+    def start_image(self, job: ImageJob, seed: int) -> ImageStart:
+        """Start a service's own image; see :class:`~pytest_py312.service_images.ImageStarter`."""
+        with self._lock:
+            starts = self._starts
+        with self._tools:
+            return starts.start(job, seed)
 
     def close(self) -> None:
         """End and remove all containers and images of this run. Runs that are under way end as cancelled. May be called

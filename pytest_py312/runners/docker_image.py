@@ -48,7 +48,7 @@ NO_SUCH_COMMAND = 73
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _End:
+class End:
     """How a container ended: ``code`` is ``None`` for one that was still at work when its time was over."""
 
     code: int | None
@@ -68,9 +68,19 @@ class ImageTrials:
 
     def prove(self, job: ImageJob) -> ImageRun:
         """See :class:`~pytest_py312.service_images.ImageProver`."""
+        tag, run = self.made(job)
+        try:
+            return self._tried(job, tag, run) if tag else run
+        except (EngineLost, Refused) as trouble:
+            return replace(run, unchecked=CANCELLED if self.closing.is_set() else str(trouble))
+        finally:
+            self._close_late()
+
+    def made(self, job: ImageJob) -> tuple[str, ImageRun]:
+        """The tag of the image, built; empty where it is not, and then the run says why. Never raises."""
         run = ImageRun(dockerfile=job.image.dockerfile)
         if self.closing.is_set():
-            return replace(run, unchecked=CANCELLED)
+            return "", replace(run, unchecked=CANCELLED)
         place = Path(tempfile.mkdtemp(prefix="image-", dir=self.folder))
         try:
             folder = staged(job, place / "context")
@@ -83,18 +93,21 @@ class ImageTrials:
             built = build(self.engine, order, self.closing)
             self._remember(built, order.tag)
             if built.unchecked or built.failed:
-                return replace(
+                return "", replace(
                     run, unchecked=built.unchecked, failed=built.failed, line=built.line, output=built.output
                 )
-            return self._tried(job, order.tag, run)
+            return order.tag, run
         except (EngineLost, Refused) as trouble:
-            return replace(run, unchecked=CANCELLED if self.closing.is_set() else str(trouble))
+            return "", replace(run, unchecked=CANCELLED if self.closing.is_set() else str(trouble))
         except (NoContext, OSError, ValueError) as trouble:
-            return replace(run, unchecked=str(trouble))
+            return "", replace(run, unchecked=str(trouble))
         finally:
             shutil.rmtree(place, ignore_errors=True)
-            if self.closing.is_set():
-                self.close()  # what was made after all others were removed
+            self._close_late()
+
+    def _close_late(self) -> None:
+        if self.closing.is_set():
+            self.close()  # what was made after all others were removed
 
     def _remember(self, built: Built, tag: str) -> None:
         with self._lock:
@@ -122,9 +135,8 @@ class ImageTrials:
     # ---- the finished image
 
     def _tried(self, job: ImageJob, tag: str, run: ImageRun) -> ImageRun:
-        with told_apart():
-            config = self.engine.client.inspect_image(tag)["Config"]  # type: ignore[no-untyped-call]  # so in its stubs
-        program, said = self._version(job, tag)
+        config = self.config(tag)
+        program, said = self.version(job, tag)
         if said.code is None:
             return replace(run, unchecked=f"python -VV came to no end in the image: {said.output}")
         run = replace(run, version=said.output.strip() if said.code == 0 else "", output=said.output)
@@ -138,35 +150,43 @@ class ImageTrials:
             run = self._well(job, tag, check, run)
         return run
 
-    def _version(self, job: ImageJob, tag: str) -> tuple[str, _End]:
+    def config(self, tag: str) -> Mapping[str, Any]:
+        """What an image says of itself, as the engine has it."""
+        with told_apart():
+            found: Mapping[str, Any] = self.engine.client.inspect_image(tag)["Config"]  # type: ignore[no-untyped-call]  # so in its stubs
+        return found
+
+    def version(self, job: ImageJob, tag: str) -> tuple[str, End]:
         """The name of the program, and what it answers."""
         for program in ("python", "python3"):
-            said = self._answer(job, tag, [program, "-VV"])
+            said = self.answer(job, tag, [program, "-VV"])
             if said.code == 0:
                 break
         return program, said
 
     def _imported(self, job: ImageJob, tag: str, program: str, entry: Entry, run: ImageRun) -> ImageRun:
-        said = self._answer(job, tag, [program, "-c", IMPORT, entry.kind, entry.name])
+        said = self.answer(job, tag, [program, "-c", IMPORT, entry.kind, entry.name])
         if said.code in (0, NO_SUCH_COMMAND):
             return replace(run, entry=str(entry) if said.code == 0 else "")
         ended = "" if said.code is not None else f"\nnot imported within {QUESTION_LIMIT:g} s"
         return replace(run, entry=str(entry), import_error=(said.output + ended).strip() or f"exit code {said.code}")
 
-    def _answer(self, job: ImageJob, tag: str, argv: Sequence[str]) -> _End:
-        """Run ``argv`` in a fresh container instead of the image's command."""
+    def answer(
+        self, job: ImageJob, tag: str, argv: Sequence[str], *, limit: float = QUESTION_LIMIT, seed: int | None = None
+    ) -> End:
+        """Run ``argv`` in a fresh container instead of the image's command, for at most ``limit`` seconds."""
         container = ""
         try:
-            container = self._container(job, tag, entry=argv)
+            container = self._container(job, tag, entry=argv, seed=seed)
             with told_apart():
                 self.engine.client.start(container)
-            ended = self.engine.wait(container, QUESTION_LIMIT)
+            ended = self.engine.wait(container, limit)
             state = self.engine.state(container)
             code = state.exit_code if ended and state is not None else None
-            return _End(code=code, output=self._output(container))
+            return End(code=code, output=self._output(container))
         except Refused as refused:
             if refused.no_such_program:
-                return _End(code=127, output=str(refused))
+                return End(code=127, output=str(refused))
             raise
         finally:
             if container:
@@ -197,12 +217,14 @@ class ImageTrials:
         finally:
             self.engine.remove(container)
 
-    def _container(self, job: ImageJob, tag: str, *, entry: Sequence[str] | None) -> str:
+    def _container(self, job: ImageJob, tag: str, *, entry: Sequence[str] | None, seed: int | None = None) -> str:
         from docker.types import LogConfig
 
         more: dict[str, Any] = {} if entry is None else {"entrypoint": list(entry), "command": []}
         if entry is not None:
             more["healthcheck"] = {"test": ["NONE"]}
+        if seed is not None:
+            more["environment"] = {"PYTHONHASHSEED": str(seed)}
         with told_apart():
             client = self.engine.client
             host = client.create_host_config(

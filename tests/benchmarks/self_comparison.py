@@ -2,8 +2,8 @@
 
     python tests/benchmarks/self_comparison.py [--python PROGRAM] [--runs 20] [--slow-runs 10] [--load 1] [--simulated]
 
-Every run compares ten small workloads, measured together in fresh processes as a service's benchmarks are, on the core
-that all of them are pinned to, while ``--load`` further processes do nothing but compute. Three series:
+Every run compares ten small workloads, measured together in fresh processes as a service's benchmarks are, on a core
+chosen as for these, while ``--load`` further processes do nothing but compute. Three series:
 
 * the same on both sides, threshold 10 %: slower and faster are false alarms;
 * 15 % more work on one side, threshold 10 %: should be slower;
@@ -27,8 +27,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
 
 from pytest_py312 import benchmark_probe
+from pytest_py312.benchmarks.cores import own_core
 from pytest_py312.benchmarks.sampling import Found, Measure, Settings, Sides, compare
 from pytest_py312.model import Verdict
 
@@ -41,7 +44,7 @@ import copy, json, math, sys
 from functools import reduce
 sys.path.insert(0, sys.argv[1])
 from benchmark_probe import elapsed_clock, stay_on_one_core
-stay_on_one_core()
+stay_on_one_core(int(sys.argv[3]))
 elapsed = elapsed_clock()
 
 def numbers():
@@ -83,7 +86,7 @@ work = {
     "floats": floats, "calls": calls, "copies": copies, "errors": errors,
 }
 found = {}
-for name in sys.argv[3:]:
+for name in sys.argv[4:]:
     function, times, taken = work[name], int(sys.argv[2]), []
     function()
     for _ in range(30):
@@ -123,14 +126,14 @@ class Series:
         )
 
 
-def by_process(python: str, units: int) -> Measure:
-    """Measures workloads in a fresh process of ``python``."""
+def by_process(python: str, core: int, units: int) -> Measure:
+    """Measures workloads in a fresh process of ``python`` on one core."""
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder)
     shutil.copy(benchmark_probe.__file__, folder)  # who works on it meanwhile does not disturb
 
     def measure(names: Sequence[str], seed: int) -> Mapping[str, float]:
-        argv = [python, "-c", CHILD, folder, str(units), *names]
+        argv = [python, "-c", CHILD, folder, str(units), str(core), *names]
         done = subprocess.run(argv, env={"PYTHONHASHSEED": str(seed)}, stdout=subprocess.PIPE, check=True)
         figures: dict[str, float] = json.loads(done.stdout)
         return figures
@@ -138,11 +141,11 @@ def by_process(python: str, units: int) -> Measure:
     return measure
 
 
-def simulated(source: random.Random) -> Callable[[int], Measure]:
+def simulated(source: random.Random) -> Callable[[int, int], Measure]:
     """Figures with 4 % of noise, of which one in twenty is disturbed badly, and a load that comes and goes."""
     level = [0.0]
 
-    def of(units: int) -> Measure:
+    def of(core: int, units: int) -> Measure:
         def measure(names: Sequence[str], seed: int) -> Mapping[str, float]:
             level[0] = 0.8 * level[0] + source.gauss(0, 0.02)
             spikes = {name: source.expovariate(1.0) if source.random() < 0.05 else 0.0 for name in names}
@@ -165,15 +168,16 @@ def load(processes: int) -> Iterator[None]:
             process.wait()
 
 
-def run(title: str, runs: int, more: float, threshold: float, measures: Callable[[int], Measure]) -> None:
+def run(title: str, runs: int, more: float, threshold: float, measures: Callable[[int, int], Measure]) -> None:
     if not runs:
         return
     series = Series(title=title)
     begin = time.monotonic()
     for number in range(runs):
-        sides = Sides(baseline=measures(UNITS), target=measures(round(UNITS * (1 + more))))
-        settings = Settings(budget=math.inf, seed=number)
-        series.take(compare(sides, dict.fromkeys(WORKLOADS, threshold), settings))
+        with own_core(Path(tempfile.gettempdir()) / "self-comparison", Event()) as core:
+            old, new = (measures(core or 0, units) for units in (UNITS, round(UNITS * (1 + more))))
+            settings = Settings(budget=math.inf, seed=number)
+            series.take(compare(Sides(baseline=old, target=new), dict.fromkeys(WORKLOADS, threshold), settings))
         print(f"{number + 1} of {runs}: {series.counts()}", file=sys.stderr, flush=True)
     series.tell(time.monotonic() - begin)
 
@@ -187,8 +191,8 @@ def main() -> None:
     parser.add_argument("--simulated", action="store_true")
     asked = parser.parse_args()
 
-    def measures(units: int) -> Measure:
-        return by_process(asked.python, units)
+    def measures(core: int, units: int) -> Measure:
+        return by_process(asked.python, core, units)
 
     chosen = simulated(random.Random(312)) if asked.simulated else measures
     with load(0 if asked.simulated else asked.load):

@@ -16,10 +16,10 @@ END = {"event": "end", "code": 0}
 TEST = "tests/test_speed.py::test_it"
 
 
-def lab(runner: FakeRunner, **changes: Any) -> Lab:
+def lab(runner: FakeRunner, core: int | None = None, **changes: Any) -> Lab:
     cell = cell_of("3.12", service(**changes))
     side = Side(cell=cell, build=build_of("3.12"), environment=Path("/environment"), built=False, versions={})
-    return Lab(runner, Path("/fleet"), side)
+    return Lab(runner, Path("/fleet"), side, core=core)
 
 
 def test_the_hash_seed_is_the_pairs() -> None:
@@ -39,6 +39,15 @@ def test_a_service_without_a_suite_is_imported_all_the_same() -> None:
     runner = FakeRunner()
     lab(runner, suite=None, python_path=("src",)).imports("app.main", seed=0)
     assert {"measure": "imports", "module": "app.main", "ahead": 2}.items() <= runner.jobs[0].request.items()
+
+
+@pytest.mark.parametrize(("core", "asked"), [(None, True), (0, 0), (3, 3)])
+def test_all_is_measured_on_one_core(core: int | None, asked: object) -> None:
+    """On that which is free, or any where nobody knows; the first core is one as well."""
+    runner = FakeRunner()
+    lab(runner, core).suite(seed=0, watch=("test_a",))
+    assert runner.jobs[0].request["core"] is asked
+    assert runner.jobs[0].request["watch"] == ["test_a"]
 
 
 def test_what_a_process_tells() -> None:

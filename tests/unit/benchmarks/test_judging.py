@@ -83,6 +83,22 @@ def test_more_benchmarks_take_more_to_convince() -> None:
     assert services.pairs > alone.pairs
 
 
+def test_a_confirming_round_asks_whether_it_is_slower_and_nothing_else() -> None:
+    """So its p-value is half as large, and nothing is faster there."""
+    found = {}
+    for ratio in (1.5, 0.6):
+        for confirming in (False, True):
+            measured = Round({"it": 0.1}, confirming=confirming)
+            stream = noisy(ratio, 0.02, random.Random(9))
+            measured.add("it", [next(stream) for _ in range(LOOKS[1])])
+            measured.look()
+            found[ratio, confirming] = measured.readings()["it"]
+    assert found[1.5, True].p_value == pytest.approx(found[1.5, False].p_value / 2)
+    assert found[1.5, True].verdict is Verdict.SLOWER
+    assert found[0.6, False].verdict is Verdict.FASTER
+    assert found[0.6, True].verdict is Verdict.INCONCLUSIVE
+
+
 def test_a_round_that_was_cut_short() -> None:
     """Its budget was spent after six pairs: the figures tell nothing, and how many more would be needed is said."""
     measured = Round({"a": 0.1})

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -31,11 +32,10 @@ class Machine:
 
         return measure
 
-    def compare(self, *names: str, budget: float = 1e9, seed: int = 0) -> dict[str, Found]:
+    def compare(self, *names: str, budget: float = 1e9, **settings: Any) -> dict[str, Found]:
         sides = Sides(baseline=self.side("old"), target=self.side("new"))
-        return compare(
-            sides, dict.fromkeys(names, 0.1), Settings(budget=budget, seed=seed), stopwatch=lambda: float(len(self.log))
-        )
+        asked = Settings(budget=budget, **settings)
+        return compare(sides, dict.fromkeys(names, 0.1), asked, stopwatch=lambda: float(len(self.log)))
 
 
 def steady(value: float, noise: float = 0.01, seed: int = 0) -> Callable[[str], float]:
@@ -99,6 +99,42 @@ def test_slower_once_and_not_again_is_not_slower() -> None:
     assert found.reading.verdict is Verdict.INCONCLUSIVE
     assert not found.confirmed
     assert found.note == "slower in a first round, and same in a second one"
+
+
+def test_a_second_round_answers_one_question() -> None:
+    """Among twenty services the first takes more pairs, since one of them might be slower by chance; which it was is
+    known by then. The pairs that can tell are taken although the budget is spent."""
+    machine = Machine({"old": steady(1.0, seed=1), "new": steady(1.5, seed=2)})
+    found = machine.compare("it", budget=4 * LOOKS[1] - 1, families=20)["it"]
+    assert found.reading.verdict is Verdict.SLOWER
+    assert len(found.sampled.pairs) == LOOKS[1] + LOOKS[0]
+    slow = Machine({"old": steady(1.0, seed=1), "new": steady(1.5, seed=2)})
+    found = slow.compare("it", budget=2 * LOOKS[0])["it"]
+    assert (found.reading.verdict, len(found.sampled.pairs)) == (Verdict.SLOWER, 2 * LOOKS[0])
+
+
+def test_no_second_round_where_nothing_is_concluded() -> None:
+    """What was slower is told, and not confirmed."""
+    machine = Machine({"old": steady(1.0, seed=1), "new": steady(1.5, seed=2)})
+    found = machine.compare("it", confirm=False)["it"]
+    assert (found.reading.verdict, found.confirmed) == (Verdict.SLOWER, False)
+    assert len(machine.log) == 2 * LOOKS[0]
+
+
+def test_what_is_measured_along_takes_no_pair_for_itself() -> None:
+    """It is judged by what there is when the other is decided, unless it looks slower by then."""
+    source = random.Random(5)
+
+    def takes(name: str) -> float:
+        return 1.0 if name == "clear" else source.lognormvariate(0, 0.2)
+
+    def takes_longer(name: str) -> float:
+        return 1.0 if name == "clear" else 1.5 * source.lognormvariate(0, 0.2)
+
+    for new, enough in ((takes, True), (takes_longer, False)):
+        found = Machine({"old": takes, "new": new}).compare("clear", "loud", along=frozenset({"loud"}))
+        assert found["clear"].reading.pairs == LOOKS[0]
+        assert (found["loud"].reading.pairs == LOOKS[0]) is enough
 
 
 def test_faster_needs_no_second_round() -> None:
