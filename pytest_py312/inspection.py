@@ -4,7 +4,6 @@ The files of all services are scanned together and each interpreter is asked onc
 compiler sees every file, the baseline's those that it refuses and those that may be too new for the baseline.
 """
 
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +16,12 @@ from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Pla
 from pytest_py312.once import Once
 from pytest_py312.runners.base import CellUnavailable, Runner
 from pytest_py312.source import typeshed
+from pytest_py312.source.collector import no_collector
 from pytest_py312.source.compiling import NOT_CHECKED
 from pytest_py312.source.facts import FileFacts
 from pytest_py312.source.judging import judge
 from pytest_py312.source.linking import linked
+from pytest_py312.source.new_syntax import may_be_new
 from pytest_py312.source.oracle import Oracle, Unanswered
 from pytest_py312.source.questions import Complaint, Question, Testimony
 from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader, SourceSeen
@@ -30,21 +31,6 @@ from pytest_py312.source_verdicts import Verdict, Verdicts, key_of
 from pytest_py312.tree import join
 
 Complaints = Mapping[str, Sequence[Complaint]]
-
-_NEW_SYNTAX = (
-    re.compile(
-        rb"\n[ \t]*(?:match\b(?:[ \t]*[(\[{]|[^\n]*:)|type[ \t]+\w[^\n]*=|with[ \t]*\(|async[ \t]+(?:with[ \t]*\("
-        rb"|def[ \t]+\w+[ \t]*\[)|def[ \t]+\w+[ \t]*\[|class[ \t]+\w+[ \t]*\[|except[ \t]*\*)"
-    ),
-    re.compile(rb"\[\s*\*"),
-    re.compile(rb"\*[ \t]*\w+[ \t]*:[ \t]*\*"),
-    re.compile(rb"[\[{,]\s*\w+[ \t]*:="),
-    re.compile(rb"async[ \t]+for\b"),
-    re.compile(rb"[fF][rR]?(?:\"\"\"|'''|\"[^\"\n]*\{[^}\n]*[\"\\#\n]|'[^'\n]*\{[^}\n]*['\\#\n])"),
-)
-"""What syntax newer than 3.8 may look like, behind the end of a line; whether it is any is for the baseline's compiler
-to say. Several patterns, each of which begins with few characters, are searched much faster than one."""
-
 
 DATED = frozenset({"PY201", "PY202", "PY203", "PY204", "PY209"})
 """Findings that say since when something is gone: only for these the interpreters between are asked."""
@@ -149,12 +135,11 @@ class _Survey:
         if all(keys) and all(self._verdicts.get(key) for key in keys):
             return
         interpreters = sorted({*map(self._before, self._services), target}, reverse=True)
-        with ThreadPoolExecutor(len(interpreters) + 1) as threads:
-            compiled = threads.submit(self._complaints, target)  # it needs no facts
+        with no_collector(), ThreadPoolExecutor(len(interpreters) + 1) as threads:
+            compiled = threads.submit(lambda: [self._complaints(one) for one in interpreters])  # it needs no facts
             self._facts()
             list(threads.map(self._said, interpreters))
             compiled.result()
-            list(threads.map(self._complaints, interpreters))
         self._verdicts.keep({key: Verdict(findings=()) for key in keys if key})
 
     def inspect(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> Inspection:
@@ -294,7 +279,7 @@ class _Survey:
                 files |= {
                     path: content
                     for path, content in contents.items()
-                    if _is_refused(refused.get(path, ())) or _may_be_new(content)
+                    if _is_refused(refused.get(path, ())) or may_be_new(content)
                 }
         return self._oracle.compile(files, build) if files else {}
 
@@ -310,11 +295,6 @@ def _as_before(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         for found in findings
         if found.code not in ABOUT_MOVING
     )
-
-
-def _may_be_new(content: bytes) -> bool:
-    text = b"\n" + content
-    return any(pattern.search(text) for pattern in _NEW_SYNTAX)
 
 
 def _is_refused(complaints: Sequence[Complaint]) -> bool:

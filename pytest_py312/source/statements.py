@@ -23,7 +23,7 @@ from pytest_py312.source.values import (
     Value,
 )
 from pytest_py312.source.version_tests import version_part
-from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit, visit_all
+from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit
 
 EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "builtins.exit", "builtins.quit"})
 SKIPS = frozenset({"skip", "fail", "exit", "skipTest", "importorskip"})
@@ -388,7 +388,8 @@ HANDLERS.update(
         ast.AsyncWith: read_with, ast.AugAssign: read_augmented, ast.Break: read_break, ast.Continue: read_break,
         ast.Delete: read_delete, ast.Expr: read_expression, ast.For: read_for, ast.Global: read_global, ast.If: read_if,
         ast.Import: read_import, ast.ImportFrom: read_import_from, ast.Match: read_match, ast.Nonlocal: read_nothing,
-        ast.Pass: read_nothing, ast.Raise: read_raise, ast.Return: read_return, ast.While: read_while, ast.With: read_with,
+        ast.Pass: read_nothing, ast.Raise: read_raise, ast.Return: read_return, ast.While: read_while,
+        ast.With: read_with,
     }
 )  # fmt: skip
 if hasattr(ast, "TypeAlias"):
