@@ -161,6 +161,8 @@ _T = TypeVar("_T")
 Execute = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
 """One statement and its values, within a transaction -> its rows."""
 
+SYNCHRONOUS = "FULL"
+"""How a :class:`Database` waits for the disk."""
 RESERVE = 64 * 1024
 """Bytes that are kept beside a :class:`Database`, to be given up when the disk is full."""
 SMALLEST_ROOM = 64 * 1024**2
@@ -208,7 +210,7 @@ class Database:
                     if "locked" not in str(error) or attempt == OPENING_TRIES - 1:
                         raise
                     clock.pause(0.05)
-            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
             connection.execute("PRAGMA journal_size_limit=4194304")
             size = connection.execute("PRAGMA page_size").fetchone()[0]
             connection.execute(f"PRAGMA max_page_count={max(64, most_bytes // size)}")

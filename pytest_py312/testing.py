@@ -30,6 +30,8 @@ from pytest_py312.model import (
     TestResult,
 )
 from pytest_py312.requirements import RequirementSet
+from pytest_py312.rollout.model import Container, Holder, Observation, ServiceSpec, Usage
+from pytest_py312.rollout.targets.protocol import Phase, Readiness, TargetRefused
 from pytest_py312.runners.base import CellJob, CellRun, CellUnavailable, CommandRun, Ended
 from pytest_py312.service_images import ImageRun
 from pytest_py312.version_survey import Reading
@@ -209,6 +211,137 @@ class FakeRunner:
 
     def close(self) -> None:
         self.closed = True
+
+
+@dataclass(kw_only=True)
+class FakeContainer:
+    """What a :class:`FakeTarget` has instead of a container."""
+
+    name: str
+    image: str
+    running: bool = False
+    run: str = ""
+
+
+@dataclass(kw_only=True)
+class FakeTarget:
+    """rollout.targets.protocol.Target in memory. Images are named by their interpreter: ``old-3.9``, ``new-3.12``.
+
+    ``before`` is called with each step before it is done, ``after`` when it was: either may raise, as a target that
+    refuses or a process that is killed. What was done is in ``steps``.
+    """
+
+    name: str = "fake"
+    containers: dict[str, FakeContainer] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    unready: set[str] = field(default_factory=set)
+    """Images that never become healthy."""
+    locks: dict[str, Holder] = field(default_factory=dict)
+    before: Callable[[str], None] = lambda step: None
+    after: Callable[[str], None] = lambda step: None
+    steps: list[str] = field(default_factory=list)
+    made: int = 0
+
+    def serve(self, service: str, image: str) -> Container:
+        """Let something serve that nobody of us has deployed."""
+        self.made += 1
+        self.containers[f"id{self.made}"] = FakeContainer(name=service, image=image, running=True)
+        return Container(id=f"id{self.made}", image=image)
+
+    def serving(self) -> dict[str, str]:
+        """Service -> image, of all that run."""
+        return {one.name: one.image for one in self.containers.values() if one.running}
+
+    def image_id(self, reference: str) -> str:
+        return reference
+
+    def observe(self, spec: ServiceSpec) -> Observation | None:
+        self._step("observe", spec)
+        found = next((key for key, one in self.containers.items() if one.name == spec.container), None)
+        if found is None:
+            return None
+        one = self.containers[found]
+        interpreter = Interpreter.parse(one.image.rpartition("-")[2])
+        return Observation(
+            container=Container(id=found, image=one.image),
+            running=one.running,
+            interpreters=(interpreter,) if one.running else (),
+        )
+
+    def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
+        self._step("prepare", spec)
+        if image in self.missing:
+            raise TargetRefused(f"there is no image {image}")
+        self._remove(spec, run)
+        self.made += 1
+        self.containers[f"id{self.made}"] = FakeContainer(name=f"{spec.container}.next", image=image, run=run)
+        self._done("prepare", spec)
+        return Container(id=f"id{self.made}", image=image)
+
+    def switch(self, spec: ServiceSpec, container: Container) -> None:
+        self._step("switch", spec)
+        for key, one in self.containers.items():
+            if one.name == spec.container and key != container.id:
+                one.running, one.name = False, f"{spec.container}.{key}"
+        self._step("switch (nothing serves)", spec)
+        chosen = self.containers[container.id]
+        chosen.name, chosen.running = spec.container, True
+        self._done("switch", spec)
+
+    def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
+        self._step("ready", spec)
+        bad = self.containers[container.id].image in self.unready
+        return Readiness(phase=Phase.BROKEN, detail="exit code 1") if bad else Readiness(phase=Phase.READY)
+
+    def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
+        self._step("restore", spec)
+        if old is not None and old.id not in self.containers:
+            raise TargetRefused("the old container is gone")
+        if old is not None:
+            self.switch(spec, old)
+        self._remove(spec, run)
+        self._done("restore", spec)
+        return "the log of it"
+
+    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+        return Usage(cpu_seconds=0.0, memory=0, restarts=0, out_of_memory=False)
+
+    def lock(self, environment: str) -> "FakeLock":
+        return FakeLock(environment=environment, locks=self.locks)
+
+    def _remove(self, spec: ServiceSpec, run: str) -> None:
+        mine = [key for key, one in self.containers.items() if one.run == run and one.name.startswith(spec.container)]
+        for key in mine:
+            del self.containers[key]
+
+    def _step(self, step: str, spec: ServiceSpec) -> None:
+        self.before(f"{step} {spec.service}")
+        self.steps.append(f"{step} {spec.service}")
+
+    def _done(self, step: str, spec: ServiceSpec) -> None:
+        self.after(f"{step} {spec.service}")
+
+
+@dataclass(kw_only=True)
+class FakeLock:
+    """rollout.targets.protocol.Lock of a :class:`FakeTarget`."""
+
+    environment: str
+    locks: dict[str, Holder]
+
+    def holder(self) -> Holder | None:
+        return self.locks.get(self.environment)
+
+    def take(self, holder: Holder, *, instead_of: Holder | None = None) -> Holder | None:
+        found = self.locks.get(self.environment)
+        if found is not None and found != instead_of:
+            return found
+        self.locks[self.environment] = holder
+        return None
+
+    def release(self, holder: Holder) -> None:
+        if self.locks.get(self.environment) == holder:
+            del self.locks[self.environment]
 
 
 def command_run_of(stdout: str = "", stderr: str = "", exit_code: int | None = 0, **changes: Any) -> CommandRun:

@@ -64,7 +64,7 @@ def independence(pairs: Sequence[tuple[float, float]]) -> float:
     middle = fmean(logs)
     off = [one - middle for one in logs]
     spread = sum(one * one for one in off)
-    if spread <= 0:
+    if spread < 1e-12:  # all are equal, but for how a computer counts
         return 1.0
     kinship = min(max(sum(one * other for one, other in pairwise(off)) / spread, 0.0), 0.95)
     return (1 - kinship) / (1 + kinship)

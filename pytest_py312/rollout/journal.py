@@ -302,7 +302,7 @@ def _entry(kind: str, text: str) -> Event | Intent | str:
 
 
 def _services(document: str) -> list[str]:
-    return [str(one["service"]) for one in json.loads(document)["deployments"]]
+    return [str(one["spec"]["service"]) for one in json.loads(document)["deployments"]]
 
 
 def _clocks(at: Moment) -> tuple[float, float, str]:

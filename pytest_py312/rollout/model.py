@@ -165,6 +165,28 @@ class Usage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceSpec:
+    """What a target has to know to serve something: names and addresses, nothing that a verdict depends on.
+
+    ``container`` is the name on the engine. ``port`` is the one inside the container that ``health`` and ``version``
+    (paths of HTTP, may be empty) are asked on. ``create`` are settings for a service that nothing served before.
+    """
+
+    service: str
+    container: str
+    port: int = 0
+    health: str = ""
+    version: str = ""
+    network: str = ""
+    publish: tuple[tuple[str, int], ...] = ()
+    """(host address and port, port inside): of a service that is deployed for the first time."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready_timeout: float = 30.0
+    readiness_delay: float = 7.0
+    drain: float = 30.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
     """A service's way there and back: what served before, what was made, and which of both should serve.
 
@@ -172,7 +194,8 @@ class Deployment:
     ``restored`` is whether the old one was brought back and proven to serve.
     """
 
-    service: str
+    spec: ServiceSpec
+    """As it was when the run began: a plan that was changed since must not lead a rollback astray."""
     image: str
     """Id of the new image."""
     observed: bool = False
@@ -183,6 +206,10 @@ class Deployment:
     ready: bool = False
     verified: bool = False
     restored: bool = False
+
+    @property
+    def service(self) -> str:
+        return self.spec.service
 
 
 class Act(Enum):
@@ -306,25 +333,3 @@ class Breach:
     def key(self) -> str:
         """The same for the same trouble of the same service."""
         return f"{self.service}: {self.metric}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServiceSpec:
-    """What a target has to know to serve something: names and addresses, nothing that a verdict depends on.
-
-    ``container`` is the name on the engine. ``port`` is the one inside the container that ``health`` and ``version``
-    (paths of HTTP, may be empty) are asked on. ``create`` are settings for a service that nothing served before.
-    """
-
-    service: str
-    container: str
-    port: int = 0
-    health: str = ""
-    version: str = ""
-    network: str = ""
-    publish: tuple[tuple[str, int], ...] = ()
-    """(host address and port, port inside): of a service that is deployed for the first time."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    ready_timeout: float = 30.0
-    readiness_delay: float = 7.0
-    drain: float = 30.0

@@ -16,15 +16,21 @@ from pytest_py312.rollout.events import (
     Switched,
     Verified,
 )
-from pytest_py312.rollout.model import Act, Container, Deployment, Intent, StageRun, StageState
+from pytest_py312.rollout.model import Act, Container, Deployment, Intent, ServiceSpec, StageRun, StageState
 from pytest_py312.rollout.stages import advance, next_act
 
 SERVICES = ("auth", "user", "gateway")
 
 
+def spec(service: str, **changes: Any) -> ServiceSpec:
+    """Ready at once."""
+    made = ServiceSpec(service=service, container=service, ready_timeout=2.0, readiness_delay=0.0)
+    return replace(made, **changes)
+
+
 def planned(*services: str, **changes: Any) -> StageRun:
     """A run of stage 1 in ``test`` that wants an hour of soak."""
-    deployments = tuple(Deployment(service=name, image=f"new-image-{name}") for name in services or SERVICES)
+    deployments = tuple(Deployment(spec=spec(name), image=f"new-image-{name}") for name in services or SERVICES)
     made = StageRun(
         run="r1", environment="test", stage=1, target=Interpreter(3, 12), deployments=deployments, soak=3600.0
     )

@@ -1,0 +1,412 @@
+"""Brings a run from act to act: written down, done, written down again. And takes up what a dead process left.
+
+It does what :func:`.stages.next_act` says and nothing else, so that it needs no memory of its own: killed at any
+moment, another one goes on from the journal. Nothing here relies on being able to clean up after itself.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pytest_py312 import clock
+from pytest_py312.errors import RolloutRefused
+from pytest_py312.rollout.events import (
+    BecameReady,
+    DeployFailed,
+    Event,
+    Locked,
+    Observed,
+    Outdated,
+    Prepared,
+    Restored,
+    RestoreFailed,
+    Resumed,
+    RollbackAsked,
+    Switched,
+    Verified,
+)
+from pytest_py312.rollout.journal import Journal, LostRun
+from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Intent, StageRun
+from pytest_py312.rollout.moments import is_gone
+from pytest_py312.rollout.rules import check_promotion, check_start, standing_on
+from pytest_py312.rollout.stages import WATCHED, advance, next_act
+from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
+
+POLL = 0.25
+"""Seconds between two questions whether a container is ready."""
+PATIENCE = 4
+"""Interruptions of which the last leaves things as they are."""
+LOST_LIMIT = 60.0
+"""Seconds for which a way back waits for a target that does not answer."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Me:
+    """Who acts, and where. ``process`` is as :func:`~pytest_py312.runners.docker_owner.this_process` writes it."""
+
+    name: str
+    host: str
+    process: str
+
+
+class Driver:
+    """Drives runs on one target, written down in one journal.
+
+    ``stopping`` says why to stop (``"SIGINT"``), or ``""``: what goes up is then brought back, what comes back goes on.
+    ``told`` is given each step in words. ``pause`` and ``stopwatch`` are the clock.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        target: Target,
+        me: Me,
+        *,
+        stopping: Callable[[], str] = lambda: "",
+        told: Callable[[str], None] = lambda text: None,
+        pause: Callable[[float], None] = clock.pause,
+        stopwatch: Callable[[], float] = clock.stopwatch,
+    ) -> None:
+        self._journal = journal
+        self._target = target
+        self._me = me
+        self._stopping = stopping
+        self._told = told
+        self._pause = pause
+        self._stopwatch = stopwatch
+
+    @property
+    def owner(self) -> str:
+        """By which the journal knows this process."""
+        return self._me.process
+
+    # ---- what can be asked of it
+
+    def deploy(
+        self, run: StageRun, *, earlier: Iterable[int] = (), after: Iterable[str] = (), keep: int = 5
+    ) -> StageRun:
+        """Bring a new run up to its soak, or back to what was before.
+
+        :param earlier: numbers of the stages before it in the plan.
+        :param after: environments that have to accept the same first.
+        :param keep: runs of the stage whose samples are kept.
+        :raises RolloutRefused: something else has to come first, or another one is at it. Nothing was changed.
+        """
+        if not run.deployments:
+            raise RolloutRefused(f"stage {run.stage} has no service that could be deployed")
+        self.recover(run.environment)
+        self._check(run, list(earlier), list(after))
+        self._hold(run)
+        try:
+            self._check(run, list(earlier), list(after))  # once more: nobody can change it now
+            self._journal.begin(run, owner=self.owner, keep=keep)
+        except BaseException:
+            self._let_go(run)
+            raise
+        self._outdate(run, f"stage {run.stage} was deployed anew under it")
+        run = self._journal.record(run.run, Locked(), owner=self.owner)
+        return self._through(run)
+
+    def recover(self, environment: str) -> list[StageRun]:
+        """Finish what dead processes have left half done in an environment. Done twice it is done once.
+
+        :raises RolloutRefused: a living process is at it, or nobody can tell whether it lives.
+        """
+        found = []
+        for run in self._journal.newest(environment):
+            if run.state.is_over or run.state in WATCHED:
+                continue
+            self._told(f"stage {run.stage} was left {run.state.value}")
+            self._hold(run)
+            self._journal.take(run.run, owner=self.owner)
+            found.append(self._through(self._journal.record(run.run, Resumed(), owner=self.owner)))
+        return found
+
+    def rollback(self, name: str, *, reason: str, services: tuple[str, ...] = ()) -> StageRun:
+        """Bring a run, or some services of it, back to what served before.
+
+        Whoever watches it is told by losing the run: a healthy soak holds nobody up.
+
+        :raises RolloutRefused: another one is deploying, or there is no such service.
+        """
+        run = self._journal.run(name)
+        if not run.state.is_over and run.state not in WATCHED:
+            self.recover(run.environment)
+            run = self._journal.run(name)
+        event = RollbackAsked(reason=reason, services=services)
+        if next_act(advance(run, event)) is None:  # refused, or there is nothing left to bring back
+            return run
+        self._hold(run, even_from_the_living=run.state in WATCHED)
+        self._journal.take(name, owner=self.owner)
+        self._outdate(run, f"stage {run.stage} was rolled back under it")
+        return self._through(self._journal.record(name, event, owner=self.owner))
+
+    def attach(self, name: str) -> StageRun:
+        """Hold a run in order to watch it.
+
+        :raises RolloutRefused: a living process watches it.
+        """
+        run = self._journal.run(name)
+        self._hold(run)
+        return self._journal.take(name, owner=self.owner)
+
+    def detach(self, name: str) -> None:
+        """Let go of the environment if the run is over. While it is not, the lock outlives this process."""
+        run = self._journal.run(name)
+        if run.state.is_over:
+            self._let_go(run)
+
+    def unlock(self, environment: str, *, force: bool) -> Holder | None:
+        """Take away a lock whose holder is gone, or any if ``force``; whose it was, ``None`` where there was none.
+
+        :raises RolloutRefused: its holder may live, or left something half done that ``recover`` has to finish.
+        """
+        lock = self._target.lock(environment)
+        found = lock.holder()
+        if found is None:
+            return None
+        if not force and not self._may_follow(found, ""):
+            raise RolloutRefused(
+                f"{environment} is held by {found}, who may be at work or has left something half done: "
+                f"`py312 recover --env {environment}` on {found.host}, or `py312 unlock --env {environment} --force`"
+            )
+        lock.release(found)
+        return found
+
+    # ---- who holds an environment
+
+    def _holder(self, run: StageRun) -> Holder:
+        return Holder(
+            name=self._me.name,
+            host=self._me.host,
+            process=self._me.process,
+            journal=self._journal.identity,
+            run=run.run,
+            stage=run.stage,
+            since=clock.now_text(),
+        )
+
+    def _hold(self, run: StageRun, *, even_from_the_living: bool = False) -> None:
+        lock = self._target.lock(run.environment)
+        me = self._holder(run)
+        found = lock.take(me)
+        if found is not None and _same(found, me):
+            return
+        if found is not None and self._may_follow(found, run.run, even_from_the_living):
+            follows, found = found, lock.take(me, instead_of=found)
+            if found is None:
+                self._told(f"took {run.environment} over from {follows}")
+                if self._journal.knows(run.run):
+                    self._journal.note(run.run, f"{self._me.name} took it over from {follows}")
+        if found is not None:
+            raise RolloutRefused(f"{run.environment} is held by {found}; one at a time")
+
+    def _may_follow(self, holder: Holder, run: str, even_from_the_living: bool = False) -> bool:
+        """Whether nobody is harmed when the lock of ``holder`` is taken for ``run``."""
+        if holder.journal != self._journal.identity:
+            return False  # only its own journal knows what it has begun
+        if not (even_from_the_living and holder.run == run) and not is_gone(holder.process):
+            return False
+        # a process that died between the lock and the journal has begun nothing
+        known = self._journal.knows(holder.run)
+        return holder.run == run or not known or self._journal.run(holder.run).state.is_over
+
+    def _still_held(self, run: StageRun) -> None:
+        """Whoever was taken for dead, and is not, learns it here, before it touches anything."""
+        holder = self._target.lock(run.environment).holder()
+        if holder is None or not _same(holder, self._holder(run)):
+            raise LostRun(
+                f"{run.environment} is held by {holder or 'nobody'} by now; this process touches nothing more"
+            )
+
+    def _let_go(self, run: StageRun) -> None:
+        with contextlib.suppress(TargetError):  # a lock of a run that is over is taken by whoever comes next
+            lock = self._target.lock(run.environment)
+            holder = lock.holder()
+            if holder is not None and _same(holder, self._holder(run)):
+                lock.release(holder)
+
+    def _check(self, run: StageRun, earlier: list[int], after: list[str]) -> None:
+        known = self._journal.newest()
+        before = [one for one in known if one.environment == run.environment and one.stage in earlier]
+        serving = {}
+        for other in before:
+            for one in other.deployments if other.is_completed else ():
+                seen = self._target.observe(one.spec)
+                serving[one.service] = seen.container.image if seen else "nothing"
+        check_start(run.stage, run.environment, earlier, known, serving)
+        check_promotion(run, after, known)
+
+    def _outdate(self, run: StageRun, reason: str) -> None:
+        known = self._journal.newest(run.environment)
+        for number in standing_on(run.stage, run.environment, known):
+            name = next(other.run for other in known if other.stage == number)
+            self._journal.take(name, owner=self.owner)
+            self._journal.record(name, Outdated(reason=reason), owner=self.owner)
+
+    # ---- from act to act
+
+    def _through(self, run: StageRun) -> StageRun:
+        """Until it waits or is over. An interruption turns the way up into the way back, before it is passed on.
+
+        The way back itself is interrupted in earnest only by the last of :data:`PATIENCE` attempts.
+        """
+        interruption: BaseException | None = None
+        for left in reversed(range(PATIENCE)):
+            try:
+                run = self._carry_on(run)
+                break
+            except (KeyboardInterrupt, SystemExit) as error:
+                if left == 0:
+                    raise  # whatever comes next recovers it
+                interruption = error
+                self._told(f"bringing back what was begun; interrupt {left} times more to leave it as it is")
+                self._journal.note(run.run, f"interrupted by {type(error).__name__}")
+                run = self._journal.record(run.run, Resumed(), owner=self.owner)
+        if run.state.is_over:
+            self._let_go(run)
+        if interruption is not None:
+            raise interruption
+        return run
+
+    def _carry_on(self, run: StageRun) -> StageRun:
+        while (intent := next_act(run)) is not None:
+            stop = self._stopping() if intent.act is not Act.RESTORE else ""
+            if stop:
+                event: Event = DeployFailed(service=intent.service, reason=f"interrupted by {stop}")
+            else:
+                event = self._done(run, intent)
+            run = self._journal.record(run.run, event, owner=self.owner)
+            self._told(f"{intent.act.value} {intent.service}: {_in_words(event)}")
+        self._told(f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else ""))
+        return run
+
+    def _done(self, run: StageRun, intent: Intent) -> Event:
+        """Do one act and say what came of it. The intent is on the disk before anything is touched."""
+        self._journal.intend(run.run, intent, owner=self.owner)
+        one = run[intent.service]
+        if intent.act is Act.RESTORE:
+            return self._restored(run, one)
+        try:
+            self._still_held(run)
+            return _ACTS[intent.act](self, run, one)
+        except TargetError as error:
+            return DeployFailed(service=intent.service, reason=str(error))
+
+    def _observe(self, run: StageRun, one: Deployment) -> Event:
+        found = self._target.observe(one.spec)
+        if found is None:
+            return Observed(service=one.service, old=None)
+        if not found.running:
+            raise TargetRefused(
+                f"its container {one.spec.container} does not run: there is nothing to come back to; start or remove it"
+            )
+        return Observed(service=one.service, old=found.container, interpreter=found.interpreter)
+
+    def _prepare(self, run: StageRun, one: Deployment) -> Event:
+        return Prepared(service=one.service, new=self._target.prepare(one.spec, image=one.image, run=run.run))
+
+    def _switch(self, run: StageRun, one: Deployment) -> Event:
+        self._target.switch(one.spec, _made(one))
+        return Switched(service=one.service)
+
+    def _ready(self, run: StageRun, one: Deployment) -> Event:
+        trouble = self._unready(one, _made(one))
+        return DeployFailed(service=one.service, reason=trouble) if trouble else BecameReady(service=one.service)
+
+    def _verify(self, run: StageRun, one: Deployment) -> Event:
+        """Health says that something answers; what it runs on only its process can tell."""
+        found = self._target.observe(one.spec)
+        if found is None or found.container.id != _made(one).id or not found.running:
+            raise TargetRefused("what serves is not what was deployed")
+        if not found.interpreters:
+            raise TargetRefused("its process could not be asked for its interpreter; name a `version` path in the plan")
+        if set(found.interpreters) != {run.target}:
+            others = ", ".join(str(other) for other in found.interpreters)
+            raise TargetRefused(f"it runs on Python {others}, not on {run.target}")
+        trouble = self._unready(one, _made(one))
+        if trouble:
+            raise TargetRefused(trouble)
+        return Verified(service=one.service)
+
+    def _unready(self, one: Deployment, container: Container) -> str:
+        """Wait until ``container`` is ready, and say why it is not."""
+        begun = self._stopwatch()
+        while True:
+            found = self._target.ready(one.spec, container)
+            waited = self._stopwatch() - begun
+            if found.phase is Phase.BROKEN:
+                return found.detail
+            if found.phase is Phase.READY and (found.asked or waited >= one.spec.readiness_delay):
+                return ""
+            limit = one.spec.ready_timeout + (0.0 if found.asked else one.spec.readiness_delay)
+            if waited >= limit:
+                return f"not ready after {limit:g} s: {found.detail}"
+            self._pause(POLL)
+
+    # ---- the way back
+
+    def _restored(self, run: StageRun, one: Deployment) -> Event:
+        """Tried for a while where the target does not answer: there is nothing better to be done meanwhile."""
+        begun = self._stopwatch()
+        while True:
+            try:
+                self._still_held(run)
+                logged = self._target.restore(one.spec, one.old, run=run.run)
+                if logged:
+                    self._journal.note(run.run, f"{one.service} had logged:\n{logged[-1500:]}")
+                trouble = self._not_old(one)
+            except TargetLost as error:
+                if self._stopwatch() - begun < LOST_LIMIT:
+                    self._pause(2.0)
+                    continue
+                trouble = str(error)
+            except TargetRefused as error:
+                trouble = str(error)
+            if trouble:
+                return RestoreFailed(service=one.service, reason=trouble)
+            return Restored(service=one.service)
+
+    def _not_old(self, one: Deployment) -> str:
+        """Why what serves is not what served before; ``""`` where it is, and it answers."""
+        found = self._target.observe(one.spec)
+        if one.old is None:
+            return "" if found is None else "something serves where nothing did before"
+        if found is None or not found.running:
+            return "nothing serves"
+        # its container may have had to be made again, of the same image
+        again = found.container.image == one.old.image and found.container != one.new
+        if found.container.id != one.old.id and not again:
+            return f"container {found.container.id[:12]} of image {found.container.image[:19]} serves"
+        trouble = self._unready(one, found.container)
+        if trouble:
+            return trouble
+        found = self._target.observe(one.spec) or found
+        if one.old_interpreter is not None and found.interpreters and found.interpreter != one.old_interpreter:
+            return f"it runs on Python {', '.join(map(str, found.interpreters))}, not on {one.old_interpreter}"
+        return ""
+
+
+_ACTS: dict[Act, Callable[[Driver, StageRun, Deployment], Event]] = {
+    Act.OBSERVE: Driver._observe,
+    Act.PREPARE: Driver._prepare,
+    Act.SWITCH: Driver._switch,
+    Act.READY: Driver._ready,
+    Act.VERIFY: Driver._verify,
+}
+
+
+def _same(one: Holder, other: Holder) -> bool:
+    """The same process for the same run, whenever it took it."""
+    return (one.process, one.run, one.journal) == (other.process, other.run, other.journal)
+
+
+def _made(one: Deployment) -> Container:
+    if one.new is None:
+        raise TargetRefused("it was not prepared")
+    return one.new
+
+
+def _in_words(event: Event) -> str:
+    reason = getattr(event, "reason", "")
+    return f"failed, {reason}" if reason else "done"

@@ -1,0 +1,382 @@
+"""The driver, on a target in memory; killed before and after each of its steps."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.errors import RolloutRefused
+from pytest_py312.model import Interpreter
+from pytest_py312.rollout.driver import Driver, Me
+from pytest_py312.rollout.events import Credited, Judged
+from pytest_py312.rollout.journal import Journal, LostRun
+from pytest_py312.rollout.model import Deployment, Holder, StageRun, StageState, Verdict
+from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
+from pytest_py312.runners.docker_owner import this_process
+from pytest_py312.testing import FakeTarget
+from tests.unit.rollout.runs import spec
+
+S = StageState
+OLD, NEW = "old-3.9", "new-3.12"
+SERVICES = ("auth", "user", "gateway")
+DEAD = "boot/namespace/0/1/1"
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it runs any more, no except and no finally of ours may matter."""
+
+
+@pytest.fixture(autouse=True)
+def _no_disk_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is killed here, not a machine."""
+    monkeypatch.setattr("pytest_py312.store.SYNCHRONOUS", "OFF")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = Journal(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def target() -> FakeTarget:
+    made = FakeTarget()
+    for service in SERVICES:
+        made.serve(service, OLD)
+    return made
+
+
+@pytest.fixture
+def all_others_are_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = str(this_process())
+    monkeypatch.setattr("pytest_py312.rollout.driver.is_gone", lambda process: process != me)
+
+
+def driver(journal: Journal, target: FakeTarget, process: str = "", stopping: Callable[[], str] = lambda: "") -> Driver:
+    me = Me(name="release engineer", host="here", process=process or str(this_process()))
+    times = itertools.count()
+    return Driver(
+        journal, target, me, stopping=stopping, pause=lambda seconds: None, stopwatch=lambda: float(next(times))
+    )
+
+
+def run_of(*services: str, image: str = NEW, **changes: object) -> StageRun:
+    deployments = tuple(Deployment(spec=spec(name), image=image) for name in services or SERVICES)
+    made = StageRun(
+        run="r1", environment="test", stage=1, target=Interpreter(3, 12), deployments=deployments, soak=600.0
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # names are those of the fields
+
+
+def accepted(journal: Journal, target: FakeTarget, run: StageRun) -> StageRun:
+    mine = driver(journal, target)
+    mine.deploy(run)
+    journal.record(run.run, Credited(seconds=600.0), owner=mine.owner)
+    done = journal.record(run.run, Judged(verdict=Verdict.PASSED), owner=mine.owner)
+    mine.detach(run.run)
+    return done
+
+
+# ---- up and back
+
+
+def test_a_good_stage_is_brought_up_to_its_soak_and_holds_its_environment(journal: Journal, target: FakeTarget) -> None:
+    run = driver(journal, target).deploy(run_of())
+    assert run.state is S.SOAKING
+    assert target.serving() == dict.fromkeys(SERVICES, NEW)
+    assert target.locks["test"].run == "r1"
+    kept = [one for one in target.containers.values() if not one.running]
+    assert [one.image for one in kept] == [OLD] * 3
+
+
+def test_the_last_of_three_is_broken_and_all_are_old_again(journal: Journal, target: FakeTarget) -> None:
+    target.unready.add("broken-3.12")
+    last = replace(
+        run_of(), deployments=(*run_of("auth", "user").deployments, *run_of("gateway", image="broken-3.12").deployments)
+    )
+    run = driver(journal, target).deploy(last)
+    assert (run.state, run.reason) == (S.ROLLED_BACK, "gateway: exit code 1")
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert len(target.containers) == 3
+    assert target.locks == {}
+    assert [step for step in target.steps if step.startswith("restore")] == [
+        f"restore {name}" for name in reversed(SERVICES)
+    ]
+    notes = [entry.what for entry in journal.history("r1") if isinstance(entry.what, str)]
+    assert any("gateway had logged:\nthe log of it" in note for note in notes)
+
+
+def test_another_interpreter_than_the_target_is_found_out(journal: Journal, target: FakeTarget) -> None:
+    """Healthy, and still not what was to be deployed."""
+    run = driver(journal, target).deploy(run_of(image="wrong-3.11"))
+    assert (run.state, run.reason) == (S.ROLLED_BACK, "auth: it runs on Python 3.11, not on 3.12")
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+
+
+def test_without_its_image_nothing_is_touched(journal: Journal, target: FakeTarget) -> None:
+    target.missing.add(NEW)
+    run = driver(journal, target).deploy(run_of())
+    assert (run.state, run.reason) == (S.ROLLED_BACK, f"auth: there is no image {NEW}")
+    assert not any(step.startswith("prepare user") for step in target.steps)
+
+
+def test_what_served_nothing_before_is_removed_again(journal: Journal) -> None:
+    target = FakeTarget(unready={NEW})
+    run = driver(journal, target).deploy(run_of("auth"))
+    assert run.state is S.ROLLED_BACK
+    assert target.containers == {}
+
+
+def test_a_stopped_service_has_no_way_back(journal: Journal, target: FakeTarget) -> None:
+    next(one for one in target.containers.values() if one.name == "user").running = False
+    run = driver(journal, target).deploy(run_of())
+    assert run.state is S.ROLLED_BACK
+    assert "does not run: there is nothing to come back to" in run.reason
+    assert not any(step.startswith("prepare") for step in target.steps)
+
+
+def test_a_way_back_that_is_blocked_is_told_and_tried_again(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.deploy(run_of())
+
+    def blocked(step: str) -> None:
+        if step == "restore user":
+            raise TargetRefused("its image is gone")
+
+    target.before = blocked
+    run = mine.rollback("r1", reason="by hand")
+    assert run.state is S.ROLLBACK_FAILED
+    assert run.reason == "by hand; user could not be brought back: its image is gone"
+    assert target.serving() == {"auth": OLD, "user": NEW, "gateway": OLD}
+    assert "test" in target.locks
+    target.before = lambda step: None
+    assert [found.state for found in driver(journal, target).recover("test")] == [S.ROLLED_BACK]
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert target.locks == {}
+
+
+def test_a_way_back_waits_for_a_target_that_does_not_answer(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.deploy(run_of())
+    left = [3]
+
+    def away(step: str) -> None:
+        if step.startswith("restore") and left[0]:
+            left[0] -= 1
+            raise TargetLost("the engine does not answer")
+
+    target.before = away
+    assert mine.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+    assert left == [0]
+
+
+def test_asked_to_stop_on_the_way_up_it_goes_back(journal: Journal, target: FakeTarget) -> None:
+    words = itertools.chain([""] * 5, itertools.repeat("SIGTERM"))
+    run = driver(journal, target, stopping=lambda: next(words)).deploy(run_of())
+    assert run.state is S.ROLLED_BACK
+    assert "interrupted by SIGTERM" in run.reason
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+
+
+def test_interrupted_in_the_middle_of_an_act_it_goes_back_and_passes_it_on(
+    journal: Journal, target: FakeTarget
+) -> None:
+    """Twice: once on the way up, once on the way back."""
+    left = [2]
+
+    def interrupt(step: str) -> None:
+        if step == "switch user" and left[0]:
+            left[0] -= 1
+            raise KeyboardInterrupt
+
+    target.after = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        driver(journal, target).deploy(run_of())
+    assert journal.run("r1").state is S.ROLLED_BACK
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert target.locks == {}
+
+
+# ---- killed
+
+
+def killed_at(number: int, when: str, target: FakeTarget) -> Callable[[str], None]:
+    """The process ends at its ``number``-th step, before or after it is done."""
+    counter = itertools.count(1)
+
+    def kill(step: str) -> None:
+        if next(counter) == number:
+            raise Killed(step)
+
+    setattr(target, when, kill)
+    return kill
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("again", [None, 2])
+def test_killed_at_any_step_the_next_start_makes_it_all_old(tmp_path: Path, when: str, again: int | None) -> None:
+    """Or it was through already and is all new. The recovery is killed as well, at its ``again``-th step."""
+    for number in itertools.count(1):
+        journal = Journal(tmp_path / str(number))
+        target = FakeTarget()
+        for service in SERVICES:
+            target.serve(service, OLD)
+        killed_at(number, when, target)
+        survived = False
+        try:
+            driver(journal, target, process=DEAD).deploy(run_of())
+            survived = True
+        except Killed:
+            pass
+        if again is not None:
+            killed_at(again, when, target)
+            with suppress(Killed):
+                driver(journal, target, process=f"{DEAD}2").recover("test")
+        target.before = target.after = lambda step: None
+        driver(journal, target).recover("test")
+        states = [run.state for run in journal.newest("test")]
+        journal.close()
+        if survived:
+            assert states == [S.SOAKING]
+            assert target.serving() == dict.fromkeys(SERVICES, NEW)
+            return
+        assert states in ([S.ROLLED_BACK], []), number
+        assert target.serving() == dict.fromkeys(SERVICES, OLD), number
+        assert len(target.containers) == 3, number
+        # a lock of a run that never began is taken by whoever comes next
+        assert states == [] or target.locks == {}, number
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+def test_killed_before_anything_was_written_the_lock_keeps_nobody_out(journal: Journal, target: FakeTarget) -> None:
+    target.locks["test"] = Holder(
+        name="somebody", host="here", process=DEAD, journal=journal.identity, run="never-begun", stage=2, since=""
+    )
+    assert driver(journal, target).deploy(run_of()).state is S.SOAKING
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+def test_a_soak_goes_on_in_another_process(journal: Journal, target: FakeTarget) -> None:
+    driver(journal, target, process=DEAD).deploy(run_of())
+    assert driver(journal, target).recover("test") == []
+    run = driver(journal, target).attach("r1")
+    assert run.state is S.SOAKING
+    assert target.locks["test"].process == str(this_process())
+    assert target.serving() == dict.fromkeys(SERVICES, NEW)
+
+
+# ---- two at once
+
+
+def test_the_second_operator_is_told_who_is_at_it(journal: Journal, target: FakeTarget, tmp_path: Path) -> None:
+    """With the same journal or another one, as long as nobody knows that the first one is gone."""
+    mine = str(this_process())
+    theirs = Holder(
+        name="night shift",
+        host="build-7",
+        process=mine,
+        journal="another",
+        run="r7",
+        stage=2,
+        since="2026-11-25T20:00:00Z",
+    )
+    target.locks["test"] = theirs
+    with pytest.raises(RolloutRefused, match=r"held by night shift on build-7 \(stage 2, run r7, since 2026-11-25T20"):
+        driver(journal, target).deploy(run_of())
+    assert target.locks["test"] == theirs
+    assert journal.newest() == []
+    assert not any(step.startswith("prepare") for step in target.steps)
+
+
+def test_what_a_living_process_does_is_not_recovered(
+    journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_py312.rollout.driver.is_gone", lambda process: False)
+    killed_at(6, "before", target)
+    with pytest.raises(Killed):
+        driver(journal, target, process="another").deploy(run_of())
+    target.before = lambda step: None
+    before = target.serving()
+    for attempt in (
+        lambda: driver(journal, target).recover("test"),
+        lambda: driver(journal, target).deploy(run_of(run="r2")),
+    ):
+        with pytest.raises(RolloutRefused, match="held by release engineer"):
+            attempt()
+    assert target.serving() == before
+
+
+def test_whoever_lost_the_lock_touches_nothing_more(journal: Journal, target: FakeTarget) -> None:
+    """It was taken for dead while it slept in the middle of a deployment."""
+
+    def stolen(step: str) -> None:
+        if step == "prepare user":
+            target.locks["test"] = replace(target.locks["test"], process="another")
+
+    target.after = stolen
+    with pytest.raises(LostRun, match="touches nothing more"):
+        driver(journal, target).deploy(run_of())
+    assert not any(step.startswith("switch user") for step in target.steps)
+
+
+def test_a_rollback_by_hand_takes_a_healthy_soak_from_its_watcher(
+    journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_py312.rollout.driver.is_gone", lambda process: False)
+    watcher = driver(journal, target, process="watcher")
+    watcher.deploy(run_of())
+    with pytest.raises(RolloutRefused, match="one at a time"):
+        driver(journal, target).attach("r1")
+    assert driver(journal, target).rollback("r1", reason="by hand").state is S.ROLLED_BACK
+    with pytest.raises(LostRun):
+        journal.record("r1", Credited(seconds=1.0), owner=watcher.owner)
+
+
+def test_a_lock_of_somewhere_else_needs_force(journal: Journal, target: FakeTarget) -> None:
+    target.locks["test"] = Holder(
+        name="night shift", host="build-7", process="elsewhere", journal="another", run="r7", stage=2, since=""
+    )
+    mine = driver(journal, target)
+    with pytest.raises(RolloutRefused, match="--force"):
+        mine.unlock("test", force=False)
+    found = mine.unlock("test", force=True)
+    assert found is not None
+    assert found.host == "build-7"
+    assert mine.unlock("test", force=False) is None
+
+
+# ---- beside other stages
+
+
+def test_later_stages_wait_and_lose_their_ground(journal: Journal, target: FakeTarget) -> None:
+    target.serve("billing", OLD)
+    second = run_of("billing", run="r2", stage=2)
+    with pytest.raises(RolloutRefused, match="stage 1 was never deployed"):
+        driver(journal, target).deploy(second, earlier=[1])
+    accepted(journal, target, run_of())
+    assert accepted(journal, target, second).is_completed
+    mine = driver(journal, target)
+    assert mine.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+    assert journal.run("r2").stale == "stage 1 was rolled back under it"
+    assert not journal.run("r2").is_completed
+
+
+def test_what_was_changed_by_hand_is_noticed_before_the_next_stage(journal: Journal, target: FakeTarget) -> None:
+    accepted(journal, target, run_of())
+    next(one for one in target.containers.values() if one.name == "user").image = "by-hand-3.12"
+    with pytest.raises(RolloutRefused, match=r"by-hand-3\.12 serves it now"):
+        driver(journal, target).deploy(run_of("user", run="r2", stage=2), earlier=[1])
+
+
+def test_a_rollback_of_what_is_back_already_changes_nothing(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.deploy(run_of())
+    once = mine.rollback("r1", reason="by hand")
+    steps = len(target.steps)
+    assert mine.rollback("r1", reason="again") == once
+    assert len(target.steps) == steps
