@@ -1,0 +1,79 @@
+"""A service that is really measured, in every form of report; other tools are run on those that are theirs."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from pytest_py312.testing import service_tree
+from tests.integration.gate_runs import gate
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "pytest_py312/resources/report.schema.json").read_text(encoding="utf-8")
+)
+FILES = {
+    "py312.toml": 'interpreters = ["3.10", "3.12"]\n[defaults]\nbenchmark = { budget = "3s" }\n',
+    "user/Dockerfile": "FROM python:3.10-slim\n",
+    "user/requirements.txt": "",
+    "user/requirements-test.txt": "pytest==8.4.2\npytest-benchmark==5.1.0\n",
+    "user/tests/test_speed.py": "def test_sum(benchmark):\n    benchmark(sum, range(2000))\n",
+}
+NAME = "user/tests/test_speed.py::test_sum"
+ENDINGS = (
+    "html", "md", "json", "baseline.pyperf.json", "target.pyperf.json", "baseline.pytest-benchmark.json",
+    "target.pytest-benchmark.json",
+)  # fmt: skip
+
+
+def measure(root: Path, cache: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The JSON report of a run that measures, and what it says of the benchmark."""
+    done = gate(
+        root, cache, "--py312-benchmark", *(f"--py312-report=all.{ending}" for ending in ENDINGS),
+        checks="py312_benchmark",
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    report: dict[str, Any] = json.loads((root / "all.json").read_text(encoding="utf-8"))
+    Draft202012Validator(SCHEMA).validate(report)
+    [found] = [one for one in report["comparisons"] if one["kind"] == "benchmark"]
+    return report, found
+
+
+def other(*argv: str, root: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *argv], cwd=root, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.network
+@pytest.mark.timeout(600)
+def test_what_is_measured_stands_in_all_of_them(tmp_path: Path) -> None:
+    """Every sample in the JSON and in the files of other tools; the second run knows what the first one said."""
+    root = service_tree(tmp_path / "repository", FILES)
+    _, first = measure(root, tmp_path / "cache")
+    report, second = measure(root, tmp_path / "cache")
+
+    assert first["earlier"] == []
+    [past] = second["earlier"]
+    assert (past["ratio"], past["verdict"]) == (first["ratio"], first["verdict"])
+
+    page = (root / "all.html").read_text(encoding="utf-8")
+    assert len(re.findall(r"<svg", page)) >= 4  # the scale, the ratio, the samples, and the earlier run
+    assert f"| {second['verdict']} |" in (root / "all.md").read_text(encoding="utf-8")
+
+    said = other("pyperf", "dump", "all.target.pyperf.json", root=root)
+    assert said.count("value") >= len(second["samples"])
+    for sides in ("pyperf", "pytest-benchmark"):
+        names = [f"all.{side}.{sides}.json" for side in ("baseline", "target")]
+        tool = ("pyperf", "compare_to") if sides == "pyperf" else ("pytest_benchmark", "compare")
+        assert "test_sum" in other(*tool, *names, root=root)
+    document = json.loads((root / "all.target.pytest-benchmark.json").read_text(encoding="utf-8"))
+    samples = {one["fullname"]: one["stats"]["data"] for one in document["benchmarks"]}
+    assert samples[NAME] == [after for _, after in second["samples"]]
+    assert len(report["comparisons"]) > 1
