@@ -1,5 +1,6 @@
 """The one door to the clock. Everything that needs the time of day or a stopwatch asks here, so that tests can too."""
 
+import asyncio
 import time
 from datetime import UTC, date, datetime
 
@@ -32,3 +33,8 @@ def now_text() -> str:
 def pause(seconds: float) -> None:
     """Wait."""
     time.sleep(seconds)
+
+
+async def rest(seconds: float) -> None:
+    """Wait, while other things of the loop go on."""
+    await asyncio.sleep(seconds)

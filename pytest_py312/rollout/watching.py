@@ -1,0 +1,195 @@
+"""From what was measured to what happens: which limits are broken, how badly, and what the last judgement is. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_py312.rollout.compare import Compared
+from pytest_py312.rollout.judging import (
+    CRASHES,
+    Judgement,
+    Trouble,
+    beside_twin,
+    reaction_to,
+    severity_of,
+)
+from pytest_py312.rollout.model import Breach, Measurement, Result, Verdict
+from pytest_py312.rollout.probes import AVAILABILITY, DRIFT, INTERPRETER, LATENCY, Probe
+from pytest_py312.rollout.providers.engine import CPU_COUNTER, MEMORY, OUT_OF_MEMORY, RESTART_COUNTER
+from pytest_py312.rollout.settings import CompareSettings, MetricSettings, SoakSettings
+from pytest_py312.rollout.tally import OLD, Tally
+
+CRASH_LOOP = "crash loop"
+COMPARISON = " compared"
+"""Ends the name of a metric whose comparison with the old version is told."""
+_AT_ONCE = frozenset({OUT_OF_MEMORY, INTERPRETER})
+"""Facts that no second look makes any less true."""
+_TROUBLES = {
+    AVAILABILITY: Trouble.AVAILABILITY,
+    LATENCY: Trouble.LATENCY,
+    OUT_OF_MEMORY: Trouble.OUT_OF_MEMORY,
+    INTERPRETER: Trouble.INTERPRETER,
+    MEMORY: Trouble.MEMORY,
+    "exceptions": Trouble.LOG,
+    "log errors": Trouble.LOG,
+    "log warnings": Trouble.LOG,
+    "deprecations": Trouble.LOG,
+}
+NOT_JUDGED = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER})
+"""Measurements that are no metrics: drift is told on its own, counters are notes for the next reading."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricRule:
+    """What holds for one metric of a service."""
+
+    settings: MetricSettings
+    limits: SoakSettings
+    compare: CompareSettings = field(default_factory=CompareSettings)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watched:
+    """A service that is watched: what is asked of it, and of its twin on the old interpreter where one runs beside.
+
+    ``rules`` are those of metrics that the plan names, by their names; all others follow ``settings``.
+    """
+
+    service: str
+    probes: tuple[Probe, ...]
+    twin: tuple[Probe, ...] = ()
+    critical: bool = False
+    settings: SoakSettings = field(default_factory=SoakSettings)
+    compare: CompareSettings = field(default_factory=CompareSettings)
+    rules: Mapping[str, MetricRule] = field(default_factory=dict)
+
+    def rule(self, metric: str) -> MetricRule:
+        """What holds for ``metric``."""
+        known = self.rules.get(metric)
+        return known or MetricRule(
+            settings=MetricSettings(name=metric, provider=""), limits=self.settings, compare=self.compare
+        )
+
+    def compares(self, metric: str) -> bool:
+        """Whether ``metric`` is held against the twin's.
+
+        What was logged or used for the first time is endlessly more than nothing: only the plan can ask for those.
+        """
+        return metric == LATENCY or metric in self.rules
+
+
+def joined(watched: Watched, new: Sequence[Measurement], old: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """The measurements of a service and its twin as one sample.
+
+    What is bad on both sides is the environment's doing. The old version's answers are evidence and never a reason to
+    call the new one bad, so those that are none are left out.
+    """
+    beside = {one.metric: one for one in old}
+    found = []
+    for one in new:
+        other = beside.get(one.metric)
+        result = beside_twin(one.result, other.result) if other else one.result
+        if result is not one.result:
+            one = replace(one, result=result, detail=f"the old version too: {one.detail}")
+        found.append(one)
+    found += [
+        Measurement(metric=OLD + one.metric, result=Result.SUCCESSFUL, value=one.value)
+        for one in old
+        if one.value is not None and watched.compares(one.metric)
+    ]
+    return tuple(found)
+
+
+def breaches(watched: Watched, tally: Tally) -> list[Breach]:
+    """The limits that are broken by now, the worst first."""
+    found = []
+    for metric, series in tally.series.items():
+        if metric in NOT_JUDGED or metric.startswith(OLD):
+            continue
+        if metric in _AT_ONCE and series.last is not None and series.last.result is Result.FAILED:
+            found.append(breach(watched, metric, series.last.detail))
+            continue
+        judgement = series.judged(watched.rule(metric).limits)
+        if judgement.verdict is Verdict.FAILED:
+            last = series.last.detail if series.last and series.last.result is Result.FAILED else ""
+            told = f"{judgement.reason}: {last}" if last and last not in judgement.reason else judgement.reason
+            found.append(breach(watched, metric, told))
+    if (restarts := tally.restarts) >= CRASHES:
+        found.append(breach(watched, CRASH_LOOP, f"started again {restarts} times in 15 minutes"))
+    found += _slower(watched, tally)
+    return sorted(found, key=lambda one: (one.reaction.value != "roll back", one.severity.value != "severe"))
+
+
+def _slower(watched: Watched, tally: Tally) -> list[Breach]:
+    found = []
+    for metric in tally.compared_metrics:
+        rule = watched.rule(metric)
+        said = tally.compared_now(metric, rule.compare, rule.settings.direction)
+        if said is not None and said.verdict is Verdict.FAILED:
+            found.append(breach(watched, metric + COMPARISON, said.reason, ratio=said.ratio))
+    return found
+
+
+def breach(watched: Watched, metric: str, detail: str, *, ratio: float = 1.0) -> Breach:
+    """A broken limit of ``metric``, with how bad it is and what it leads to."""
+    name = metric.removesuffix(COMPARISON)
+    planned = watched.rule(name)
+    trouble = Trouble.CRASH_LOOP if metric == CRASH_LOOP else _TROUBLES.get(name, Trouble.METRIC)
+    severity = severity_of(trouble, ratio=ratio, critical=planned.settings.critical)
+    reaction = reaction_to(
+        severity, critical_service=watched.critical, settings=watched.settings, dry_run=planned.settings.dry_run
+    )
+    return Breach(service=watched.service, metric=metric, severity=severity, reaction=reaction, detail=detail)
+
+
+def untold(watched: Watched, tally: Tally) -> list[str]:
+    """Why nothing can be said about the service just now; the soak is not credited meanwhile."""
+    return [
+        f"{watched.service}: {metric} {judgement.reason}"
+        for metric, series in tally.series.items()
+        if metric not in NOT_JUDGED
+        and (judgement := series.judged(watched.rule(metric).limits)).verdict is Verdict.INCONCLUSIVE
+    ]
+
+
+def drift_in(tally: Tally) -> str:
+    """What serves in the place of what was deployed, by the newest sample; empty where it is the right one."""
+    series = tally.series.get(DRIFT)
+    last = series.last if series else None
+    at_last = tally.last is not None and last in tally.last.measurements
+    return (last.detail or "something else serves") if last and at_last and last.result is Result.FAILED else ""
+
+
+def last_judgement(watched: Sequence[Watched], tallies: Mapping[str, Tally], decided: Sequence[str] = ()) -> Judgement:
+    """What is to be said of the whole soak, once it is credited. ``decided`` was accepted by a person."""
+    failed, unclear, compared = [], [], False
+    for one in watched:
+        tally = tallies[one.service]
+        failed += [
+            f"{each.key}: {each.detail}"
+            for each in breaches(one, tally)
+            if each.key not in decided and each.reaction.value != "record"
+        ]
+        unclear += untold(one, tally)
+        for metric, said in _in_all(one, tally):
+            key = f"{one.service}: {metric}{COMPARISON}"
+            compared = True
+            if key in decided or one.rule(metric).settings.dry_run:
+                continue
+            if said.verdict is Verdict.FAILED:
+                failed.append(f"{key}: {said.reason}")
+            elif said.verdict is Verdict.INCONCLUSIVE:
+                unclear.append(f"{key}: {said.reason}")
+    if failed:
+        return Judgement(verdict=Verdict.FAILED, reason="; ".join(dict.fromkeys(failed)))
+    if unclear:
+        return Judgement(verdict=Verdict.INCONCLUSIVE, reason="; ".join(unclear))
+    told = "" if compared else "not compared: no old version ran beside the new one"
+    return Judgement(verdict=Verdict.PASSED, reason=told)
+
+
+def _in_all(watched: Watched, tally: Tally) -> list[tuple[str, Compared]]:
+    return [
+        (metric, tally.compared_in_all(metric, rule.compare, rule.settings.direction))
+        for metric in tally.compared_metrics
+        for rule in [watched.rule(metric)]
+    ]
