@@ -68,6 +68,8 @@ def begin_function(scan: Scan, node: Any) -> None:
 
 def has_implicit_optional(scan: Scan, node: Any) -> bool:
     """``def f(x: int = None)``"""
+    if not node.args.defaults and not node.args.kw_defaults:
+        return False
     arguments = [*node.args.posonlyargs, *node.args.args]
     pairs = list(zip(arguments[::-1], node.args.defaults[::-1], strict=False))
     pairs += [

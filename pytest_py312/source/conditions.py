@@ -136,11 +136,12 @@ def _compare(scan: Scan, node: ast.Compare) -> Condition:
 
 
 def _comparison(scan: Scan, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Condition:
-    if isinstance(op, ast.Is | ast.IsNot) and isinstance(right, ast.Constant):
-        return _against_constant(scan, left, isinstance(op, ast.IsNot), right.value)
-    if isinstance(left, ast.Constant) and isinstance(op, ast.In | ast.NotIn):
+    kind = op.__class__
+    if kind in (ast.Is, ast.IsNot) and isinstance(right, ast.Constant):
+        return _against_constant(scan, left, kind is ast.IsNot, right.value)
+    if kind in (ast.In, ast.NotIn) and isinstance(left, ast.Constant):
         found = _in_names(scan, left, right)
-        return found if isinstance(op, ast.In) else negated(found)
+        return found if kind is ast.In else negated(found)
     other = _other_implementation(scan, left, right)
     if other is not None:
         return NEVER if isinstance(op, ast.Eq) is other else ALWAYS
@@ -168,7 +169,7 @@ def _against_constant(scan: Scan, left: ast.expr, is_not: bool, constant: object
                 found = _of_fallback(value)
             elif value is not None and value.kind is CONDITION and value.data[0] in ("has", "not"):
                 found = value.data
-        elif isinstance(left, ast.Call | ast.NamedExpr):
+        elif left.__class__ in (ast.Call, ast.NamedExpr):
             found = condition_of(scan, left)
         return found if is_not else negated(found)
     if isinstance(constant, bool):
@@ -290,7 +291,7 @@ def skip_of(scan: Scan, node: ast.expr) -> Condition:
     if isinstance(node, ast.Name):
         value = scan.get(node.id)
         return value.data if value is not None and value.kind is SKIP else UNSURE
-    if isinstance(node, ast.List | ast.Tuple):
+    if isinstance(node, (ast.List, ast.Tuple)):
         found = [skip_of(scan, item) for item in node.elts]
         known = [one for one in found if one != UNSURE]
         return ("or", *known) if known else UNSURE

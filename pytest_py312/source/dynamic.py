@@ -39,14 +39,12 @@ def texts(value: Value) -> Iterator[str]:
             yield one.data
 
 
-def read_dynamic(scan: Scan, node: ast.Call, name: str, arguments: Given) -> Value | None:
+def read_dynamic(scan: Scan, node: ast.Call, name: str, arguments: Given, *, full: bool = True) -> Value | None:
     """What a call gives that takes a name as text; ``None`` where it is no such call.
 
-    ``name`` is the full name of a standard function, or ``?.last`` where only its last name is known.
+    ``name`` is the full name of a standard function, or not ``full``: then only its last name is known.
     """
-    reader = _READERS.get(name)
-    if reader is None and name[0] == "?":
-        reader = _BY_LAST_NAME.get(name[2:])
+    reader = _READERS.get(name) if full else _BY_LAST_NAME.get(name)
     return reader(scan, node, arguments) if reader is not None and (arguments or node.keywords) else None
 
 
@@ -327,7 +325,7 @@ def read_code(scan: Scan, node: ast.expr, text: str) -> None:
 
 def command_line(scan: Scan, node: ast.List | ast.Tuple, found: Sequence[Value]) -> None:
     """``[sys.executable, "-m", "smtpd"]``, ``[sys.executable, "-c", "import imp"]``."""
-    if len(node.elts) < 3 or not isinstance(node.elts[0], ast.Constant | ast.Attribute | ast.Name):
+    if len(node.elts) < 3 or node.elts[0].__class__ not in (ast.Constant, ast.Attribute, ast.Name):
         return
     first = node.elts[0]
     program = first.value if isinstance(first, ast.Constant) else None

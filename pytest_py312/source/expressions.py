@@ -275,7 +275,7 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
             return Value(COROUTINE)
         return value.data.gives or UNKNOWN
     name = last_name(node.func)
-    given = read_dynamic(scan, node, f"?.{name}", arguments)
+    given = read_dynamic(scan, node, name, arguments, full=False)
     call_rules.call_of_unknown(scan, node, name, arguments)
     return given or UNKNOWN
 
@@ -297,7 +297,7 @@ def _initialised(scan: Scan, node: ast.Call, function: ast.Attribute, call: Call
             own = scan.owner
             direct = [one for one in own.bases if one.kind is STD]
             base = direct[0] if len(own.bases) == len(direct) == 1 else UNKNOWN
-    elif isinstance(function.value, ast.Name | ast.Attribute) and call.positional:
+    elif last_name(function.value) and call.positional:
         base = named(scan, function.value)
         call = call._replace(positional=call.positional - 1)
     if base.kind is STD and base.path and "()" not in base.path and base.module != "builtins":

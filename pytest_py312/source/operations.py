@@ -289,13 +289,16 @@ def read_binary(scan: Scan, node: ast.BinOp) -> Value:
     return rules.operation(scan, node, left, right)
 
 
+_PLAIN = frozenset({ast.Is, ast.IsNot, ast.In, ast.NotIn})
+"""Comparisons that give true or false, whatever is compared."""
+
+
 def read_compare(scan: Scan, node: ast.Compare) -> Value:
     found = [HANDLERS[item.__class__](scan, item) for item in (node.left, *node.comparators)]
     rules.membership(scan, node, found)
-    plain = isinstance(node.ops[0], ast.Is | ast.IsNot | ast.In | ast.NotIn)
-    return (
-        _NUMBERS[bool] if plain or any(one.path == "len()" and one.module == "builtins" for one in found) else UNKNOWN
-    )
+    if node.ops[0].__class__ in _PLAIN or any(one.path == "len()" and one.module == "builtins" for one in found):
+        return _NUMBERS[bool]
+    return UNKNOWN
 
 
 def read_item(scan: Scan, node: ast.Subscript) -> Value:

@@ -56,7 +56,9 @@ COROUTINES = frozenset({
 
 def is_coroutine(value: Value) -> bool:
     """Whether a value is a coroutine that has not been started."""
-    return (value.kind is COROUTINE and value.data is not list) or dotted(value) in COROUTINES
+    if value.kind is COROUTINE:
+        return value.data is not list
+    return value.module == "asyncio" and dotted(value) in COROUTINES
 
 
 # ---- attributes
@@ -67,7 +69,12 @@ MISSPELT = frozenset({"any_call", "called_once", "called_once_with", "called_wit
 """Assertions without their ``assert_``: a mock took them for attributes, and they never failed."""
 
 
+_NOTABLE = MISSPELT | {"co_lnotab", "s", "n"}
+
+
 def attribute_of_unknown(scan: Scan, node: ast.Attribute) -> None:
+    if node.attr not in _NOTABLE:  # nearly all
+        return
     if node.attr in MISSPELT and isinstance(node.ctx, ast.Load) and scan.names_mocks():
         scan.rule("mock-assertion", node, node.attr, sure=False)
     if node.attr == "co_lnotab" and isinstance(node.ctx, ast.Load):
@@ -151,11 +158,14 @@ _TRUTHS = frozenset({
 })  # fmt: skip
 
 
+CONTAINMENT = frozenset({ast.In, ast.NotIn})
+
+
 def membership(scan: Scan, node: ast.Compare, found: list[Value]) -> None:
     """``"group" in entry_points()``"""
     for op, left, right in zip(node.ops, found, found[1:], strict=False):
-        is_text = isinstance(op, ast.In | ast.NotIn) and left.kind is TEXT
-        if is_text and dotted(right) == "importlib.metadata.entry_points()":
+        is_asked = left.kind is TEXT and op.__class__ in CONTAINMENT
+        if is_asked and dotted(right) == "importlib.metadata.entry_points()":
             scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
 
 
@@ -179,8 +189,8 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
         return Value(both, data="".join(parts)) if len(parts[0]) + len(parts[1]) < LONGEST_TEXT else UNKNOWN
     if isinstance(node.op, ast.BitOr) and _is_type(scan, node.left, left) and _is_type(scan, node.right, right):
         scan.rule("union-of-types", node, "X | Y")
-    sets = ("set()", "frozenset()")
-    if isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub) and left.path in sets and left.module == "builtins":
+    is_set = left.module == "builtins" and left.path in ("set()", "frozenset()")
+    if is_set and node.op.__class__ in (ast.BitOr, ast.BitAnd, ast.Sub):
         return left
     for value in (left, right):
         if value.kind is STD and value.module == "builtins" and value.path == "float()":

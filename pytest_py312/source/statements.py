@@ -215,6 +215,8 @@ def read_if(scan: Scan, node: ast.If) -> Condition | None:
 
 def _narrowed(scan: Scan, test: ast.expr) -> dict[str, tuple[Value, Value]]:
     """``if isinstance(x, Thread):`` says what ``x`` is in the body, if nobody knows more. Values there, and before."""
+    if test.__class__ not in (ast.Call, ast.BoolOp):
+        return {}
     parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
     found: dict[str, tuple[Value, Value]] = {}
     for part in parts:
@@ -245,7 +247,7 @@ def read_while(scan: Scan, node: ast.While) -> None:
 
 
 def read_for(scan: Scan, node: ast.For | ast.AsyncFor) -> None:
-    if isinstance(node.iter, ast.Tuple | ast.List) and isinstance(node.body[0], ast.Try):
+    if node.iter.__class__ in (ast.Tuple, ast.List) and isinstance(node.body[0], ast.Try):
         scan.lambda_caught = caught_by(scan, node.body[0])
     source = visit(scan, node.iter)
     scan.lambda_caught = ()
