@@ -34,6 +34,10 @@ class Unknown(Exception):
     """Typeshed does not say. ``str()`` is a sentence."""
 
 
+class Undeclared(Unknown):
+    """It is there, and typeshed does not say what it gives."""
+
+
 class Absent(Exception):
     """Typeshed says that there is no such thing. ``str()`` is a sentence."""
 
@@ -98,6 +102,8 @@ def _result(question: Question) -> list[list[str]]:
     for release in RESULT_RELEASES:
         try:
             classes, rest = _stubs_of(release).instances(question)
+        except Undeclared:
+            return []  # another release would have to read the same stubs again, and says the same
         except (Unknown, Absent):
             continue
         if not rest:
@@ -228,7 +234,7 @@ class _Release:
             elif not last:
                 things = [made for thing in things for made in self._read(thing)]
             if not things:
-                raise Unknown(f"what {name} gives is declared nowhere")
+                raise Undeclared(f"what {name} gives is declared nowhere")
         return things
 
     def _module(self, name: str) -> Thing:
@@ -301,7 +307,7 @@ class _Release:
         definitions = getattr(node, "definitions", None)
         if definitions and all(isinstance(item, ast.FunctionDef) for item in definitions):
             return [made for item in definitions for made in self._annotated(thing, item.returns)]
-        raise Unknown(f"what {thing.name}() gives is declared nowhere")
+        raise Undeclared(f"what {thing.name}() gives is declared nowhere")
 
     def _read(self, thing: Thing) -> list[Thing]:
         """The things that an attribute is, when the path goes on behind it."""
@@ -312,16 +318,16 @@ class _Release:
             return self._annotated(thing, node.annotation)
         if isinstance(node, ast.FunctionDef) and _has(node, "property"):
             return self._annotated(thing, node.returns)
-        raise Unknown(f"what {thing.name} is is declared nowhere")
+        raise Undeclared(f"what {thing.name} is is declared nowhere")
 
     def _annotated(self, thing: Thing, annotation: ast.expr | None) -> list[Thing]:
         if annotation is None:
-            raise Unknown(f"what {thing.name} gives is declared nowhere")
+            raise Undeclared(f"what {thing.name} gives is declared nowhere")
         if isinstance(annotation, ast.Name) and annotation.id == "Self" and "." in thing.name:
             return [_instance(self._of_module(thing.module, thing.name.split(".")[0]))]
         classes = self._classes(thing.module, annotation)
         if any(found.module in NOT_INSTANCES or not found.is_class for found in classes):
-            raise Unknown(f"what {thing.name} gives is declared by what can be done with it")
+            raise Undeclared(f"what {thing.name} gives is declared by what can be done with it")
         return [_instance(found) for found in classes]
 
     def _classes(self, module: str, annotation: ast.expr, depth: int = 0) -> list[Thing]:
