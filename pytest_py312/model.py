@@ -611,6 +611,15 @@ class Comparison:
     earlier: tuple[PastSpeed, ...] = ()
     """What earlier runs said of it, the oldest first."""
 
+    @property
+    def middles(self) -> tuple[float, float]:
+        """The median measurement of baseline and target; 0 where nothing was measured."""
+        from statistics import median  # brings fractions and decimals, which nothing else of a start needs
+
+        if not self.pairs:
+            return 0.0, 0.0
+        return median(before for before, _ in self.pairs), median(after for _, after in self.pairs)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:

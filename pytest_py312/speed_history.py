@@ -7,7 +7,6 @@ same processor: any other change of the figures would say nothing of the service
 import hashlib
 import json
 import math
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +73,7 @@ def key_of(speed: Comparison) -> str:
 
 def document_of(speed: Comparison, at: str) -> dict[str, Any]:
     """What is kept of ``speed``: all that :func:`past_of` reads."""
-    before, after = (statistics.median(pair[side] for pair in speed.pairs) for side in (0, 1))
+    before, after = speed.middles
     return {
         "at": at,
         "verdict": speed.verdict.value,

@@ -33,16 +33,15 @@ def render(report: Report, *, drawing: bool = True) -> str:
 
     style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     speeds = speeds_of(report)
-    drawn = charts.can_draw() and drawing
-    pictures = {name: Markup(svg) for name, svg in _pictures(speeds).items()} if drawn and speeds else {}
+    pictures, lack = _pictures_or_why_not(speeds) if drawing and speeds else ({}, "")
     return _template().render(
         **_facts(report),
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
         speeds=speeds,
-        drawn=drawn,
-        pictures=pictures,
+        lack=lack,
+        pictures={name: Markup(svg) for name, svg in pictures.items()},
     )
 
 
@@ -101,20 +100,29 @@ def _facts(report: Report) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _pictures_or_why_not(speeds: Iterable[SpeedView]) -> tuple[dict[str, str], str]:
+    """The charts, or a sentence why there are none: a page with figures alone is better than no page."""
+    if not charts.can_draw():
+        return {}, "Charts are drawn where vl-convert is installed: pip install 'pytest-py312[charts]'."
+    try:
+        return _pictures(speeds), ""
+    except (ImportError, ValueError) as error:
+        return {}, f"Charts could not be drawn: {prose(str(error))}"
+
+
 def _pictures(speeds: Iterable[SpeedView]) -> dict[str, str]:
     """SVG by its place in the page: ``axis``, ``ratio-1``, ``samples-1``, ``history-1``."""
     chosen = list(speeds)[:DRAWN]
     scale = charts.scale_of(view.speed for view in chosen)
     pictures = {"axis": charts.ratio_axis(scale)}
     for view in chosen:
-        speed: Comparison = view.speed
+        speed, number = view.speed, view.number
         if speed.ratio > 0.0:
-            pictures[f"ratio-{view.number}"] = charts.ratio_chart(speed, scale)
+            pictures[f"ratio-{number}"] = charts.ratio_chart(speed, scale)
             if speed.earlier:
-                pictures[f"history-{view.number}"] = charts.history_chart(speed)
+                pictures[f"history-{number}"] = charts.history_chart(speed)
         if speed.pairs:
-            factor, unit = _unit(speed)
-            pictures[f"samples-{view.number}"] = charts.samples_chart(speed, factor, unit)
+            pictures[f"samples-{number}"] = charts.samples_chart(speed, *_unit(speed))
     return pictures
 
 

@@ -1,14 +1,13 @@
 """What the page shows, in words and figures: every text in it is visible and bounded, and nothing is HTML yet. Pure."""
 
 import math
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.model import Comparison, Confidence, Finding, Interpreter, Outcome, Report, Severity, Status, Verdict
 from pytest_py312.reports.excerpt import excerpt
 from pytest_py312.reports.results import Result, results, worst_first
-from pytest_py312.reports.speeds import OWN, ordered, ratio_text, seconds
+from pytest_py312.reports.speeds import OWN, in_rows, ratio_text, seconds
 from pytest_py312.reports.text import Page, last_lines, prose, visible
 from pytest_py312.reports.verdict import State, all_cached, by_cell, state_of
 
@@ -128,8 +127,6 @@ class SpeedView:
     pairs: int
     threshold: str
     control: str
-    middles: tuple[float, float]
-    """The middle measurement of each side, to sort by."""
     note: str
     more: str
     p_value: str
@@ -284,13 +281,12 @@ _SPEED_SIGNS = {"slower": "▲", "faster": "▼", "same": "=", "inconclusive": "
 
 
 def speeds_of(report: Report) -> list[SpeedView]:
-    """All comparisons: first what services measure themselves, then what every service has, by service."""
-    found = [one for speeds in ordered(report).values() for one in speeds]
-    return [_speed(number, speed) for number, speed in enumerate(sorted(found, key=lambda one: one.kind != OWN), 1)]
+    """All comparisons, in the order of rows."""
+    return [_speed(number, speed) for number, speed in enumerate(in_rows(report), 1)]
 
 
 def _speed(number: int, speed: Comparison) -> SpeedView:
-    before, after = _middles(speed.pairs)
+    before, after = speed.middles
     return SpeedView(
         number=number,
         service=visible(speed.service),
@@ -305,7 +301,6 @@ def _speed(number: int, speed: Comparison) -> SpeedView:
         pairs=len(speed.pairs),
         threshold=f"{100 * speed.threshold:g} %",
         control=ratio_text(*speed.control) if speed.control is not None else "",
-        middles=(before, after),
         note=prose(speed.note),
         more=_more(speed),
         p_value=f"{speed.p_value:.2g}",
@@ -315,12 +310,6 @@ def _speed(number: int, speed: Comparison) -> SpeedView:
         opened=speed.kind == OWN and speed.verdict is Verdict.SLOWER,
         speed=speed,
     )
-
-
-def _middles(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    if not pairs:
-        return 0.0, 0.0
-    return statistics.median(before for before, _ in pairs), statistics.median(after for _, after in pairs)
 
 
 def _more(speed: Comparison) -> str:

@@ -19,7 +19,7 @@ _SIGNS = {
     State.UNCHECKED: "not checked",
 }
 _SHOWN = 200
-"""Findings in one table; a report in another form has them all."""
+"""Rows in one table; a report in another form has them all."""
 _NAMES = 5
 
 
@@ -70,9 +70,10 @@ def _speeds(report: Report) -> str:
     heading, *lines = speed_table(report) or [[]]
     if not lines:
         return ""
-    told = [row([escaped(cell) for cell in line]) for line in lines]
+    told = [row([escaped(cell) for cell in line]) for line in lines[:_SHOWN]]
     table = "\n".join([row(heading), row(["---"] * len(heading)), *told])
-    return f"## Measured ({len(lines)})\n\n{table}\n\nA ratio above 1 is slower, or takes more.\n"
+    more = f"and {len(lines) - _SHOWN} more\n\n" if len(lines) > _SHOWN else ""
+    return f"## Measured ({len(lines)})\n\n{table}\n\n{more}A ratio above 1 is slower, or takes more.\n"
 
 
 def _sign(

@@ -31,6 +31,12 @@ def ordered(report: Report) -> dict[str, list[Comparison]]:
     }
 
 
+def in_rows(report: Report) -> list[Comparison]:
+    """All comparisons for one table: what services measure themselves, then what every service has; by service."""
+    found = [speed for speeds in ordered(report).values() for speed in speeds]
+    return sorted(found, key=lambda speed: speed.kind != OWN)
+
+
 def ratio_text(ratio: float, low: float, high: float) -> str:
     """``1.42 (1.38 to 1.47)``: an interval whose end is not known is left out."""
     return f"{ratio:.2f} ({low:.2f} to {high:.2f})" if math.isfinite(high) else f"{ratio:.2f} (too few pairs)"
@@ -84,21 +90,16 @@ def speed_table(report: Report) -> list[list[str]]:
 
 
 def _rows(report: Report) -> Iterator[list[str]]:
-    for service, speeds in ordered(report).items():
-        for speed in speeds:
-            before, after = (_middle([pair[side] for pair in speed.pairs]) for side in (0, 1))
-            control = ratio_text(*speed.control) if speed.control is not None else ""
-            yield [
-                visible(service),
-                visible(speed.name),
-                speed.verdict.value,
-                ratio_text(speed.ratio, speed.low, speed.high),
-                seconds(speed, before) if speed.pairs else "",
-                seconds(speed, after) if speed.pairs else "",
-                str(len(speed.pairs)),
-                control,
-            ]
-
-
-def _middle(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else 0.0
+    for speed in in_rows(report):
+        before, after = speed.middles
+        control = ratio_text(*speed.control) if speed.control is not None else ""
+        yield [
+            visible(speed.service),
+            visible(speed.name),
+            speed.verdict.value,
+            ratio_text(speed.ratio, speed.low, speed.high),
+            seconds(speed, before) if speed.pairs else "",
+            seconds(speed, after) if speed.pairs else "",
+            str(len(speed.pairs)),
+            control,
+        ]

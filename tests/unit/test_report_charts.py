@@ -43,7 +43,18 @@ def test_without_the_library_the_page_has_figures_and_says_how_to_get_charts(mon
     monkeypatch.setattr(charts, "can_draw", lambda: False)
     page = html.render(measured(speed()))
     assert "<svg" not in page
-    assert "pip install 'pytest-py312[charts]'" in page
+    assert "pip install &#39;pytest-py312[charts]&#39;" in page
+    assert "1.42 (1.38 to 1.47)" in page
+
+
+def test_a_library_that_fails_costs_the_charts_and_not_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        raise ValueError("no such <font>")
+
+    monkeypatch.setattr(charts, "ratio_chart", fail)
+    page = html.render(measured(speed()))
+    assert "<svg" not in page
+    assert "Charts could not be drawn: no such &lt;font&gt;" in page
     assert "1.42 (1.38 to 1.47)" in page
 
 

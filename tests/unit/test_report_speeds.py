@@ -65,6 +65,15 @@ def test_the_table_of_the_page() -> None:
     assert r"| memory after import of a\|b | slower | 1.42 (1.38 to 1.47) | 20.0 MB | 30.0 MB | 1 |" in text
 
 
+def test_a_long_table_keeps_the_services_own_benchmarks() -> None:
+    """And says how many rows it leaves out."""
+    general = [speed(kind="import", name=f"import of app{number}", service="auth") for number in range(205)]
+    text = render(measured(*general, speed()))
+    assert "## Measured (206)" in text
+    assert "\nand 6 more\n" in text
+    assert r"tests/test\_speed.py::test\_it" in text
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(12.5, "12.5 s"), (0.0123, "12.3 ms"), (4.2e-6, "4.2 µs"), (3.1e-8, "31 ns")]
 )
