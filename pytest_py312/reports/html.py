@@ -40,6 +40,7 @@ def render(report: Report, *, drawing: bool = True) -> str:
         script=Markup(script),
         policy=_policy(style, script),
         speeds=speeds,
+        more_speeds=len(report.speeds) - len(speeds),
         lack=lack,
         pictures={name: Markup(svg) for name, svg in pictures.items()},
     )

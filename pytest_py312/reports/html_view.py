@@ -13,6 +13,8 @@ from pytest_py312.reports.verdict import State, all_cached, by_cell, state_of
 
 SHOWN = 300
 """Findings of one service that are shown; a report in another form has them all."""
+MEASURED = 2_000
+"""Comparisons that are shown."""
 _NAMES = 50
 _EVIDENCE_LINES = 30
 _PAGE = Page(width=110, unicode=True, verbosity=1)
@@ -281,8 +283,8 @@ _SPEED_SIGNS = {"slower": "▲", "faster": "▼", "same": "=", "inconclusive": "
 
 
 def speeds_of(report: Report) -> list[SpeedView]:
-    """All comparisons, in the order of rows."""
-    return [_speed(number, speed) for number, speed in enumerate(in_rows(report), 1)]
+    """The comparisons in the order of rows: as many as a page can hold, the others are in other forms of report."""
+    return [_speed(number, speed) for number, speed in enumerate(in_rows(report)[:MEASURED], 1)]
 
 
 def _speed(number: int, speed: Comparison) -> SpeedView:

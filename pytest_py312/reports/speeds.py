@@ -1,10 +1,10 @@
 """What was measured, one line for each benchmark: in the terminal and as Markdown. Pure."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pytest_py312.model import Comparison, Report, Verdict
-from pytest_py312.reports.text import Page, StyledLine, visible
+from pytest_py312.reports.text import Page, StyledLine, counted, visible
 
 _STYLES = {
     Verdict.SLOWER: "red",
@@ -15,17 +15,21 @@ _STYLES = {
 }
 OWN = "benchmark"
 """The kind of a service's own benchmarks."""
+TEST = "test"
+"""The kind of single tests of the suite: many, and of interest where their time has changed."""
+_RANKS = {OWN: 0, TEST: 2}  # all other kinds are between
+_CHANGED = (Verdict.SLOWER, Verdict.FASTER)
 
 
 def ordered(report: Report) -> dict[str, list[Comparison]]:
-    """The comparisons of each service, in the order of the services; its own benchmarks first."""
+    """The comparisons of each service, in the order of the services; its own benchmarks first, its tests last."""
     return {
         service.name: found
         for service in report.services
         if (
             found := sorted(
                 (speed for speed in report.speeds if speed.service == service.name),
-                key=lambda speed: (speed.kind != OWN, speed.kind, speed.name),
+                key=lambda speed: (_RANKS.get(speed.kind, 1), speed.kind, speed.name),
             )
         )
     }
@@ -34,7 +38,12 @@ def ordered(report: Report) -> dict[str, list[Comparison]]:
 def in_rows(report: Report) -> list[Comparison]:
     """All comparisons for one table: what services measure themselves, then what every service has; by service."""
     found = [speed for speeds in ordered(report).values() for speed in speeds]
-    return sorted(found, key=lambda speed: speed.kind != OWN)
+    return sorted(found, key=lambda speed: _RANKS.get(speed.kind, 1))
+
+
+def telling(speeds: Iterable[Comparison]) -> list[Comparison]:
+    """Without the tests of which nothing can be told, or whose time is the same."""
+    return [speed for speed in speeds if speed.kind != TEST or speed.verdict in _CHANGED]
 
 
 def ratio_text(ratio: float, low: float, high: float) -> str:
@@ -63,7 +72,8 @@ def speed_lines(report: Report, page: Page) -> list[StyledLine]:
     for service, speeds in found.items():
         first = speeds[0]
         lines.append(page.line((f"  {visible(service)}", ""), (f" {first.baseline} -> {first.target}", "dim")))
-        for speed in speeds:
+        shown = speeds if page.verbosity >= 1 else telling(speeds)
+        for speed in shown:
             ratio = ratio_text(speed.ratio, speed.low, speed.high)
             lines.append(
                 page.line(
@@ -72,6 +82,9 @@ def speed_lines(report: Report, page: Page) -> list[StyledLine]:
                     (f"  {_aside(speed)}", "dim"),
                 )
             )
+        if len(shown) < len(speeds):
+            hidden = counted(len(speeds) - len(shown), "measurement")
+            lines.append(page.line((f"    and {hidden} of tests that take as long or cannot be told, see -v", "dim")))
     return lines
 
 
@@ -90,7 +103,7 @@ def speed_table(report: Report) -> list[list[str]]:
 
 
 def _rows(report: Report) -> Iterator[list[str]]:
-    for speed in in_rows(report):
+    for speed in telling(in_rows(report)):
         before, after = speed.middles
         control = ratio_text(*speed.control) if speed.control is not None else ""
         yield [

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_py312.model import Comparison, Report, Verdict
 from pytest_py312.reports.markdown import render
-from pytest_py312.reports.speeds import ordered, seconds
+from pytest_py312.reports.speeds import in_rows, ordered, seconds
 from pytest_py312.reports.terminal import summary_lines
 from pytest_py312.testing import service
 from tests.unit.report_samples import finding, judged, report_of, speed
@@ -63,6 +63,19 @@ def test_the_table_of_the_page() -> None:
         "1.00 (0.99 to 1.01) |"
     ) in text
     assert r"| memory after import of a\|b | slower | 1.42 (1.38 to 1.47) | 20.0 MB | 30.0 MB | 1 |" in text
+
+
+def test_single_tests_are_shown_where_their_time_has_changed() -> None:
+    """In the terminal all of them with -v; they come last."""
+    changed = speed(kind="test", name="time of tests/test_a.py::test_slow")
+    others = [speed(Verdict.SAME, kind="test", name=f"time of tests/test_a.py::test_{number}") for number in range(3)]
+    report = measured(*others, changed, speed(kind="suite", name="time of the suite"), speed())
+    found = lines(report)
+    assert sum("time of tests/" in line for line in found) == 1
+    assert "    and 3 measurements of tests that take as long or cannot be told, see -v" in found
+    assert sum("time of tests/" in line for line in lines(report, verbosity=1)) == 4
+    assert "## Measured (3)" in render(report)
+    assert [one.kind for one in in_rows(report)] == ["benchmark", "suite", "test", "test", "test", "test"]
 
 
 def test_a_long_table_keeps_the_services_own_benchmarks() -> None:
