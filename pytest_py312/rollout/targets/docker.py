@@ -1,0 +1,334 @@
+"""A plain Docker engine: one container a service, and the old one kept stopped beside it as the way back.
+
+What serves is converged on by container id: whoever else has the name or runs for the service is stopped, then the
+chosen one is given the name, a restart policy that survives the engine, and started. Each step looks first whether it
+is done already, so any of it can be repeated from anywhere.
+"""
+
+import asyncio
+import re
+from datetime import datetime
+from typing import Any
+
+from pytest_py312 import clock
+from pytest_py312.model import Interpreter
+from pytest_py312.rollout.model import Container, Observation, ServiceSpec, Usage
+from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask
+from pytest_py312.rollout.targets.docker_lock import DockerLock
+from pytest_py312.rollout.targets.docker_setup import (
+    RUN_LABEL,
+    SERVICE_LABEL,
+    Said,
+    address_of,
+    cpu_of,
+    is_python,
+    last_lines,
+    memory_of,
+    request_like,
+    request_of,
+)
+from pytest_py312.rollout.targets.docker_words import in_words
+from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetRefused
+from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
+from pytest_py312.runners.docker_ping import engine_address
+
+ASK_LIMIT = 5.0
+"""Seconds for one question over HTTP, all of its answer included."""
+YOUNG = 60.0
+"""Seconds after its start within which a restart that the engine counted is told of the new container."""
+LOG_LINES = 2000
+
+_ALWAYS: Any = {"Name": "always"}
+_WHILE_WANTED: Any = {"Name": "unless-stopped"}
+_VERSION = re.compile(r"Python (\d+)\.(\d+)\.\d", re.ASCII)
+_IN_TEXT = re.compile(r"(?<![\d.])3\.\d{1,2}(?=\.\d|\b)", re.ASCII)
+_FRACTION = re.compile(r"\.\d+")
+_ASK_ALL = (
+    "for link in /proc/[0-9]*/exe; do program=$(readlink $link 2>/dev/null) || continue; "
+    'case "${program##*/}" in python*|pypy*) $link -V 2>&1;; esac; done'
+)
+"""The interpreter of every process: the very program that runs is asked, not the one that a PATH finds."""
+
+
+class DockerTarget:
+    """See :class:`.protocol.Target`."""
+
+    name = "docker"
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        address = engine_address()
+        host = address.partition("://")[2].rpartition("@")[2].partition("/")[0].partition(":")[0]
+        self._host = host if address.startswith(("tcp://", "ssh://", "http")) and host else "127.0.0.1"
+
+    def image_id(self, reference: str) -> str:
+        with in_words():
+            found = self._engine.image_id(reference)
+        if found is None:
+            raise TargetRefused(f"the engine has no image {reference}; build or pull it first")
+        return found
+
+    # ---- looking
+
+    def observe(self, spec: ServiceSpec) -> Observation | None:
+        with in_words():
+            said = self._inspected(spec.container)
+            if said is None:
+                return None
+            state = said["State"]
+            running = bool(state.get("Running")) and not state.get("Restarting")
+            return Observation(
+                container=_container(said),
+                running=running,
+                interpreters=self._interpreters(said, spec) if running else (),
+                started_at=str(state.get("StartedAt", "")),
+                restarts=int(said.get("RestartCount", 0)),
+                exit_code=None if running else int(state.get("ExitCode", -1)),
+                out_of_memory=bool(state.get("OOMKilled")),
+                health=str((state.get("Health") or {}).get("Status", "")),
+            )
+
+    def _interpreters(self, said: Said, spec: ServiceSpec) -> tuple[Interpreter, ...]:
+        """Those of all its processes; where there is no shell, of the first one; and what it says itself over HTTP."""
+        container = str(said["Id"])
+        found = self._versions(container, ["sh", "-c", _ASK_ALL])
+        if not found and is_python(str(said.get("Path", ""))):
+            found = self._versions(container, ["/proc/1/exe", "-V"])
+        if spec.version and spec.port:
+            answer = self._asked(said, spec.port, spec.version)
+            words = _IN_TEXT.findall(answer.body.decode("utf-8", "replace")) if isinstance(answer, Answer) else []
+            found |= {Interpreter.parse(word) for word in words[:1]}
+        return tuple(sorted(found))
+
+    def _versions(self, container: str, argv: list[str]) -> set[Interpreter]:
+        printed = bytearray()
+        try:
+            self._engine.execute(container, argv, lambda kind, part: printed.extend(part[: 64 * 1024]))
+        except Refused:
+            return set()  # it has no such program, or has just ended; not knowing is told by whoever asks
+        text = printed.decode("utf-8", "replace")
+        return {Interpreter(int(major), int(minor)) for major, minor in _VERSION.findall(text)}
+
+    def _asked(self, said: Said, port: int, path: str) -> Answer | str:
+        """The answer, or why there is none."""
+        address = address_of(said, port, self._host)
+        if address is None:
+            return f"port {port} is not reached from here"
+        try:
+            return asyncio.run(ask(f"http://{address}{path}", limit=ASK_LIMIT))
+        except (NoAnswer, NotAsked) as error:
+            return str(error)
+
+    def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
+        with in_words():
+            said = self._inspected(container.id)
+            if said is None:
+                return Readiness(phase=Phase.BROKEN, detail="its container is gone")
+            state = said["State"]
+            trouble = _trouble(said)
+            if trouble:
+                words = " / ".join(self._log(container.id, tail=3))
+                return Readiness(phase=Phase.BROKEN, detail=f"{trouble}; its last words: {words or 'none'}")
+            health = str((state.get("Health") or {}).get("Status", "none"))
+            if health == "unhealthy":
+                log = (state["Health"].get("Log") or [{}])[-1]
+                return Readiness(phase=Phase.BROKEN, detail=f"unhealthy: {str(log.get('Output', '')).strip()[:300]}")
+            if health == "starting":
+                return Readiness(phase=Phase.STARTING, detail="its health check has not succeeded yet")
+            if spec.health and spec.port:
+                answer = self._asked(said, spec.port, spec.health)
+                if isinstance(answer, str) or not 200 <= answer.status < 400:
+                    told = answer if isinstance(answer, str) else f"{spec.health} answers {answer.status}"
+                    return Readiness(phase=Phase.STARTING, detail=told)
+                return Readiness(phase=Phase.READY)
+            return Readiness(phase=Phase.READY, asked=health == "healthy")
+
+    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+        with in_words():
+            said = self._inspected(container.id)
+            if said is None:
+                raise TargetRefused(f"container {container.id[:12]} is gone")
+            with told_apart():
+                statistics: Any = self._engine.client.stats(container.id, stream=False, one_shot=True)
+            log = self._log(container.id, tail=LOG_LINES, since=since or None)
+            return Usage(
+                cpu_seconds=cpu_of(statistics),
+                memory=memory_of(statistics),
+                restarts=int(said.get("RestartCount", 0)),
+                out_of_memory=bool(said["State"].get("OOMKilled")),
+                started_at=str(said["State"].get("StartedAt", "")),
+                log=tuple(log),
+                log_lost=len(log) >= LOG_LINES,
+            )
+
+    # ---- acting
+
+    def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
+        with in_words():
+            serving = self._inspected(spec.container)
+            self._remove_made(spec, run, keep=str(serving["Id"]) if serving else "")
+            return self._made(spec, serving, image=image, run=run)
+
+    def _made(self, spec: ServiceSpec, like: Said | None, *, image: str, run: str) -> Container:
+        if like is None:
+            request = request_of(spec, image=image, run=run)
+        else:
+            if like["HostConfig"].get("AutoRemove"):
+                raise TargetRefused(
+                    f"{spec.container} was started with --rm: stopped, it would be gone, and with it the way back; "
+                    "start it without"
+                )
+            with told_apart():
+                image_of_it: Any = self._engine.client.inspect_image(like["Image"])  # type: ignore[no-untyped-call]  # so in its stubs
+            request = request_like(like, image_of_it, spec=spec, image=image, run=run)
+        with told_apart():
+            made: Any = self._engine.client.create_container_from_config(  # type: ignore[no-untyped-call]  # so in its stubs
+                request, name=f"{spec.container}.next-{run}"
+            )
+        return Container(id=str(made["Id"]), image=image)
+
+    def switch(self, spec: ServiceSpec, container: Container) -> None:
+        with in_words():
+            if self._inspected(container.id) is None:
+                raise TargetRefused(f"container {container.id[:12]} is gone")
+            for other in self._others(spec, container.id):
+                self._retire(spec, other)
+            said = self._inspected(container.id)
+            if said is None:
+                raise TargetRefused(f"container {container.id[:12]} was removed meanwhile")
+            with told_apart():
+                if _name(said) != spec.container:
+                    self._engine.client.rename(container.id, spec.container)
+                if _policy(said) == _WHILE_WANTED["Name"]:
+                    # it stays down when the engine is killed and comes back; `always` does not
+                    self._engine.client.update_container(container.id, restart_policy=_ALWAYS)
+                self._engine.client.start(container.id)
+
+    def _others(self, spec: ServiceSpec, chosen: str) -> list[Said]:
+        """Whoever else has the name, or runs for the service."""
+        with told_apart():
+            labelled: Any = self._engine.client.containers(
+                all=True, filters={"label": [f"{SERVICE_LABEL}={spec.service}"]}
+            )
+        ids = {str(one["Id"]) for one in labelled if f"/{spec.container}." in "".join(one.get("Names") or ())}
+        named = self._inspected(spec.container)
+        ids |= {str(named["Id"])} if named else set()
+        found = [said for one in sorted(ids - {chosen}) if (said := self._inspected(one)) is not None]
+        return [said for said in found if said["State"].get("Running") or _name(said) == spec.container]
+
+    def _retire(self, spec: ServiceSpec, said: Said) -> None:
+        """Stop one and keep it. `always` goes first, or the engine would start it again whenever it starts itself."""
+        container = str(said["Id"])
+        with told_apart():
+            if said["HostConfig"].get("AutoRemove"):
+                raise Refused(f"{_name(said)} was started with --rm and would be gone", 409)
+            if _policy(said) == _ALWAYS["Name"]:
+                self._engine.client.update_container(container, restart_policy=_WHILE_WANTED)
+            self._engine.client.stop(container, timeout=max(1, round(spec.drain)))
+            if _name(said) == spec.container:
+                self._engine.client.rename(container, f"{spec.container}.{container[:8]}")
+
+    def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
+        with in_words():
+            way_back = self._way_back(spec, old, run) if old is not None else None
+            if way_back is not None:
+                self.switch(spec, way_back)
+            return "\n".join(self._remove_made(spec, run, keep=way_back.id if way_back else ""))
+
+    def _way_back(self, spec: ServiceSpec, old: Container, run: str) -> Container:
+        """The old container, or one made anew of its image where somebody has removed it."""
+        if self._inspected(old.id) is not None:
+            return old
+        again = f"{run}.old"
+        serving = self._inspected(spec.container)
+        if serving is not None and serving["Image"] == old.image and _label(serving, RUN_LABEL) == again:
+            return _container(serving)
+        if self._engine.image_id(old.image) is None:
+            raise TargetRefused(f"the old container {old.id[:12]} is gone, and so is its image {old.image[:19]}")
+        self._remove_made(spec, again, keep="")
+        return self._made(spec, serving, image=old.image, run=again)
+
+    def _remove_made(self, spec: ServiceSpec, run: str, *, keep: str) -> list[str]:
+        """Remove what a run has made for a service, and return what it had logged last."""
+        labels = [f"{SERVICE_LABEL}={spec.service}", f"{RUN_LABEL}={run}"]
+        with told_apart():
+            found: Any = self._engine.client.containers(all=True, filters={"label": labels})
+        logged: list[str] = []
+        for one in found:
+            if one["Id"] == keep:
+                continue
+            logged += self._log(one["Id"], tail=40)
+            try:
+                with told_apart():
+                    # its volumes stay: the old one may have the same
+                    self._engine.client.remove_container(one["Id"], force=True)
+            except Refused as refused:
+                if not refused.not_found:
+                    raise
+        return logged
+
+    def lock(self, environment: str) -> Lock:
+        return DockerLock(self._engine, environment, self._any_image)
+
+    def _any_image(self) -> str:
+        with told_apart():
+            images: Any = self._engine.client.images()
+        if not images:
+            raise TargetRefused("the engine has no image at all, so nothing can be deployed")
+        return str(images[0]["Id"])
+
+    # ---- the engine
+
+    def _inspected(self, container: str) -> Said | None:
+        try:
+            with told_apart():
+                found: Said = self._engine.client.inspect_container(container)
+                return found
+        except Refused as refused:
+            if refused.not_found:
+                return None
+            raise
+
+    def _log(self, container: str, *, tail: int, since: float | None = None) -> list[str]:
+        try:
+            with told_apart():
+                log: Any = self._engine.client.logs(container, tail=tail, since=since)
+        except Refused:
+            return []  # it is gone, or its engine keeps no log
+        return list(last_lines(log, tail))
+
+
+def _container(said: Said) -> Container:
+    return Container(id=str(said["Id"]), image=str(said["Image"]))
+
+
+def _name(said: Said) -> str:
+    return str(said["Name"]).removeprefix("/")
+
+
+def _policy(said: Said) -> str:
+    return str((said["HostConfig"].get("RestartPolicy") or {}).get("Name", ""))
+
+
+def _label(said: Said, label: str) -> str:
+    return str((said["Config"].get("Labels") or {}).get(label, ""))
+
+
+def _trouble(said: Said) -> str:
+    """Why a container will not serve, ``""`` where it may."""
+    state = said["State"]
+    if state.get("OOMKilled"):
+        return "killed for want of memory"
+    if state.get("Restarting") or not state.get("Running"):
+        return f"it has ended with exit code {state.get('ExitCode')}"
+    if int(said.get("RestartCount", 0)) and _age(str(state.get("StartedAt", ""))) < YOUNG:
+        return f"it was started again {said['RestartCount']} times"
+    return ""
+
+
+def _age(started_at: str) -> float:
+    """Seconds since a moment as the engine writes it; infinite where that is not to be read."""
+    try:
+        return clock.timestamp() - datetime.fromisoformat(_FRACTION.sub("", started_at)).timestamp()
+    except ValueError:
+        return float("inf")

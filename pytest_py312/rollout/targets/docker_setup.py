@@ -1,0 +1,155 @@
+"""How a new container is set up like the one that serves: what the engine says of that one, as a request for another.
+
+Pure. What a container has from its image is left out, so that the new one has it from *its* image: copied as it
+stands, ``PYTHON_VERSION`` of the old image, its ``PATH`` and its command would be forced on the new one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_py312.rollout.model import ServiceSpec
+
+SERVICE_LABEL = "pytest-py312.rollout.service"
+RUN_LABEL = "pytest-py312.rollout.run"
+
+Said = Mapping[str, Any]
+"""What the engine says of something."""
+
+_PLAIN_NETWORKS = ("default", "bridge", "host", "none")
+_SAME = ("Domainname", "User", "WorkingDir", "StopSignal", "StopTimeout", "Tty", "OpenStdin", "StdinOnce")
+"""Settings that are copied where they are not those of the image."""
+
+
+def labels_of(spec: ServiceSpec, run: str) -> dict[str, str]:
+    return {SERVICE_LABEL: spec.service, RUN_LABEL: run}
+
+
+def request_like(container: Said, image_of_it: Said, *, spec: ServiceSpec, image: str, run: str) -> dict[str, Any]:
+    """The request for a container of ``image`` that is set up like ``container``.
+
+    :param image_of_it: what the engine says of the image that ``container`` was made of.
+    """
+    mine, given = container["Config"], image_of_it.get("Config") or {}
+    request = {key: mine[key] for key in _SAME if mine.get(key) and mine[key] != given.get(key)}
+    if mine.get("Entrypoint") != given.get("Entrypoint"):
+        request |= {"Entrypoint": mine.get("Entrypoint"), "Cmd": mine.get("Cmd")}
+    elif mine.get("Cmd") != given.get("Cmd"):
+        request["Cmd"] = mine.get("Cmd")
+    if mine.get("Healthcheck") and mine["Healthcheck"] != given.get("Healthcheck"):
+        request["Healthcheck"] = mine["Healthcheck"]
+    if not str(container.get("Id", "")).startswith(str(mine.get("Hostname") or "-")):
+        request["Hostname"] = mine["Hostname"]
+    request["Env"] = [word for word in mine.get("Env") or () if word not in (given.get("Env") or ())]
+    for key in ("ExposedPorts", "Volumes"):
+        request[key] = {name: {} for name in mine.get(key) or {} if name not in (given.get(key) or {})}
+    labels = {
+        name: text for name, text in (mine.get("Labels") or {}).items() if (given.get("Labels") or {}).get(name) != text
+    }
+    request["Labels"] = labels | labels_of(spec, run)
+    host = {
+        **container["HostConfig"],
+        "RestartPolicy": {"Name": "unless-stopped"},
+        "AutoRemove": False,
+        "ContainerIDFile": "",
+    }
+    host["Binds"] = [*(host.get("Binds") or ()), *_unnamed_volumes(container)]
+    return {
+        **request,
+        "Image": image,
+        "HostConfig": host,
+        "NetworkingConfig": {"EndpointsConfig": _networks(container)},
+    }
+
+
+def _unnamed_volumes(container: Said) -> list[str]:
+    """Volumes that nobody named hold data all the same: the new container gets the same ones."""
+    host = container["HostConfig"]
+    named = {bind.split(":")[1] for bind in host.get("Binds") or () if ":" in bind}
+    named |= {mount["Target"] for mount in host.get("Mounts") or () if "Target" in mount}
+    return [
+        f"{mount['Name']}:{mount['Destination']}" + ("" if mount.get("RW", True) else ":ro")
+        for mount in container.get("Mounts") or ()
+        if mount.get("Type") == "volume" and mount["Destination"] not in named
+    ]
+
+
+def _networks(container: Said) -> dict[str, Any]:
+    """Its networks with its names in them, but for its own id, which is one of them."""
+    found = {}
+    for name, said in (container.get("NetworkSettings", {}).get("Networks") or {}).items():
+        if name in _PLAIN_NETWORKS:
+            continue
+        own = str(container.get("Id", ""))
+        aliases = [alias for alias in said.get("Aliases") or () if not own.startswith(alias)]
+        found[name] = {
+            key: value
+            for key, value in (
+                ("IPAMConfig", said.get("IPAMConfig")),
+                ("Links", said.get("Links")),
+                ("DriverOpts", said.get("DriverOpts")),
+                ("Aliases", aliases),
+            )
+            if value
+        }
+    return found
+
+
+def request_of(spec: ServiceSpec, *, image: str, run: str) -> dict[str, Any]:
+    """The request for a container of a service that nothing has served before."""
+    ports: dict[str, list[dict[str, str]]] = {}
+    for address, inside in spec.publish:
+        host, _, port = address.rpartition(":")
+        ports.setdefault(f"{inside}/tcp", []).append({"HostIp": host, "HostPort": port})
+    named = {} if spec.network in ("", *_PLAIN_NETWORKS) else {spec.network: {"Aliases": [spec.container]}}
+    return {
+        "Image": image,
+        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "Labels": labels_of(spec, run),
+        "ExposedPorts": {key: {} for key in ports},
+        "HostConfig": {
+            "PortBindings": ports,
+            "NetworkMode": spec.network or "default",
+            "RestartPolicy": {"Name": "unless-stopped"},
+        },
+        "NetworkingConfig": {"EndpointsConfig": named},
+    }
+
+
+def address_of(container: Said, port: int, engine_host: str) -> str | None:
+    """``host:port`` by which ``port`` inside is reached from here; ``None`` where it is not, or not yet."""
+    settings = container.get("NetworkSettings") or {}
+    for published in (settings.get("Ports") or {}).get(f"{port}/tcp") or ():
+        host = str(published.get("HostIp") or "")
+        if host in ("", "0.0.0.0", "::"):
+            host = engine_host
+        return f"[{host}]:{published['HostPort']}" if ":" in host else f"{host}:{published['HostPort']}"
+    if (container.get("HostConfig") or {}).get("NetworkMode") == "host":
+        return f"{engine_host}:{port}"
+    for said in (settings.get("Networks") or {}).values():
+        if said.get("IPAddress"):
+            return f"{said['IPAddress']}:{port}"
+    return None
+
+
+def is_python(path: str) -> bool:
+    """Whether a program is an interpreter, by its name."""
+    return path.rpartition("/")[2].startswith(("python", "pypy"))
+
+
+def memory_of(statistics: Said) -> int:
+    """Bytes in use without what the kernel would give up at once (its cache of files), as ``docker stats`` counts."""
+    memory = statistics.get("memory_stats") or {}
+    details = memory.get("stats") or {}
+    spare = details.get("inactive_file", details.get("total_inactive_file", 0))
+    return max(0, int(memory.get("usage", 0)) - int(spare))
+
+
+def cpu_of(statistics: Said) -> float:
+    """Seconds of processor time since the container was started."""
+    return int(((statistics.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage", 0)) / 1e9
+
+
+def last_lines(log: bytes, count: int) -> Sequence[str]:
+    """The end of a log, without what would move a terminal's cursor."""
+    text = log.decode("utf-8", "replace")
+    return ["".join(character for character in line if character.isprintable()) for line in text.splitlines()[-count:]]

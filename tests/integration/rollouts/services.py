@@ -1,0 +1,191 @@
+"""Small services on a real engine: a server of the standard library in images of several Pythons."""
+
+import io
+import itertools
+import os
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pytest_py312.model import Interpreter
+from pytest_py312.rollout.driver import Driver, Me
+from pytest_py312.rollout.journal import Journal
+from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
+from pytest_py312.rollout.targets.docker import DockerTarget
+from pytest_py312.runners.docker_engine import Engine, Refused, connect, told_apart
+from pytest_py312.runners.docker_owner import this_process
+
+SERVER = """
+import http.server, json, os, signal, sys
+
+kind = sys.argv[1]
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+if kind == "crash":
+    raise SystemExit("no module named nothing")
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        well = self.path != "/health" or kind != "sick"
+        body = json.dumps({"python": sys.version.split()[0], "greeting": os.environ.get("GREETING", "")}).encode()
+        self.send_response(200 if well else 500)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+print("serving", flush=True)
+http.server.HTTPServer(("", 8000), Handler).serve_forever()
+"""
+KINDS = ("good", "sick", "crash")
+LABEL = "pytest-py312.test"
+_numbers = itertools.count()
+
+
+def built(engine: Engine, python: str, kind: str = "good") -> str:
+    """The id of an image that serves on ``python``; built once, in a moment, as it only adds a file."""
+    dockerfile = f'FROM python:{python}-slim\nCOPY server.py /server.py\nCMD ["python", "/server.py", "{kind}"]\n'
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        for name, text in (("Dockerfile", dockerfile), ("server.py", SERVER)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    context.seek(0)
+    tag = f"py312-rollout-test:{python}-{kind}"
+    with told_apart():
+        for message in engine.client.build(
+            fileobj=context, custom_context=True, tag=tag, rm=True, labels={LABEL: "image"}, decode=True
+        ):
+            assert "error" not in message, message
+    found = engine.image_id(tag)
+    assert found is not None
+    return found
+
+
+@dataclass(kw_only=True)
+class Place:
+    """An environment with services of 3.9 that serve, of which nothing is left afterwards."""
+
+    engine: Engine
+    target: DockerTarget
+    folder: Path
+    name: str
+    services: tuple[str, ...]
+    images: dict[str, str]
+    """``"3.12"`` or ``"3.12 sick"`` -> id."""
+    old: dict[str, str] = field(default_factory=dict)
+    """Service -> id of the container that serves on 3.9."""
+
+    def spec(self, service: str) -> ServiceSpec:
+        return ServiceSpec(
+            service=service,
+            container=f"{self.name}-{service}",
+            port=8000,
+            health="/health",
+            version="/version",
+            ready_timeout=20.0,
+            readiness_delay=0.5,
+            drain=3.0,
+        )
+
+    def run(self, *kinds: str, name: str = "r1") -> StageRun:
+        """A run to the images of ``kinds``, one a service; the last is for all that are left."""
+        given = [*kinds, *[kinds[-1] if kinds else "3.12"] * len(self.services)]
+        return StageRun(
+            run=name,
+            environment=self.name,
+            stage=1,
+            target=Interpreter(3, 12),
+            deployments=tuple(
+                Deployment(spec=self.spec(service), image=self.images[kind])
+                for service, kind in zip(self.services, given, strict=False)
+            ),
+            soak=600.0,
+        )
+
+    @contextmanager
+    def driver(self, name: str = "release engineer") -> Iterator[tuple[Driver, Journal]]:
+        journal = Journal(self.folder)
+        try:
+            yield Driver(journal, self.target, Me(name=name, host="here", process=str(this_process()))), journal
+        finally:
+            journal.close()
+
+    def containers(self) -> dict[str, str]:
+        """Name -> id, of all that are there, stopped ones included."""
+        with told_apart():
+            found = self.engine.client.containers(all=True, filters={"name": self.name})
+        return {one["Names"][0].removeprefix("/"): one["Id"] for one in found}
+
+    def serving(self) -> dict[str, tuple[str, str]]:
+        """Service -> (id of the container, its Python), asked of what serves."""
+        found = {}
+        for service in self.services:
+            seen = self.target.observe(self.spec(service))
+            assert seen is not None
+            assert seen.running
+            found[service] = (seen.container.id, str(seen.interpreter))
+        return found
+
+    def all_old(self) -> dict[str, tuple[str, str]]:
+        return {service: (self.old[service], "3.9") for service in self.services}
+
+    def start_old(self) -> None:
+        for service in self.services:
+            container = f"{self.name}-{service}"
+            with told_apart():
+                made = self.engine.client.create_container(
+                    self.images["3.9"],
+                    name=container,
+                    environment={"GREETING": f"from {service}"},
+                    labels={LABEL: self.name},
+                    host_config=self.engine.client.create_host_config(restart_policy={"Name": "unless-stopped"}),
+                )
+                self.engine.client.start(made["Id"])
+            self.old[service] = made["Id"]
+        deadline = time.monotonic() + 20
+        for service in self.services:
+            spec = self.spec(service)
+            seen = self.target.observe(spec)
+            assert seen is not None
+            while self.target.ready(spec, seen.container).phase.value != "ready":
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+    def clear(self) -> None:
+        """All of this place, and its lock."""
+        with told_apart():
+            found = self.engine.client.containers(all=True, filters={"name": self.name})
+        for one in found:
+            with suppress(Refused), told_apart():  # gone already
+                self.engine.client.remove_container(one["Id"], force=True, v=True)
+
+
+@contextmanager
+def place(folder: Path, images: dict[str, str], *services: str) -> Iterator[Place]:
+    engine = connect()
+    name = f"py312t{os.getpid()}n{next(_numbers)}"
+    made = Place(
+        engine=engine,
+        target=DockerTarget(engine),
+        folder=folder,
+        name=name,
+        services=services or ("auth", "user", "gateway"),
+        images=images,
+    )
+    try:
+        made.start_old()
+        yield made
+    finally:
+        made.clear()
+        engine.close()
+
+
+def with_last(run: StageRun, image: str) -> StageRun:
+    """The same run with another image for its last service."""
+    return replace(run, deployments=(*run.deployments[:-1], replace(run.deployments[-1], image=image)))

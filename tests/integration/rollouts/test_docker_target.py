@@ -1,0 +1,151 @@
+"""A stage on a real engine: up, back, and what a target tells and does."""
+
+import json
+import urllib.request
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+import pytest
+
+from pytest_py312.errors import RolloutRefused
+from pytest_py312.rollout.model import Container, Holder, StageState
+from pytest_py312.rollout.targets.docker_setup import address_of
+from pytest_py312.rollout.targets.protocol import TargetRefused
+from pytest_py312.runners.docker_engine import told_apart
+from tests.integration.rollouts.services import Place
+
+pytestmark = pytest.mark.docker
+
+S = StageState
+APlace = Callable[..., AbstractContextManager[Place]]
+
+
+def test_a_good_stage_serves_on_the_target_with_its_settings_and_can_come_back(a_place: APlace) -> None:
+    with a_place("auth", "user") as here, here.driver() as (driver, journal):
+        run = driver.deploy(here.run("3.12"))
+        assert (run.state, run.reason) == (S.SOAKING, "")
+        assert {python for _, python in here.serving().values()} == {"3.12"}
+        with told_apart():
+            said = here.engine.client.inspect_container(f"{here.name}-auth")
+        address = address_of(said, 8000, "127.0.0.1")
+        with urllib.request.urlopen(f"http://{address}/version", timeout=5) as answer:
+            assert json.load(answer)["greeting"] == "from auth"
+        assert said["HostConfig"]["RestartPolicy"]["Name"] == "always"
+        assert not any(word.startswith("PYTHON_VERSION=3.9") for word in said["Config"]["Env"])
+        usage = here.target.sample(here.spec("auth"), Container(id=said["Id"], image=said["Image"]), since=0.0)
+        assert usage.memory > 1024**2
+        assert usage.log == ("serving",)
+
+        assert driver.rollback(run.run, reason="by hand").state is S.ROLLED_BACK
+        assert here.serving() == here.all_old()
+        assert len(here.containers()) == 2
+        assert [entry.what for entry in journal.history("r1") if isinstance(entry.what, str)] != []
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("3.12 crash", "no module named nothing"),
+        ("3.11", "it runs on Python 3.11, not on 3.12"),
+    ],
+)
+def test_what_cannot_serve_or_is_something_else_comes_back(a_place: APlace, kind: str, reason: str) -> None:
+    with a_place("auth") as here, here.driver() as (driver, _):
+        run = driver.deploy(here.run(kind))
+        assert run.state is S.ROLLED_BACK
+        assert reason in run.reason
+        assert here.serving() == here.all_old()
+        assert list(here.containers()) == [f"{here.name}-auth"]
+
+
+def test_the_third_of_three_is_sick_and_all_are_old_again(here: Place) -> None:
+    sick = here.run("3.12", "3.12", "3.12 sick")
+    deployments = tuple(replace(one, spec=replace(one.spec, ready_timeout=2.0)) for one in sick.deployments)
+    with here.driver() as (driver, _):
+        run = driver.deploy(replace(sick, deployments=deployments))
+        assert run.state is S.ROLLED_BACK
+        assert run.reason == "gateway: not ready after 2 s: /health answers 500"
+    assert here.serving() == here.all_old()
+    assert len(here.containers()) == 3
+
+
+def test_a_service_that_nothing_served_before(a_place: APlace) -> None:
+    with a_place("auth") as here, here.driver() as (driver, _):
+        first = replace(here.spec("billing"), environment={"GREETING": "new"})
+        run = here.run("3.12")
+        run = replace(run, deployments=(replace(run.deployments[0], spec=first),))
+        assert driver.deploy(run).state is S.SOAKING
+        seen = here.target.observe(first)
+        assert seen is not None
+        assert str(seen.interpreter) == "3.12"
+        assert driver.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+        assert here.target.observe(first) is None
+
+
+def test_where_the_old_container_was_removed_its_image_is_the_way_back(a_place: APlace) -> None:
+    with a_place("auth") as here, here.driver() as (driver, _):
+        driver.deploy(here.run("3.12"))
+        with told_apart():
+            here.engine.client.remove_container(here.old["auth"], force=True)
+        assert driver.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+        container, python = here.serving()["auth"]
+        assert (container != here.old["auth"], python) == (True, "3.9")
+        assert len(here.containers()) == 1
+
+
+def test_one_that_would_vanish_when_stopped_is_refused(a_place: APlace) -> None:
+    with a_place("auth") as here, here.driver() as (driver, _):
+        with told_apart():
+            here.engine.client.remove_container(here.old["auth"], force=True)
+            host = here.engine.client.create_host_config(auto_remove=True)
+            made = here.engine.client.create_container(here.images["3.9"], name=f"{here.name}-auth", host_config=host)
+            here.engine.client.start(made["Id"])
+        run = driver.deploy(here.run("3.12"))
+        assert run.state is S.ROLLED_BACK
+        assert "started with --rm" in run.reason
+        assert here.serving()["auth"] == (made["Id"], "3.9")
+
+
+def test_the_second_operator_is_told_the_name_of_the_first(here: Place) -> None:
+    lock = here.target.lock(here.name)
+    first = Holder(
+        name="night shift",
+        host="build-7",
+        process="elsewhere",
+        journal="another",
+        run="r7",
+        stage=2,
+        since="2026-11-25T20:00:00Z",
+    )
+    assert lock.take(first) is None
+    before = here.containers()
+    with here.driver() as (driver, journal):
+        with pytest.raises(RolloutRefused, match=r"is held by night shift on build-7 \(stage 2, run r7"):
+            driver.deploy(here.run("3.12"))
+        assert journal.newest() == []
+        assert here.containers() == before
+        with pytest.raises(RolloutRefused, match="--force"):
+            driver.unlock(here.name, force=False)
+        assert driver.unlock(here.name, force=True) == first
+    assert lock.holder() is None
+
+
+def test_a_lock_is_taken_once_and_followed_only_from_whom_it_was(here: Place) -> None:
+    lock = here.target.lock(here.name)
+    one = Holder(name="one", host="h", process="p1", journal="j", run="r1", stage=1, since="")
+    other, third = replace(one, name="other", process="p2"), replace(one, name="third", process="p3")
+    assert lock.take(one) is None
+    assert lock.take(other) == one
+    assert lock.take(other, instead_of=third) == one
+    assert lock.take(other, instead_of=one) is None
+    assert lock.take(third, instead_of=one) == other
+    lock.release(one)
+    assert lock.holder() == other
+    lock.release(other)
+    assert lock.holder() is None
+
+
+def test_an_image_that_is_not_there_is_told(here: Place) -> None:
+    with pytest.raises(TargetRefused, match="the engine has no image nothing-of-that-name"):
+        here.target.image_id("nothing-of-that-name:1")
