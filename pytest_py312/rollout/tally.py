@@ -55,6 +55,12 @@ class Series:
         return judge_metric([_KINDS[number] for number in self.results], settings)
 
     @property
+    def counts(self) -> dict[Result, int]:
+        """How many ended in which way; those that none did are left out."""
+        found = {kind: self.results.count(number) for kind, number in _NUMBERS.items()}
+        return {kind: count for kind, count in found.items() if count}
+
+    @property
     def by_slot(self) -> dict[int, float]:
         return dict(zip(self.slots, self.values, strict=True))
 
