@@ -1,9 +1,10 @@
 """How long the source of about 600 files takes: ``python -m tests.benchmarks.source_speed --work FOLDER``.
 
-Everything is held against ``ast.parse`` of the same files in the same run, on one core of this interpreter. Wall times;
-the best of ``--rounds``. Cold: the cache is empty, the files and all interpreters from 3.9 to 3.12 are read, asked and
-judged. Unchanged: the same again from the cache. ``--peers`` runs pylint and mypy as well, with the rules of
-``source_tools`` and with empty caches, each service by itself.
+Everything is held against ``ast.parse`` of the same files in the same run, on one core of this interpreter. Wall times,
+and the CPU time of this process and those that it starts; the best of ``--rounds`` of each. Cold: the cache is empty,
+the files and all interpreters from 3.9 to 3.12 are read, asked and judged. Unchanged: the same again from the cache.
+``--peers`` runs pylint and mypy as well, with the rules of ``source_tools`` and with empty caches, each service by
+itself.
 
 ``--files`` is a folder whose folders are services; without it 7 MB of today's django, twisted and celery are taken.
 """
@@ -11,6 +12,7 @@ judged. Unchanged: the same again from the cache. ``--peers`` runs pylint and my
 import argparse
 import ast
 import os
+import resource
 import shutil
 import subprocess
 import time
@@ -18,6 +20,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from uv import find_uv_bin
@@ -33,6 +36,13 @@ SAMPLED = ("django", "twisted", "celery")
 WANTED_FILES, WANTED_BYTES, LEAST_BYTES = 600, 7_000_000, 2_000
 
 
+class Taken(NamedTuple):
+    """Seconds on the clock, and of CPU time."""
+
+    wall: float
+    cpu: float
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="How long the source of about 600 files takes.")
     parser.add_argument("--work", type=Path, required=True, help="folder for the files, environments and caches")
@@ -44,9 +54,9 @@ def main() -> None:
     root: Path = options.files.resolve() if options.files else sample(work)
     texts = [file.read_bytes() for file in sorted(root.rglob("*.py"))]
     print(f"{len(texts)} files, {sum(map(len, texts)) / 1e6:.1f} MB, {os.cpu_count()} cores\n")
-    parse = best(options.rounds, lambda: parsed(texts))
-    print("| what | seconds | times ast.parse |")
-    print("|---|---|---|")
+    parse = best([timed(lambda: parsed(texts)) for _ in range(options.rounds)])
+    print("| what | seconds | times ast.parse | CPU seconds | times ast.parse |")
+    print("|---|---|---|---|---|")
     row("ast.parse", parse, parse)
     for processes in (1, 2):
         cold, warm = inspected(root, work / "speed", processes, options.rounds)
@@ -58,18 +68,25 @@ def main() -> None:
             row(name, timed(partial(peer, name, root, work)), parse)
 
 
-def row(name: str, seconds: float, parse: float) -> None:
-    print(f"| {name} | {seconds:.2f} | {seconds / parse:.2f} |", flush=True)
+def row(name: str, taken: Taken, parse: Taken) -> None:
+    cells = [f"{one:.2f} | {one / of_parse:.2f}" for one, of_parse in zip(taken, parse, strict=True)]
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def timed(work: Callable[[], object]) -> Taken:
+    before = Taken(time.perf_counter(), cpu_seconds())
     work()
-    return time.perf_counter() - started
+    return Taken(time.perf_counter() - before.wall, cpu_seconds() - before.cpu)
 
 
-def best(rounds: int, work: Callable[[], object]) -> float:
-    return min(timed(work) for _ in range(rounds))
+def cpu_seconds() -> float:
+    """Of this process, and of those that it started and that have ended."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def best(measured: Sequence[Taken]) -> Taken:
+    return Taken(min(one.wall for one in measured), min(one.cpu for one in measured))
 
 
 def sample(work: Path) -> Path:
@@ -100,8 +117,8 @@ def parsed(texts: Sequence[bytes]) -> None:
                 continue
 
 
-def inspected(root: Path, work: Path, processes: int, rounds: int) -> tuple[float, float]:
-    """Seconds from an empty cache, and from a full one. Finding the interpreters is not among them."""
+def inspected(root: Path, work: Path, processes: int, rounds: int) -> tuple[Taken, Taken]:
+    """What it takes from an empty cache, and from a full one. Finding the interpreters is not among them."""
     cold, warm = [], []
     for _ in range(rounds):
         shutil.rmtree(work, ignore_errors=True)
@@ -115,7 +132,7 @@ def inspected(root: Path, work: Path, processes: int, rounds: int) -> tuple[floa
             warm.append(timed(partial(inspect, root, work / "cache", processes, runner)))
         finally:
             runner.close()
-    return min(cold), min(warm)
+    return best(cold), best(warm)
 
 
 def inspect(root: Path, cache: Path, processes: int, runner: LocalRunner) -> None:
