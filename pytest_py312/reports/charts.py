@@ -37,7 +37,6 @@ _COLOURS = {
 }
 _CONFIG: Spec = {
     "background": None,
-    "aria": False,  # the page tells what a chart shows, in words
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {
@@ -46,6 +45,8 @@ _CONFIG: Spec = {
     },
 }  # fmt: skip
 _LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
+_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
+"""What describes each mark by itself: the page says what a chart shows, in words and once."""
 
 
 def can_draw() -> bool:
@@ -58,7 +59,8 @@ def _drawn(spec: Spec) -> str:
     import vl_convert  # large, and only asked for by a page with measurements
 
     svg: str = vl_convert.vegalite_to_svg({"$schema": _SCHEMA, "config": _CONFIG, "padding": 2, **spec})
-    return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", svg)
+    short = _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", _ROLES.sub("", svg))
+    return short.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
 # ---- ratios

@@ -70,6 +70,7 @@ def test_they_hold_no_text_of_a_repository_and_no_style_of_their_own() -> None:
     drawn = "".join(re.findall(r"<svg.*?</svg>", html.render(measured(hostile)), re.DOTALL))
     assert "hostile" not in drawn
     assert "style=" not in drawn
+    assert "role=" not in drawn
     assert "var(--bad)" in drawn
 
 
