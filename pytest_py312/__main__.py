@@ -1,4 +1,4 @@
-"""The shell's face: ``py312 inventory``, ``py312 cache`` and ``py312 interpreters``. Runs nothing of any service."""
+"""The shell's face: ``py312 inventory``, ``cache`` and ``interpreters``, and what an operator does with a rollout."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TextIO
@@ -17,11 +18,14 @@ from pytest_py312.errors import OptionError, PlanError, Py312Error, StateError, 
 from pytest_py312.interpreters import Remembered, find_local
 from pytest_py312.model import Fleet, Plan
 from pytest_py312.reports import inventory
+from pytest_py312.rollout.commands import HELP as ROLLOUT_COMMANDS
+from pytest_py312.rollout.commands import Ground, add_commands, run_command
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.version_survey import with_all_declarations
 from pytest_py312.workshop import default_cache
 
 FORMATS = ("table", "json", "csv", "markdown")
+STATE_FOLDER = ".py312"
 PIPE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""
 NEVER_USED = 30.0
@@ -101,6 +105,7 @@ def _parsers() -> tuple[_Parser, Mapping[str, _Parser]]:
     for command in (listing, having):
         command.add_argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it")
         command.add_argument("--plan", metavar="FILE", help="the plan file (default: looked for from PATH upwards)")
+    add_commands(commands)
     for command in (caching, having):
         command.add_argument("--cache-dir", metavar="DIR", help="default: the user's cache folder")
     return parser, commands.choices
@@ -269,10 +274,38 @@ def _interpreters(options: argparse.Namespace) -> int:
     return 1 if missing and not plan.fetch_interpreters else 0
 
 
+# ---- rollout
+
+
+def _rollout(options: argparse.Namespace) -> int:
+    from pytest_py312.rollout.targets.docker import DockerTarget
+    from pytest_py312.runners.docker_engine import connect
+
+    plan = _plan(options)
+    state = Path(options.state_dir).expanduser() if options.state_dir else plan.root / STATE_FOLDER
+    with ExitStack() as opened:
+
+        def target() -> DockerTarget:
+            engine = connect()
+            opened.callback(engine.close)
+            return DockerTarget(engine)
+
+        ground = Ground(
+            plan=plan,
+            state=state.absolute(),
+            target=target,
+            told=lambda text: print(text, file=sys.stderr, flush=True),
+        )
+        text, code = run_command(options, ground)
+    _write(text)
+    return code
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "inventory": _inventory,
     "cache": _cache,
     "interpreters": _interpreters,
+    **dict.fromkeys(ROLLOUT_COMMANDS, _rollout),
 }
 
 if __name__ == "__main__":

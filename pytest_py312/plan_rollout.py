@@ -171,7 +171,10 @@ def _names(node: Node) -> tuple[str, ...]:
 
 
 def _image(node: Node) -> str:
-    return read.image(node, template="{version}" in str(node.value))
+    text = node.text('"registry/{service}:{version}"')
+    plain = replace(node, value=text.replace("{service}", "service"))
+    read.image(plain, template="{version}" in text)
+    return text
 
 
 def _published(node: Node) -> tuple[str, ...]:

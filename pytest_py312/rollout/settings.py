@@ -83,7 +83,7 @@ class DeploySettings:
     retain: int = 5
     target: str = "docker"
     image: str = ""
-    """Reference of the new image; ``{version}`` stands for the target."""
+    """Reference of the new image; ``{version}`` stands for the target, ``{service}`` for the service's name."""
     container: str = ""
     port: int = 0
     health: str = ""

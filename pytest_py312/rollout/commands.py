@@ -1,0 +1,328 @@
+"""What an operator does with a rollout from a shell: ``py312 plan, deploy, status, recover, rollback, unlock``.
+
+Each returns the text to print and the exit code: 0 it is as was asked for, 1 it is not, 4 (raised) it was refused.
+"""
+
+import argparse
+import json
+import secrets
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_py312 import clock
+from pytest_py312.discovery import discover
+from pytest_py312.errors import OptionError, RolloutRefused
+from pytest_py312.model import Fleet, Plan
+from pytest_py312.patterns import matches
+from pytest_py312.plan_rollout import load_rollout
+from pytest_py312.rollout.driver import Driver, Me
+from pytest_py312.rollout.journal import Journal
+from pytest_py312.rollout.model import Holder, StageRun, StageState
+from pytest_py312.rollout.moments import this_host, this_operator
+from pytest_py312.rollout.planning import image_of, run_of, stage_services
+from pytest_py312.rollout.rules import rollback_order
+from pytest_py312.rollout.settings import RolloutSettings
+from pytest_py312.rollout.stopping import SIGNALS, Stop
+from pytest_py312.rollout.targets.protocol import Target, TargetError
+from pytest_py312.runners.docker_owner import this_process
+
+HELP = {
+    "plan": "show what a stage would be deployed as: order, containers, images; changes nothing",
+    "deploy": "bring a stage into service, up to its soak, or back to what was before",
+    "status": "show the stages of an environment, and who holds it",
+    "recover": "finish what a dead run has left half done",
+    "rollback": "bring a stage, or some services of it, back to what served before",
+    "unlock": "take away the lock of an environment whose holder is gone",
+}
+CREDIT_STEPS = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """What a command stands on. ``target`` is connected when it is asked for."""
+
+    plan: Plan
+    state: Path
+    target: Callable[[], Target]
+    told: Callable[[str], None]
+
+    def settings(self) -> RolloutSettings:
+        return load_rollout(self.plan.root / self.plan.source) if self.plan.source else RolloutSettings()
+
+    def fleet(self) -> Fleet:
+        return discover(self.plan)
+
+
+def add_commands(commands: Any) -> None:
+    """Add each command to the subparsers of ``py312``."""
+    for name, text in HELP.items():
+        parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+        parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it")
+        parser.add_argument("--plan", metavar="FILE", help="the plan file (default: looked for from PATH upwards)")
+        parser.add_argument("--state-dir", metavar="DIR", help="where the journal lies (default: .py312 by the plan)")
+        parser.add_argument("--env", default="test", metavar="NAME", help="the environment (default: test)")
+        parser.add_argument("--json", action="store_true", help="print a JSON document")
+        if name in ("plan", "deploy", "rollback"):
+            parser.add_argument("--stage", type=int, metavar="N", required=name == "plan")
+        if name in ("deploy", "rollback"):
+            parser.add_argument("--services", nargs="+", default=[], metavar="NAME", help="these alone (rollback)")
+            parser.add_argument("--cascade", action="store_true", help="roll later stages back first")
+            parser.add_argument("--only", action="store_true", help="leave later stages up; what they proved is gone")
+            parser.add_argument("--reason", default="by hand", metavar="TEXT", help="written down (rollback)")
+        if name == "deploy":
+            parser.add_argument("--rollback", action="store_true", help="the same as py312 rollback")
+        if name == "unlock":
+            parser.add_argument("--force", action="store_true", help="even if its holder may be at work")
+        if name not in ("plan", "status"):
+            parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+
+def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    """
+    :raises Py312Error: it was refused, or cannot be done here.
+    """
+    if options.command == "plan":
+        return _plan(options, ground)
+    journal = Journal(ground.state)
+    try:
+        if options.command == "status":
+            return _status(options, ground, journal)
+        return _ACTIONS[options.command](options, ground, journal)
+    except TargetError as error:
+        raise RolloutRefused(f"{options.env}: {error}") from error
+    finally:
+        journal.close()
+
+
+# ---- looking
+
+
+def _plan(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    settings, fleet = ground.settings(), ground.fleet()
+    references: dict[str, str] = {}
+    for service in stage_services(ground.plan, fleet, options.stage):
+        deploy = settings.deploy_of(stage=options.stage, name=service.name, path=service.path)
+        references[service.name] = image_of(service, deploy, ground.plan.target)
+    run = _new_run(options, ground, settings, fleet, lambda reference: reference)
+    if options.json:
+        return _document([run]), 0
+    lines = [f"stage {run.stage} in {run.environment}, to Python {run.target}, watched for {_hours(run.soak)}:"]
+    lines += [
+        f"  {number}. {one.service}: container {one.spec.container} from {references[one.service]}"
+        for number, one in enumerate(run.deployments, start=1)
+    ]
+    return "\n".join(lines) + "\n", 0
+
+
+def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
+    runs = journal.newest(options.env)
+    holder: Holder | None = None
+    away = ""
+    if runs:
+        try:
+            holder = ground.target().lock(options.env).holder()
+        except Exception as error:  # what is in the journal can be shown without any target
+            away = str(error)
+    if options.json:
+        return _document(runs, holder), 0
+    known = {run.stage: run for run in runs}
+    lines = [f"{'stage':<7}{'state':<16}{'verdict':<14}{'credited':<18}services"]
+    for number in sorted({*known, *(stage.number for stage in ground.plan.stages)}):
+        run = known.get(number)
+        if run is None:
+            lines.append(f"{number:<7}{'not deployed':<16}")
+            continue
+        credit = f"{_hours(run.credited)} of {_hours(run.soak)}"
+        state = f"{run.state.value}{' (stale)' if run.stale else ''}"
+        lines.append(f"{number:<7}{state:<16}{run.verdict.value:<14}{credit:<18}{', '.join(run.services)}")
+        lines += [f"{'':<7}{text}" for text in (run.reason, run.stale) if text]
+    lines.append(f"{options.env} is held by {holder}" if holder else f"nobody holds {options.env}")
+    if away:
+        lines[-1] = f"who holds {options.env} cannot be told: {away}"
+    return "\n".join(lines) + "\n", 0
+
+
+# ---- acting
+
+
+def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
+    if options.rollback:
+        return _rollback(options, ground, journal)
+    if options.services:
+        raise OptionError("--services is for a rollback; a stage is deployed as a whole: --stage N")
+    if options.stage is None:
+        raise OptionError("--stage is missing: which stage is to be deployed?")
+    settings, fleet = ground.settings(), ground.fleet()
+    where = settings.environment(options.env)
+    if where.engine:
+        raise RolloutRefused(f"set DOCKER_HOST to {where.engine}: engines that the plan names are not connected yet")
+    target = ground.target()
+    run = _new_run(options, ground, settings, fleet, target.image_id)
+    if options.dry_run:
+        return _told_only(run, options, f"would deploy stage {run.stage} in {run.environment}:"), 0
+    with _driver(ground, journal, target) as driver:
+        earlier = [stage.number for stage in ground.plan.stages if stage.number < options.stage]
+        done = driver.deploy(run, earlier=earlier, after=where.after, keep=settings.deploy.retain)
+    return _ended([done], options, StageState.SOAKING)
+
+
+def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
+    left = [run for run in journal.newest(options.env) if _is_left(run)]
+    if options.dry_run or not left:
+        if options.json:
+            return _document(left), 0
+        lines = [f"would finish stage {run.stage}, which was left {run.state.value}" for run in left]
+        return "\n".join(lines or [f"nothing was left half done in {options.env}"]) + "\n", 0
+    with _driver(ground, journal, ground.target()) as driver:
+        return _ended(driver.recover(options.env), options, StageState.ROLLED_BACK)
+
+
+def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
+    known = journal.newest(options.env)
+    services = _chosen(options.services, known)
+    stage = options.stage
+    if stage is None:
+        stages = sorted({run.stage for run in known if set(services) & set(run.services)})
+        if len(stages) != 1:
+            raise OptionError("name what is to be rolled back: --stage N, or --services of one stage")
+        stage = stages[0]
+    order = rollback_order(stage, options.env, known, cascade=options.cascade, only=options.only)
+    runs = {run.stage: run for run in known}
+    if options.dry_run:
+        if options.json:
+            return _document([runs[number] for number in order]), 0
+        lines = [
+            f"would roll stage {number} back: "
+            + ", ".join((services if number == stage else ()) or reversed(runs[number].services))
+            for number in order
+        ]
+        return "\n".join(lines) + "\n", 0
+    done = []
+    with _driver(ground, journal, ground.target()) as driver:
+        for number in order:
+            chosen = services if number == stage else ()
+            done.append(driver.rollback(runs[number].run, reason=options.reason, services=chosen))
+            if done[-1].state is not StageState.ROLLED_BACK:
+                break  # what stands on it must not lose its ground
+    return _ended(done, options, StageState.ROLLED_BACK)
+
+
+def _unlock(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
+    target = ground.target()
+    if options.dry_run:
+        found = target.lock(options.env).holder()
+    else:
+        with _driver(ground, journal, target) as driver:
+            found = driver.unlock(options.env, force=options.force)
+    if options.json:
+        return _document([], found), 0
+    done = "would be taken from" if options.dry_run else "was taken from"
+    return (f"{options.env} {done} {found}\n" if found else f"nobody holds {options.env}\n"), 0
+
+
+_ACTIONS: dict[str, Callable[[argparse.Namespace, Ground, Journal], tuple[str, int]]] = {
+    "deploy": _deploy,
+    "recover": _recover,
+    "rollback": _rollback,
+    "unlock": _unlock,
+}
+
+
+# ---- parts
+
+
+def _new_run(
+    options: argparse.Namespace, ground: Ground, settings: RolloutSettings, fleet: Fleet, image_id: Callable[[str], str]
+) -> StageRun:
+    name = f"{clock.now_text().replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}"
+    return run_of(
+        ground.plan, fleet, settings, stage=options.stage, environment=options.env, name=name, image_id=image_id
+    )
+
+
+def _is_left(run: StageRun) -> bool:
+    watched = (StageState.SOAKING, StageState.SOAKED, StageState.HELD)
+    return not run.state.is_over and run.state not in watched
+
+
+def _chosen(patterns: Sequence[str], known: Sequence[StageRun]) -> tuple[str, ...]:
+    """The deployed services that the patterns fit; a comma parts patterns as well."""
+    words = [word for pattern in patterns for word in pattern.split(",") if word]
+    deployed = [service for run in known for service in run.services]
+    for word in words:
+        if not any(matches(word, service, service) for service in deployed):
+            raise OptionError(
+                f"--services {word}: no such service was deployed; there are {', '.join(deployed) or 'none'}"
+            )
+    return tuple(service for service in deployed if any(matches(word, service, service) for word in words))
+
+
+@contextmanager
+def _driver(ground: Ground, journal: Journal, target: Target) -> Iterator[Driver]:
+    """A driver that a signal asks to stop: what goes up is then brought back, what comes back is not cut short."""
+    stop = Stop()
+    me = Me(name=this_operator(), host=this_host(), process=str(this_process()))
+    before = {
+        number: signal.signal(number, lambda number, _: stop.ask(signal.Signals(number).name)) for number in SIGNALS
+    }
+    try:
+        yield Driver(journal, target, me, stopping=lambda: stop.why, told=ground.told)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _told_only(run: StageRun, options: argparse.Namespace, title: str) -> str:
+    if options.json:
+        return _document([run])
+    lines = [f"  {one.service}: {one.spec.container} from {one.image}" for one in run.deployments]
+    return "\n".join([title, *lines]) + "\n"
+
+
+def _ended(runs: Sequence[StageRun], options: argparse.Namespace, wanted: StageState) -> tuple[str, int]:
+    code = 0 if all(run.state is wanted for run in runs) else 1
+    if options.json:
+        return _document(runs), code
+    lines = [f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else "") for run in runs]
+    return "\n".join(lines) + "\n", code
+
+
+def _document(runs: Sequence[StageRun], holder: Holder | None = None) -> str:
+    held = {"name": holder.name, "host": holder.host, "run": holder.run, "since": holder.since} if holder else None
+    return json.dumps({"schema": 1, "held_by": held, "runs": [_of(run) for run in runs]}, indent=2) + "\n"
+
+
+def _of(run: StageRun) -> dict[str, Any]:
+    return {
+        "run": run.run,
+        "environment": run.environment,
+        "stage": run.stage,
+        "state": run.state.value,
+        "verdict": run.verdict.value,
+        "reason": run.reason,
+        "stale": run.stale,
+        "credited": run.credited,
+        "soak": run.soak,
+        "held_for": list(run.held_for),
+        "services": [
+            {
+                "service": one.service,
+                "container": one.spec.container,
+                "image": one.image,
+                "old": one.old.id if one.old else None,
+                "new": one.new.id if one.new else None,
+                "restored": one.restored,
+            }
+            for one in run.deployments
+        ],
+    }
+
+
+def _hours(seconds: float) -> str:
+    if seconds < CREDIT_STEPS:
+        return f"{seconds / 60:g} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,100 @@
+"""Plan and fleet -> the run of a stage: which services, in which order, from which image, under which name. Pure."""
+
+from collections.abc import Callable
+
+from pytest_py312.errors import OptionError, RolloutRefused
+from pytest_py312.model import Fleet, Interpreter, Plan, Service
+from pytest_py312.patterns import matches
+from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
+from pytest_py312.rollout.rules import deployment_order
+from pytest_py312.rollout.settings import DeploySettings, RolloutSettings
+
+
+def stage_services(plan: Plan, fleet: Fleet, stage: int) -> list[Service]:
+    """The services of a stage.
+
+    :raises OptionError: the plan has no such stage, or nothing in it.
+    """
+    numbers = [one.number for one in plan.stages] or [1]
+    if stage not in numbers:
+        raise OptionError(f"there is no stage {stage}; the plan has {', '.join(map(str, numbers))}")
+    found = [service for service in fleet.services if service.stage == stage]
+    if not found:
+        raise OptionError(f"stage {stage} has no service")
+    return found
+
+
+def spec_of(service: Service, deploy: DeploySettings) -> ServiceSpec:
+    """What a target has to know to serve it."""
+    return ServiceSpec(
+        service=service.name,
+        container=deploy.container_of(service.name),
+        port=deploy.port,
+        health=deploy.health,
+        version=deploy.version,
+        network=deploy.network,
+        publish=tuple((host, int(port)) for host, _, port in (text.rpartition(":") for text in deploy.publish)),
+        ready_timeout=deploy.ready_timeout,
+        readiness_delay=deploy.readiness_delay,
+        drain=deploy.drain,
+    )
+
+
+def image_of(service: Service, deploy: DeploySettings, target: Interpreter) -> str:
+    """The reference of the image that it is to be served from.
+
+    :raises RolloutRefused: the plan names none.
+    """
+    if not deploy.image:
+        raise RolloutRefused(
+            f"the plan does not say from which image {service.name} is deployed; write "
+            f'image = "registry/{{service}}:{{version}}" in [deploy], or in deploy of [service."{service.name}"]'
+        )
+    plain = service.name.replace("/", "-").lower()
+    return deploy.image.replace("{version}", str(target)).replace("{service}", plain)
+
+
+def run_of(
+    plan: Plan,
+    fleet: Fleet,
+    settings: RolloutSettings,
+    *,
+    stage: int,
+    environment: str,
+    name: str,
+    image_id: Callable[[str], str],
+) -> StageRun:
+    """A new run of a stage, its images pinned by their ids.
+
+    :param image_id: looks up the id of an image by its reference.
+    :raises RolloutRefused: something it needs is not in the plan, or services need each other.
+    """
+    services = {service.name: service for service in stage_services(plan, fleet, stage)}
+    deploys = {
+        name: settings.deploy_of(stage=stage, name=name, path=service.path) for name, service in services.items()
+    }
+    needs = {
+        name: [
+            other.name
+            for pattern in deploy.needs
+            for other in services.values()
+            if matches(pattern, other.name, other.path) and other.name != name
+        ]
+        for name, deploy in deploys.items()
+    }
+    order = deployment_order(list(services), needs)
+    return StageRun(
+        run=name,
+        environment=environment,
+        stage=stage,
+        target=plan.target,
+        deployments=tuple(
+            Deployment(
+                spec=spec_of(services[one], deploys[one]),
+                image=image_id(image_of(services[one], deploys[one], plan.target)),
+            )
+            for one in order
+        ),
+        soak=settings.soak_of(stage=stage).duration,
+        configuration=settings.digest,
+    )
