@@ -293,7 +293,7 @@ def _speed(number: int, speed: Comparison) -> SpeedView:
         number=number,
         service=visible(speed.service),
         name=visible(speed.name),
-        kind="its own" if speed.kind == OWN else visible(speed.kind),
+        kind="its own benchmark" if speed.kind == OWN else visible(speed.kind),
         versions=f"{speed.baseline} → {speed.target}",
         verdict=speed.verdict.value,
         sign=_SPEED_SIGNS[speed.verdict.value],

@@ -210,7 +210,7 @@ def test_paper_has_everything_unfolded(browser: "Browser", file: Path, tmp_path:
     """And is folded again afterwards."""
     page = opened(browser, file)
     before = page.run("document.querySelectorAll('details[open]').length")
-    folded = "document.querySelectorAll('details:not(.conditions, [open])').length"
+    folded = "document.querySelectorAll('details:not(.aside, [open])').length"
     page.run(f"addEventListener('beforeprint', () => {{ document.title = {folded} }})")
     page.page.pdf(path=tmp_path / "report.pdf")
     assert page.page.title() == "0"

@@ -70,7 +70,7 @@ addEventListener("hashchange", unfold);
 unfold();
 let folded = [];
 addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not(.conditions, [open])")];
+  folded = [...document.querySelectorAll("details:not(.aside, [open])")];
   for (const one of folded) one.open = true;
 });
 addEventListener("afterprint", () => {
