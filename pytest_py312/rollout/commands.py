@@ -19,7 +19,8 @@ from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Fleet, Plan
 from pytest_py312.patterns import matches
 from pytest_py312.plan_rollout import load_rollout
-from pytest_py312.rollout.driver import Driver, Me
+from pytest_py312.rollout.driver import Driver
+from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Holder, StageRun, StageState
 from pytest_py312.rollout.moments import this_host, this_operator

@@ -4,9 +4,7 @@ It does what :func:`.stages.next_act` says and nothing else, so that it needs no
 moment, another one goes on from the journal. Nothing here relies on being able to clean up after itself.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from pytest_py312 import clock
 from pytest_py312.errors import RolloutRefused
@@ -25,9 +23,9 @@ from pytest_py312.rollout.events import (
     Switched,
     Verified,
 )
-from pytest_py312.rollout.journal import Journal, LostRun
+from pytest_py312.rollout.holding import Holding, Me
+from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Intent, StageRun
-from pytest_py312.rollout.moments import is_gone
 from pytest_py312.rollout.rules import check_promotion, check_start, standing_on
 from pytest_py312.rollout.stages import WATCHED, advance, next_act
 from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
@@ -38,15 +36,6 @@ PATIENCE = 4
 """Interruptions of which the last leaves things as they are."""
 LOST_LIMIT = 60.0
 """Seconds for which a way back waits for a target that does not answer."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Me:
-    """Who acts, and where. ``process`` is as :func:`~pytest_py312.runners.docker_owner.this_process` writes it."""
-
-    name: str
-    host: str
-    process: str
 
 
 class Driver:
@@ -70,6 +59,7 @@ class Driver:
         self._journal = journal
         self._target = target
         self._me = me
+        self._holding = Holding(journal, target, me, told)
         self._stopping = stopping
         self._told = told
         self._pause = pause
@@ -96,12 +86,12 @@ class Driver:
             raise RolloutRefused(f"stage {run.stage} has no service that could be deployed")
         self.recover(run.environment)
         self._check(run, list(earlier), list(after))
-        self._hold(run)
+        self._holding.hold(run)
         try:
             self._check(run, list(earlier), list(after))  # once more: nobody can change it now
             self._journal.begin(run, owner=self.owner, keep=keep)
         except BaseException:
-            self._let_go(run)
+            self._holding.let_go(run)
             raise
         self._outdate(run, f"stage {run.stage} was deployed anew under it")
         run = self._journal.record(run.run, Locked(), owner=self.owner)
@@ -117,7 +107,7 @@ class Driver:
             if run.state.is_over or run.state in WATCHED:
                 continue
             self._told(f"stage {run.stage} was left {run.state.value}")
-            self._hold(run)
+            self._holding.hold(run)
             self._journal.take(run.run, owner=self.owner)
             found.append(self._through(self._journal.record(run.run, Resumed(), owner=self.owner)))
         return found
@@ -136,7 +126,7 @@ class Driver:
         event = RollbackAsked(reason=reason, services=services)
         if next_act(advance(run, event)) is None:  # refused, or there is nothing left to bring back
             return run
-        self._hold(run, even_from_the_living=run.state in WATCHED)
+        self._holding.hold(run, even_from_the_living=run.state in WATCHED)
         self._journal.take(name, owner=self.owner)
         self._outdate(run, f"stage {run.stage} was rolled back under it")
         return self._through(self._journal.record(name, event, owner=self.owner))
@@ -147,84 +137,18 @@ class Driver:
         :raises RolloutRefused: a living process watches it.
         """
         run = self._journal.run(name)
-        self._hold(run)
+        self._holding.hold(run)
         return self._journal.take(name, owner=self.owner)
+
+    def unlock(self, environment: str, *, force: bool) -> Holder | None:
+        """See :meth:`.holding.Holding.unlock`."""
+        return self._holding.unlock(environment, force=force)
 
     def detach(self, name: str) -> None:
         """Let go of the environment if the run is over. While it is not, the lock outlives this process."""
         run = self._journal.run(name)
         if run.state.is_over:
-            self._let_go(run)
-
-    def unlock(self, environment: str, *, force: bool) -> Holder | None:
-        """Take away a lock whose holder is gone, or any if ``force``; whose it was, ``None`` where there was none.
-
-        :raises RolloutRefused: its holder may live, or left something half done that ``recover`` has to finish.
-        """
-        lock = self._target.lock(environment)
-        found = lock.holder()
-        if found is None:
-            return None
-        if not force and not self._may_follow(found, ""):
-            raise RolloutRefused(
-                f"{environment} is held by {found}, who may be at work or has left something half done: "
-                f"`py312 recover --env {environment}` on {found.host}, or `py312 unlock --env {environment} --force`"
-            )
-        lock.release(found)
-        return found
-
-    # ---- who holds an environment
-
-    def _holder(self, run: StageRun) -> Holder:
-        return Holder(
-            name=self._me.name,
-            host=self._me.host,
-            process=self._me.process,
-            journal=self._journal.identity,
-            run=run.run,
-            stage=run.stage,
-            since=clock.now_text(),
-        )
-
-    def _hold(self, run: StageRun, *, even_from_the_living: bool = False) -> None:
-        lock = self._target.lock(run.environment)
-        me = self._holder(run)
-        found = lock.take(me)
-        if found is not None and _same(found, me):
-            return
-        if found is not None and self._may_follow(found, run.run, even_from_the_living):
-            follows, found = found, lock.take(me, instead_of=found)
-            if found is None:
-                self._told(f"took {run.environment} over from {follows}")
-                if self._journal.knows(run.run):
-                    self._journal.note(run.run, f"{self._me.name} took it over from {follows}")
-        if found is not None:
-            raise RolloutRefused(f"{run.environment} is held by {found}; one at a time")
-
-    def _may_follow(self, holder: Holder, run: str, even_from_the_living: bool = False) -> bool:
-        """Whether nobody is harmed when the lock of ``holder`` is taken for ``run``."""
-        if holder.journal != self._journal.identity:
-            return False  # only its own journal knows what it has begun
-        if not (even_from_the_living and holder.run == run) and not is_gone(holder.process):
-            return False
-        # a process that died between the lock and the journal has begun nothing
-        known = self._journal.knows(holder.run)
-        return holder.run == run or not known or self._journal.run(holder.run).state.is_over
-
-    def _still_held(self, run: StageRun) -> None:
-        """Whoever was taken for dead, and is not, learns it here, before it touches anything."""
-        holder = self._target.lock(run.environment).holder()
-        if holder is None or not _same(holder, self._holder(run)):
-            raise LostRun(
-                f"{run.environment} is held by {holder or 'nobody'} by now; this process touches nothing more"
-            )
-
-    def _let_go(self, run: StageRun) -> None:
-        with contextlib.suppress(TargetError):  # a lock of a run that is over is taken by whoever comes next
-            lock = self._target.lock(run.environment)
-            holder = lock.holder()
-            if holder is not None and _same(holder, self._holder(run)):
-                lock.release(holder)
+            self._holding.let_go(run)
 
     def _check(self, run: StageRun, earlier: list[int], after: list[str]) -> None:
         known = self._journal.newest()
@@ -264,7 +188,7 @@ class Driver:
                 self._journal.note(run.run, f"interrupted by {type(error).__name__}")
                 run = self._journal.record(run.run, Resumed(), owner=self.owner)
         if run.state.is_over:
-            self._let_go(run)
+            self._holding.let_go(run)
         if interruption is not None:
             raise interruption
         return run
@@ -288,7 +212,7 @@ class Driver:
         if intent.act is Act.RESTORE:
             return self._restored(run, one)
         try:
-            self._still_held(run)
+            self._holding.check(run)
             return _ACTS[intent.act](self, run, one)
         except TargetError as error:
             return DeployFailed(service=intent.service, reason=str(error))
@@ -300,6 +224,11 @@ class Driver:
         if not found.running:
             raise TargetRefused(
                 f"its container {one.spec.container} does not run: there is nothing to come back to; start or remove it"
+            )
+        trouble = self._unready(one, found.container, delay=0.0)
+        if trouble:
+            raise TargetRefused(
+                f"what serves now is not well ({trouble}), and a way back would end there; mend it first"
             )
         return Observed(service=one.service, old=found.container, interpreter=found.interpreter)
 
@@ -329,17 +258,18 @@ class Driver:
             raise TargetRefused(trouble)
         return Verified(service=one.service)
 
-    def _unready(self, one: Deployment, container: Container) -> str:
-        """Wait until ``container`` is ready, and say why it is not."""
+    def _unready(self, one: Deployment, container: Container, delay: float | None = None) -> str:
+        """Wait until ``container`` is ready, and say why it is not. ``delay`` is for one of which nobody knows."""
+        delay = one.spec.readiness_delay if delay is None else delay
         begun = self._stopwatch()
         while True:
             found = self._target.ready(one.spec, container)
             waited = self._stopwatch() - begun
             if found.phase is Phase.BROKEN:
                 return found.detail
-            if found.phase is Phase.READY and (found.asked or waited >= one.spec.readiness_delay):
+            if found.phase is Phase.READY and (found.asked or waited >= delay):
                 return ""
-            limit = one.spec.ready_timeout + (0.0 if found.asked else one.spec.readiness_delay)
+            limit = one.spec.ready_timeout + (0.0 if found.asked else delay)
             if waited >= limit:
                 return f"not ready after {limit:g} s: {found.detail}"
             self._pause(POLL)
@@ -351,7 +281,7 @@ class Driver:
         begun = self._stopwatch()
         while True:
             try:
-                self._still_held(run)
+                self._holding.check(run)
                 logged = self._target.restore(one.spec, one.old, run=run.run)
                 if logged:
                     self._journal.note(run.run, f"{one.service} had logged:\n{logged[-1500:]}")
@@ -394,11 +324,6 @@ _ACTS: dict[Act, Callable[[Driver, StageRun, Deployment], Event]] = {
     Act.READY: Driver._ready,
     Act.VERIFY: Driver._verify,
 }
-
-
-def _same(one: Holder, other: Holder) -> bool:
-    """The same process for the same run, whenever it took it."""
-    return (one.process, one.run, one.journal) == (other.process, other.run, other.journal)
 
 
 def _made(one: Deployment) -> Container:

@@ -118,6 +118,8 @@ class DockerTarget:
             return asyncio.run(ask(f"http://{address}{path}", limit=ASK_LIMIT))
         except (NoAnswer, NotAsked) as error:
             return str(error)
+        except ImportError as error:
+            raise TargetRefused(f"asking over HTTP needs pytest-py312[rollout] ({error})") from error
 
     def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
         with in_words():

@@ -15,7 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pytest_py312.rollout.driver import Driver, Me
+from pytest_py312.rollout.driver import Driver
+from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import StageState
 from pytest_py312.rollout.targets.docker import DockerTarget

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_py312.model import Interpreter
-from pytest_py312.rollout.driver import Driver, Me
+from pytest_py312.rollout.driver import Driver
+from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.targets.docker import DockerTarget

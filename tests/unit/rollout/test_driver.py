@@ -10,8 +10,9 @@ import pytest
 
 from pytest_py312.errors import RolloutRefused
 from pytest_py312.model import Interpreter
-from pytest_py312.rollout.driver import Driver, Me
+from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Credited, Judged
+from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal, LostRun
 from pytest_py312.rollout.model import Deployment, Holder, StageRun, StageState, Verdict
 from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
@@ -53,7 +54,7 @@ def target() -> FakeTarget:
 @pytest.fixture
 def all_others_are_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     me = str(this_process())
-    monkeypatch.setattr("pytest_py312.rollout.driver.is_gone", lambda process: process != me)
+    monkeypatch.setattr("pytest_py312.rollout.holding.is_gone", lambda process: process != me)
 
 
 def driver(journal: Journal, target: FakeTarget, process: str = "", stopping: Callable[[], str] = lambda: "") -> Driver:
@@ -136,6 +137,14 @@ def test_a_stopped_service_has_no_way_back(journal: Journal, target: FakeTarget)
     run = driver(journal, target).deploy(run_of())
     assert run.state is S.ROLLED_BACK
     assert "does not run: there is nothing to come back to" in run.reason
+    assert not any(step.startswith("prepare") for step in target.steps)
+
+
+def test_a_way_back_to_something_sick_is_none(journal: Journal, target: FakeTarget) -> None:
+    target.unready.add(OLD)
+    run = driver(journal, target).deploy(run_of())
+    assert run.state is S.ROLLED_BACK
+    assert "what serves now is not well (exit code 1)" in run.reason
     assert not any(step.startswith("prepare") for step in target.steps)
 
 
@@ -296,7 +305,7 @@ def test_the_second_operator_is_told_who_is_at_it(journal: Journal, target: Fake
 def test_what_a_living_process_does_is_not_recovered(
     journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_py312.rollout.driver.is_gone", lambda process: False)
+    monkeypatch.setattr("pytest_py312.rollout.holding.is_gone", lambda process: False)
     killed_at(6, "before", target)
     with pytest.raises(Killed):
         driver(journal, target, process="another").deploy(run_of())
@@ -327,7 +336,7 @@ def test_whoever_lost_the_lock_touches_nothing_more(journal: Journal, target: Fa
 def test_a_rollback_by_hand_takes_a_healthy_soak_from_its_watcher(
     journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_py312.rollout.driver.is_gone", lambda process: False)
+    monkeypatch.setattr("pytest_py312.rollout.holding.is_gone", lambda process: False)
     watcher = driver(journal, target, process="watcher")
     watcher.deploy(run_of())
     with pytest.raises(RolloutRefused, match="one at a time"):

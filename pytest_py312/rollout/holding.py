@@ -1,0 +1,114 @@
+"""Who holds an environment: one operator at a time, told by name to all others, and followed only when he is gone.
+
+The lock lies with the target and outlives the process that took it, because a soak goes on between processes. So the
+question is never whether it is there, but whether whoever took it may still be at work.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_py312 import clock
+from pytest_py312.errors import RolloutRefused
+from pytest_py312.rollout.journal import Journal, LostRun
+from pytest_py312.rollout.model import Holder, StageRun
+from pytest_py312.rollout.moments import is_gone
+from pytest_py312.rollout.targets.protocol import Target, TargetError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Me:
+    """Who acts, and where. ``process`` is as :func:`~pytest_py312.runners.docker_owner.this_process` writes it."""
+
+    name: str
+    host: str
+    process: str
+
+
+class Holding:
+    """Takes and gives back the locks of environments for one process."""
+
+    def __init__(self, journal: Journal, target: Target, me: Me, told: Callable[[str], None]) -> None:
+        self._journal = journal
+        self._target = target
+        self._me = me
+        self._told = told
+
+    def unlock(self, environment: str, *, force: bool) -> Holder | None:
+        """Take away a lock whose holder is gone, or any if ``force``; whose it was, ``None`` where there was none.
+
+        :raises RolloutRefused: its holder may live, or left something half done that ``recover`` has to finish.
+        """
+        lock = self._target.lock(environment)
+        found = lock.holder()
+        if found is None:
+            return None
+        if not force and not self._may_follow(found, ""):
+            raise RolloutRefused(
+                f"{environment} is held by {found}, who may be at work or has left something half done: "
+                f"`py312 recover --env {environment}` on {found.host}, or `py312 unlock --env {environment} --force`"
+            )
+        lock.release(found)
+        return found
+
+    def _holder(self, run: StageRun) -> Holder:
+        return Holder(
+            name=self._me.name,
+            host=self._me.host,
+            process=self._me.process,
+            journal=self._journal.identity,
+            run=run.run,
+            stage=run.stage,
+            since=clock.now_text(),
+        )
+
+    def hold(self, run: StageRun, *, even_from_the_living: bool = False) -> None:
+        """Hold the environment of ``run`` for it.
+
+        :param even_from_the_living: also where another process watches this very run.
+        :raises RolloutRefused: another one holds it, with its name.
+        """
+        lock = self._target.lock(run.environment)
+        me = self._holder(run)
+        found = lock.take(me)
+        if found is not None and _same(found, me):
+            return
+        if found is not None and self._may_follow(found, run.run, even_from_the_living):
+            follows, found = found, lock.take(me, instead_of=found)
+            if found is None:
+                self._told(f"took {run.environment} over from {follows}")
+                if self._journal.knows(run.run):
+                    self._journal.note(run.run, f"{self._me.name} took it over from {follows}")
+        if found is not None:
+            raise RolloutRefused(f"{run.environment} is held by {found}; one at a time")
+
+    def _may_follow(self, holder: Holder, run: str, even_from_the_living: bool = False) -> bool:
+        """Whether nobody is harmed when the lock of ``holder`` is taken for ``run``."""
+        if holder.journal != self._journal.identity:
+            return False  # only its own journal knows what it has begun
+        if not (even_from_the_living and holder.run == run) and not is_gone(holder.process):
+            return False
+        # a process that died between the lock and the journal has begun nothing
+        known = self._journal.knows(holder.run)
+        return holder.run == run or not known or self._journal.run(holder.run).state.is_over
+
+    def check(self, run: StageRun) -> None:
+        """Whoever was taken for dead, and is not, learns it here, before it touches anything."""
+        holder = self._target.lock(run.environment).holder()
+        if holder is None or not _same(holder, self._holder(run)):
+            raise LostRun(
+                f"{run.environment} is held by {holder or 'nobody'} by now; this process touches nothing more"
+            )
+
+    def let_go(self, run: StageRun) -> None:
+        """Give it back, if it is ours."""
+        with contextlib.suppress(TargetError):  # a lock of a run that is over is taken by whoever comes next
+            lock = self._target.lock(run.environment)
+            holder = lock.holder()
+            if holder is not None and _same(holder, self._holder(run)):
+                lock.release(holder)
+
+
+def _same(one: Holder, other: Holder) -> bool:
+    """The same process for the same run, whenever it took it."""
+    return (one.process, one.run, one.journal) == (other.process, other.run, other.journal)
