@@ -44,7 +44,7 @@ def test_without_the_library_the_page_has_figures_and_says_how_to_get_charts(mon
     page = html.render(measured(speed()))
     assert "<svg" not in page
     assert "pip install &#39;pytest-py312[charts]&#39;" in page
-    assert "1.42 (1.38 to 1.47)" in page
+    assert "1.42\n(1.38 to 1.47)" in page
 
 
 def test_a_library_that_fails_costs_the_charts_and_not_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_a_library_that_fails_costs_the_charts_and_not_the_page(monkeypatch: pyt
     page = html.render(measured(speed()))
     assert "<svg" not in page
     assert "Charts could not be drawn: no such &lt;font&gt;" in page
-    assert "1.42 (1.38 to 1.47)" in page
+    assert "1.42\n(1.38 to 1.47)" in page
 
 
 def test_of_very_many_the_own_benchmarks_are_drawn_first(monkeypatch: pytest.MonkeyPatch) -> None:
