@@ -145,6 +145,17 @@ def _path(node: Node) -> str:
     return text
 
 
+def _url(node: Node) -> str:
+    text = node.text('"http://prometheus:9090"')
+    if not text.startswith(("http://", "https://")) or any(character.isspace() for character in text):
+        raise node.unexpected("an address of HTTP", '"http://prometheus:9090"')
+    return text
+
+
+def _argv(node: Node) -> tuple[str, ...]:
+    return read.strings(node, '["tell-us", "--urgent"]')
+
+
 def _confirm(node: Node) -> Confirm:
     readers: _Readers = {
         "probes": ("probes", _count(1, 100, "5")),
@@ -275,6 +286,10 @@ def _environments(node: Node) -> tuple[EnvironmentSettings, ...]:
     readers: _Readers = {
         "after": ("after", lambda node: read.strings(node, '["test"]')),
         "engine": ("engine", lambda node: node.text('"ssh://deploy@host"')),
+        "prometheus": ("prometheus", _url),
+        "textfile": ("textfile", lambda node: node.text('"/var/lib/node_exporter/py312.prom"')),
+        "webhooks": ("webhooks", lambda node: tuple(_url(item) for item in node.items('["https://chat/hook"]'))),
+        "notify": ("notify", lambda node: tuple(_argv(item) for item in node.items('[["tell-us", "--urgent"]]'))),
     }
     found = []
     tables = node.members('prod = { after = ["test"] }')

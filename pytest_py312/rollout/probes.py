@@ -19,7 +19,7 @@ from pytest_py312.rollout.providers.prometheus import filled_in, query
 from pytest_py312.rollout.providers.readings import Reading, measured
 from pytest_py312.rollout.providers.threads import in_thread
 from pytest_py312.rollout.settings import MetricSettings
-from pytest_py312.rollout.targets.protocol import Target, TargetError, TargetLost, TargetRefused
+from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
 
 AVAILABILITY = "availability"
 LATENCY = "latency"
@@ -141,6 +141,26 @@ class ContainerHealth:
         except (TargetError, TimeoutError) as error:
             return (Measurement(metric=AVAILABILITY, result=Result.ERROR, detail=_engine_trouble(error)),)
         return (measured(AVAILABILITY, health_in(seen)),)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadyProbe:
+    """Availability as the target asks it: for a service that is not reached from here."""
+
+    target: Target
+    spec: ServiceSpec
+    container: Container
+    limit: float = ENGINE_LIMIT
+    repeatable: bool = True
+
+    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
+        """See :class:`Probe`."""
+        try:
+            found = await in_thread(lambda: self.target.ready(self.spec, self.container), limit=self.limit)
+        except (TargetError, TimeoutError) as error:
+            return (Measurement(metric=AVAILABILITY, result=Result.ERROR, detail=_engine_trouble(error)),)
+        good = found.phase is Phase.READY
+        return (measured(AVAILABILITY, Reading(value=1.0) if good else Reading.failed(found.detail)),)
 
 
 def health_in(seen: Observation | None) -> Reading:

@@ -125,6 +125,14 @@ class EnvironmentSettings:
     after: tuple[str, ...] = ()
     engine: str = ""
     """Address of the engine; empty is the usual one."""
+    prometheus: str = ""
+    """Its URL, for metrics of the provider ``prometheus``."""
+    textfile: str = ""
+    """Path of the file that a node exporter's collector reads; empty: none is written."""
+    webhooks: tuple[str, ...] = ()
+    """URLs that notices are posted to."""
+    notify: tuple[tuple[str, ...], ...] = ()
+    """Commands (argv each) that are given notices on their stdin."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

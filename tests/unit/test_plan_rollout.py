@@ -164,3 +164,28 @@ def test_nothing_ends_in_a_traceback(tmp_path: Path, lines: list[str]) -> None:
         found, told = 1, str(error)
     assert found > 0
     assert told.startswith("py312.toml")
+
+
+def test_an_environment_says_who_is_asked_and_who_is_told(tmp_path: Path) -> None:
+    text = """
+[deploy.environments.prod]
+prometheus = "http://prometheus:9090"
+textfile = "/var/lib/node_exporter/py312.prom"
+webhooks = ["https://chat/hook"]
+notify = [["tell-us", "--urgent"]]
+"""
+    assert read(tmp_path, text).environment("prod") == EnvironmentSettings(
+        name="prod",
+        prometheus="http://prometheus:9090",
+        textfile="/var/lib/node_exporter/py312.prom",
+        webhooks=("https://chat/hook",),
+        notify=(("tell-us", "--urgent"),),
+    )
+
+
+@pytest.mark.parametrize(
+    "written", ['webhooks = ["ftp://chat"]', 'prometheus = "prometheus:9090"', "notify = [[]]", 'notify = ["tell-us"]']
+)
+def test_an_address_or_a_command_that_is_none_is_a_mistake(tmp_path: Path, written: str) -> None:
+    with pytest.raises(PlanError, match=r"expected|empty list"):
+        read(tmp_path, f"[deploy.environments.prod]\n{written}\n")

@@ -1,0 +1,154 @@
+"""What the plan settles -> what is asked of each service of a stage that was deployed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from pytest_py312.errors import RolloutRefused
+from pytest_py312.model import Service
+from pytest_py312.rollout.model import Container, Deployment, ServiceSpec, StageRun
+from pytest_py312.rollout.probes import (
+    Address,
+    ContainerHealth,
+    ContainerProbe,
+    HttpProbe,
+    Probe,
+    PrometheusProbe,
+    PythonProbe,
+    ReadyProbe,
+    TcpProbe,
+)
+from pytest_py312.rollout.providers.functions import PythonFunction
+from pytest_py312.rollout.settings import (
+    CompareSettings,
+    EnvironmentSettings,
+    MetricSettings,
+    RolloutSettings,
+    SoakSettings,
+)
+from pytest_py312.rollout.targets.protocol import Target
+from pytest_py312.rollout.watching import MetricRule, Watched
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """A target that tells where a container listens, so that the service itself can be asked, and timed."""
+
+    def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
+        """Host and port of ``spec.port``, as they are from here; raises as a target does."""
+        ...
+
+
+def watched_of(
+    run: StageRun, services: Mapping[str, Service], settings: RolloutSettings, target: Target, *, root: Path
+) -> tuple[Watched, ...]:
+    """Each service of ``run`` with its probes.
+
+    :param root: the folder of the plan.
+    :raises RolloutRefused: a metric cannot be asked for, or a service is no longer there.
+    """
+    gone = [name for name in run.services if name not in services]
+    if gone:
+        raise RolloutRefused(f"stage {run.stage} was deployed with {', '.join(gone)}, which the plan no longer has")
+    return tuple(_Service(run, services[one.service], one, settings, target, root).watched() for one in run.deployments)
+
+
+class _Service:
+    """One service, on the way to its probes."""
+
+    def __init__(
+        self,
+        run: StageRun,
+        service: Service,
+        deployment: Deployment,
+        settings: RolloutSettings,
+        target: Target,
+        root: Path,
+    ) -> None:
+        if deployment.new is None:
+            raise RolloutRefused(f"{service.name} was not deployed: there is nothing to watch")
+        self._run = run
+        self._service = service
+        self._spec = deployment.spec
+        self._container = deployment.new
+        self._settings = settings
+        self._target = target
+        self._root = root
+        self._where: EnvironmentSettings = settings.environment(run.environment)
+        self._metrics = settings.metrics_of(service.name, service.path)
+
+    def watched(self) -> Watched:
+        rules = {
+            metric.name: MetricRule(
+                settings=metric,
+                limits=self._soak(metric.name),
+                compare=self._compare(metric.name),
+            )
+            for metric in self._metrics
+        }
+        return Watched(
+            service=self._service.name,
+            critical=self._service.critical,
+            probes=(*self._availability(), *self._asked(), self._engine()),
+            settings=self._soak(),
+            compare=self._compare(),
+            rules=rules,
+        )
+
+    def _soak(self, metric: str = "") -> SoakSettings:
+        service = self._service
+        return self._settings.soak_of(stage=self._run.stage, name=service.name, path=service.path, metric=metric)
+
+    def _compare(self, metric: str = "") -> CompareSettings:
+        service = self._service
+        return self._settings.compare_of(stage=self._run.stage, name=service.name, path=service.path, metric=metric)
+
+    def _availability(self) -> list[Probe]:
+        """The best that can be asked: the service itself, its port, what the target knows of its health."""
+        address = self._address()
+        if address and self._spec.health:
+            return [HttpProbe(address=address, path=self._spec.health)]
+        if self._spec.health:
+            return [ReadyProbe(target=self._target, spec=self._spec, container=self._container)]
+        health = ContainerHealth(target=self._target, spec=self._spec)
+        return [TcpProbe(address=address)] if address else [health]
+
+    def _address(self) -> Address | None:
+        target = self._target
+        if not isinstance(target, Reachable) or not self._spec.port:
+            return None
+        return lambda: target.address(self._spec, self._container)
+
+    def _asked(self) -> list[Probe]:
+        return [self._probe(metric) for metric in self._metrics if metric.provider not in ("docker", "logs")]
+
+    def _probe(self, metric: MetricSettings) -> Probe:
+        name = self._service.name
+        missing = self._soak(metric.name).missing
+        if metric.provider == "prometheus":
+            if not self._where.prometheus:
+                raise RolloutRefused(
+                    f"the metric {metric.name} asks a Prometheus, and the plan does not say where that is; write "
+                    f'{self._where.name} = {{ prometheus = "http://..." }} in [deploy.environments]'
+                )
+            return PrometheusProbe(address=self._where.prometheus, metric=metric, service=name, missing=missing)
+        if metric.provider == "python":
+            function = PythonFunction(metric.query, self._root)
+            return PythonProbe(function=function, metric=metric, service=name, missing=missing)
+        address = self._address()
+        path = metric.query or self._spec.health
+        if address is None or not path.startswith("/"):
+            raise RolloutRefused(
+                f"the metric {metric.name} asks {name} over HTTP, and there is no port or no path to ask"
+            )
+        return HttpProbe(address=address, path=path, metric=metric, missing=missing)
+
+    def _engine(self) -> Probe:
+        metrics = tuple(metric for metric in self._metrics if metric.provider in ("docker", "logs"))
+        return ContainerProbe(
+            target=self._target,
+            spec=self._spec,
+            container=self._container,
+            interpreter=self._run.target,
+            metrics=metrics,
+        )

@@ -1,0 +1,152 @@
+"""What is asked of the services of a stage."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312.errors import RolloutRefused
+from pytest_py312.plan_rollout import load_rollout
+from pytest_py312.rollout.model import Container, ServiceSpec, StageRun
+from pytest_py312.rollout.probes import (
+    ContainerHealth,
+    ContainerProbe,
+    HttpProbe,
+    Probe,
+    PrometheusProbe,
+    PythonProbe,
+    ReadyProbe,
+    TcpProbe,
+)
+from pytest_py312.rollout.settings import RolloutSettings
+from pytest_py312.rollout.watch_plan import watched_of
+from pytest_py312.rollout.watching import Watched
+from pytest_py312.testing import FakeTarget, service
+from tests.unit.rollout.runs import carried_on, planned
+
+PLAN = """
+[deploy.environments]
+test = { prometheus = "http://prometheus:9090" }
+
+[soak]
+interval = "1m"
+duration = "1h"
+
+[soak.compare]
+max-ratio = 1.5
+
+[[soak.metric]]
+name = "errors"
+provider = "prometheus"
+query = 'rate(errors{service="{service}"}[{window}])'
+success = "value < 0.01"
+critical = true
+missing = "fail"
+consecutive-failure-limit = 7
+
+[[soak.metric]]
+name = "orders"
+provider = "python"
+query = "checks/business.py:orders"
+services = ["gateway"]
+
+[[soak.metric]]
+name = "rss"
+provider = "docker"
+query = "memory"
+
+[service.user]
+soak = { failure-limit = "50%" }
+"""
+
+
+@dataclass
+class ReachableTarget(FakeTarget):
+    def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
+        return "127.0.0.1", 8080
+
+
+def settings(tmp_path: Path, text: str = PLAN) -> RolloutSettings:
+    (tmp_path / "py312.toml").write_text(text)
+    return load_rollout(tmp_path / "py312.toml")
+
+
+def soaking(**spec: Any) -> StageRun:
+    run = carried_on(planned("user", "gateway"))
+    for name in run.services:
+        run = run.with_deployment(name, spec=ServiceSpec(service=name, container=name, **spec))
+    return run
+
+
+def watched(tmp_path: Path, run: StageRun, target: FakeTarget | None = None, text: str = PLAN) -> dict[str, Watched]:
+    services = {name: service(name, critical=name == "user") for name in ("user", "gateway")}
+    found = watched_of(run, services, settings(tmp_path, text), target or FakeTarget(), root=tmp_path)
+    return {one.service: one for one in found}
+
+
+def kinds(probes: tuple[Probe, ...]) -> list[type]:
+    return [type(probe) for probe in probes]
+
+
+def test_each_service_has_what_the_plan_names_for_it(tmp_path: Path) -> None:
+    found = watched(tmp_path, soaking())
+    assert kinds(found["user"].probes) == [ContainerHealth, PrometheusProbe, ContainerProbe]
+    assert kinds(found["gateway"].probes) == [ContainerHealth, PrometheusProbe, PythonProbe, ContainerProbe]
+    assert [one.critical for one in found.values()] == [True, False]
+
+
+def test_limits_are_those_of_the_nearest_word(tmp_path: Path) -> None:
+    found = watched(tmp_path, soaking())
+    assert found["user"].settings.failure_limit == 0.5
+    assert found["user"].rule("errors").limits.consecutive_failure_limit == 7
+    assert found["user"].rule("errors").settings.critical
+    assert found["user"].rule("availability").limits == found["user"].settings
+    assert found["user"].rule("errors").compare.max_ratio == 1.5
+    assert next(one for one in found["user"].probes if isinstance(one, PrometheusProbe)).missing == "fail"
+
+
+@pytest.mark.parametrize(
+    ("spec", "target", "kind"),
+    [
+        ({"port": 80, "health": "/health"}, ReachableTarget(), HttpProbe),
+        ({"port": 80}, ReachableTarget(), TcpProbe),
+        ({}, ReachableTarget(), ContainerHealth),
+        ({"port": 80, "health": "/health"}, FakeTarget(), ReadyProbe),
+        ({"port": 80}, FakeTarget(), ContainerHealth),
+    ],
+)
+def test_availability_is_asked_as_near_to_the_service_as_can_be(
+    tmp_path: Path, spec: dict[str, Any], target: FakeTarget, kind: type
+) -> None:
+    assert kinds(watched(tmp_path, soaking(**spec), target)["user"].probes)[0] is kind
+
+
+def test_the_engine_is_asked_about_the_container_that_was_deployed(tmp_path: Path) -> None:
+    run = soaking()
+    probe = watched(tmp_path, run)["user"].probes[-1]
+    assert isinstance(probe, ContainerProbe)
+    assert probe.container == run["user"].new
+    assert probe.interpreter == run.target
+    assert [metric.name for metric in probe.metrics] == ["rss"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (PLAN.replace('prometheus = "http://prometheus:9090"', ""), "does not say where that is"),
+        ('[[soak.metric]]\nname = "slow"\nprovider = "http"\nquery = "/x"\n', "no port or no path to ask"),
+    ],
+)
+def test_a_metric_that_cannot_be_asked_for_is_refused_before_anything_is_watched(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    with pytest.raises(RolloutRefused, match=told):
+        watched(tmp_path, soaking(), text=text)
+
+
+def test_a_service_that_is_gone_from_the_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RolloutRefused, match="no longer has"):
+        watched(tmp_path, carried_on(planned("auth", "user")))
+    with pytest.raises(RolloutRefused, match="nothing to watch"):
+        watched(tmp_path, planned("user", "gateway"))
