@@ -20,6 +20,9 @@ from pytest_py312.model import Fleet, Plan
 from pytest_py312.reports import inventory
 from pytest_py312.rollout.commands import HELP as ROLLOUT_COMMANDS
 from pytest_py312.rollout.commands import Ground, add_commands, run_command
+from pytest_py312.rollout.watch_commands import HELP as WATCH_COMMANDS
+from pytest_py312.rollout.watch_commands import add_commands as add_watch_commands
+from pytest_py312.rollout.watch_commands import run_command as run_watch_command
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.version_survey import with_all_declarations
 from pytest_py312.workshop import default_cache
@@ -106,6 +109,7 @@ def _parsers() -> tuple[_Parser, Mapping[str, _Parser]]:
         command.add_argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it")
         command.add_argument("--plan", metavar="FILE", help="the plan file (default: looked for from PATH upwards)")
     add_commands(commands)
+    add_watch_commands(commands)
     for command in (caching, having):
         command.add_argument("--cache-dir", metavar="DIR", help="default: the user's cache folder")
     return parser, commands.choices
@@ -296,7 +300,8 @@ def _rollout(options: argparse.Namespace) -> int:
             target=target,
             told=lambda text: print(text, file=sys.stderr, flush=True),
         )
-        text, code = run_command(options, ground)
+        run = run_watch_command if options.command in WATCH_COMMANDS else run_command
+        text, code = run(options, ground)
     _write(text)
     return code
 
@@ -305,7 +310,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "inventory": _inventory,
     "cache": _cache,
     "interpreters": _interpreters,
-    **dict.fromkeys(ROLLOUT_COMMANDS, _rollout),
+    **dict.fromkeys((*ROLLOUT_COMMANDS, *WATCH_COMMANDS), _rollout),
 }
 
 if __name__ == "__main__":

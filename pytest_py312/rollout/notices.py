@@ -106,6 +106,8 @@ class Notifier:
             )
         except TimeoutError:
             return f"{argv[0]} did not end"
+        except Exception as error:  # whatever it is, a way back must not be kept up by it
+            return f"{argv[0]} could not be told: {error}"
         if ran.ended is Ended.EXITED and ran.exit_code == 0:
             return ""
         said = one_line(ran.stderr or ran.stdout)[-200:]

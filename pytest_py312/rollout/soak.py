@@ -6,7 +6,7 @@ was not sampled is a gap, and gaps prove nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312 import clock
@@ -133,6 +133,11 @@ class Soak:
             untold=tuple(reasons),
             next_in=self._next_in() if self._goes_on else 0.0,
         )
+
+    @property
+    def tallies(self) -> Mapping[str, Tally]:
+        """Service -> what was measured of it so far."""
+        return self._tallies
 
     # ---- the schedule
 

@@ -1,0 +1,313 @@
+"""What an operator does with a stage that is up: ``py312 watch, tick, decide``; and ``load, rules, dashboard``.
+
+Each returns the text to print and the exit code. Of a soak that is 0 for accepted, 1 for whatever else it ended in, 2
+for an interruption, and 75 for one that is healthy so far and not over: whoever started it comes back.
+"""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pytest_py312.codec import encode
+from pytest_py312.errors import OptionError, RolloutRefused
+from pytest_py312.rollout.alert_rules import alert_rules, rules_text
+from pytest_py312.rollout.commands import Ground
+from pytest_py312.rollout.dashboard import dashboard
+from pytest_py312.rollout.driver import Driver
+from pytest_py312.rollout.events import Decided
+from pytest_py312.rollout.exposition import StageFigures, figures_of, text_of, write_textfile
+from pytest_py312.rollout.holding import Me
+from pytest_py312.rollout.journal import Journal
+from pytest_py312.rollout.load import LoadLimits, LoadReport, Step, load, step_in
+from pytest_py312.rollout.model import StageRun, StageState, Verdict
+from pytest_py312.rollout.moments import this_host, this_operator
+from pytest_py312.rollout.notices import Notifier, notice_of
+from pytest_py312.rollout.serving import serving
+from pytest_py312.rollout.settings import EnvironmentSettings, RolloutSettings
+from pytest_py312.rollout.soak import Progress, Soak
+from pytest_py312.rollout.stages import WATCHED
+from pytest_py312.rollout.stopping import Stop, stopped_by_signals
+from pytest_py312.rollout.targets.protocol import TargetError
+from pytest_py312.rollout.watch_plan import watched_of
+from pytest_py312.runners.docker_owner import this_process
+
+HELP = {
+    "watch": "watch a stage that is deployed until its soak is decided",
+    "tick": "take the sample that is due and leave; for cron, timers and scheduled pipelines",
+    "decide": "answer what a held stage waits for",
+    "load": "ask a service at a rate that does not wait for its answers, and judge its latencies",
+    "rules": "print alert rules for a Prometheus",
+    "dashboard": "print a dashboard for Grafana",
+}
+PENDING = 75
+"""EX_TEMPFAIL: try again later."""
+INTERRUPTED = 2
+
+
+def add_commands(commands: Any) -> None:
+    """Add each command to the subparsers of ``py312``."""
+    for name, text in HELP.items():
+        parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+        if name == "decide":
+            parser.add_argument("answer", choices=("accept", "rollback"), help="what is to be done")
+        if name == "load":
+            _add_load(parser)
+        parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it")
+        parser.add_argument("--plan", metavar="FILE", help="the plan file (default: looked for from PATH upwards)")
+        parser.add_argument("--state-dir", metavar="DIR", help="where the journal lies (default: .py312 by the plan)")
+        if name in ("watch", "tick", "decide"):
+            parser.add_argument("--stage", type=int, metavar="N", required=True)
+            parser.add_argument("--env", default="test", metavar="NAME", help="the environment (default: test)")
+        if name in ("watch", "tick", "decide", "load"):
+            parser.add_argument("--json", action="store_true", help="print a JSON document")
+        if name in ("watch", "tick"):
+            parser.add_argument(
+                "--accept-config-change", action="store_true", help="go on although the plan was changed since"
+            )
+        if name == "watch":
+            parser.add_argument("--port", type=int, metavar="N", help="tell a Prometheus on 127.0.0.1:N/metrics")
+        if name == "decide":
+            parser.add_argument("--reason", required=True, metavar="TEXT", help="written down")
+
+
+def _add_load(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("--step", action="append", default=[], metavar="RATExSECONDS", help="200x60; may be repeated")
+    parser.add_argument("--warm-up", metavar="RATExSECONDS", help="before the steps, not judged")
+    parser.add_argument("--p95", type=float, default=0.0, metavar="SECONDS", help="limit for 95 of 100 requests")
+    parser.add_argument("--p99", type=float, default=0.0, metavar="SECONDS", help="limit for 99 of 100 requests")
+    parser.add_argument("--errors", type=float, default=0.01, metavar="SHARE", help="how many may fail (0.01)")
+
+
+def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    """
+    :raises Py312Error: it was refused, or cannot be done here.
+    """
+    if options.command in _PRINTED:
+        return _PRINTED[options.command](options, ground)
+    journal = Journal(ground.state)
+    try:
+        run = _run_of(journal, options)
+        return (
+            _decide(options, ground, journal, run)
+            if options.command == "decide"
+            else _watch(options, ground, journal, run)
+        )
+    except TargetError as error:
+        raise RolloutRefused(f"{options.env}: {error}") from error
+    finally:
+        journal.close()
+
+
+def _run_of(journal: Journal, options: argparse.Namespace) -> StageRun:
+    found = next((run for run in journal.newest(options.env) if run.stage == options.stage), None)
+    if found is None:
+        raise OptionError(f"stage {options.stage} was never deployed in {options.env}; see `py312 deploy --help`")
+    return found
+
+
+# ---- watching
+
+
+def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
+    settings = ground.settings()
+    if run.state not in WATCHED:
+        return _said(Progress(run=run), options)
+    if run.configuration != settings.digest and not options.accept_config_change:
+        raise RolloutRefused(
+            f"the plan was changed since stage {run.stage} was deployed, so its limits are others; deploy it anew, or "
+            "go on with --accept-config-change"
+        )
+    services = {service.name: service for service in ground.fleet().services}
+    watched = watched_of(run, services, settings, target := ground.target(), root=ground.plan.root)
+    driver = Driver(journal, target, _me(), told=ground.told)
+    driver.attach(run.run)
+    teller = Teller(journal, settings.environment(options.env), ground.told)
+    soak = Soak(
+        journal,
+        run.run,
+        watched,
+        settings.soak_of(stage=run.stage),
+        owner=driver.owner,
+        changed=teller.changed,
+    )
+    progress = asyncio.run(_watching(options, soak, settings, teller))
+    run = progress.run
+    if run.state is StageState.ROLLING_BACK:
+        run = _brought_back(driver, run, teller)
+    driver.detach(run.run)
+    teller.write(figures_with(soak, replace(progress, run=run), journal, settings))
+    return _said(replace(progress, run=run), options)
+
+
+async def _watching(options: argparse.Namespace, soak: Soak, settings: RolloutSettings, teller: "Teller") -> Progress:
+    if options.command == "tick":
+        return await soak.tick()
+    stop = Stop()
+    async with AsyncExitStack() as opened:
+        if options.port is not None:
+            port = await opened.enter_async_context(serving(lambda: teller.text(soak, settings), port=options.port))
+            teller.told(f"figures are at http://127.0.0.1:{port}/metrics")
+        with stopped_by_signals(stop):
+            return await soak.wait(stop)
+
+
+def _brought_back(driver: Driver, run: StageRun, teller: "Teller") -> StageRun:
+    """The way back is the driver's, and is told like all else."""
+    done = next((one for one in driver.recover(run.environment) if one.run == run.run), run)
+    asyncio.run(teller.changed(run, done))
+    return done
+
+
+def _me() -> Me:
+    return Me(name=this_operator(), host=this_host(), process=str(this_process()))
+
+
+class Teller:
+    """Tells people and a Prometheus; what cannot be told is said here and written down, and changes nothing."""
+
+    def __init__(self, journal: Journal, where: EnvironmentSettings, told: Callable[[str], None]) -> None:
+        self.told = told
+        self._journal = journal
+        self._where = where
+        self._notifier = Notifier(webhooks=where.webhooks, commands=where.notify)
+
+    async def changed(self, before: StageRun, after: StageRun) -> None:
+        """A run went from one state to another."""
+        notice = notice_of(before, after)
+        self.told(notice.text if notice else f"stage {after.stage} is {after.state.value}")
+        for trouble in await self._notifier.tell(notice) if notice else []:
+            self.told(trouble)
+            self._journal.note(after.run, f"could not be told: {trouble}")
+
+    def text(self, soak: Soak, settings: RolloutSettings) -> bytes:
+        """What a Prometheus fetches."""
+        return text_of(figures_with(soak, soak.progress(), self._journal, settings))
+
+    def write(self, figures: list[StageFigures]) -> None:
+        """The textfile, where there is to be one."""
+        if not self._where.textfile:
+            return
+        try:
+            write_textfile(Path(self._where.textfile), figures)
+        except OSError as error:
+            self.told(f"{self._where.textfile} could not be written: {error}")
+
+
+def figures_with(soak: Soak, progress: Progress, journal: Journal, settings: RolloutSettings) -> list[StageFigures]:
+    """The figures of all stages of the environment, with the measurements of the one that is watched."""
+    found = []
+    for run in journal.newest(progress.run.environment):
+        history = journal.history(run.run)
+        if run.run != progress.run.run:
+            found.append(figures_of(run, history))
+            continue
+        found.append(
+            figures_of(
+                run,
+                history,
+                tallies=soak.tallies,
+                interval=settings.soak_of(stage=run.stage).interval,
+                missed=progress.missed,
+                untold=len(progress.untold),
+            )
+        )
+    return found
+
+
+def exit_code(progress: Progress) -> int:
+    """What a soak's state says to whoever started the watching."""
+    if progress.interrupted:
+        return INTERRUPTED
+    if progress.run.is_completed:
+        return 0
+    return PENDING if progress.run.state in (StageState.SOAKING, StageState.SOAKED) else 1
+
+
+def _said(progress: Progress, options: argparse.Namespace) -> tuple[str, int]:
+    run, code = progress.run, exit_code(progress)
+    if options.json:
+        document = {
+            "schema": 1, "run": run.run, "environment": run.environment, "stage": run.stage, "state": run.state.value,
+            "verdict": run.verdict.value, "reason": run.reason, "credited": run.credited, "soak": run.soak,
+            "slot": progress.slot, "missed": progress.missed, "untold": list(progress.untold),
+            "interrupted": progress.interrupted, "next_in": round(progress.next_in, 3), "exit_status": code,
+        }  # fmt: skip
+        return json.dumps(document, indent=2) + "\n", code
+    lines = [f"stage {run.stage} in {run.environment} is {run.state.value}" + (f": {run.reason}" if run.reason else "")]
+    lines.append(f"{run.credited:.0f} s of {run.soak:.0f} s are credited")
+    if progress.next_in:
+        lines[-1] += f"; the next sample is due in {progress.next_in:.0f} s"
+    lines += [f"cannot tell: {why}" for why in progress.untold]
+    return "\n".join(lines) + "\n", code
+
+
+# ---- deciding
+
+
+def _decide(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
+    """An answer is taken also while somebody watches: that one loses the run, and whoever comes next goes on."""
+    if run.state is not StageState.HELD:
+        raise RolloutRefused(f"stage {run.stage} is {run.state.value}: there is nothing to decide")
+    me = _me()
+    teller = Teller(journal, ground.settings().environment(options.env), ground.told)
+    driver = Driver(journal, ground.target(), me, told=ground.told)
+    if options.answer == "rollback":
+        done = driver.rollback(run.run, reason=f"decided by {me.name}: {options.reason}")
+    else:
+        journal.take(run.run, owner=driver.owner)
+        done = journal.record(run.run, Decided(accept=True, by=me.name, reason=options.reason), owner=driver.owner)
+    asyncio.run(teller.changed(run, done))
+    with suppress(TargetError):  # the lock can be taken from a process that is gone as well
+        driver.detach(done.run)
+    good = done.state is not StageState.ROLLBACK_FAILED
+    return _said(Progress(run=done), options)[0], 0 if good else 1
+
+
+# ---- printing
+
+
+def _load(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    try:
+        steps = [step_in(text) for text in options.step]
+        if options.warm_up:
+            steps.insert(0, step_in(options.warm_up, is_judged=False))
+        limits = LoadLimits(p95=options.p95, p99=options.p99, errors=options.errors)
+        report = load(options.url, steps, limits)
+    except ValueError as error:
+        raise OptionError(f"--step 200x60 is 200 requests a second for 60 seconds: {error}") from None
+    text = json.dumps({"schema": 1, **encode(report)}, indent=2) + "\n" if options.json else _told(report, steps)
+    return text, 0 if report.verdict is Verdict.PASSED else 1
+
+
+def _told(report: LoadReport, steps: list[Step]) -> str:
+    lines = [f"{'asked':>8}{'achieved':>10}{'errors':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'longest':>10}  "]
+    lines += [
+        f"{step.rate:>6g}/s{step.achieved:>8.1f}/s{step.errors:>8}"
+        + "".join(f"{value * 1000:>6.0f} ms" for value in (step.p50, step.p95, step.p99))
+        + f"{step.longest * 1000:>7.0f} ms  {step.reason}"
+        for step in report.steps
+    ]
+    lines.append(report.verdict.value + (f": {report.reason}" if report.reason else ""))
+    return "\n".join(lines) + "\n"
+
+
+def _rules(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    settings = ground.settings()
+    return rules_text(alert_rules(interval=settings.soak.interval, max_ratio=settings.compare.max_ratio)), 0
+
+
+def _dashboard(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    return json.dumps(dashboard(), indent=2) + "\n", 0
+
+
+_PRINTED: dict[str, Callable[[argparse.Namespace, Ground], tuple[str, int]]] = {
+    "load": _load,
+    "rules": _rules,
+    "dashboard": _dashboard,
+}

@@ -1,0 +1,175 @@
+"""The commands for a stage that is up, as they are typed, on a target in memory."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pytest_py312 import clock
+from pytest_py312.__main__ import _parsers
+from pytest_py312.config import load_plan
+from pytest_py312.errors import OptionError, RolloutRefused
+from pytest_py312.rollout import commands, watch_commands
+from pytest_py312.rollout.commands import Ground
+from pytest_py312.rollout.model import Usage
+from pytest_py312.testing import FakeTarget, service_tree
+
+PLAN = """
+[deploy]
+image = "new-{version}"
+readiness-delay = 0
+
+[deploy.environments]
+test = { textfile = "TEXTFILE", webhooks = ["http://127.0.0.1:1/secret"] }
+
+[soak]
+interval = "60s"
+duration = "180s"
+initial-delay = 0
+
+[[stage]]
+number = 1
+services = ["auth"]
+critical = true
+
+[[stage]]
+number = 2
+services = ["gateway"]
+"""
+
+
+@dataclass
+class WatchedTarget(FakeTarget):
+    """``usage`` is what it says of all its containers."""
+
+    usage: Usage = field(default_factory=lambda: Usage(cpu_seconds=1.0, memory=5, restarts=0, out_of_memory=False))
+
+    def sample(self, *arguments: Any, **named: Any) -> Usage:
+        return self.usage
+
+
+class Shell:
+    """Types commands, with a clock that it sets."""
+
+    def __init__(self, root: Path) -> None:
+        files = {f"services/{name}/requirements.txt": "attrs\n" for name in ("auth", "gateway")}
+        self.textfile = root / "py312.prom"
+        self.plan = root / "py312.toml"
+        service_tree(root, {**files, "py312.toml": PLAN.replace("TEXTFILE", str(self.textfile))})
+        self.target = WatchedTarget()
+        for name in ("auth", "gateway"):
+            self.target.serve(name, "old-3.9")
+        self.told: list[str] = []
+        self.seconds = 1000.0
+        self.ground = Ground(
+            plan=load_plan(self.plan, today=clock.today()),
+            state=root / ".py312",
+            target=lambda: self.target,
+            told=self.told.append,
+        )
+
+    def __call__(self, line: str, *, code: int = 0) -> str:
+        options = _parsers()[0].parse_args(line.split())
+        run: Callable[..., tuple[str, int]] = (
+            watch_commands.run_command if options.command in watch_commands.HELP else commands.run_command
+        )
+        text, found = run(options, self.ground)
+        assert found == code, text
+        return text
+
+    def ticked(self, *, code: int = 75) -> dict[str, Any]:
+        self.seconds += 60.0
+        found: dict[str, Any] = json.loads(self("tick --stage 1 --json", code=code))
+        return found
+
+
+@pytest.fixture
+def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setattr("pytest_py312.store.SYNCHRONOUS", "OFF")
+    shell = Shell(tmp_path)
+    monkeypatch.setattr(clock, "boottime", lambda: shell.seconds)
+    monkeypatch.setattr(clock, "timestamp", lambda: 1e9 + shell.seconds)
+    shell("deploy --stage 1")
+    return shell
+
+
+def test_a_stage_is_accepted_tick_by_tick(py312: Shell) -> None:
+    """75 means: come back. Whoever does so in time has it accepted."""
+    assert "the next sample is due in 60 s" in py312("tick --stage 1", code=75)
+    for credited in (60.0, 120.0):
+        assert py312.ticked()["credited"] == credited
+    done = py312.ticked(code=0)
+    assert (done["state"], done["verdict"], done["exit_status"]) == ("accepted", "passed", 0)
+    assert 'py312_stage_state{environment="test",stage="1",state="accepted"} 1.0' in py312.textfile.read_text()
+    assert py312("tick --stage 1").startswith("stage 1 in test is accepted"), "once more changes nothing"
+    assert py312.target.locks == {}
+
+
+def test_a_severe_breach_is_brought_back_and_told(py312: Shell) -> None:
+    py312.ticked()
+    py312.target.usage = Usage(cpu_seconds=1.0, memory=5, restarts=0, out_of_memory=True)
+    done = py312.ticked(code=1)
+    assert (done["state"], done["verdict"]) == ("rolled back", "failed")
+    assert done["reason"] == "auth: out of memory: the kernel ended it for want of memory"
+    assert py312.target.serving()["auth"] == "old-3.9"
+    assert f"Stage 1 in test is back on the old version: {done['reason']}" in py312.told
+    assert any(text.startswith("the webhook at 127.0.0.1: ") for text in py312.told)
+    assert 'py312_rollback_total{environment="test",reason="breach",stage="1"} 1.0' in py312.textfile.read_text()
+
+
+def held(py312: Shell) -> None:
+    """Somebody deploys by hand."""
+    py312.ticked()
+    for one in py312.target.containers.values():
+        one.running = one.running and one.name != "auth"
+        one.name = one.name.replace("auth", "gone")
+    py312.target.serve("auth", "hand-3.12")
+    assert py312.ticked(code=1)["state"] == "held"
+
+
+def test_a_held_stage_waits_for_an_answer(py312: Shell) -> None:
+    with pytest.raises(RolloutRefused, match="nothing to decide"):
+        py312("decide accept --stage 1 --reason fine")
+    held(py312)
+    text = py312("decide accept --stage 1 --reason fine")
+    assert text.startswith("stage 1 in test is soaking")
+    assert py312.ticked(code=1)["state"] == "held", "something else still serves, and no answer makes that proof"
+    assert py312("decide rollback --stage 1 --reason no").startswith("stage 1 in test is rolled back: decided by")
+    assert py312.target.serving()["auth"] == "old-3.9"
+
+
+def test_a_plan_that_was_changed_since_is_not_gone_on_with_by_itself(py312: Shell) -> None:
+    py312.plan.write_text(py312.plan.read_text() + "\n[soak.compare]\nmax-ratio = 9\n")
+    with pytest.raises(RolloutRefused, match="--accept-config-change"):
+        py312("tick --stage 1")
+    py312("tick --stage 1 --accept-config-change", code=75)
+
+
+def test_a_stage_that_was_never_deployed_cannot_be_watched(py312: Shell) -> None:
+    with pytest.raises(OptionError, match="stage 2 was never deployed in test"):
+        py312("watch --stage 2")
+
+
+def test_watching_until_it_is_decided(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def rest(seconds: float) -> None:
+        py312.seconds += seconds
+
+    monkeypatch.setattr("pytest_py312.clock.asyncio.sleep", rest)
+    assert py312("watch --stage 1").startswith("stage 1 in test is accepted")
+    assert "stage 1 is soaked" in py312.told
+
+
+def test_rules_and_dashboard_are_printed(py312: Shell) -> None:
+    assert yaml.safe_load(py312("rules"))["groups"]
+    assert json.loads(py312("dashboard"))["panels"]
+    assert "> 180)" in py312("rules"), "three samples of a minute"
+
+
+@pytest.mark.parametrize("step", ["--step 5", "--step axb", "", "--warm-up 5x5", "--step 1e9x1"])
+def test_a_load_that_is_none_is_refused(py312: Shell, step: str) -> None:
+    with pytest.raises(OptionError, match="200 requests a second"):
+        py312(f"load http://127.0.0.1:1/ {step}")
