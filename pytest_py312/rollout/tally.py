@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from pytest_py312.rollout.compare import Compared, compare, judge_running
+from pytest_py312.rollout.compare import Compared, compare, judge_running, slope
 from pytest_py312.rollout.judging import CRASH_WINDOW, Judgement, is_good, judge_metric, restarts_within
 from pytest_py312.rollout.model import Measurement, Moment, Result, Sample, Usage, Verdict
 from pytest_py312.rollout.providers.engine import counters_in
@@ -18,6 +18,7 @@ OLD = "old "
 """Stands before the name of a metric that the old version's twin answered."""
 CONFIRMED = "confirmed: "
 """Begins the evidence of a failure that asking again has confirmed."""
+GROWTH_HOURS = 12
 _KINDS = tuple(Result)
 _NUMBERS = {result: number for number, result in enumerate(_KINDS)}
 _WELL = _NUMBERS[Result.SUCCESSFUL]
@@ -103,6 +104,19 @@ class Tally:
     def restarts(self) -> int:
         """How often it was started again lately."""
         return restarts_within(list(self._readings))
+
+    def growth(self, metric: str, interval: float) -> float | None:
+        """By how much an hour ``metric`` grew over the last :data:`GROWTH_HOURS`; ``None`` where it is not the time.
+
+        Looked at each quarter of that time: a slope of twelve hours is no other five minutes later.
+        """
+        series = self.series.get(metric)
+        wanted = round(GROWTH_HOURS * 3600 / interval)
+        each = max(1, wanted // 24)
+        if series is None or len(series.slots) < wanted or len(series.slots) % max(1, wanted // 4):
+            return None
+        newest = range(len(series.slots) - wanted, len(series.slots), each)
+        return slope([(series.slots[at] * interval / 3600, series.values[at]) for at in newest])
 
     @property
     def compared_metrics(self) -> list[str]:

@@ -19,6 +19,9 @@ from pytest_py312.rollout.settings import CompareSettings, MetricSettings, SoakS
 from pytest_py312.rollout.tally import OLD, Tally
 
 CRASH_LOOP = "crash loop"
+GROWTH = "memory growth"
+GROWTH_FLOOR = 2 * 1024 * 1024
+"""Bytes an hour; less is no leak that a soak could tell from noise."""
 COMPARISON = " compared"
 """Ends the name of a metric whose comparison with the old version is told."""
 _AT_ONCE = frozenset({OUT_OF_MEMORY, INTERPRETER})
@@ -29,6 +32,7 @@ _TROUBLES = {
     OUT_OF_MEMORY: Trouble.OUT_OF_MEMORY,
     INTERPRETER: Trouble.INTERPRETER,
     MEMORY: Trouble.MEMORY,
+    GROWTH: Trouble.MEMORY,
     "exceptions": Trouble.LOG,
     "log errors": Trouble.LOG,
     "log warnings": Trouble.LOG,
@@ -115,6 +119,9 @@ def breaches(watched: Watched, tally: Tally) -> list[Breach]:
             found.append(breach(watched, metric, told))
     if (restarts := tally.restarts) >= CRASHES:
         found.append(breach(watched, CRASH_LOOP, f"started again {restarts} times in 15 minutes"))
+    growth = tally.growth(MEMORY, watched.settings.interval)
+    if growth is not None and growth > GROWTH_FLOOR:
+        found.append(breach(watched, GROWTH, f"grows by {growth / 2**20:.1f} MiB an hour"))
     found += _slower(watched, tally)
     return sorted(found, key=lambda one: (one.reaction.value != "roll back", one.severity.value != "severe"))
 

@@ -95,6 +95,21 @@ def test_blindness_is_told_with_its_reason() -> None:
     assert untold(watched(), tally_of(*rows)) == ["user: orders could not be measured for 4 samples"]
 
 
+@pytest.mark.parametrize(
+    ("bytes_an_hour", "told"),
+    [(5 * 2**20, ["grows by 5.0 MiB an hour"]), (2**20, []), (0, []), (-(2**24), [])],
+)
+def test_memory_that_grows_for_half_a_day_is_a_leak(bytes_an_hour: int, told: list[str]) -> None:
+    """A cache that fills in the first two hours is none, and before half a day is over nothing is said."""
+    rows = [
+        (well("memory", 2**28 + bytes_an_hour * slot / 12 + 40 * 2**20 * min(1.0, slot / 24)),) for slot in range(144)
+    ]
+    found = breaches(watched(), tally_of(*rows))
+    assert [one.detail for one in found] == told
+    assert all((one.severity, one.reaction) == (Severity.MINOR, Reaction.HOLD) for one in found)
+    assert breaches(watched(), tally_of(*rows[:-1])) == []
+
+
 # ---- the last judgement
 
 
