@@ -119,8 +119,10 @@ def condition_given(scan: Scan, node: Any) -> Condition | None:
 def not_evaluated(scan: Scan, node: Any, every: list[ast.arg]) -> Iterator[ast.expr]:
     """Annotations that nobody has run: all of them, or those that are texts."""
     for annotation in (*[one.annotation for one in every], node.returns):
+        if annotation is None:
+            continue
         is_text = isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
-        if annotation is not None and (is_text or not is_evaluated(scan)):
+        if is_text or not is_evaluated(scan):
             yield annotation
 
 

@@ -57,7 +57,9 @@ def read_function(scan: Scan, node: Any) -> None:
 def _bind_globals(scan: Scan, node: Any) -> None:
     """``global imp; import imp``: the name is one of the module as soon as somebody calls the function."""
     names = {name for one in node.body if one.__class__ is ast.Global for name in one.names}
-    for one in node.body if names else ():
+    if not names:
+        return
+    for one in node.body:
         for alias in one.names if isinstance(one, ast.Import) else ():
             bound = alias.asname or alias.name.partition(".")[0]
             if bound in names and scan.get(bound) is None:
@@ -100,11 +102,15 @@ def _is_property(node: Any) -> bool:
 
 
 def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: int) -> None:
-    names: dict[str, Value] = {argument.arg: annotated(scan, argument.annotation) for argument in every}
-    for argument, default in zip(every[::-1], node.args.defaults[::-1], strict=False):
-        is_text = isinstance(default, ast.Constant) and isinstance(default.value, str)
-        if is_text and not node.args.kwonlyargs and names[argument.arg].kind is NOTHING_KNOWN:
-            names[argument.arg] = visit(scan, default)
+    names: dict[str, Value] = {
+        argument.arg: UNKNOWN if argument.annotation is None else annotated(scan, argument.annotation)
+        for argument in every
+    }
+    if node.args.defaults and not node.args.kwonlyargs:
+        for argument, default in zip(every[::-1], node.args.defaults[::-1], strict=False):
+            is_text = isinstance(default, ast.Constant) and isinstance(default.value, str)
+            if is_text and names[argument.arg].kind is NOTHING_KNOWN:
+                names[argument.arg] = visit(scan, default)
     for argument in (node.args.vararg, node.args.kwarg):
         if argument is not None:
             names[argument.arg] = UNKNOWN

@@ -298,9 +298,10 @@ def branches(scan: Scan, *ways: Callable[[], bool]) -> list[bool]:
                 scan.names[name] = value
     scan.log = outer_log
     going_on = [values for ended, values in results if not ended]
-    for name in dict.fromkeys(name for values in going_on for name in values):
-        found = [values.get(name) or scan.names.get(name) for values in going_on]
-        scan.bind(name, either([value for value in found if value is not None]))
+    if any(going_on):  # most branches set nothing
+        for name in dict.fromkeys(name for values in going_on for name in values):
+            found = [values.get(name) or scan.names.get(name) for values in going_on]
+            scan.bind(name, either([value for value in found if value is not None]))
     return [ended for ended, _ in results]
 
 
