@@ -17,7 +17,7 @@ from typing import Any
 
 from pytest_py312 import command
 from pytest_py312.source.collector import no_collector
-from pytest_py312.source.facts import FileFacts, packed, unpacked
+from pytest_py312.source.facts import FileFacts, unpacked
 from pytest_py312.source.scan import scan_text
 
 WORTH_A_PROCESS = 400_000
@@ -28,7 +28,7 @@ SCAN_LIMIT = 300.0
 _WORKER = """
 import sys
 sys.path[:0] = [sys.argv[1]]
-from pytest_py312.source.scanning import work
+from pytest_py312.source.scan_worker import work
 work(sys.argv[2], sys.argv[3])
 """
 
@@ -78,7 +78,7 @@ class FileScanner:
             asked.write_text(json.dumps(rows), encoding="utf-8")
             package = str(Path(__file__).parents[2])
             command.run(
-                [sys.executable, "-I", "-c", _WORKER, package, str(asked), str(answered)], time_limit=SCAN_LIMIT
+                [sys.executable, "-I", "-S", "-c", _WORKER, package, str(asked), str(answered)], time_limit=SCAN_LIMIT
             )
             facts = [remembered(row) for row in json.loads(answered.read_bytes())]
         except (OSError, ValueError):
@@ -89,14 +89,6 @@ class FileScanner:
             task.key: found or _scanned(task)
             for task, found in zip(tasks, [*facts, *[None] * len(tasks)][: len(tasks)], strict=True)
         }
-
-
-def work(asked: str, answered: str) -> None:
-    """What a scanning process does: files in, facts out."""
-    rows = json.loads(Path(asked).read_bytes())
-    with no_collector():
-        facts = [packed(scan_text(text.encode("latin-1"), path, local=frozenset(local))) for path, text, local in rows]
-    Path(answered).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def remembered(data: Any) -> FileFacts | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.source import reading, scan, scanning
+from pytest_py312.source import reading, scan, scan_worker, scanning
 from pytest_py312.source.facts import packed
 from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader
 from pytest_py312.testing import service_tree
@@ -149,7 +149,7 @@ def test_no_content_is_lost_between_processes(tmp_path_factory: pytest.TempPathF
     asked_for, answered = folder / "asked", folder / "answered"
     asked_for.write_text(json.dumps([[f"{n}.py", data.decode("latin-1"), ["imp"]] for n, data in enumerate(contents)]))
 
-    scanning.work(str(asked_for), str(answered))
+    scan_worker.work(str(asked_for), str(answered))
 
     expected = [
         packed(scan.scan_text(data, f"{number}.py", local=frozenset({"imp"}))) for number, data in enumerate(contents)
