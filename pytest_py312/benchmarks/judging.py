@@ -6,6 +6,7 @@ look holds with that much more confidence, and each p-value counts that many tim
 round together, one with a false verdict is then as unlikely as :data:`ERROR`, whenever it is stopped and why.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from pytest_py312.benchmarks.statistics import (
 )
 from pytest_py312.model import Verdict
 
-LOOKS = (10, 18, 32, 56, 96)
+LOOKS = (10, 20, 40, 80, 160)
 """Numbers of pairs after which the figures are looked at; after the last, no more are taken. Even, since pairs come two
 by two. Ten is the least that can tell anything at this confidence."""
 
@@ -109,6 +110,12 @@ class Round:
         """Whether it is worth another pair that ``name`` is undecided."""
         trial = self._trials[name]
         return name not in self._along or trial.reading is None or trial.reading.ratio > edges_of(trial.threshold)[1]
+
+    @property
+    def least(self) -> int:
+        """The number of pairs with which the clearest of changes can be told from chance; even, as pairs come."""
+        tests = self._sides * len(LOOKS) * max(1, len(self._trials)) * self._families
+        return 2 * math.ceil(math.log2(tests / self._error) / 2)
 
     @property
     def next_look(self) -> int:

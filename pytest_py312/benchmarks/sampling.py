@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_py312 import clock
-from pytest_py312.benchmarks.judging import ERROR, LOOKS, Reading, Round
+from pytest_py312.benchmarks.judging import ERROR, Reading, Round
 from pytest_py312.benchmarks.statistics import UNKNOWN, Interval, estimate, median_interval, ratios
 from pytest_py312.model import Verdict
 
@@ -18,7 +18,10 @@ Measure = Callable[[Sequence[str], int], Mapping[str, float]]
 """Measures the benchmarks that are named, each once, in a fresh process with the hash seed that is given. May raise
 :class:`MeasuringFailed`."""
 
-CONTROL_CONFIDENCE = 0.99
+PATIENCE = 5
+"""So many times the budget a round may take that would else end with too few pairs to tell anything."""
+CONTROL_CONFIDENCE = 0.9
+"""Of the interval of the baseline by itself. It decides nothing, and there are half as many ratios of it as pairs."""
 
 
 class MeasuringFailed(Exception):
@@ -36,7 +39,7 @@ class Sides:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """``budget``: seconds for a round; a round that has begun a block ends it. ``families`` and ``along``: see
-    :class:`Round`. ``confirm``: whether a second round is held over what is slower."""
+    :class:`Round`. ``confirm``: whether something is concluded, and so a second round held over what is slower."""
 
     budget: float
     error: float = ERROR
@@ -95,14 +98,17 @@ class _Sampler:
             into[name].control.append(other / one)
         return found
 
-    def round(self, found: Round, into: Mapping[str, Sampled], *, least: int = 1) -> dict[str, Reading]:
-        """One round, to its end or that of its budget, which is not held against the first ``least`` pairs."""
+    def round(self, found: Round, into: Mapping[str, Sampled]) -> dict[str, Reading]:
+        """One round, to its end or that of its budget. Where that is spent before there are as many pairs as can tell
+        anything, it gets some more: all that was spent would be wasted."""
         begin = self.stopwatch()
         longest, count = 0.0, 0
+        budget = self.settings.budget
+        last = budget * (PATIENCE if self.settings.confirm else 1)
         while not found.is_over:
             while count < found.next_look:
                 started = self.stopwatch()
-                if started - begin + longest > self.settings.budget and count >= least:
+                if count and started - begin + longest > (budget if count >= found.least else last):
                     found.look()
                     return found.readings()
                 for name, values in self.block(found.undecided, into).items():
@@ -137,9 +143,9 @@ def compare(
         if reading.verdict is Verdict.SLOWER and settings.confirm
     }
     second = {name: Sampled() for name in slower}
-    # what the first round has found among many is one question each by now, and gets the pairs that answer one
+    # what the first round has found among many is one question each by now, which fewer pairs can answer
     twice = Round(slower, error=settings.error, confirming=True)
-    again = sampler.round(twice, second, least=LOOKS[0]) if slower else {}
+    again = sampler.round(twice, second) if slower else {}
     found = {}
     for name, reading in readings.items():
         controls = first[name].control + (second[name].control if name in second else [])

@@ -168,7 +168,9 @@ def load(processes: int) -> Iterator[None]:
             process.wait()
 
 
-def run(title: str, runs: int, more: float, threshold: float, measures: Callable[[int, int], Measure]) -> None:
+def run(
+    title: str, runs: int, more: float, threshold: float, measures: Callable[[int, int], Measure], budget: float
+) -> None:
     if not runs:
         return
     series = Series(title=title)
@@ -176,7 +178,7 @@ def run(title: str, runs: int, more: float, threshold: float, measures: Callable
     for number in range(runs):
         with own_core(Path(tempfile.gettempdir()) / "self-comparison", Event()) as core:
             old, new = (measures(core or 0, units) for units in (UNITS, round(UNITS * (1 + more))))
-            settings = Settings(budget=math.inf, seed=number)
+            settings = Settings(budget=budget, seed=number)
             series.take(compare(Sides(baseline=old, target=new), dict.fromkeys(WORKLOADS, threshold), settings))
         print(f"{number + 1} of {runs}: {series.counts()}", file=sys.stderr, flush=True)
     series.tell(time.monotonic() - begin)
@@ -188,6 +190,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="of the same with itself, ten comparisons each")
     parser.add_argument("--slow-runs", type=int, default=10, help="of each planted slowdown, ten comparisons each")
     parser.add_argument("--load", type=int, default=1, help="further processes that compute meanwhile")
+    parser.add_argument("--budget", type=float, default=math.inf, help="seconds for a round of ten (default: any time)")
     parser.add_argument("--simulated", action="store_true")
     asked = parser.parse_args()
 
@@ -196,9 +199,9 @@ def main() -> None:
 
     chosen = simulated(random.Random(312)) if asked.simulated else measures
     with load(0 if asked.simulated else asked.load):
-        run("the same, threshold 10 %", asked.runs, 0.0, 0.10, chosen)
-        run("15 % slower, threshold 10 %", asked.slow_runs, 0.15, 0.10, chosen)
-        run("5 % slower, threshold 3 %", asked.slow_runs, 0.05, 0.03, chosen)
+        run("the same, threshold 10 %", asked.runs, 0.0, 0.10, chosen, asked.budget)
+        run("15 % slower, threshold 10 %", asked.slow_runs, 0.15, 0.10, chosen, asked.budget)
+        run("5 % slower, threshold 3 %", asked.slow_runs, 0.05, 0.03, chosen, asked.budget)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,67 @@ def test_a_suite(tmp_path: Path) -> None:
     assert sample.exit_code == 0
 
 
+def test_the_tests_of_a_suite(tmp_path: Path) -> None:
+    """Each that takes more than a moment and passes: the time it took, and that of it in which a core was busy."""
+    wait = "import time\n\ndef test_waits():\n    time.sleep(0.2)\n\ndef test_quick():\n    assert True\n"
+    work = "def test_works():\n    sum(range(2_000_000))\n"
+    sample = measured(tmp_path, {"test_a.py": wait, "test_b.py": work, "test_speed.py": SPEED}, measure="suite")
+    named = {name for name in sample.values if " of " in name}
+    assert {name for name in named if "waits" in name or "works" in name} == {
+        f"{what}time of {test}"
+        for what in ("", "processor ")
+        for test in ("test_a.py::test_waits", "test_b.py::test_works")
+    }
+    assert (
+        sample.values["time of test_a.py::test_waits"] > 0.2 > sample.values["processor time of test_a.py::test_waits"]
+    )
+
+
+def test_only_the_tests_that_are_watched(tmp_path: Path) -> None:
+    """Also one that takes no time to speak of: it took some before. Of unittest's tests as well."""
+    files = {
+        "test_a.py": "import unittest\n\nclass A(unittest.TestCase):\n    def test_one(self):\n        pass\n\n"
+        "    def test_other(self):\n        pass\n"
+    }
+    sample = measured(
+        tmp_path, files, measure="suite", runner="unittest", arguments=["test_a"], watch=["test_a.A.test_one"]
+    )
+    assert {name for name in sample.values if " of " in name} == {
+        "time of test_a.A.test_one", "processor time of test_a.A.test_one"
+    }  # fmt: skip
+    assert sample.exit_code == 0
+
+
+def test_the_peak_memory_of_a_suite(tmp_path: Path) -> None:
+    """Of what it holds for a moment as well."""
+    plain = measured(tmp_path / "plain", {"test_a.py": "def test_a():\n    pass\n"}, measure="suite")
+    large = measured(
+        tmp_path / "large", {"test_a.py": "def test_a():\n    bytearray(b'x' * 40_000_000)\n"}, measure="suite"
+    )
+    assert large.values["peak"] - plain.values["peak"] > 35_000_000
+
+
+def test_it_stays_on_the_core_that_is_asked_for(tmp_path: Path) -> None:
+    """And on another one where that is not allowed to it."""
+    import os
+
+    allowed = sorted(os.sched_getaffinity(0))
+    for number, (wanted, core) in enumerate(((allowed[0], allowed[0]), (max(allowed) + 64, allowed[-1]))):
+        files = {"quick.py": ""}
+        folder = tmp_path / str(number)
+        sample = measured(folder, files, measure="imports", module="quick", repeats=1, ahead=1, core=wanted)
+        assert sample.conditions["core"] == str(core)
+
+
+def test_nobody_looks_at_the_processor_for_every_sample(tmp_path: Path) -> None:
+    """pytest-benchmark would start a process that does so; what it would find out is known."""
+    spoilt = (
+        "import cpuinfo\n\ndef get_cpu_info():\n    raise SystemExit('asked')\n\ncpuinfo.get_cpu_info = get_cpu_info\n"
+    )
+    sample = measured(tmp_path, {"test_speed.py": SPEED, "conftest.py": spoilt}, measure="tests")
+    assert set(sample.values) == {"test_speed.py::test_it", "test_speed.py::test_with_a_threshold"}
+
+
 def test_the_clock_goes_on_while_nothing_is_done() -> None:
     """Waiting is told, since a service that waits longer is slower."""
     import time

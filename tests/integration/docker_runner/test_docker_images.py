@@ -23,7 +23,7 @@ from pytest_py312.runners.docker_build import has_kit
 from pytest_py312.runners.docker_engine import Engine, connect
 from pytest_py312.runners.docker_owner import Owner, this_process
 from pytest_py312.runners.docker_recipes import OWNER_LABEL
-from pytest_py312.service_images import Health, ImageJob, ImageRun, OwnImage
+from pytest_py312.service_images import Health, ImageJob, ImageRun, ImageStart, OwnImage
 from pytest_py312.testing import service_tree
 from tests.integration.docker_runner.conftest import Bench, unavailable
 from tests.unit.test_moving_a_platform import COPIES_PACKAGES, platform
@@ -161,6 +161,59 @@ def test_an_image_that_is_nowhere_could_not_be_tried_or_does_not_exist(engine: E
     run = proven_of(bench, "FROM registry.invalid/python:3.12\n", {})
     assert run.unchecked
     assert not run.version
+
+
+WEB = """\
+import http.server, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+
+time.sleep(0.5)
+held = bytearray(b"x" * 20_000_000)
+http.server.HTTPServer(("", 8000), Handler).serve_forever()
+"""
+FETCH = "CMD python -c \"from urllib.request import urlopen; urlopen('http://localhost:8000{}')\""
+
+
+def start_of(bench: Bench, dockerfile: str, times: int = 1) -> list[ImageStart]:
+    service_tree(bench.repository, {"s/Dockerfile": dockerfile, "s/web.py": WEB})
+    runner = bench.runner()
+    found = [runner.start_image(replace(JOB, root=bench.repository), seed) for seed in range(times)]
+    runner.close()
+    return found
+
+
+@pytest.mark.parametrize("check", [FETCH.format("/health"), 'CMD ["python", "-c", "open(\'/tmp/up\')"]'])
+def test_how_long_a_start_takes(check: str, engine: Engine, bench: Bench) -> None:
+    """From the start of its command until its own check is content: what it asks over the network, and any other."""
+    copied = "FROM python:3.12-slim\nCOPY web.py /\n"
+    command = "CMD python /web.py" if "urlopen" in check else "CMD sleep 0.5; touch /tmp/up; sleep 60"
+    for start in start_of(bench, f"{copied}HEALTHCHECK {check}\n{command}\n", times=2):
+        assert start.unchecked == ""
+        assert start.seconds > 0.5
+        if "urlopen" in check:
+            assert start.memory > 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        ("HEALTHCHECK --timeout=1s --interval=1s --retries=1 CMD exit 1\nCMD sleep 60\n", "did not become healthy"),
+        (f"HEALTHCHECK --timeout=1s --interval=1s --retries=1 {FETCH.format('/no')}\nCMD python /web.py\n",
+         "did not become healthy"),
+        ("HEALTHCHECK CMD exit 0\nCMD ['no']\nRUN exit 7\n", "it cannot be built: RUN exit 7"),
+        ("CMD sleep 60\n", "it declares no health check"),
+        ("HEALTHCHECK CMD exit 0\nRUN rm -f /usr/local/bin/python*\nCMD sleep 60\n", "it has no Python that answers"),
+    ],
+)  # fmt: skip
+def test_a_start_that_cannot_be_measured(rest: str, reason: str, engine: Engine, bench: Bench) -> None:
+    """It says why, and leaves no container and no image."""
+    [start] = start_of(bench, f"FROM python:3.12-slim\nCOPY web.py /\n{rest}")
+    assert start.unchecked.startswith("s/Dockerfile on 3.12: ")
+    assert reason in start.unchecked
 
 
 def test_a_build_that_was_given_up_leaves_nothing(engine: Engine, bench: Bench) -> None:

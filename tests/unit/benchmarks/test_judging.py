@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_py312.benchmarks.judging import LOOKS, Reading, Round, edges_of, read
+from pytest_py312.benchmarks.judging import ERROR, LOOKS, Reading, Round, edges_of, read
 from pytest_py312.benchmarks.statistics import Interval
 from pytest_py312.model import Verdict
 
@@ -97,6 +97,21 @@ def test_a_confirming_round_asks_whether_it_is_slower_and_nothing_else() -> None
     assert found[1.5, True].verdict is Verdict.SLOWER
     assert found[0.6, False].verdict is Verdict.FASTER
     assert found[0.6, True].verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("names", "families", "confirming", "least"),
+    [(1, 1, False, 10), (2, 1, False, 12), (10, 1, False, 14), (10, 20, False, 18), (2, 1, True, 10)],
+)
+def test_the_least_pairs_that_can_tell(names: int, families: int, confirming: bool, least: int) -> None:
+    """With so many, all on one side, the test is sure; with two fewer it is not."""
+    for count, sure in ((least, True), (least - 2, False)):
+        thresholds = {str(name): 0.1 for name in range(names)}
+        measured = Round(thresholds, families=families, confirming=confirming)
+        assert measured.least == least
+        measured.add("0", [2.0 + pair / 100 for pair in range(count)])
+        measured.look()
+        assert (measured.readings()["0"].p_value < ERROR) is sure
 
 
 def test_a_round_that_was_cut_short() -> None:

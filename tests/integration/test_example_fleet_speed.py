@@ -1,0 +1,69 @@
+"""Benchmarks of the example fleet, old against new, by the gate as a user starts it, in both runners.
+
+What the recordings of palpation-service are catalogued with takes several times as long on 3.12. Where the builds are
+not alike, it is measured with the plan's leave, so that there is a verdict everywhere.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312.runners.docker_ping import engine_version
+from tests.integration.docker_runner.conftest import unavailable
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
+SLOW = "test/test_recordings.py::test_the_catalogue_of_a_year_is_quick"
+OTHERS = {"tests/test_speed.py::test_a_search_is_quick", "tests/test_speed.py::test_words_are_found_quickly"}
+GENERAL = 'budget = "40s", unlike-builds = true'
+
+pytestmark = [pytest.mark.network, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """A copy of the example, with less time to spend than a user has."""
+    root = Path(shutil.copytree(EXAMPLE, tmp_path / "suoke", ignore=shutil.ignore_patterns(".py312", "__pycache__")))
+    plan = root / "py312.toml"
+    text, times = re.subn(r"benchmark = \{ ", f"benchmark = {{ {GENERAL}, ", plan.read_text(encoding="utf-8"))
+    assert times == 1
+    plan.write_text(f"{text}\n[service.palpation-service]\nbenchmark = {{ {GENERAL} }}\n", encoding="utf-8")
+    return root
+
+
+def speeds(fleet: Path, runner: str) -> tuple[dict[str, Any], str]:
+    """Run the benchmarks of the two services that have some; the report, and what was said."""
+    file = fleet / "report.json"
+    argv = [sys.executable, "-m", "pytest", "--py312", "--py312-benchmark", "-m", "py312_benchmark", ".", "-n0"]
+    argv += [f"--py312-runner={runner}", "--py312-services=palpation-service,rag-service", f"--py312-report={file}"]
+    argv += ["-p", "no:cacheprovider", f"--py312-cache-dir={fleet.parent / 'cache'}"]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(argv, cwd=fleet, env=variables, capture_output=True, text=True, timeout=1700, check=False)
+    assert file.exists(), done.stdout + done.stderr
+    assert done.returncode == 1, done.stdout + done.stderr
+    return json.loads(file.read_text(encoding="utf-8")), done.stdout
+
+
+@pytest.mark.parametrize("runner", ["local", pytest.param("docker", marks=pytest.mark.docker)])
+def test_the_planted_slowdown_is_found_and_nothing_else(fleet: Path, runner: str) -> None:
+    """It blocks its service; of the other's benchmarks none does."""
+    if runner == "docker" and engine_version() is None:
+        unavailable("no Docker engine answers")
+    report, said = speeds(fleet, runner)
+    own = {one["name"]: one for one in report["comparisons"] if one["kind"] == "benchmark"}
+    assert set(own) == {SLOW, *OTHERS}, said
+    assert (own[SLOW]["verdict"], own[SLOW]["confirmed"]) == ("slower", True), said
+    assert own[SLOW]["ratio"] > 1.5
+    assert {own[name]["verdict"] for name in OTHERS} <= {"same", "faster"}, said
+    outcomes = {one["service"]: one for one in report["outcomes"]}
+    assert outcomes["rag-service"]["status"] == "passed", said
+    assert {one["code"] for one in outcomes["palpation-service"]["findings"] if one["severity"] == "error"} == {"PY501"}
+    kinds = {one["kind"] for one in report["comparisons"]}
+    assert kinds >= {"benchmark", "import", "memory", "suite"}
+    assert ("start" in kinds) is (runner == "docker"), said
