@@ -211,7 +211,7 @@ class ContainerProbe:
 
     def _identity(self, seen: Observation | None) -> list[Measurement]:
         if seen is None:
-            return [measured(DRIFT, Reading.failed("the container is gone"))]
+            return [measured("container", Reading.failed("it is gone, and nothing has its name"))]
         if seen.container.id != self.container.id:
             told = f"container {seen.container.id[:12]} serves, where {self.container.id[:12]} was deployed"
             return [measured(DRIFT, Reading.failed(told))]

@@ -212,6 +212,9 @@ class Soak:
                 self._slot = max(self._slot, sample.slot)
 
     def _count(self, sample: Sample) -> None:
+        if drift_in(sample):
+            self._tallies[sample.service].last = sample
+            return
         self._tallies[sample.service].add(sample)
         self._credit.add(sample)
 
@@ -284,15 +287,15 @@ class Soak:
     async def _judge(self) -> None:
         for one in self._watched:
             tally = self._tallies[one.service]
-            for breach in breaches(one, tally):
+            drift = drift_in(tally.last)
+            if drift and self._is_watched and f"{one.service}: {DRIFT}" not in self._run.held_for:
+                await self._record(Drifted(service=one.service, detail=drift, slot=self._slot))
+                self._replay()
+            for breach in [] if drift else breaches(one, tally):
                 if breach.key in self._known or breach.key in self._run.decided or not self._is_watched:
                     continue
                 self._known.add(breach.key)
                 await self._record(Breached(breach=breach))
-            drift = drift_in(tally)
-            if drift and self._is_watched and f"{one.service}: {DRIFT}" not in self._run.held_for:
-                await self._record(Drifted(service=one.service, detail=drift, slot=self._slot))
-                self._replay()
         await self._show(SHOWN_EACH)
         if self._run.state is StageState.SOAKED:
             said = last_judgement(self._watched, self._tallies, self._run.decided)

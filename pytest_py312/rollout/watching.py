@@ -12,7 +12,7 @@ from pytest_py312.rollout.judging import (
     reaction_to,
     severity_of,
 )
-from pytest_py312.rollout.model import Breach, Measurement, Result, Verdict
+from pytest_py312.rollout.model import Breach, Measurement, Result, Sample, Verdict
 from pytest_py312.rollout.probes import AVAILABILITY, DRIFT, INTERPRETER, LATENCY, Probe
 from pytest_py312.rollout.providers.engine import CPU_COUNTER, MEMORY, OUT_OF_MEMORY, RESTART_COUNTER
 from pytest_py312.rollout.settings import CompareSettings, MetricSettings, SoakSettings
@@ -158,12 +158,13 @@ def untold(watched: Watched, tally: Tally) -> list[str]:
     ]
 
 
-def drift_in(tally: Tally) -> str:
-    """What serves in the place of what was deployed, by the newest sample; empty where it is the right one."""
-    series = tally.series.get(DRIFT)
-    last = series.last if series else None
-    at_last = tally.last is not None and last in tally.last.measurements
-    return (last.detail or "something else serves") if last and at_last and last.result is Result.FAILED else ""
+def drift_in(sample: Sample | None) -> str:
+    """What serves in the place of what was deployed; empty where it is the right one.
+
+    Such a sample says nothing at all about the new version, neither good nor bad.
+    """
+    found = [one for one in sample.measurements if one.metric == DRIFT] if sample else []
+    return next((one.detail or "something else serves" for one in found if one.result is Result.FAILED), "")
 
 
 def last_judgement(watched: Sequence[Watched], tallies: Mapping[str, Tally], decided: Sequence[str] = ()) -> Judgement:

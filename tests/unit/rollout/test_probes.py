@@ -83,7 +83,7 @@ def test_the_next_sample_has_the_last_ones_counters_and_log() -> None:
 @pytest.mark.parametrize(
     ("seen", "metric"),
     [
-        (None, DRIFT),
+        (None, "container"),
         (Observation(container=Container(id="somebody-elses", image="x"), running=True), DRIFT),
         (Observation(container=NEW, running=True, interpreters=(Interpreter(3, 9),)), INTERPRETER),
         (Observation(container=NEW, running=True, interpreters=(Interpreter(3, 9), TARGET)), INTERPRETER),

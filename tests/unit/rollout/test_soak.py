@@ -304,6 +304,26 @@ def test_what_somebody_else_deployed_makes_the_evidence_void(watching: Watching)
     assert ticked(watching, watching.watched(probe)).run.credited == 300.0
 
 
+def test_what_somebody_else_deployed_is_not_the_new_versions_failure(watching: Watching) -> None:
+    """The container that was watched is stopped and does not answer; another one serves in its place."""
+    taken = {"count": 0}
+
+    def answer(seconds: float, again: int) -> list[Measurement]:
+        replaced = 2 <= taken["count"] < 5
+        taken["count"] += 1
+        result = Result.FAILED if replaced else Result.SUCCESSFUL
+        return [Measurement(metric=DRIFT, result=result), Measurement(metric=AVAILABILITY, result=result)]
+
+    probe = FakeProbe(watching.clock, answer, repeatable=False)
+    ticked(watching, watching.watched(probe))
+    watching.clock.seconds += SETTINGS.initial_delay
+    for _ in range(5):
+        watching.clock.seconds += 300.0
+        progress = ticked(watching, watching.watched(probe))
+    assert (progress.run.state, progress.run.held_for) == (StageState.HELD, ("user: drift",))
+    assert progress.run.credited == 300.0, "since it was put back"
+
+
 def test_a_breach_is_judged_by_whoever_comes_after_a_kill(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample was kept, and the process was gone before it was judged."""
     probe = FakeProbe(watching.clock, available("f" * 50))
