@@ -22,7 +22,7 @@ WIDTH = 250
 _WIDEST = 8.0
 """Ratios beyond this, or its inverse, are drawn at the edge."""
 _NARROWEST = 1.3
-_TICKS = (0.125, 0.25, 0.5, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+_TICKS = (0.25, 0.5, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 _MOST_TICKS = 6
 _UPRIGHT = "M-0.06,-0.5H0.06V0.5H-0.06Z"
 """A stroke, as a shape of one by one."""
@@ -44,7 +44,9 @@ _CONFIG: Spec = {
         "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal",
     },
 }  # fmt: skip
+_ATTRIBUTE = re.compile(r'"[^"]*"')
 _LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
+"""Within attributes: a place to a hundredth of a pixel. What is written on an axis stays as it is."""
 _ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 """What describes each mark by itself: the page says what a chart shows, in words and once."""
 
@@ -59,8 +61,12 @@ def _drawn(spec: Spec) -> str:
     import vl_convert  # large, and only asked for by a page with measurements
 
     svg: str = vl_convert.vegalite_to_svg({"$schema": _SCHEMA, "config": _CONFIG, "padding": 2, **spec})
-    short = _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", _ROLES.sub("", svg))
+    short = _ATTRIBUTE.sub(_rounded, _ROLES.sub("", svg))
     return short.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def _rounded(attribute: "re.Match[str]") -> str:
+    return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", attribute[0])
 
 
 # ---- ratios

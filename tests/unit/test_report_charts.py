@@ -44,7 +44,7 @@ def test_without_the_library_the_page_has_figures_and_says_how_to_get_charts(mon
     page = html.render(measured(speed()))
     assert "<svg" not in page
     assert "pip install &#39;pytest-py312[charts]&#39;" in page
-    assert "1.42\n(1.38 to 1.47)" in page
+    assert "1.42 (1.38 to 1.47)" in page
 
 
 def test_a_library_that_fails_costs_the_charts_and_not_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_a_library_that_fails_costs_the_charts_and_not_the_page(monkeypatch: pyt
     page = html.render(measured(speed()))
     assert "<svg" not in page
     assert "Charts could not be drawn: no such &lt;font&gt;" in page
-    assert "1.42\n(1.38 to 1.47)" in page
+    assert "1.42 (1.38 to 1.47)" in page
 
 
 def test_of_very_many_the_own_benchmarks_are_drawn_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +72,13 @@ def test_they_hold_no_text_of_a_repository_and_no_style_of_their_own() -> None:
     assert "style=" not in drawn
     assert "role=" not in drawn
     assert "var(--bad)" in drawn
+
+
+def test_what_an_axis_says_is_not_rounded() -> None:
+    """Places in the drawing are."""
+    drawn = charts.samples_chart(speed(pairs=((1.0011, 1.0015), (1.0012, 1.0017))), 1.0, "s")
+    assert {"1.0012", "1.0014", "1.0016"} <= set(re.findall(r">([\d.]+)</text>", drawn))
+    assert not re.search(r'="[^"]*\d\.\d{3}', drawn)
 
 
 def test_they_are_the_same_for_the_same_figures() -> None:

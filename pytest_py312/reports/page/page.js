@@ -33,9 +33,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
   for (const head of heads) {
     const button = document.createElement("button");
     button.type = "button";
-    button.append(...head.childNodes);
+    const place = head.querySelector(".label") ?? head;
+    button.append(...place.childNodes);
     button.addEventListener("click", () => sort(table, head, turned(head)));
-    head.append(button);
+    place.append(button);
     select.add(new Option(button.textContent));
   }
   // where the headings have no room, a list stands for them
