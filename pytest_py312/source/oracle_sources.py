@@ -23,6 +23,8 @@ MARKS = (b"DeprecationWarning", b"FutureWarning", b"SyntaxWarning", b"_deprecate
 """A function without one of these has nothing to say about deprecations, and is not parsed for them."""
 HEADER = re.compile(r"(async\s+def|def|class)\s+(\w+)")
 
+CLASS = re.compile(rb"^([ \t]*)class[ \t]+(\w+)", re.MULTILINE)
+
 WARNERS = ("warn", "_warn", "_deprecated")
 LARGEST = 8 * 1024 * 1024
 
@@ -130,6 +132,7 @@ class Source:
         self._classes: dict[str, dict[str, ast.ClassDef]] = {}
         """Those in a class at the top, by its name and theirs."""
         self._attributes: dict[str, set[str] | None] = {}
+        self._headers: dict[str, list[int]] | None = None
         self._text = _bytes(path)
         self._lines: list[str] | None = None
         marked = sorted({line for mark in MARKS for line in _lines_with(mark, self._text)})
@@ -211,12 +214,10 @@ class Source:
 
     def _class(self, name: str) -> ast.Module | None:
         """A class at the top of the module, parsed alone; ``None`` where the layout does not tell which lines it is."""
-        headers = re.findall(rb"^([ \t]*)class[ \t]+%b\b" % name.encode(), self._text, re.MULTILINE)
-        if headers != [b""]:
-            return None
-        header = re.compile(rf"class[ \t]+{name}\b")
-        lines = self.lines_of_text()
-        return _block(lines, next(place for place, line in enumerate(lines) if header.match(line)), "")
+        if self._headers is None:
+            self._headers = _class_headers(self._text)
+        places = self._headers.get(name, [])
+        return _block(self.lines_of_text(), places[0], "") if len(places) == 1 and places[0] >= 0 else None
 
     def may_set(self, name: str) -> bool:
         """Whether anything in the file could set an attribute of this name from outside of the class."""
@@ -231,6 +232,17 @@ def _lines_with(mark: bytes, text: bytes) -> Iterator[int]:
         line += text.count(b"\n", before, place)
         yield line
         before, place = place, text.find(mark, place + 1)
+
+
+def _class_headers(text: bytes) -> dict[str, list[int]]:
+    """The lines, from 0, on which what looks like a class begins, by its name; -1 for one that is indented."""
+    found: dict[str, list[int]] = {}
+    line = before = 0
+    for match in CLASS.finditer(text):
+        line += text.count(b"\n", before, match.start())
+        before = match.start()
+        found.setdefault(match[2].decode("ascii"), []).append(-1 if match[1] else line)
+    return found
 
 
 def function_around(lines: Sequence[str], number: int) -> tuple[int, str] | None:
