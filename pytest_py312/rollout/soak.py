@@ -163,22 +163,15 @@ class Soak:
         """Find the beginning of the schedule, or make it; and what was measured before."""
         if self._start is not None:
             return
-        if not self._starts():
-            await self._make_start()
         self._replay()
+        if self._start is None:
+            await self._make_start()
+            self._replay()
         self._known = {
             each.what.breach.key for each in self._journal.history(self._name) if isinstance(each.what, Breached)
         }
         if self._slot > START:  # whoever kept the last sample may have been killed before it was judged
             await self._judge()
-
-    def _starts(self) -> list[Sample]:
-        return [
-            sample
-            for one in self._watched
-            for sample in self._journal.samples(self._name, one.service, first_slot=START)[:1]
-            if sample.slot == START
-        ]
 
     async def _make_start(self) -> None:
         """What engines count is read at once, so that the first sample has something to be held against."""
@@ -199,7 +192,7 @@ class Soak:
     def _replay(self) -> None:
         """Count everything anew: at the beginning, and when what counts has changed."""
         ignored = [key for key in self._run.decided if not key.endswith(tuple(f": {name}" for name in NEVER_IGNORED))]
-        self._tallies = {one.service: Tally() for one in self._watched}
+        self._tallies = {one.service: Tally(one.kept) for one in self._watched}
         self._credit = Credit([one.service for one in self._watched], self._settings.interval, ignored)
         now, slack = self._now(), self._settings.interval / 2
         for one in self._watched:

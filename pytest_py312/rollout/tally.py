@@ -35,15 +35,15 @@ class Series:
     confirmed: str = ""
     is_troubled: bool = False
 
-    def add(self, slot: int, one: Measurement) -> None:
-        """Take the next measurement in."""
+    def add(self, slot: int, one: Measurement, *, keeps_value: bool = True) -> None:
+        """Take the next measurement in; its value is kept where it will be asked for."""
         number = _NUMBERS[one.result]
         self.results.append(number)
         self.is_troubled = self.is_troubled or number != _WELL
         self.last = one
         if one.result is Result.FAILED and one.detail.startswith(CONFIRMED):
             self.confirmed = self.confirmed or one.detail
-        if one.value is not None and one.result in (Result.SUCCESSFUL, Result.FAILED):
+        if keeps_value and one.value is not None and one.result in (Result.SUCCESSFUL, Result.FAILED):
             self.slots.append(slot)
             self.values.append(one.value)
 
@@ -67,9 +67,13 @@ class Series:
 
 
 class Tally:
-    """All that was measured of one service."""
+    """All that was measured of one service.
 
-    def __init__(self) -> None:
+    ``kept`` are the metrics whose values are kept, for comparisons and growth; ``None``: all.
+    """
+
+    def __init__(self, kept: Collection[str] | None = None) -> None:
+        self._kept = kept
         self.series: dict[str, Series] = {}
         self.last: Sample | None = None
         self._readings: deque[tuple[Moment, Usage]] = deque()
@@ -78,7 +82,11 @@ class Tally:
         """Take the next sample in."""
         self.last = sample
         for one in sample.measurements:
-            self.series.setdefault(one.metric, Series()).add(sample.slot, one)
+            keeps_value = self._kept is None or one.metric in self._kept
+            series = self.series.get(one.metric)
+            if series is None:
+                series = self.series[one.metric] = Series()
+            series.add(sample.slot, one, keeps_value=keeps_value)
         self._read(sample)
 
     def _read(self, sample: Sample) -> None:

@@ -80,6 +80,12 @@ class Watched:
         """
         return metric == LATENCY or metric in self.rules
 
+    @property
+    def kept(self) -> frozenset[str]:
+        """Metrics whose values are asked for later, and not only how they ended."""
+        compared = {LATENCY, *self.rules} if self.twin else set()
+        return frozenset({MEMORY, *compared, *(OLD + metric for metric in compared)})
+
 
 def joined(watched: Watched, new: Sequence[Measurement], old: Sequence[Measurement]) -> tuple[Measurement, ...]:
     """The measurements of a service and its twin as one sample.
