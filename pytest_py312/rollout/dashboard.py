@@ -62,6 +62,12 @@ def _placed() -> Iterator[dict[str, Any]]:
 
 
 def _panels() -> Iterator[dict[str, Any]]:
+    yield from _of_stages()
+    yield from _of_services()
+    yield from _of_the_watching()
+
+
+def _of_stages() -> Iterator[dict[str, Any]]:
     yield _panel("Stages", "table", [(f"py312_stage_state{{{_CHOSEN}}} == 1", "")], instant=True)
     yield _panel(
         "Soak that is proven",
@@ -84,6 +90,9 @@ def _panels() -> Iterator[dict[str, Any]]:
         [(f"py312_measurement_failed{{{_SERVICES}}} == 1", "")],
         instant=True,
     )
+
+
+def _of_services() -> Iterator[dict[str, Any]]:
     yield _panel(
         "Availability",
         "timeseries",
@@ -117,6 +126,9 @@ def _panels() -> Iterator[dict[str, Any]]:
         "timeseries",
         [(f'py312_measurement_value{{{_SERVICES}, metric=~"exceptions|deprecations"}}', "{{service}} {{metric}}")],
     )
+
+
+def _of_the_watching() -> Iterator[dict[str, Any]]:
     yield _panel(
         "Measurements that say nothing",
         "timeseries",
