@@ -288,6 +288,7 @@ class Driver:
                 trouble = self._not_old(one)
             except TargetLost as error:
                 if self._stopwatch() - begun < LOST_LIMIT:
+                    self._journal.note(run.run, f"{one.service}: {error}; tried again")
                     self._pause(2.0)
                     continue
                 trouble = str(error)

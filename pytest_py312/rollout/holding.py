@@ -93,12 +93,22 @@ class Holding:
         return holder.run == run or not known or self._journal.run(holder.run).state.is_over
 
     def check(self, run: StageRun) -> None:
-        """Whoever was taken for dead, and is not, learns it here, before it touches anything."""
-        holder = self._target.lock(run.environment).holder()
-        if holder is None or not _same(holder, self._holder(run)):
-            raise LostRun(
-                f"{run.environment} is held by {holder or 'nobody'} by now; this process touches nothing more"
-            )
+        """Whoever was taken for dead, and is not, learns it here, before it touches anything.
+
+        A lock that is simply gone (`docker container prune` takes it along) is taken again.
+
+        :raises LostRun: another one holds the environment by now.
+        """
+        lock = self._target.lock(run.environment)
+        me = self._holder(run)
+        holder = lock.holder()
+        if holder is None:
+            holder = lock.take(me)
+            if holder is None:
+                self._journal.note(run.run, f"the lock of {run.environment} was gone, and was taken again")
+                return
+        if not _same(holder, me):
+            raise LostRun(f"{run.environment} is held by {holder} by now; this process touches nothing more")
 
     def let_go(self, run: StageRun) -> None:
         """Give it back, if it is ours."""

@@ -31,6 +31,7 @@ from pytest_py312.rollout.targets.docker_words import in_words
 from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetRefused
 from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
 from pytest_py312.runners.docker_ping import engine_address
+from pytest_py312.runners.docker_recipes import OWNER_LABEL
 
 ASK_LIMIT = 5.0
 """Seconds for one question over HTTP, all of its answer included."""
@@ -208,11 +209,7 @@ class DockerTarget:
 
     def _others(self, spec: ServiceSpec, chosen: str) -> list[Said]:
         """Whoever else has the name, or runs for the service."""
-        with told_apart():
-            labelled: Any = self._engine.client.containers(
-                all=True, filters={"label": [f"{SERVICE_LABEL}={spec.service}"]}
-            )
-        ids = {str(one["Id"]) for one in labelled if f"/{spec.container}." in "".join(one.get("Names") or ())}
+        ids = {str(one["Id"]) for one in self._labelled(spec, f"{SERVICE_LABEL}={spec.service}")}
         named = self._inspected(spec.container)
         ids |= {str(named["Id"])} if named else set()
         found = [said for one in sorted(ids - {chosen}) if (said := self._inspected(one)) is not None]
@@ -242,19 +239,38 @@ class DockerTarget:
         if self._inspected(old.id) is not None:
             return old
         again = f"{run}.old"
-        serving = self._inspected(spec.container)
-        if serving is not None and serving["Image"] == old.image and _label(serving, RUN_LABEL) == again:
-            return _container(serving)
+        for one in self._made_by(spec, again):  # of an attempt that did not come to its end
+            if one["ImageID"] == old.image:
+                return Container(id=str(one["Id"]), image=old.image)
         if self._engine.image_id(old.image) is None:
             raise TargetRefused(f"the old container {old.id[:12]} is gone, and so is its image {old.image[:19]}")
-        self._remove_made(spec, again, keep="")
-        return self._made(spec, serving, image=old.image, run=again)
+        # set up like the one that was made after it, wherever that has come to
+        made = self._made_by(spec, run)
+        like = self._inspected(spec.container) or (self._inspected(str(made[0]["Id"])) if made else None)
+        if like is None:
+            raise TargetRefused(
+                f"the old container {old.id[:12]} is gone, and nothing is left to tell how it was set up"
+            )
+        return self._made(spec, like, image=old.image, run=again)
+
+    def _made_by(self, spec: ServiceSpec, run: str) -> list[Any]:
+        """The containers that a run has made for a service, as the engine lists them."""
+        return self._labelled(spec, f"{SERVICE_LABEL}={spec.service}", f"{RUN_LABEL}={run}")
+
+    def _labelled(self, spec: ServiceSpec, *labels: str) -> list[Any]:
+        """Containers with these labels whose names are ours to use: one engine may serve several environments."""
+        with told_apart():
+            found: Any = self._engine.client.containers(all=True, filters={"label": list(labels)})
+        names = (f"/{spec.container}", f"/{spec.container}.")
+        return [
+            one
+            for one in found
+            if any(name == names[0] or name.startswith(names[1]) for name in one.get("Names") or ())
+        ]
 
     def _remove_made(self, spec: ServiceSpec, run: str, *, keep: str) -> list[str]:
         """Remove what a run has made for a service, and return what it had logged last."""
-        labels = [f"{SERVICE_LABEL}={spec.service}", f"{RUN_LABEL}={run}"]
-        with told_apart():
-            found: Any = self._engine.client.containers(all=True, filters={"label": labels})
+        found = self._made_by(spec, run)
         logged: list[str] = []
         for one in found:
             if one["Id"] == keep:
@@ -273,11 +289,14 @@ class DockerTarget:
         return DockerLock(self._engine, environment, self._any_image)
 
     def _any_image(self) -> str:
+        """An image for a lock. Not one of a run of the checks: a container has the labels of its image, and what
+        carries theirs is swept away when they have ended."""
         with told_apart():
             images: Any = self._engine.client.images()
-        if not images:
-            raise TargetRefused("the engine has no image at all, so nothing can be deployed")
-        return str(images[0]["Id"])
+        for image in images:
+            if OWNER_LABEL not in (image.get("Labels") or {}):
+                return str(image["Id"])
+        raise TargetRefused("the engine has no image at all, so nothing can be deployed")
 
     # ---- the engine
 

@@ -5,15 +5,16 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pytest_py312.errors import RolloutRefused
-from pytest_py312.rollout.model import Container, Holder, StageState
+from pytest_py312.rollout.model import Container, Holder, ServiceSpec, StageState
 from pytest_py312.rollout.targets.docker_setup import address_of
-from pytest_py312.rollout.targets.protocol import TargetRefused
+from pytest_py312.rollout.targets.protocol import Readiness, TargetRefused
 from pytest_py312.runners.docker_engine import told_apart
-from tests.integration.rollouts.services import Place
+from tests.integration.rollouts.services import Place, place
 
 pytestmark = pytest.mark.docker
 
@@ -94,6 +95,33 @@ def test_where_the_old_container_was_removed_its_image_is_the_way_back(a_place: 
         assert len(here.containers()) == 1
 
 
+def test_what_a_prune_takes_along_in_the_middle_is_made_up_for(a_place: APlace) -> None:
+    """The old container and the lock, both not running, right before the new one fails."""
+    with a_place("auth") as here, here.driver() as (driver, journal):
+        sick = here.run("3.12 sick")
+        one = sick.deployments[0]
+        begun = here.target.ready
+
+        def pruned(spec: ServiceSpec, container: Container) -> Readiness:
+            if container.id != here.old["auth"] and here.old["auth"] in here.containers().values():
+                with told_apart():
+                    here.engine.client.remove_container(here.old["auth"], force=True)
+                    here.engine.client.remove_container(f"py312-lock-{here.name}", force=True)
+            return begun(spec, container)
+
+        here.target.ready = pruned  # type: ignore[method-assign]  # of this one target
+        run = driver.deploy(replace(sick, deployments=(replace(one, spec=replace(one.spec, ready_timeout=2.0)),)))
+        assert run.state is S.ROLLED_BACK
+        container, python = here.serving()["auth"]
+        assert (container != here.old["auth"], python) == (True, "3.9")
+        with told_apart():
+            said = here.engine.client.inspect_container(container)
+        assert "GREETING=from auth" in said["Config"]["Env"]
+        assert list(here.containers()) == [f"{here.name}-auth"]
+        notes = [entry.what for entry in journal.history("r1") if isinstance(entry.what, str)]
+        assert any("was gone, and was taken again" in note for note in notes)
+
+
 def test_one_that_would_vanish_when_stopped_is_refused(a_place: APlace) -> None:
     with a_place("auth") as here, here.driver() as (driver, _):
         with told_apart():
@@ -105,6 +133,22 @@ def test_one_that_would_vanish_when_stopped_is_refused(a_place: APlace) -> None:
         assert run.state is S.ROLLED_BACK
         assert "started with --rm" in run.reason
         assert here.serving()["auth"] == (made["Id"], "3.9")
+
+
+def test_two_environments_of_one_engine_leave_each_other_alone(tmp_path: Path, images: dict[str, str]) -> None:
+    """Even if their runs had the same name."""
+    with (
+        place(tmp_path / "one", images, "auth") as one,
+        place(tmp_path / "two", images, "auth") as two,
+        one.driver() as (driver, _),
+        two.driver() as (other, _),
+    ):
+        assert driver.deploy(one.run("3.12")).state is S.SOAKING
+        assert other.deploy(two.run("3.12")).state is S.SOAKING
+        before = two.serving()
+        assert driver.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+        assert one.serving() == one.all_old()
+        assert two.serving() == before
 
 
 def test_the_second_operator_is_told_the_name_of_the_first(here: Place) -> None:

@@ -333,6 +333,17 @@ def test_whoever_lost_the_lock_touches_nothing_more(journal: Journal, target: Fa
     assert not any(step.startswith("switch user") for step in target.steps)
 
 
+def test_a_lock_that_somebody_swept_away_is_taken_again(journal: Journal, target: FakeTarget) -> None:
+    def swept(step: str) -> None:
+        if step == "prepare user":
+            target.locks.clear()
+
+    target.after = swept
+    assert driver(journal, target).deploy(run_of()).state is S.SOAKING
+    assert target.locks["test"].run == "r1"
+    assert "the lock of test was gone, and was taken again" in [entry.what for entry in journal.history("r1")]
+
+
 def test_a_rollback_by_hand_takes_a_healthy_soak_from_its_watcher(
     journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
