@@ -236,6 +236,7 @@ _LIMITS = ("consecutive-failure-limit", "failure-limit", "inconclusive-limit", "
 _METRIC: _Readers = {
     "provider": ("provider", _choice(*PROVIDERS)),
     "query": ("query", lambda node: node.text('"/health"')),
+    "requests": ("requests", lambda node: node.text('"sum(increase(requests_total[{window}]))"')),
     "success": ("success", _condition),
     "failure": ("failure", _condition),
     "direction": ("direction", _choice("increase", "decrease", "either")),

@@ -256,19 +256,30 @@ def log_readings(patterns: Patterns, known: frozenset[str] | None) -> dict[str, 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrometheusProbe:
-    """A metric of the plan that a query answers."""
+    """A metric of the plan that a query answers; where it says of how many requests, of enough of them."""
 
     address: str
     metric: MetricSettings
     service: str
     missing: str = "inconclusive"
+    min_requests: int = 0
     limit: float = 10.0
     repeatable: bool = True
 
     async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
         """See :class:`Probe`."""
-        expression = filled_in(self.metric.query, service=self.service, window=self.metric.window or 300.0)
-        return (judged(self.metric, await query(self.address, expression, limit=self.limit), self.missing),)
+        if self.metric.requests:
+            counted = await self._query(self.metric.requests)
+            if counted.result is not None:
+                return (judged(self.metric, counted, self.missing),)
+            if counted.value is None or counted.value < self.min_requests:
+                told = f"{counted.value or 0:.0f} requests, where {self.min_requests} are needed"
+                return (Measurement(metric=self.metric.name, result=Result.INCONCLUSIVE, detail=told),)
+        return (judged(self.metric, await self._query(self.metric.query), self.missing),)
+
+    async def _query(self, expression: str) -> Reading:
+        text = filled_in(expression, service=self.service, window=self.metric.window or 300.0)
+        return await query(self.address, text, limit=self.limit)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -105,6 +105,8 @@ class MetricSettings:
     name: str
     provider: str
     query: str = ""
+    requests: str = ""
+    """A query for how many requests a rate is of; of fewer than ``min_requests`` it says nothing."""
     success: str = ""
     failure: str = ""
     direction: str = "increase"

@@ -131,7 +131,13 @@ class _Service:
                     f"the metric {metric.name} asks a Prometheus, and the plan does not say where that is; write "
                     f'{self._where.name} = {{ prometheus = "http://..." }} in [deploy.environments]'
                 )
-            return PrometheusProbe(address=self._where.prometheus, metric=metric, service=name, missing=missing)
+            return PrometheusProbe(
+                address=self._where.prometheus,
+                metric=metric,
+                service=name,
+                missing=missing,
+                min_requests=self._soak(metric.name).min_requests,
+            )
         if metric.provider == "python":
             function = PythonFunction(metric.query, self._root)
             return PythonProbe(function=function, metric=metric, service=name, missing=missing)

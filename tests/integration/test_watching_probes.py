@@ -1,6 +1,7 @@
 """Probes against real sockets."""
 
 import asyncio
+import json
 import socket
 
 import pytest
@@ -9,7 +10,7 @@ from pytest_py312.rollout.model import Measurement, Moment, Result
 from pytest_py312.rollout.probes import AVAILABILITY, LATENCY, Address, HttpProbe, Probe, PrometheusProbe, TcpProbe
 from pytest_py312.rollout.settings import MetricSettings
 from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
-from tests.integration.local_servers import OK, Handler, listening, never_answers, says, trickles
+from tests.integration.local_servers import OK, Handler, listening, never_answers, request_on, says, trickles
 
 NOW = Moment(wall=1e9, boottime=1.0, boot="b")
 REFUSED = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
@@ -134,3 +135,31 @@ def test_a_prometheus_that_is_away_is_an_error() -> None:
     metric = MetricSettings(name="errors", provider="prometheus", query="x", failure="value > 1")
     probe = PrometheusProbe(address=f"http://127.0.0.1:{unused_port()}", metric=metric, service="user", missing="fail")
     assert measured(probe)["errors"].result is Result.ERROR
+
+
+@pytest.mark.parametrize(
+    ("requests", "result"),
+    [("60", Result.FAILED), ("3", Result.INCONCLUSIVE), (None, Result.INCONCLUSIVE), ("refused", Result.ERROR)],
+)
+def test_a_rate_of_few_requests_says_nothing(requests: str | None, result: Result) -> None:
+    """Half of two requests fail: that is no half of all."""
+    metric = MetricSettings(
+        name="errors", provider="prometheus", query="ratio", requests="count", success="value < 0.01"
+    )
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await request_on(reader)).rpartition(b"query=")[2]
+        value = "0.5" if asked == b"ratio" else requests
+        series = [] if value is None else [{"metric": {}, "value": [1.0, value]}]
+        good = {"status": "success", "data": {"resultType": "vector", "result": series}}
+        body = json.dumps(good if value != "refused" else {"status": "error", "error": "no"}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+
+    async def all_of_it() -> tuple[Measurement, ...]:
+        async with listening(handler) as port:
+            address = f"http://127.0.0.1:{port}"
+            probe = PrometheusProbe(address=address, metric=metric, service="user", min_requests=50)
+            return await probe.measure(None, NOW)
+
+    assert [one.result for one in asyncio.run(all_of_it())] == [result]

@@ -43,6 +43,7 @@ query = 'rate(errors{service="{service}"}[{window}])'
 success = "value < 0.01"
 critical = true
 missing = "fail"
+min-requests = 9
 consecutive-failure-limit = 7
 
 [[soak.metric]]
@@ -103,7 +104,8 @@ def test_limits_are_those_of_the_nearest_word(tmp_path: Path) -> None:
     assert found["user"].rule("errors").settings.critical
     assert found["user"].rule("availability").limits == found["user"].settings
     assert found["user"].rule("errors").compare.max_ratio == 1.5
-    assert next(one for one in found["user"].probes if isinstance(one, PrometheusProbe)).missing == "fail"
+    probe = next(one for one in found["user"].probes if isinstance(one, PrometheusProbe))
+    assert (probe.missing, probe.min_requests) == ("fail", 9)
 
 
 @pytest.mark.parametrize(
