@@ -184,6 +184,8 @@ class ServiceSpec:
     ready_timeout: float = 30.0
     readiness_delay: float = 7.0
     drain: float = 30.0
+    retain: int = 5
+    """How many containers of earlier runs are kept, of those that served."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

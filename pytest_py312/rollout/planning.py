@@ -37,6 +37,7 @@ def spec_of(service: Service, deploy: DeploySettings) -> ServiceSpec:
         ready_timeout=deploy.ready_timeout,
         readiness_delay=deploy.readiness_delay,
         drain=deploy.drain,
+        retain=deploy.retain,
     )
 
 

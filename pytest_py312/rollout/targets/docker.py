@@ -170,6 +170,7 @@ class DockerTarget:
         with in_words():
             serving = self._inspected(spec.container)
             self._remove_made(spec, run, keep=str(serving["Id"]) if serving else "")
+            self._forget(spec)
             return self._made(spec, serving, image=image, run=run)
 
     def _made(self, spec: ServiceSpec, like: Said | None, *, image: str, run: str) -> Container:
@@ -276,14 +277,25 @@ class DockerTarget:
             if one["Id"] == keep:
                 continue
             logged += self._log(one["Id"], tail=40)
-            try:
-                with told_apart():
-                    # its volumes stay: the old one may have the same
-                    self._engine.client.remove_container(one["Id"], force=True)
-            except Refused as refused:
-                if not refused.not_found:
-                    raise
+            self._remove(str(one["Id"]))
         return logged
+
+    def _forget(self, spec: ServiceSpec) -> None:
+        """Remove what earlier runs have made and nobody will go back to: the one that serves joins those that are
+        kept. What somebody else has made is never removed."""
+        kept = [one for one in self._labelled(spec, f"{SERVICE_LABEL}={spec.service}") if one.get("State") == "exited"]
+        kept.sort(key=lambda one: int(one["Created"]), reverse=True)
+        for one in kept[max(0, spec.retain - 1) :]:
+            self._remove(str(one["Id"]))
+
+    def _remove(self, container: str) -> None:
+        try:
+            with told_apart():
+                # its volumes stay: another one may have the same
+                self._engine.client.remove_container(container, force=True)
+        except Refused as refused:
+            if not refused.not_found:
+                raise
 
     def lock(self, environment: str) -> Lock:
         return DockerLock(self._engine, environment, self._any_image)

@@ -95,6 +95,20 @@ def test_where_the_old_container_was_removed_its_image_is_the_way_back(a_place: 
         assert len(here.containers()) == 1
 
 
+def test_only_so_many_old_containers_are_kept_and_none_of_others_removed(a_place: APlace) -> None:
+    with a_place("auth") as here:
+        spec = replace(here.spec("auth"), retain=2)
+        made = []
+        for number in range(4):
+            made.append(here.target.prepare(spec, image=here.images["3.12"], run=f"r{number}"))
+            here.target.switch(spec, made[-1])
+        left = set(here.containers().values())
+        assert left == {here.old["auth"], made[1].id, made[2].id, made[3].id}
+        with told_apart():
+            states = {one["Id"]: one["State"] for one in here.engine.client.containers(all=True) if one["Id"] in left}
+        assert [name for name, state in states.items() if state == "running"] == [made[3].id]
+
+
 def test_what_a_prune_takes_along_in_the_middle_is_made_up_for(a_place: APlace) -> None:
     """The old container and the lock, both not running, right before the new one fails."""
     with a_place("auth") as here, here.driver() as (driver, journal):
