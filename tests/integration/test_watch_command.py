@@ -1,0 +1,50 @@
+"""`py312 watch` with its figures, by the clock of this machine."""
+
+import re
+import threading
+import urllib.request
+from pathlib import Path
+
+from pytest_py312 import clock
+from pytest_py312.__main__ import _parsers
+from pytest_py312.config import load_plan
+from pytest_py312.rollout import commands, watch_commands
+from pytest_py312.rollout.commands import Ground
+from pytest_py312.testing import FakeTarget, service_tree
+
+PLAN = """
+deploy = { image = "new-{version}", readiness-delay = 0 }
+soak = { interval = "1s", duration = "3s", initial-delay = 0 }
+
+[[stage]]
+number = 1
+services = ["auth"]
+"""
+
+
+def test_figures_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None:
+    service_tree(tmp_path, {"services/auth/requirements.txt": "attrs\n", "py312.toml": PLAN})
+    target = FakeTarget()
+    target.serve("auth", "old-3.9")
+    fetched: list[str] = []
+    fetching: list[threading.Thread] = []
+
+    def told(text: str) -> None:
+        found = re.search(r"http://127\.0\.0\.1:\d+/metrics", text)
+        if found:
+            fetching.append(threading.Thread(target=fetch, args=(found[0],)))
+            fetching[0].start()
+
+    def fetch(address: str) -> None:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            fetched.append(answer.read().decode())
+
+    plan = load_plan(tmp_path / "py312.toml", today=clock.today())
+    ground = Ground(plan=plan, state=tmp_path / ".py312", target=lambda: target, told=told)
+    parser = _parsers()[0]
+    assert commands.run_command(parser.parse_args(["deploy", "--stage", "1"]), ground)[1] == 0
+    text, code = watch_commands.run_command(parser.parse_args(["watch", "--stage", "1", "--port", "0"]), ground)
+    fetching[0].join()
+    assert code == 0, text
+    assert text.startswith("stage 1 in test is accepted")
+    assert 'py312_stage_state{environment="test",stage="1",state="soaking"} 1.0' in fetched[0]
