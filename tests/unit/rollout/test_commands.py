@@ -194,6 +194,14 @@ def test_mistakes_are_told(py312: Shell, line: str, message: str) -> None:
         py312(line)
 
 
+def test_without_an_image_in_the_plan_it_is_said_what_to_write(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    (tmp_path / "py312.toml").write_text(PLAN.replace('image = "new-{version}", ', ""))
+    with pytest.raises(RolloutRefused, match=r'from which image user is deployed; write image = "registry/\{service\}'):
+        shell("deploy --stage 1")
+    assert shell.target.steps == []
+
+
 def test_signals_are_as_before_afterwards(py312: Shell) -> None:
     before = signal.getsignal(signal.SIGTERM)
     py312("deploy --stage 1")

@@ -1,0 +1,53 @@
+"""``py312 deploy`` and ``py312 rollback`` as they are typed, on a real engine."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.__main__ import main
+from pytest_py312.testing import service_tree
+from tests.integration.rollouts.services import place
+
+PLAN = """
+target = "3.12"
+
+[deploy]
+image = "py312-rollout-test:{{version}}-good"
+drain = "2s"
+
+[soak]
+interval = "1m"
+duration = "1h"
+
+[[stage]]
+number = 1
+services = ["auth"]
+
+[service.auth]
+deploy = {{ container = "{container}", port = 8000, health = "/health", version = "/version" }}
+"""
+
+
+@pytest.mark.docker
+def test_a_stage_goes_up_and_comes_back(
+    tmp_path: Path, images: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with place(tmp_path / "journal", images, "auth") as here:
+        plan = PLAN.format(container=f"{here.name}-auth")
+        root = service_tree(tmp_path / "repository", {"services/auth/requirements.txt": "", "py312.toml": plan})
+
+        def typed(*words: str, code: int = 0) -> str:
+            assert main([*words, str(root), "--env", here.name]) == code
+            return capsys.readouterr().out
+
+        assert f"container {here.name}-auth from py312-rollout-test:3.12-good" in typed("plan", "--stage", "1")
+        assert typed("deploy", "--stage", "1") == "stage 1 is soaking\n"
+        assert here.serving()["auth"][1] == "3.12"
+        document = json.loads(typed("status", "--json"))
+        assert document["runs"][0]["services"][0]["old"] == here.old["auth"]
+        assert document["held_by"]["run"] == document["runs"][0]["run"]
+        typed("deploy", "--stage", "1", code=4)  # it is up already
+        assert typed("rollback", "--stage", "1", "--reason", "a drill") == "stage 1 is rolled back: a drill\n"
+        assert here.serving() == here.all_old()
+        assert "nobody holds" in typed("status")
