@@ -200,9 +200,12 @@ class Soak:
                 if sample.slot == START:
                     self._start = sample.at
                     self._tallies[one.service].last = sample
-                elif sample.slot >= self._run.first_slot and not from_the_future(sample.at, now, slack):
-                    self._count(sample)
+                    continue
+                if from_the_future(sample.at, now, slack):
+                    continue  # by a clock that was wrong; nor may it keep the slots until then from being taken
                 self._slot = max(self._slot, sample.slot)
+                if sample.slot >= self._run.first_slot:
+                    self._count(sample)
 
     def _count(self, sample: Sample) -> None:
         if drift_in(sample):
@@ -219,11 +222,14 @@ class Soak:
         samples = await asyncio.gather(*(self._sample(one, slot, now) for one in self._watched))
         self._notice(now)
         try:
-            self._journal.keep_samples(self._name, samples, owner=self._owner)
-        except DiskFull as error:  # what is not kept does not count, and the service is not to blame
+            kept = self._journal.keep_samples(self._name, samples, owner=self._owner)
+            trouble = "" if kept == len(samples) else "there is one already, of a time that has not come yet"
+        except DiskFull as error:
+            trouble = str(error)
+        if trouble:  # what is not kept does not count, and the service is not to blame
             self._missed += 1
             self._slot = slot
-            self._note(f"slot {slot} could not be kept: {error}")
+            self._note(f"slot {slot} could not be kept: {trouble}")
             return
         self._missed += slot - self._slot - 1
         self._slot = slot

@@ -110,9 +110,12 @@ def test_a_sample_that_claims_to_be_of_tomorrow_does_not_count(watching: Watchin
         Sample(service="user", slot=slot, at=at, measurements=(Measurement(metric="x", result=Result.SUCCESSFUL),))
         for slot in range(1, 13)
     ]
-    watching.journal.keep_samples("r1", forged, owner=ME)
+    watching.journal.keep_samples("r1", [*forged, replace(forged[0], slot=5000)], owner=ME)
     watching.clock.seconds += 400.0
     assert ticked(watching, watching.watched(probe)).run.credited == 0.0
+    watching.clock.seconds += 12 * 300.0
+    progress = ticked(watching, watching.watched(probe))
+    assert (progress.slot, progress.run.credited) == (13, 300.0), "its slot is lost, those after it are not"
 
 
 def test_all_services_are_sampled_at_once(tmp_path: Path) -> None:
