@@ -40,6 +40,7 @@ HELP = {
     "unlock": "take away the lock of an environment whose holder is gone",
 }
 CREDIT_STEPS = 3600.0
+_NOTHING_LEFT = "nothing was left half done in {}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,13 +174,16 @@ def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
 
 def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
     left = [run for run in journal.newest(options.env) if _is_left(run)]
-    if options.dry_run or not left:
+    if options.dry_run:
         if options.json:
             return _document(left), 0
         lines = [f"would finish stage {run.stage}, which was left {run.state.value}" for run in left]
-        return "\n".join(lines or [f"nothing was left half done in {options.env}"]) + "\n", 0
+        return "\n".join(lines or [_NOTHING_LEFT.format(options.env)]) + "\n", 0
     with _driver(ground, journal, ground.target()) as driver:
-        return _ended(driver.recover(options.env), options, StageState.ROLLED_BACK)
+        done = driver.recover(options.env)
+    if not done and not options.json:
+        return _NOTHING_LEFT.format(options.env) + "\n", 0
+    return _ended(done, options, StageState.ROLLED_BACK)
 
 
 def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:

@@ -110,6 +110,7 @@ class Driver:
             self._holding.hold(run)
             self._journal.take(run.run, owner=self.owner)
             found.append(self._through(self._journal.record(run.run, Resumed(), owner=self.owner)))
+        self._holding.sweep(environment)
         return found
 
     def rollback(self, name: str, *, reason: str, services: tuple[str, ...] = ()) -> StageRun:

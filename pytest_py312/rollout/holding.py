@@ -110,6 +110,13 @@ class Holding:
         if not _same(holder, me):
             raise LostRun(f"{run.environment} is held by {holder} by now; this process touches nothing more")
 
+    def sweep(self, environment: str) -> None:
+        """Give back what a process has left that was killed when all was done but this, or before it had begun."""
+        lock = self._target.lock(environment)
+        found = lock.holder()
+        if found is not None and self._may_follow(found, ""):
+            lock.release(found)
+
     def let_go(self, run: StageRun) -> None:
         """Give it back, if it is ours."""
         with contextlib.suppress(TargetError):  # a lock of a run that is over is taken by whoever comes next

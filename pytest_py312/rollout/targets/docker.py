@@ -90,7 +90,11 @@ class DockerTarget:
             )
 
     def _interpreters(self, said: Said, spec: ServiceSpec) -> tuple[Interpreter, ...]:
-        """Those of all its processes; where there is no shell, of the first one; and what it says itself over HTTP."""
+        """Those of all its processes; where there is no shell, of the first one; and what it says itself over HTTP.
+
+        Where the service says so itself and such a process runs, others beside it (a supervisor on the distribution's
+        Python) do not matter. Where no process bears it out, both are told.
+        """
         container = str(said["Id"])
         found = self._versions(container, ["sh", "-c", _ASK_ALL])
         if not found and is_python(str(said.get("Path", ""))):
@@ -98,7 +102,8 @@ class DockerTarget:
         if spec.version and spec.port:
             answer = self._asked(said, spec.port, spec.version)
             words = _IN_TEXT.findall(answer.body.decode("utf-8", "replace")) if isinstance(answer, Answer) else []
-            found |= {Interpreter.parse(word) for word in words[:1]}
+            itself = {Interpreter.parse(word) for word in words[:1]}
+            found = itself if itself and itself <= found else found | itself
         return tuple(sorted(found))
 
     def _versions(self, container: str, argv: list[str]) -> set[Interpreter]:

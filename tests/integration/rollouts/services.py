@@ -31,6 +31,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         well = self.path != "/health" or kind != "sick"
         body = json.dumps({"python": sys.version.split()[0], "greeting": os.environ.get("GREETING", "")}).encode()
+        if self.path.startswith("/says/"):
+            body = self.path[6:].encode()
         self.send_response(200 if well else 500)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -95,6 +95,16 @@ def test_where_the_old_container_was_removed_its_image_is_the_way_back(a_place: 
         assert len(here.containers()) == 1
 
 
+def test_a_process_is_asked_itself_and_has_to_bear_out_what_the_service_says(a_place: APlace) -> None:
+    with a_place("auth") as here:
+        found = {}
+        for path in ("", "/version", "/says/3.7.1"):
+            seen = here.target.observe(replace(here.spec("auth"), version=path))
+            assert seen is not None
+            found[path] = [str(one) for one in seen.interpreters]
+        assert found == {"": ["3.9"], "/version": ["3.9"], "/says/3.7.1": ["3.7", "3.9"]}
+
+
 def test_only_so_many_old_containers_are_kept_and_none_of_others_removed(a_place: APlace) -> None:
     with a_place("auth") as here:
         spec = replace(here.spec("auth"), retain=2)
