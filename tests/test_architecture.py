@@ -39,6 +39,7 @@ LAZY = frozenset(
 """Never imported before they are needed: the first is slow, and pytest starts without any of them."""
 EAGER_ALL_THE_SAME = {"sqlite3": ("store",)}
 
+PURE_IN_ROLLOUT = ("model", "events", "stages", "rules", "judging", "compare", "conditions", "settings")
 NEVER = (
     # (importing, imported): patterns of modules below the package
     ("model", "*"),
@@ -56,6 +57,14 @@ NEVER = (
     ("readers.*", "command"),
     ("runners.*", "checks.*"),
     ("runners.*", "pipeline"),
+    # what becomes of a stage is worked out from what happened, never from when it is asked or of whom
+    *(
+        (f"rollout.{name}", asked)
+        for name in PURE_IN_ROLLOUT
+        for asked in ("clock", "store", "command", "rollout.targets.*")
+    ),
+    ("rollout.*", "checks.*"),
+    ("rollout.*", "suite"),
 )
 FACES = ("plugin", "plugin_*", "hookspecs", "__main__")
 REPORTS_SEE = ("model", "reports.*")
