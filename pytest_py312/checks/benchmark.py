@@ -102,6 +102,7 @@ def _more(found: Comparison) -> str:
 
 
 def _place(found: Comparison, cell: Cell) -> Location | None:
-    file = found.name.split("::")[0] if found.kind == "benchmark" else ""
+    test = found.name if found.kind == "benchmark" else found.name.partition(" of ")[2] if found.kind == "test" else ""
+    file = test.split("::")[0] if "::" in test else ""
     path = f"{cell.service.path}/{file}" if file else cell.service.manifest or cell.service.path
     return Location(path=path.removeprefix("./"))

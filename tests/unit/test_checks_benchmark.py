@@ -87,6 +87,24 @@ def test_what_every_service_has_is_a_warning() -> None:
     assert "needs 1.42 times as much" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "path"),
+    [
+        ("start", "start of the image until it is healthy", "services/user-service/requirements.txt"),
+        ("test", "time of tests/test_a.py::test_it", "services/user-service/tests/test_a.py"),
+        ("test", "processor time of tests/a of b.py::test_it", "services/user-service/tests/a of b.py"),
+        ("test", "time of tests.test_a.A.test_it", "services/user-service/requirements.txt"),
+    ],
+)
+def test_a_start_or_a_test_that_takes_longer_is_a_warning(kind: str, name: str, path: str) -> None:
+    """At the file of the test, where its id tells it."""
+    outcome = judged(speed(Verdict.SLOWER, kind=kind, name=name), speed(Verdict.INCONCLUSIVE, kind=kind, name=name))
+    [finding] = outcome.findings
+    assert (outcome.status, finding.code, finding.severity) == (Status.PASSED, "PY503", Severity.WARNING)
+    assert finding.location is not None
+    assert finding.location.path == path
+
+
 def test_what_could_not_be_measured_is_errored() -> None:
     """And what else was not is told beside a pass."""
     errored = judged(unchecked="tests/test_speed.py::test_b was measured on 3.9 only")
