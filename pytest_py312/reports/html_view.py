@@ -150,7 +150,8 @@ def _cell(outcomes: Sequence[Outcome], *, baseline: bool) -> Sign:
     state = state_of(outcomes)
     names = sorted({visible(outcome.check) for outcome in outcomes if outcome.status.value == state.value})
     told = ", ".join(names) if state in (State.FAILED, State.ERRORED) else ""
-    return replace(sign_of(state, cached=all_cached(outcomes), baseline=baseline), checks=told)
+    cached = state is State.PASSED and all_cached(outcomes)
+    return replace(sign_of(state, cached=cached, baseline=baseline), checks=told)
 
 
 def columns_of(report: Report) -> tuple[Interpreter | None, ...]:

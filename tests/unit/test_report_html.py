@@ -99,6 +99,13 @@ def test_the_table_has_a_word_and_a_sign_for_each_service_and_interpreter() -> N
     assert "user-service 1 ? not asked (runs on it today) ! not checked suite ✗ failed source 1" in text
 
 
+def test_a_cell_is_cached_where_all_that_passed_was_known_and_nothing_failed() -> None:
+    known = replace(judged(on=PY310), cached=True)
+    assert "✓ passed cached" in shown(report_of(known))
+    mixed = shown(report_of(replace(judged(), cached=True), judged(finding(), check="suite")))
+    assert "✗ failed suite 1" in mixed
+
+
 def test_each_answer_has_its_reason() -> None:
     skipped = Outcome.skipped(service="user-service", interpreter=PY39, check="suite", reason="it has no tests")
     text = shown(report_of(errored("the engine was lost", on=PY310), skipped, judged(finding())))
