@@ -21,7 +21,7 @@ from pytest_py312.source.answers import answer_from, complaint_from
 from pytest_py312.source.memory import Memory
 from pytest_py312.source.questions import Answer, Complaint, Question, Testimony
 from pytest_py312.source.stdlib import STANDARD
-from pytest_py312.source.typeshed import Stubs
+from pytest_py312.source.stub_results import Stubs
 
 PROBES = tuple(f"oracle_{name}.py" for name in ("compiler", "library", "probe", "sources", "tables", "texts"))
 

@@ -1,21 +1,17 @@
 """What typeshed says of the standard library: the second-best witness.
 
-It is asked for two things that an interpreter cannot tell: what a function gives (:class:`Stubs`), and what is in the
+It is asked for two things that an interpreter cannot tell: what a function gives (``stub_results``), and what is in the
 library of an interpreter that this machine does not have (:func:`testimony`). It forgets a release some months after
 that release's end of life, and knows public names only; what it does not know is answered with ``None``.
 """
 
 import ast
 import importlib.metadata
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_py312.source.collector import no_collector
-from pytest_py312.source.memory import Memory
 from pytest_py312.source.questions import Answer, Question, Signature, Testimony
 
 if TYPE_CHECKING:
@@ -23,8 +19,6 @@ if TYPE_CHECKING:
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-RESULT_RELEASES = ((3, 10), (3, 13))
-"""What a function gives is looked up for these, the first that knows it, whatever interpreter is asked."""
 NOT_INSTANCES = frozenset({"typing", "typing_extensions", "_typeshed", "collections.abc", "types"})
 """An annotation with a class of these says what can be done with a value, not what it is."""
 DEEPEST = 12
@@ -57,63 +51,6 @@ class Thing:
         return isinstance(self.node, ast.ClassDef) and not self.instance
 
 
-class Stubs:
-    """What functions give, remembered in a folder. Threads share one: what one of them has read, no other reads."""
-
-    def __init__(self, *, memory: Path) -> None:
-        self._folder = memory
-        self._lock = threading.Lock()
-        self._known: dict[str, Any] = {}
-
-    def results(self, questions: Iterable[Question]) -> dict[Question, tuple[Question, ...]]:
-        """For questions about what a *function* gives: the same about the classes of which it gives an instance.
-
-        Questions about what nobody declares, and about instances of classes that are called by name, are left out.
-        """
-        wanted = [question for question in questions if "()." in question.path]
-        if not wanted or not version():
-            return {}
-        keys = {question: f"{question.module}:{question.path}" for question in wanted}
-        with self._lock:
-            if not self._known.keys() >= set(keys.values()):
-                self._read(keys)
-        found = {question: _pairs(self._known[key]) for question, key in keys.items()}
-        return {question: pairs for question, pairs in found.items() if pairs}
-
-    def _read(self, keys: Mapping[Question, str]) -> None:
-        memory = Memory(self._folder / f"results-{version()}.json")
-        with no_collector():
-            fresh = {key: _result(question) for question, key in keys.items() if memory.get(key) is None}
-        memory.keep(fresh)
-        self._known |= {key: memory.get(key) for key in keys.values()}
-
-
-def _pairs(data: Any) -> tuple[Question, ...]:
-    """Remembered pairs of module and path; empty where they are something else."""
-    if not isinstance(data, list):
-        return ()
-    pairs = [
-        item for item in data if isinstance(item, list) and len(item) == 2 and all(isinstance(p, str) for p in item)
-    ]
-    return tuple(Question(module=module, path=path) for module, path in pairs) if len(pairs) == len(data) else ()
-
-
-def _result(question: Question) -> list[list[str]]:
-    for release in RESULT_RELEASES:
-        try:
-            classes, rest = _stubs_of(release).instances(question)
-        except Undeclared:
-            return []  # another release would have to read the same stubs again, and says the same
-        except (Unknown, Absent):
-            continue
-        if not rest:
-            return []  # of a class that is called by its name every release says the same
-        if classes:
-            found = dict.fromkeys((thing.module, f"{thing.name}().{rest}") for thing in classes)
-            return [list(pair) for pair in found]
-    return []
-
-
 @cache
 def version() -> str:
     """The version of the data, empty where it is not installed."""
@@ -130,13 +67,14 @@ def testimony(questions: Iterable[Question], release: tuple[int, int]) -> Testim
     """
     if not version():
         raise Unknown("the package typeshed_client, which would answer in its place, is not installed")
-    stubs = _stubs_of(release)
+    stubs = stubs_of(release)
     answers = {question: stubs.answer(question) for question in sorted(set(questions))}
     return Testimony(origin=f"typeshed {version()}", version=release, answers=answers, asked_itself=False)
 
 
 @cache
-def _stubs_of(release: tuple[int, int]) -> "_Release":
+def stubs_of(release: tuple[int, int]) -> "_Release":
+    """The stubs as they are for one release, read when they are asked for."""
     return _Release(release)
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pytest_py312.source import typeshed
 from pytest_py312.source.questions import Answer, Question
-from pytest_py312.source.typeshed import Stubs, Unknown
+from pytest_py312.source.stub_results import Stubs
+from pytest_py312.source.typeshed import Unknown
 
 pytest.importorskip("typeshed_client")
 
