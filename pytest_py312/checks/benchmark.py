@@ -12,7 +12,7 @@ GENERAL = ("import", "start", "memory", "suite", "test")
 
 
 class Benchmark:
-    """The service's own benchmarks are not slower on the target, and it can be told.
+    """The service's own benchmarks are not slower on the target; where that does not show, it was not checked.
 
     Measured in turn on baseline and target. What every service has (its import, its start, its memory, its suite and
     the tests in it) is told as a warning only.
@@ -42,9 +42,22 @@ class Benchmark:
                 service=service.name, interpreter=None, check=self.name, reason=f"not measured: {reason}",
                 findings=findings,
             )  # fmt: skip
+        elif outcome.status is Status.PASSED and (
+            untold := [one.name for one in speeds.comparisons if _untold(one, cell)]
+        ):
+            outcome = Outcome.errored(
+                service=service.name, interpreter=None, check=self.name, findings=findings,
+                reason=f"it does not show whether {', '.join(untold)} takes longer on {cell.interpreter}",
+            )  # fmt: skip
         elif speeds.notes and outcome.status is Status.PASSED:
             outcome = replace(outcome, reason="not measured: " + "; ".join(speeds.notes))
         return Judgement(outcome=outcome, speeds=speeds.comparisons)
+
+
+def _untold(found: Comparison, cell: Cell) -> bool:
+    """Whether nothing can be said of a benchmark of the service's own, and the plan does not accept that."""
+    unsaid = found.verdict is Verdict.INCONCLUSIVE and found.kind not in GENERAL
+    return unsaid and not cell.service.settings.benchmark.accept_inconclusive
 
 
 def _findings(found: Comparison, cell: Cell) -> Iterator[Finding]:
@@ -61,10 +74,9 @@ def _findings(found: Comparison, cell: Cell) -> Iterator[Finding]:
             detail=found.note,
         )
     elif found.verdict is Verdict.INCONCLUSIVE and not general:
-        accepted = cell.service.settings.benchmark.accept_inconclusive
         yield Finding(
             code="PY502",
-            severity=Severity.WARNING if accepted else Severity.ERROR,
+            severity=Severity.WARNING,
             message=f"{found.name} could be slower on {found.target}: {interval(found)} after {len(found.pairs)} pairs",
             remedy=_more(found),
             names=(found.name,),

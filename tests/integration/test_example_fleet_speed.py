@@ -1,7 +1,8 @@
 """Benchmarks of the example fleet, old against new, by the gate as a user starts it, in both runners.
 
 What the recordings of palpation-service are catalogued with takes several times as long on 3.12. Where the builds are
-not alike, it is measured with the plan's leave, so that there is a verdict everywhere.
+not alike, it is measured with the plan's leave, so that there is a verdict everywhere. On a machine that is busy with
+other things it may not show that something has not changed, and then the gate has to say so, and not to pass.
 """
 
 import json
@@ -21,7 +22,8 @@ from tests.integration.docker_runner.conftest import unavailable
 EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
 SLOW = "test/test_recordings.py::test_the_catalogue_of_a_year_is_quick"
 OTHERS = {"tests/test_speed.py::test_a_search_is_quick", "tests/test_speed.py::test_words_are_found_quickly"}
-GENERAL = "unlike-builds = true"
+GENERAL = 'unlike-builds = true, budget = "25s"'
+"""A user's two minutes would tell more of small differences; the planted one shows in a few seconds."""
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(1800)]
 
@@ -60,9 +62,10 @@ def test_the_planted_slowdown_is_found_and_nothing_else(fleet: Path, runner: str
     assert set(own) == {SLOW, *OTHERS}, said
     assert (own[SLOW]["verdict"], own[SLOW]["confirmed"]) == ("slower", True), said
     assert own[SLOW]["ratio"] > 1.5
-    assert {own[name]["verdict"] for name in OTHERS} <= {"same", "faster"}, said
+    of_others = {own[name]["verdict"] for name in OTHERS}
+    assert of_others <= {"same", "faster", "inconclusive"}, said
     outcomes = {one["service"]: one for one in report["outcomes"]}
-    assert outcomes["rag-service"]["status"] == "passed", said
+    assert outcomes["rag-service"]["status"] == ("errored" if "inconclusive" in of_others else "passed"), said
     assert {one["code"] for one in outcomes["palpation-service"]["findings"] if one["severity"] == "error"} == {"PY501"}
     kinds = {one["kind"] for one in report["comparisons"]}
     assert kinds >= {"benchmark", "import", "memory", "suite"}
