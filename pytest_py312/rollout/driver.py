@@ -34,6 +34,9 @@ POLL = 0.25
 """Seconds between two questions whether a container is ready."""
 PATIENCE = 4
 """Interruptions of which the last leaves things as they are."""
+SETTLING = 2.0
+"""Seconds that a target gets to finish what a process asked of it that has died since: what it makes after the way back
+was gone would be left over."""
 LOST_LIMIT = 60.0
 """Seconds for which a way back waits for a target that does not answer."""
 
@@ -109,6 +112,8 @@ class Driver:
             self._told(f"stage {run.stage} was left {run.state.value}")
             self._holding.hold(run)
             self._journal.take(run.run, owner=self.owner)
+            if self._journal.open_intent(run.run) is not None:
+                self._pause(SETTLING)
             found.append(self._through(self._journal.record(run.run, Resumed(), owner=self.owner)))
         self._holding.sweep(environment)
         return found

@@ -14,7 +14,7 @@ from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Credited, Judged
 from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal, LostRun
-from pytest_py312.rollout.model import Deployment, Holder, StageRun, StageState, Verdict
+from pytest_py312.rollout.model import Container, Deployment, Holder, ServiceSpec, StageRun, StageState, Verdict
 from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
 from pytest_py312.runners.docker_owner import this_process
 from pytest_py312.testing import FakeTarget
@@ -258,6 +258,33 @@ def test_killed_at_any_step_the_next_start_makes_it_all_old(tmp_path: Path, when
         assert target.serving() == dict.fromkeys(SERVICES, OLD), number
         assert len(target.containers) == 3, number
         assert target.locks == {}, number
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+def test_a_target_may_finish_what_a_dead_process_asked_of_it_before_it_is_undone(
+    journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it makes the new container only after the process that asked for it was gone."""
+    prepare, late = target.prepare, list[Callable[[], object]]()
+
+    def die_asking(one: ServiceSpec, *, image: str, run: str) -> Container:
+        late.append(lambda: prepare(one, image=image, run=run))
+        raise Killed
+
+    monkeypatch.setattr(target, "prepare", die_asking)
+    with suppress(Killed):
+        driver(journal, target, process=DEAD).deploy(run_of())
+    me = Me(name="another", host="here", process=str(this_process()))
+
+    def time_passes(seconds: float = 0.0) -> None:
+        while late:
+            late.pop()()
+
+    Driver(journal, target, me, pause=time_passes).recover("test")
+    time_passes()
+
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert len(target.containers) == len(SERVICES)
 
 
 @pytest.mark.usefixtures("all_others_are_dead")
