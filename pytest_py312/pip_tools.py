@@ -242,7 +242,8 @@ def _clashing(said: str, wanted: Wanted) -> tuple[str, ...]:
         name = re.match(NAME, text.strip())
         if name:
             names[canonicalize_name(name[1])] = None
-    return tuple(name for name in names if name in wanted.names)
+    here = wanted.names
+    return tuple(name for name in names if name in here)
 
 
 def _last_line(said: str) -> str:

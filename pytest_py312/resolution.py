@@ -233,7 +233,8 @@ def _blamed(cause: str, wanted: Wanted) -> tuple[str, ...]:
     """
     required = [canonicalize_name(name) for name in re.findall(rf"you require {NAME}", cause)]
     mentioned = [canonicalize_name(name) for name in re.findall(rf"(?<![\w.-]){NAME}(?=[\s=<>!~\[,]|$)", cause)]
-    names = tuple(dict.fromkeys(name for name in (*required, *mentioned) if name in wanted.names))
+    here = wanted.names
+    names = tuple(dict.fromkeys(name for name in (*required, *mentioned) if name in here))
     return names or tuple(dict.fromkeys(required))
 
 
