@@ -112,7 +112,7 @@ def against_pip_compile(folder: Path, files: Sequence[Path], builds: dict[str, s
         for file in files:
             for program in tools.values():
                 # started elsewhere: `-m` puts the folder on the path, and a build.py there would be taken for build
-                argv = [program, "-m", "piptools", "compile", "-q", "--strip-extras", "-o", os.devnull, str(file)]
+                argv = [program, "-m", "piptools", "compile", "-q", "--strip-extras", "--dry-run", str(file)]
                 try:
                     # no pipes: a build that outlives it would hold them
                     subprocess.run(

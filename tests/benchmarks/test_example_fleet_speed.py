@@ -1,4 +1,6 @@
-"""Benchmarks of the example fleet, old against new, by the gate as a user starts it, in both runners.
+"""Benchmarks of the example fleet, old against new, by the gate as a user starts it, in both runners (8 minutes).
+
+    pytest tests/benchmarks/test_example_fleet_speed.py
 
 What the recordings of palpation-service are catalogued with takes several times as long on 3.12. Where the builds are
 not alike, it is measured with the plan's leave, so that there is a verdict everywhere. On a machine that is busy with
