@@ -13,30 +13,29 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 async def listening(handler: Handler) -> AsyncIterator[int]:
     """A server whose connections ``handler`` answers; yields its port."""
 
-    open_ones: set[asyncio.Task[object]] = set()
+    answering: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        open_ones.add(task)
-        try:
-            with suppress(ConnectionError, asyncio.CancelledError):
-                await handler(reader, writer)
-        finally:
-            writer.close()
-            with suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
-            open_ones.discard(task)
+        with suppress(ConnectionError, asyncio.CancelledError):
+            await handler(reader, writer)
+        writer.close()
 
-    server = await asyncio.start_server(answered, "127.0.0.1", 0)
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # no coroutine: a connection is known from the moment that there is one
+        answering[asyncio.ensure_future(answered(reader, writer))] = writer
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in list(open_ones):
+        await asyncio.sleep(0.01)  # one that was just accepted
+        for task in answering:
             task.cancel()
-        while open_ones:
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*answering, return_exceptions=True)
+        for writer in answering.values():
+            writer.transport.abort()
+        await asyncio.sleep(0.01)  # the loop closes their sockets in its next rounds
 
 
 async def request_on(reader: asyncio.StreamReader) -> bytes:
