@@ -28,8 +28,8 @@ async def listening(handler: Handler) -> AsyncIterator[int]:
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
+        await asyncio.sleep(0.02)  # one that was just accepted has to be known: a closed server takes it in no more
         server.close()
-        await asyncio.sleep(0.01)  # one that was just accepted
         for task in answering:
             task.cancel()
         await asyncio.gather(*answering, return_exceptions=True)
