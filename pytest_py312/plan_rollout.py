@@ -206,7 +206,7 @@ _SOAK: _Readers = {
     "missing": ("missing", _choice("inconclusive", "fail", "pass")),
     "on-severe": ("on_severe", _choice("rollback", "hold")),
     "non-critical": ("non_critical", _choice("hold", "rollback")),
-    "scope": ("scope", _choice("stage", "service")),
+    "scope": ("scope", _choice("stage")),
 }
 _COMPARE: _Readers = {
     "test": ("test", _choice("mann-whitney")),
@@ -222,7 +222,7 @@ _DEPLOY: _Readers = {
     "monitor": ("monitor", _delay),
     "drain": ("drain", _delay),
     "retain": ("retain", _count(1, 1000, "5")),
-    "target": ("target", _choice("docker", "swarm", "kubernetes")),
+    "target": ("target", _choice("docker")),
     "image": ("image", _image),
     "container": ("container", _matching(_CONTAINER, "the name of a container", '"user-service"')),
     "port": ("port", _count(1, 65535, "8080")),

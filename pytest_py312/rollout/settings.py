@@ -48,7 +48,7 @@ class SoakSettings:
     non_critical: str = "hold"
     """A severe breach of a service that is not critical: ``hold`` or ``rollback``."""
     scope: str = "stage"
-    """What is rolled back: the ``stage``, or the ``service`` alone."""
+    """What is rolled back: the ``stage``; nothing can bring a service back alone without being asked to."""
 
     @property
     def samples(self) -> int:

@@ -126,6 +126,8 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
         ('[soak]\nduration = "1m"', r"an interval of 300 s in a soak of 60 s: no sample fits in"),
         ('[[stage]]\nnumber = 1\nservices = ["*"]\nsoak = { duration = "1m" }', "no sample fits in"),
         ("[soak]\nmissing = 'pas'", 'perhaps you meant "pass"'),
+        ("[soak]\nscope = 'service'", r"py312\.toml:2: soak\.scope"),
+        ("[deploy]\ntarget = 'swarm'", r"py312\.toml:2: deploy\.target"),
         ("[soak]\ninterval = 1\ninitial_delay = 1\ninitial-delay = 2", "stands here twice"),
         ('[soak.metric]\nname = "a"', "with two brackets"),
         ('[[soak.metric]]\nname = "a"', 'has no "provider"'),
