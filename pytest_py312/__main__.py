@@ -18,11 +18,7 @@ from pytest_py312.errors import OptionError, PlanError, Py312Error, StateError, 
 from pytest_py312.interpreters import Remembered, find_local
 from pytest_py312.model import Fleet, Plan
 from pytest_py312.reports import inventory
-from pytest_py312.rollout.commands import HELP as ROLLOUT_COMMANDS
-from pytest_py312.rollout.commands import Ground, add_commands, run_command
-from pytest_py312.rollout.watch_commands import HELP as WATCH_COMMANDS
-from pytest_py312.rollout.watch_commands import add_commands as add_watch_commands
-from pytest_py312.rollout.watch_commands import run_command as run_watch_command
+from pytest_py312.rollout.command_line import STANDING, WATCHING, add_commands, add_place
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.version_survey import with_all_declarations
 from pytest_py312.workshop import default_cache
@@ -106,10 +102,8 @@ def _parsers() -> tuple[_Parser, Mapping[str, _Parser]]:
 
     having = commands.add_parser("interpreters", help="show which of the plan's Pythons this machine has")
     for command in (listing, having):
-        command.add_argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it")
-        command.add_argument("--plan", metavar="FILE", help="the plan file (default: looked for from PATH upwards)")
+        add_place(command)
     add_commands(commands)
-    add_watch_commands(commands)
     for command in (caching, having):
         command.add_argument("--cache-dir", metavar="DIR", help="default: the user's cache folder")
     return parser, commands.choices
@@ -282,6 +276,7 @@ def _interpreters(options: argparse.Namespace) -> int:
 
 
 def _rollout(options: argparse.Namespace) -> int:
+    from pytest_py312.rollout import commands, watch_commands
     from pytest_py312.rollout.targets.docker import DockerTarget
     from pytest_py312.runners.docker_engine import connect
 
@@ -294,13 +289,13 @@ def _rollout(options: argparse.Namespace) -> int:
             opened.callback(engine.close)
             return DockerTarget(engine)
 
-        ground = Ground(
+        ground = commands.Ground(
             plan=plan,
             state=state.absolute(),
             target=target,
             told=lambda text: print(text, file=sys.stderr, flush=True),
         )
-        run = run_watch_command if options.command in WATCH_COMMANDS else run_command
+        run = watch_commands.run_command if options.command in WATCHING else commands.run_command
         text, code = run(options, ground)
     _write(text)
     return code
@@ -310,7 +305,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "inventory": _inventory,
     "cache": _cache,
     "interpreters": _interpreters,
-    **dict.fromkeys((*ROLLOUT_COMMANDS, *WATCH_COMMANDS), _rollout),
+    **dict.fromkeys((*STANDING, *WATCHING), _rollout),
 }
 
 if __name__ == "__main__":

@@ -20,25 +20,16 @@ from pytest_py312.model import Fleet, Plan
 from pytest_py312.patterns import matches
 from pytest_py312.plan_rollout import load_rollout
 from pytest_py312.rollout.driver import Driver
-from pytest_py312.rollout.holding import Me
+from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Holder, StageRun, StageState
-from pytest_py312.rollout.moments import this_host, this_operator
 from pytest_py312.rollout.planning import image_of, run_of, stage_services
 from pytest_py312.rollout.rules import rollback_order
 from pytest_py312.rollout.settings import RolloutSettings
+from pytest_py312.rollout.stages import is_half_done
 from pytest_py312.rollout.stopping import SIGNALS, Stop
 from pytest_py312.rollout.targets.protocol import Target, TargetError
-from pytest_py312.runners.docker_owner import this_process
 
-HELP = {
-    "plan": "show what a stage would be deployed as: order, containers, images; changes nothing",
-    "deploy": "bring a stage into service, up to its soak, or back to what was before",
-    "status": "show the stages of an environment, and who holds it",
-    "recover": "finish what a dead run has left half done",
-    "rollback": "bring a stage, or some services of it, back to what served before",
-    "unlock": "take away the lock of an environment whose holder is gone",
-}
 CREDIT_STEPS = 3600.0
 _NOTHING_LEFT = "nothing was left half done in {}"
 
@@ -59,41 +50,27 @@ class Ground:
         return discover(self.plan)
 
 
-def add_commands(commands: Any) -> None:
-    """Add each command to the subparsers of ``py312``."""
-    for name, text in HELP.items():
-        parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-        parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it")
-        parser.add_argument("--plan", metavar="FILE", help="the plan file (default: looked for from PATH upwards)")
-        parser.add_argument("--state-dir", metavar="DIR", help="where the journal lies (default: .py312 by the plan)")
-        parser.add_argument("--env", default="test", metavar="NAME", help="the environment (default: test)")
-        parser.add_argument("--json", action="store_true", help="print a JSON document")
-        if name in ("plan", "deploy", "rollback"):
-            parser.add_argument("--stage", type=int, metavar="N", required=name == "plan")
-        if name in ("deploy", "rollback"):
-            parser.add_argument("--services", nargs="+", default=[], metavar="NAME", help="these alone (rollback)")
-            parser.add_argument("--cascade", action="store_true", help="roll later stages back first")
-            parser.add_argument("--only", action="store_true", help="leave later stages up; what they proved is gone")
-            parser.add_argument("--reason", default="by hand", metavar="TEXT", help="written down (rollback)")
-        if name == "deploy":
-            parser.add_argument("--rollback", action="store_true", help="the same as py312 rollback")
-        if name == "unlock":
-            parser.add_argument("--force", action="store_true", help="even if its holder may be at work")
-        if name not in ("plan", "status"):
-            parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-
-
 def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
     """
     :raises Py312Error: it was refused, or cannot be done here.
     """
     if options.command == "plan":
         return _plan(options, ground)
-    journal = Journal(ground.state)
-    try:
+    with opened_journal(options, ground) as journal:
         if options.command == "status":
             return _status(options, ground, journal)
         return _ACTIONS[options.command](options, ground, journal)
+
+
+@contextmanager
+def opened_journal(options: argparse.Namespace, ground: Ground) -> Iterator[Journal]:
+    """The journal, for one command.
+
+    :raises RolloutRefused: what the target said no to, with the name of the environment.
+    """
+    journal = Journal(ground.state)
+    try:
+        yield journal
     except TargetError as error:
         raise RolloutRefused(f"{options.env}: {error}") from error
     finally:
@@ -173,7 +150,7 @@ def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
 
 
 def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
-    left = [run for run in journal.newest(options.env) if _is_left(run)]
+    left = [run for run in journal.newest(options.env) if is_half_done(run)]
     if options.dry_run:
         if options.json:
             return _document(left), 0
@@ -249,11 +226,6 @@ def _new_run(
     )
 
 
-def _is_left(run: StageRun) -> bool:
-    watched = (StageState.SOAKING, StageState.SOAKED, StageState.HELD)
-    return not run.state.is_over and run.state not in watched
-
-
 def _chosen(patterns: Sequence[str], known: Sequence[StageRun]) -> tuple[str, ...]:
     """The deployed services that the patterns fit; a comma parts patterns as well."""
     words = [word for pattern in patterns for word in pattern.split(",") if word]
@@ -270,12 +242,11 @@ def _chosen(patterns: Sequence[str], known: Sequence[StageRun]) -> tuple[str, ..
 def _driver(ground: Ground, journal: Journal, target: Target) -> Iterator[Driver]:
     """A driver that a signal asks to stop: what goes up is then brought back, what comes back is not cut short."""
     stop = Stop()
-    me = Me(name=this_operator(), host=this_host(), process=str(this_process()))
     before = {
         number: signal.signal(number, lambda number, _: stop.ask(signal.Signals(number).name)) for number in SIGNALS
     }
     try:
-        yield Driver(journal, target, me, stopping=lambda: stop.why, told=ground.told)
+        yield Driver(journal, target, myself(), stopping=lambda: stop.why, told=ground.told)
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

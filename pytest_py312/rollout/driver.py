@@ -27,7 +27,7 @@ from pytest_py312.rollout.holding import Holding, Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Intent, StageRun
 from pytest_py312.rollout.rules import check_promotion, check_start, standing_on
-from pytest_py312.rollout.stages import WATCHED, advance, next_act
+from pytest_py312.rollout.stages import WATCHED, advance, is_half_done, next_act
 from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
 
 POLL = 0.25
@@ -107,7 +107,7 @@ class Driver:
         """
         found = []
         for run in self._journal.newest(environment):
-            if run.state.is_over or run.state in WATCHED:
+            if not is_half_done(run):
                 continue
             self._told(f"stage {run.stage} was left {run.state.value}")
             self._holding.hold(run)
@@ -126,7 +126,7 @@ class Driver:
         :raises RolloutRefused: another one is deploying, or there is no such service.
         """
         run = self._journal.run(name)
-        if not run.state.is_over and run.state not in WATCHED:
+        if is_half_done(run):
             self.recover(run.environment)
             run = self._journal.run(name)
         event = RollbackAsked(reason=reason, services=services)

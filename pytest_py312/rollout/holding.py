@@ -12,8 +12,9 @@ from pytest_py312 import clock
 from pytest_py312.errors import RolloutRefused
 from pytest_py312.rollout.journal import Journal, LostRun
 from pytest_py312.rollout.model import Holder, StageRun
-from pytest_py312.rollout.moments import is_gone
+from pytest_py312.rollout.moments import is_gone, this_host, this_operator
 from pytest_py312.rollout.targets.protocol import Target, TargetError
+from pytest_py312.runners.docker_owner import this_process
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +24,11 @@ class Me:
     name: str
     host: str
     process: str
+
+
+def myself() -> Me:
+    """This process, for the user who started it."""
+    return Me(name=this_operator(), host=this_host(), process=str(this_process()))
 
 
 class Holding:

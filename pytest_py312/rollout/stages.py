@@ -40,6 +40,11 @@ WATCHED = frozenset({S.SOAKING, S.SOAKED, S.HELD})
 """States in which the new version is up and proven to be the new one."""
 
 
+def is_half_done(run: StageRun) -> bool:
+    """Whether something is under way that nobody may be at any more: neither over, nor up and watched."""
+    return not run.state.is_over and run.state not in WATCHED
+
+
 class IllegalEvent(ValueError):
     """An event that cannot happen in this state: whoever drives the machine is wrong about where it is."""
 

@@ -11,21 +11,19 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.alert_rules import alert_rules, rules_text
-from pytest_py312.rollout.commands import Ground
+from pytest_py312.rollout.commands import Ground, opened_journal
 from pytest_py312.rollout.dashboard import dashboard
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Decided
 from pytest_py312.rollout.exposition import StageFigures, figures_of, text_of, write_textfile
-from pytest_py312.rollout.holding import Me
+from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.load import LoadLimits, LoadReport, Step, load, step_in
 from pytest_py312.rollout.model import StageRun, StageState, Verdict
-from pytest_py312.rollout.moments import this_host, this_operator
 from pytest_py312.rollout.notices import Notifier, notice_of
 from pytest_py312.rollout.serving import serving
 from pytest_py312.rollout.settings import EnvironmentSettings, RolloutSettings
@@ -34,54 +32,10 @@ from pytest_py312.rollout.stages import WATCHED
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
 from pytest_py312.rollout.targets.protocol import TargetError
 from pytest_py312.rollout.watch_plan import watched_of
-from pytest_py312.runners.docker_owner import this_process
 
-HELP = {
-    "watch": "watch a stage that is deployed until its soak is decided",
-    "tick": "take the sample that is due and leave; for cron, timers and scheduled pipelines",
-    "decide": "answer what a held stage waits for",
-    "load": "ask a service at a rate that does not wait for its answers, and judge its latencies",
-    "rules": "print alert rules for a Prometheus",
-    "dashboard": "print a dashboard for Grafana",
-}
 PENDING = 75
 """EX_TEMPFAIL: try again later."""
 INTERRUPTED = 2
-
-
-def add_commands(commands: Any) -> None:
-    """Add each command to the subparsers of ``py312``."""
-    for name, text in HELP.items():
-        parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-        if name == "decide":
-            parser.add_argument("answer", choices=("accept", "rollback"), help="what is to be done")
-        if name == "load":
-            _add_load(parser)
-        parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it")
-        parser.add_argument("--plan", metavar="FILE", help="the plan file (default: looked for from PATH upwards)")
-        parser.add_argument("--state-dir", metavar="DIR", help="where the journal lies (default: .py312 by the plan)")
-        if name in ("watch", "tick", "decide"):
-            parser.add_argument("--stage", type=int, metavar="N", required=True)
-            parser.add_argument("--env", default="test", metavar="NAME", help="the environment (default: test)")
-        if name in ("watch", "tick", "decide", "load"):
-            parser.add_argument("--json", action="store_true", help="print a JSON document")
-        if name in ("watch", "tick"):
-            parser.add_argument(
-                "--accept-config-change", action="store_true", help="go on although the plan was changed since"
-            )
-        if name == "watch":
-            parser.add_argument("--port", type=int, metavar="N", help="tell a Prometheus on 127.0.0.1:N/metrics")
-        if name == "decide":
-            parser.add_argument("--reason", required=True, metavar="TEXT", help="written down")
-
-
-def _add_load(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL")
-    parser.add_argument("--step", action="append", default=[], metavar="RATExSECONDS", help="200x60; may be repeated")
-    parser.add_argument("--warm-up", metavar="RATExSECONDS", help="before the steps, not judged")
-    parser.add_argument("--p95", type=float, default=0.0, metavar="SECONDS", help="limit for 95 of 100 requests")
-    parser.add_argument("--p99", type=float, default=0.0, metavar="SECONDS", help="limit for 99 of 100 requests")
-    parser.add_argument("--errors", type=float, default=0.01, metavar="SHARE", help="how many may fail (0.01)")
 
 
 def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
@@ -90,18 +44,9 @@ def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
     """
     if options.command in _PRINTED:
         return _PRINTED[options.command](options, ground)
-    journal = Journal(ground.state)
-    try:
-        run = _run_of(journal, options)
-        return (
-            _decide(options, ground, journal, run)
-            if options.command == "decide"
-            else _watch(options, ground, journal, run)
-        )
-    except TargetError as error:
-        raise RolloutRefused(f"{options.env}: {error}") from error
-    finally:
-        journal.close()
+    with opened_journal(options, ground) as journal:
+        act = _decide if options.command == "decide" else _watch
+        return act(options, ground, journal, _run_of(journal, options))
 
 
 def _run_of(journal: Journal, options: argparse.Namespace) -> StageRun:
@@ -125,7 +70,7 @@ def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: S
         )
     services = {service.name: service for service in ground.fleet().services}
     watched = watched_of(run, services, settings, target := ground.target(), root=ground.plan.root)
-    driver = Driver(journal, target, _me(), told=ground.told)
+    driver = Driver(journal, target, myself(), told=ground.told)
     driver.attach(run.run)
     teller = Teller(journal, settings.environment(options.env), ground.told)
     soak = Soak(
@@ -162,10 +107,6 @@ def _brought_back(driver: Driver, run: StageRun, teller: "Teller") -> StageRun:
     done = next((one for one in driver.recover(run.environment) if one.run == run.run), run)
     asyncio.run(teller.changed(run, done))
     return done
-
-
-def _me() -> Me:
-    return Me(name=this_operator(), host=this_host(), process=str(this_process()))
 
 
 class Teller:
@@ -254,7 +195,7 @@ def _decide(options: argparse.Namespace, ground: Ground, journal: Journal, run: 
     """An answer is taken also while somebody watches: that one loses the run, and whoever comes next goes on."""
     if run.state is not StageState.HELD:
         raise RolloutRefused(f"stage {run.stage} is {run.state.value}: there is nothing to decide")
-    me = _me()
+    me = myself()
     teller = Teller(journal, ground.settings().environment(options.env), ground.told)
     driver = Driver(journal, ground.target(), me, told=ground.told)
     if options.answer == "rollback":

@@ -11,7 +11,8 @@ from pytest_py312 import clock
 from pytest_py312.__main__ import _parsers
 from pytest_py312.config import load_plan
 from pytest_py312.errors import OptionError, RolloutRefused
-from pytest_py312.rollout.commands import HELP, Ground, run_command
+from pytest_py312.rollout.command_line import STANDING
+from pytest_py312.rollout.commands import Ground, run_command
 from pytest_py312.rollout.events import Credited, Judged
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Holder, Verdict
@@ -209,5 +210,5 @@ def test_signals_are_as_before_afterwards(py312: Shell) -> None:
 
 
 def test_each_command_has_its_help() -> None:
-    assert set(HELP) <= set(_parsers()[1])
-    assert all(_parsers()[1][name].format_help() for name in HELP)
+    assert set(STANDING) <= set(_parsers()[1])
+    assert all(_parsers()[1][name].format_help() for name in STANDING)

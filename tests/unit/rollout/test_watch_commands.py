@@ -14,6 +14,7 @@ from pytest_py312.__main__ import _parsers
 from pytest_py312.config import load_plan
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout import commands, watch_commands
+from pytest_py312.rollout.command_line import WATCHING
 from pytest_py312.rollout.commands import Ground
 from pytest_py312.rollout.model import Usage
 from pytest_py312.testing import FakeTarget, service_tree
@@ -75,7 +76,7 @@ class Shell:
     def __call__(self, line: str, *, code: int = 0) -> str:
         options = _parsers()[0].parse_args(line.split())
         run: Callable[..., tuple[str, int]] = (
-            watch_commands.run_command if options.command in watch_commands.HELP else commands.run_command
+            watch_commands.run_command if options.command in WATCHING else commands.run_command
         )
         text, found = run(options, self.ground)
         assert found == code, text
