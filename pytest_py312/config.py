@@ -18,7 +18,6 @@ from pytest_py312.patterns import glob_problem
 from pytest_py312.plan_benchmark import benchmark_settings
 from pytest_py312.plan_file import plan_in, read_plan_file
 from pytest_py312.plan_fleet import check_against_fleet, settings_for
-from pytest_py312.plan_rollout import rollout_in
 from pytest_py312.plan_values import Node
 from pytest_py312.resolving import RESOLVERS, plan_with
 
@@ -110,13 +109,26 @@ def default_plan(root: Path) -> Plan:
     return Plan(root=root.resolve())
 
 
+def _speaks_of_rollouts(table: Mapping[str, Any]) -> bool:
+    """Whether a plan says, somewhere, how anything is deployed or watched."""
+    stages, services = table.get("stage"), table.get("service")
+    within = [
+        *(stages if isinstance(stages, list) else ()),
+        *(services.values() if isinstance(services, Mapping) else ()),
+    ]
+    return any(key in one for one in (table, *within) if isinstance(one, Mapping) for key in ("deploy", "soak"))
+
+
 def load_plan(path: Path, *, today: date) -> Plan:
     """Read the plan file at ``path``; its folder is the fleet's root. A waiver that ended before ``today`` is an error.
 
     :raises PlanError: anything in the file cannot be used as it stands.
     """
     file = read_plan_file(path)
-    rollout_in(file)  # so that a mistake in it is told before a stage is about to be deployed
+    if _speaks_of_rollouts(file.table):
+        from pytest_py312.plan_rollout import rollout_in  # the checks have no use for it
+
+        rollout_in(file)  # so that a mistake in it is told before a stage is about to be deployed
     top = _table(Node(file=file, key=(), value=file.table), TOP_KEYS, "", "the plan")
     base = default_plan(path.parent)
     target = _value(top, "target", read.interpreter, base.target)
