@@ -27,7 +27,7 @@ from pytest_py312.rollout.targets.docker_setup import (
     request_like,
     request_of,
 )
-from pytest_py312.rollout.targets.docker_words import in_words
+from pytest_py312.rollout.targets.docker_words import in_words, remove
 from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetRefused
 from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
 from pytest_py312.runners.docker_ping import engine_address
@@ -282,7 +282,7 @@ class DockerTarget:
             if one["Id"] == keep:
                 continue
             logged += self._log(one["Id"], tail=40)
-            self._remove(str(one["Id"]))
+            remove(self._engine, str(one["Id"]))
         return logged
 
     def _forget(self, spec: ServiceSpec) -> None:
@@ -291,16 +291,7 @@ class DockerTarget:
         kept = [one for one in self._labelled(spec, f"{SERVICE_LABEL}={spec.service}") if one.get("State") == "exited"]
         kept.sort(key=lambda one: int(one["Created"]), reverse=True)
         for one in kept[max(0, spec.retain - 1) :]:
-            self._remove(str(one["Id"]))
-
-    def _remove(self, container: str) -> None:
-        try:
-            with told_apart():
-                # its volumes stay: another one may have the same
-                self._engine.client.remove_container(container, force=True)
-        except Refused as refused:
-            if not refused.not_found:
-                raise
+            remove(self._engine, str(one["Id"]))
 
     def lock(self, environment: str) -> Lock:
         return DockerLock(self._engine, environment, self._any_image)

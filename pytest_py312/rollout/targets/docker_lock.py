@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_py312.codec import decode, encode
 from pytest_py312.rollout.model import Holder
-from pytest_py312.rollout.targets.docker_words import in_words
+from pytest_py312.rollout.targets.docker_words import in_words, remove
 from pytest_py312.rollout.targets.protocol import TargetRefused
 from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
 
@@ -42,14 +42,14 @@ class DockerLock:
             if found[1] != instead_of:
                 return found[1]
             # by its id: one that somebody else has taken meanwhile has another
-            self._remove(found[0])
+            remove(self._engine, found[0])
         raise TargetRefused(f"{self._name} changes hands too quickly; try again")
 
     @in_words()
     def release(self, holder: Holder) -> None:
         found = self._found()
         if found is not None and found[1] == holder:
-            self._remove(found[0])
+            remove(self._engine, found[0])
 
     def _created(self, holder: Holder) -> bool:
         request = {
@@ -80,11 +80,3 @@ class DockerLock:
             return str(said["Id"]), decode(Holder, json.loads(label))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise TargetRefused(f"a container {self._name} is in the way that is no lock of ours; remove it") from error
-
-    def _remove(self, container: str) -> None:
-        try:
-            with told_apart():
-                self._engine.client.remove_container(container, force=True)
-        except Refused as refused:
-            if not refused.not_found:
-                raise
