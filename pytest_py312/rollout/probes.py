@@ -136,11 +136,7 @@ class ContainerHealth:
 
     async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
         """See :class:`Probe`."""
-        try:
-            seen = await in_thread(lambda: self.target.observe(self.spec), limit=self.limit)
-        except (TargetError, TimeoutError) as error:
-            return (Measurement(metric=AVAILABILITY, result=Result.ERROR, detail=_engine_trouble(error)),)
-        return (measured(AVAILABILITY, health_in(seen)),)
+        return await _as_told(lambda: health_in(self.target.observe(self.spec)), self.limit)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,12 +151,19 @@ class ReadyProbe:
 
     async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
         """See :class:`Probe`."""
-        try:
-            found = await in_thread(lambda: self.target.ready(self.spec, self.container), limit=self.limit)
-        except (TargetError, TimeoutError) as error:
-            return (Measurement(metric=AVAILABILITY, result=Result.ERROR, detail=_engine_trouble(error)),)
-        good = found.phase is Phase.READY
-        return (measured(AVAILABILITY, Reading(value=1.0) if good else Reading.failed(found.detail)),)
+        return await _as_told(self._asked, self.limit)
+
+    def _asked(self) -> Reading:
+        found = self.target.ready(self.spec, self.container)
+        return Reading(value=1.0) if found.phase is Phase.READY else Reading.failed(found.detail)
+
+
+async def _as_told(ask: Callable[[], Reading], limit: float) -> tuple[Measurement, ...]:
+    """Availability as a target tells it; that it tells nothing is its trouble and not the service's."""
+    try:
+        return (measured(AVAILABILITY, await in_thread(ask, limit=limit)),)
+    except (TargetError, TimeoutError) as error:
+        return (Measurement(metric=AVAILABILITY, result=Result.ERROR, detail=_engine_trouble(error)),)
 
 
 def health_in(seen: Observation | None) -> Reading:
