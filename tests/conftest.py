@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+if not os.environ.get("CI"):  # there hypothesis's own profile says the same
+    # how fast examples are made and tried depends on what else the machine does: that is no property of the code
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
 
 TESTS = Path(__file__).parent
 

@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from pytest_py312.errors import RunnerUnavailable
+from pytest_py312.runners.docker_output import NeverBegun, frames
 from pytest_py312.runners.docker_owner import Owner, is_abandoned
 from pytest_py312.runners.docker_ping import engine_address
 from pytest_py312.runners.docker_recipes import OWNER_LABEL, RUN_LABEL, Recipe
@@ -258,7 +259,7 @@ class Engine:
                 with told_apart():
                     stream = self._client.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
                     attached.set()
-                    for kind, part in _frames(stream):
+                    for kind, part in frames(stream):
                         output.add(part, lane=int(kind == 2))
             except (EngineLost, Refused) as error:
                 trouble.append(error)
@@ -319,11 +320,21 @@ class Engine:
     def execute(self, container: str, argv: list[str], take: Callable[[int, bytes], None]) -> int:
         """Run a further process in a container to its end and return its exit code (-1 when the engine has none).
 
-        ``take`` gets what it prints, piece by piece: (1 for standard output or 2 for standard error, bytes).
+        ``take`` gets what it prints, piece by piece: (1 for standard output or 2 for standard error, bytes). A process
+        that the engine could not begin, for no reason of ours, is tried again.
         """
+        for _ in range(1, START_ATTEMPTS):
+            held = NeverBegun(take)
+            code = self._execute(container, argv, held)
+            if not held.is_worth_another_try:
+                held.let_go()
+                return code
+        return self._execute(container, argv, take)
+
+    def _execute(self, container: str, argv: list[str], take: Callable[[int, bytes], None]) -> int:
         with told_apart():
             number = self._client.exec_create(container, argv)["Id"]
-            for kind, part in _frames(self._client.exec_start(number, socket=True)):
+            for kind, part in frames(self._client.exec_start(number, socket=True)):
                 take(kind, part)
             for _ in range(200):  # its output ends a moment before its end is known
                 said = self._client.exec_inspect(number)
@@ -384,13 +395,3 @@ def _worth_another_try(refused: Refused) -> bool:
     # one start among some thousand fails in the engine ("read init-p: connection reset by peer"),
     # and works when repeated
     return refused.status >= 400 and not (refused.disk_full or refused.no_such_program or refused.not_found)
-
-
-def _frames(stream: Any) -> Iterator[tuple[int, bytes]]:
-    """The pieces of output in a raw stream of the SDK, which leaves it to its caller to close the connection."""
-    from docker.utils.socket import frames_iter
-
-    try:
-        yield from frames_iter(stream, tty=False)  # type: ignore[no-untyped-call]  # so in its stubs
-    finally:
-        stream._response.close()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from socket import SocketIO, socketpair
 from typing import Any
 
 import pytest
@@ -379,6 +380,75 @@ def test_what_no_second_attempt_mends_is_told_at_once(ground: Ground, words: str
         launch(client, ground)
     assert client.created == 1
     assert client.removed == ["container-1"]
+
+
+class Executing:
+    """An engine in which processes run: each attempt prints the next of ``outputs`` and ends with its code."""
+
+    def __init__(self, *outputs: tuple[list[bytes], int]) -> None:
+        self.outputs = list(outputs)
+        self.attempts = 0
+
+    def exec_create(self, container: str, argv: list[str]) -> dict[str, str]:
+        self.attempts += 1
+        return {"Id": "exec"}
+
+    def exec_start(self, number: str, *, socket: bool) -> Any:
+        """The raw stream of a process's standard output, as the engine frames it."""
+        ours, theirs = socketpair()
+        with theirs:
+            for part in self.outputs[self.attempts - 1][0]:
+                theirs.sendall(b"\1\0\0\0" + len(part).to_bytes(4, "big") + part)
+        stream = SocketIO(ours, "rb")
+        stream._response = ours  # type: ignore[attr-defined]  # as in the SDK's, to be closed with it
+        return stream
+
+    def exec_inspect(self, number: str) -> dict[str, Any]:
+        return {"Running": False, "ExitCode": self.outputs[self.attempts - 1][1]}
+
+
+def execute(client: Executing) -> tuple[int, bytes]:
+    """The exit code and the output of one process."""
+    printed = bytearray()
+    code = Engine(client).execute("c", ["true"], lambda kind, part: printed.extend(part))  # type: ignore[arg-type]  # as much of a client as this needs
+    return code, bytes(printed)
+
+
+NEVER_BEGUN = (
+    b"OCI runtime exec failed: exec failed: unable to start container process: waiting for init preliminary setup: "
+    b"read init-p: connection reset by peer: unknown"
+)
+
+
+def test_a_process_that_never_began_is_tried_again() -> None:
+    """What the runtime said of the failed attempts is no output of the process."""
+    client = Executing(([NEVER_BEGUN], 126), ([NEVER_BEGUN[:9], NEVER_BEGUN[9:]], 126), ([b"3.12", b".1"], 0))
+    assert execute(client) == (0, b"3.12.1")
+    assert client.attempts == 3
+
+
+def test_a_process_that_keeps_not_beginning_is_given_up() -> None:
+    """After three attempts, with the runtime's own words."""
+    client = Executing(*[([NEVER_BEGUN], 126)] * 5)
+    assert execute(client) == (126, NEVER_BEGUN)
+    assert client.attempts == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'OCI runtime exec failed: exec failed: exec: "uv": executable file not found',
+        b"OCI",
+        b"",
+        b"read init-p: connection reset by peer",
+        NEVER_BEGUN.ljust(5000, b"."),
+    ],
+)
+def test_what_a_process_prints_is_its_own(said: bytes) -> None:
+    """It is passed on whole, and the process is run once, whatever its output resembles."""
+    client = Executing(([said[:2], said[2:]] if said else [], 1))
+    assert execute(client) == (1, said)
+    assert client.attempts == 1
 
 
 def test_an_engine_that_goes_away_is_not_a_refusal(ground: Ground) -> None:
