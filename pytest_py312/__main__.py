@@ -19,6 +19,7 @@ from pytest_py312.interpreters import Remembered, find_local
 from pytest_py312.model import Fleet, Plan
 from pytest_py312.reports import inventory
 from pytest_py312.rollout.command_line import STANDING, WATCHING, add_commands, add_place
+from pytest_py312.rollout.ops_line import OPERATING, add_operating
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.version_survey import with_all_declarations
 from pytest_py312.workshop import default_cache
@@ -104,6 +105,7 @@ def _parsers() -> tuple[_Parser, Mapping[str, _Parser]]:
     for command in (listing, having):
         add_place(command)
     add_commands(commands)
+    add_operating(commands)
     for command in (caching, having):
         command.add_argument("--cache-dir", metavar="DIR", help="default: the user's cache folder")
     return parser, commands.choices
@@ -276,7 +278,7 @@ def _interpreters(options: argparse.Namespace) -> int:
 
 
 def _rollout(options: argparse.Namespace) -> int:
-    from pytest_py312.rollout import commands, watch_commands
+    from pytest_py312.rollout import commands, ops_commands, watch_commands
     from pytest_py312.rollout.targets.docker import DockerTarget
     from pytest_py312.runners.docker_engine import connect
 
@@ -296,6 +298,7 @@ def _rollout(options: argparse.Namespace) -> int:
             told=lambda text: print(text, file=sys.stderr, flush=True),
         )
         run = watch_commands.run_command if options.command in WATCHING else commands.run_command
+        run = ops_commands.run_command if options.command in OPERATING else run
         text, code = run(options, ground)
     _write(text)
     return code
@@ -305,7 +308,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "inventory": _inventory,
     "cache": _cache,
     "interpreters": _interpreters,
-    **dict.fromkeys((*STANDING, *WATCHING), _rollout),
+    **dict.fromkeys((*STANDING, *WATCHING, *OPERATING), _rollout),
 }
 
 if __name__ == "__main__":

@@ -262,6 +262,11 @@ class Database:
             raise self._unusable(error) from error
         return done
 
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong with the file, read from end to end; nothing where it is whole."""
+        found = self.read(lambda execute: [str(row[0]) for row in execute("PRAGMA integrity_check(5)", ())])
+        return [] if found == ["ok"] else found
+
     @property
     def room(self) -> int:
         """Bytes that are free where the file lies."""

@@ -142,6 +142,35 @@ class Journal:
     def knows(self, run: str) -> bool:
         return bool(self._database.read(lambda execute: execute("SELECT 1 FROM runs WHERE run = ?", (run,))))
 
+    def damage(self) -> list[str]:
+        """What is wrong with the file, or with what stands in it; nothing where all of it can be read."""
+        found = self._database.damage()
+        for name in self.names() if not found else ():
+            try:
+                self.run(name)
+                self.history(name)
+            except StateError as error:
+                found.append(str(error))
+        return found
+
+    def names(self, environment: str | None = None, stage: int | None = None) -> list[str]:
+        """All runs of an environment and a stage (or of any), the oldest first."""
+        rows = self._database.read(
+            lambda execute: execute(
+                "SELECT run FROM runs WHERE (?1 IS NULL OR environment = ?1) AND (?2 IS NULL OR stage = ?2) "
+                "ORDER BY id",
+                (environment, stage),
+            )
+        )
+        return [str(row[0]) for row in rows]
+
+    def begun(self, run: str) -> tuple[str, StageRun]:
+        """When a run was begun (RFC 3339, UTC), and the run as it was then."""
+        rows = self._database.read(lambda execute: execute("SELECT begun, document FROM runs WHERE run = ?", (run,)))
+        if not rows:
+            raise StateError(f"the journal knows no run {run}")
+        return str(rows[0][0]), _decoded(StageRun, rows[0][1])
+
     # ---- what happens to them
 
     def intend(self, run: str, intent: Intent, *, owner: str) -> None:
@@ -227,6 +256,25 @@ class Journal:
     def samples(self, run: str, service: str, *, first_slot: int = 1) -> list[Sample]:
         """The samples of a service from ``first_slot`` on, by slot."""
         return self._database.read(lambda execute: self._samples(execute, run, service, first_slot))
+
+    def newest_samples(self, run: str) -> dict[str, tuple[int, Moment]]:
+        """Service -> slot and moment of its newest sample, and of the one that began the schedule under ``""``."""
+
+        def work(execute: Execute) -> dict[str, tuple[int, Moment]]:
+            number, document = self._known(execute, run)
+            names = _services(document)
+            found = {}
+            for index, name in [*enumerate(names), (0, "")]:
+                rows = execute(
+                    "SELECT slot, wall, boottime, boot FROM samples WHERE run = ? AND service = ? AND slot >= ? "
+                    "AND slot <= ? ORDER BY slot DESC LIMIT 1",
+                    (number, index, *((1, 2**62) if name else (0, 0))),
+                )
+                for slot, wall, boottime, boot in rows:
+                    found[name] = (int(slot), Moment(wall=wall, boottime=boottime, boot=boot))
+            return found
+
+        return self._database.read(work)
 
     def _samples(self, execute: Execute, run: str, service: str, first_slot: int) -> list[Sample]:
         number, document = self._known(execute, run)

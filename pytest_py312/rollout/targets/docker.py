@@ -14,6 +14,7 @@ from pytest_py312 import clock
 from pytest_py312.model import Interpreter
 from pytest_py312.rollout.model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask
+from pytest_py312.rollout.targets import docker_facts
 from pytest_py312.rollout.targets.docker_lock import DockerLock
 from pytest_py312.rollout.targets.docker_setup import (
     RUN_LABEL,
@@ -28,6 +29,7 @@ from pytest_py312.rollout.targets.docker_setup import (
     request_of,
 )
 from pytest_py312.rollout.targets.docker_words import in_words, remove
+from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
 from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetRefused
 from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
 from pytest_py312.runners.docker_ping import engine_address
@@ -68,6 +70,15 @@ class DockerTarget:
         if found is None:
             raise TargetRefused(f"the engine has no image {reference}; build or pull it first")
         return found
+
+    def engine_facts(self) -> EngineFacts:
+        return docker_facts.engine_facts(self._engine)
+
+    def image_facts(self, reference: str) -> ImageFacts | None:
+        return docker_facts.image_facts(self._engine, reference)
+
+    def has_container(self, container: str) -> bool:
+        return docker_facts.has_container(self._engine, container)
 
     # ---- looking
 

@@ -1,0 +1,71 @@
+"""What a Docker engine tells about itself, its images and its containers, as :mod:`.facts`."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pytest_py312.rollout.targets.docker_words import in_words
+from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
+from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
+from pytest_py312.runners.docker_ping import engine_address
+
+_FRACTION = re.compile(r"\.\d+")
+_PYTHON = re.compile(r"PYTHON_VERSION=(3\.\d{1,2})(?:\.\d+)?", re.ASCII)
+"""Images of Docker's own library say so."""
+
+
+@in_words()
+def engine_facts(engine: Engine) -> EngineFacts:
+    """See :class:`.facts.Inspectable`; so are the others."""
+    with told_apart():
+        said: Any = engine.client.info()
+    return facts_in(said, is_beside=engine_address().startswith("unix://"))
+
+
+def facts_in(said: Mapping[str, Any], *, is_beside: bool) -> EngineFacts:
+    """What ``GET /info`` says. Pure."""
+    return EngineFacts(
+        name="Docker",
+        version=str(said.get("ServerVersion", "")),
+        host=str(said.get("Name", "")),
+        kernel=str(said.get("KernelVersion", "")),
+        root=str(said.get("DockerRootDir", "")),
+        cgroup=str(said.get("CgroupVersion", "")),
+        live_restore=bool(said.get("LiveRestoreEnabled")),
+        swarm=str((said.get("Swarm") or {}).get("LocalNodeState", "")),
+        time=_moment(str(said.get("SystemTime", ""))),
+        is_beside=is_beside,
+    )
+
+
+@in_words()
+def image_facts(engine: Engine, reference: str) -> ImageFacts | None:
+    try:
+        with told_apart():
+            said: Any = engine.client.inspect_image(reference)  # type: ignore[no-untyped-call]  # so in its stubs
+    except Refused as refused:
+        if refused.not_found:
+            return None
+        raise
+    written = [_PYTHON.fullmatch(text) for text in (said.get("Config") or {}).get("Env") or ()]
+    return ImageFacts(id=str(said["Id"]), python=next((found[1] for found in written if found), ""))
+
+
+@in_words()
+def has_container(engine: Engine, container: str) -> bool:
+    try:
+        with told_apart():
+            engine.client.inspect_container(container)
+    except Refused as refused:
+        if refused.not_found:
+            return False
+        raise
+    return True
+
+
+def _moment(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(_FRACTION.sub("", text)).timestamp()
+    except ValueError:
+        return None

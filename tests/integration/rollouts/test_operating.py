@@ -1,0 +1,56 @@
+"""What operators do around a rollout, as it is typed, on a real engine."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312.__main__ import main
+from pytest_py312.testing import service_tree
+from tests.integration.rollouts.services import place
+
+PLAN = """
+target = "3.12"
+
+[deploy]
+image = "py312-rollout-test:{{version}}-good"
+drain = "2s"
+
+[soak]
+interval = "1m"
+duration = "1h"
+
+[[stage]]
+number = 1
+services = ["auth"]
+
+[service.auth]
+deploy = {{ container = "{container}", port = 8000, health = "/health", version = "/version" }}
+"""
+
+
+@pytest.mark.docker
+def test_the_doctor_sees_what_an_engine_has_and_what_it_lost(
+    tmp_path: Path, images: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with place(tmp_path / "journal", images, "auth") as here:
+        plan = PLAN.format(container=f"{here.name}-auth")
+        root = service_tree(tmp_path / "repository", {"services/auth/requirements.txt": "", "py312.toml": plan})
+
+        def rows(code: int = 0) -> dict[tuple[str, str], dict[str, Any]]:
+            assert main(["doctor", str(root), "--env", here.name, "--json"]) == code
+            return {(row["area"], row["what"]): row for row in json.loads(capsys.readouterr().out)["rows"]}
+
+        before = here.containers()
+        found = rows()
+        assert found["engine", "reachable"]["detail"].startswith("Docker ")
+        assert found["clock", "engine's clock"]["health"] == "ok"
+        assert found["images", "auth"]["detail"].endswith("says Python 3.12")
+        assert found["way back", "auth"]["detail"] == "what serves now is well"
+        assert here.containers() == before, "nothing was started to find out"
+        assert main(["deploy", "--stage", "1", str(root), "--env", here.name]) == 0
+        capsys.readouterr()
+        assert rows()["way back", "auth"]["detail"] == "the old container is there"
+        here.engine.remove(here.old["auth"])
+        assert "its container is gone" in rows()["way back", "auth"]["detail"]
