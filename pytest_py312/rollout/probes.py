@@ -14,18 +14,27 @@ from pytest_py312.rollout.log_patterns import Patterns, patterns_in
 from pytest_py312.rollout.model import Container, Measurement, Moment, Observation, Result, Sample, ServiceSpec, Usage
 from pytest_py312.rollout.providers import engine
 from pytest_py312.rollout.providers.functions import PythonFunction
-from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask
+from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask, url_of
 from pytest_py312.rollout.providers.prometheus import filled_in, query
 from pytest_py312.rollout.providers.readings import Reading, measured
 from pytest_py312.rollout.providers.threads import in_thread
 from pytest_py312.rollout.settings import MetricSettings
-from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
+from pytest_py312.rollout.targets.protocol import (
+    Phase,
+    Target,
+    TargetError,
+    TargetLost,
+    TargetRefused,
+    TargetUnreachable,
+)
 
 AVAILABILITY = "availability"
 LATENCY = "latency"
 """Seconds, from the beginning of the question to the last byte of the answer."""
 INTERPRETER = "interpreter"
 DRIFT = "drift"
+HEALTH_CHECK = "health check"
+"""What the engine's own check of the container says, where it has one."""
 LIMIT = 5.0
 """Seconds that a probe may take, all in all."""
 ENGINE_LIMIT = 30.0
@@ -80,6 +89,8 @@ class HttpProbe:
             answer = await ask(url_of(host, port, self.path), limit=self.limit)
         except (NotAsked, TargetLost, TimeoutError) as error:
             return Reading.error(str(error) or "the engine did not tell the address in time")
+        except TargetUnreachable as error:
+            return Reading(result=Result.INCONCLUSIVE, detail=str(error))
         except (NoAnswer, TargetRefused) as error:
             return Reading.failed(f"{self.path}: {error}")
         return self._judged(answer)
@@ -109,6 +120,8 @@ class TcpProbe:
             return await in_thread(lambda: _connect(host, port, self.limit), limit=self.limit)
         except TargetLost as error:
             return Reading.error(str(error))
+        except TargetUnreachable as error:
+            return Reading(result=Result.INCONCLUSIVE, detail=str(error))
         except TargetRefused as error:
             return Reading.failed(str(error))
         except TimeoutError:
@@ -222,6 +235,8 @@ class ContainerProbe:
         if self.interpreter is not None and seen.interpreters and seen.interpreters != (self.interpreter,):
             others = ", ".join(str(one) for one in seen.interpreters)
             found.append(measured(INTERPRETER, Reading.failed(f"it runs on {others}, not on {self.interpreter}")))
+        if seen.health and seen.running:
+            found.append(measured(HEALTH_CHECK, health_in(seen)))
         return found
 
     def _figures(self, usage: Usage | None, before: Sample | None, now: Moment) -> list[Measurement]:
@@ -306,11 +321,6 @@ def judged(metric: MetricSettings, reading: Reading, missing: str) -> Measuremen
     if reading.value is not None and (metric.success or metric.failure):
         reading = Reading(value=reading.value, detail=reading.detail)
     return measured(metric.name, reading, success=metric.success, failure=metric.failure, missing=missing)
-
-
-def url_of(host: str, port: int, path: str) -> str:
-    """``http://host:port/path``, also of an address of IPv6."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
 def _engine_trouble(error: Exception) -> str:

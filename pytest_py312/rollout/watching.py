@@ -13,7 +13,7 @@ from pytest_py312.rollout.judging import (
     severity_of,
 )
 from pytest_py312.rollout.model import Breach, Measurement, Result, Sample, Verdict
-from pytest_py312.rollout.probes import AVAILABILITY, DRIFT, INTERPRETER, LATENCY, Probe
+from pytest_py312.rollout.probes import AVAILABILITY, DRIFT, HEALTH_CHECK, INTERPRETER, LATENCY, Probe
 from pytest_py312.rollout.providers.engine import CPU_COUNTER, MEMORY, OUT_OF_MEMORY, RESTART_COUNTER
 from pytest_py312.rollout.settings import CompareSettings, MetricSettings, SoakSettings
 from pytest_py312.rollout.tally import OLD, Tally
@@ -28,6 +28,7 @@ _AT_ONCE = frozenset({OUT_OF_MEMORY, INTERPRETER})
 """Facts that no second look makes any less true."""
 _TROUBLES = {
     AVAILABILITY: Trouble.AVAILABILITY,
+    HEALTH_CHECK: Trouble.AVAILABILITY,
     LATENCY: Trouble.LATENCY,
     OUT_OF_MEMORY: Trouble.OUT_OF_MEMORY,
     INTERPRETER: Trouble.INTERPRETER,
@@ -158,6 +159,7 @@ def untold(watched: Watched, tally: Tally) -> list[str]:
     """Why nothing can be said about the service just now; the soak is not credited meanwhile."""
     return [
         f"{watched.service}: {metric} {judgement.reason}"
+        + (f": {series.last.detail}" if series.last and series.last.detail else "")
         for metric, series in tally.series.items()
         if metric not in NOT_JUDGED
         and (judgement := series.judged(watched.rule(metric).limits)).verdict is Verdict.INCONCLUSIVE

@@ -9,7 +9,7 @@ import pytest
 from pytest_py312.rollout.model import Measurement, Moment, Result
 from pytest_py312.rollout.probes import AVAILABILITY, LATENCY, Address, HttpProbe, Probe, PrometheusProbe, TcpProbe
 from pytest_py312.rollout.settings import MetricSettings
-from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
+from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused, TargetUnreachable
 from tests.integration.local_servers import OK, Handler, listening, never_answers, request_on, says, trickles
 
 NOW = Moment(wall=1e9, boottime=1.0, boot="b")
@@ -85,7 +85,11 @@ def test_a_name_that_is_not_known_here_says_nothing_about_the_service() -> None:
 
 @pytest.mark.parametrize(
     ("trouble", "result"),
-    [(TargetLost("the engine is away"), Result.ERROR), (TargetRefused("it does not run"), Result.FAILED)],
+    [
+        (TargetLost("the engine is away"), Result.ERROR),
+        (TargetRefused("it does not run"), Result.FAILED),
+        (TargetUnreachable("its network is not one of this machine's"), Result.INCONCLUSIVE),
+    ],
 )
 def test_an_engine_that_is_away_is_not_a_service_that_is_down(trouble: Exception, result: Result) -> None:
     def address() -> tuple[str, int]:

@@ -70,6 +70,11 @@ async def ask(
         raise NoAnswer(str(error) or type(error).__name__) from error
 
 
+def url_of(host: str, port: int, path: str) -> str:
+    """``http://host:port/path``, also of an address of IPv6."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+
+
 def _session() -> "ClientSession":
     import aiohttp
     from aiohttp.abc import AbstractResolver, ResolveResult

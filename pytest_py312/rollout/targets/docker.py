@@ -13,14 +13,14 @@ from typing import Any
 from pytest_py312 import clock
 from pytest_py312.model import Interpreter
 from pytest_py312.rollout.model import Container, Observation, ServiceSpec, Usage
-from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask
+from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask, url_of
 from pytest_py312.rollout.targets import docker_facts
 from pytest_py312.rollout.targets.docker_lock import DockerLock
+from pytest_py312.rollout.targets.docker_reach import Reach
 from pytest_py312.rollout.targets.docker_setup import (
     RUN_LABEL,
     SERVICE_LABEL,
     Said,
-    address_of,
     cpu_of,
     is_python,
     last_lines,
@@ -30,9 +30,8 @@ from pytest_py312.rollout.targets.docker_setup import (
 )
 from pytest_py312.rollout.targets.docker_words import in_words, remove
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
-from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetRefused
+from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetError, TargetRefused
 from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
-from pytest_py312.runners.docker_ping import engine_address
 from pytest_py312.runners.docker_recipes import OWNER_LABEL
 
 ASK_LIMIT = 5.0
@@ -60,9 +59,7 @@ class DockerTarget:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        address = engine_address()
-        host = address.partition("://")[2].rpartition("@")[2].partition("/")[0].partition(":")[0]
-        self._host = host if address.startswith(("tcp://", "ssh://", "http")) and host else "127.0.0.1"
+        self._reach = Reach(engine)
 
     def image_id(self, reference: str) -> str:
         with in_words():
@@ -111,7 +108,7 @@ class DockerTarget:
         if not found and is_python(str(said.get("Path", ""))):
             found = self._versions(container, ["/proc/1/exe", "-V"])
         if spec.version and spec.port:
-            answer = self._asked(said, spec.port, spec.version)
+            answer = self._asked(said, spec, spec.version)
             words = _IN_TEXT.findall(answer.body.decode("utf-8", "replace")) if isinstance(answer, Answer) else []
             itself = {Interpreter.parse(word) for word in words[:1]}
             found = itself if itself and itself <= found else found | itself
@@ -126,17 +123,25 @@ class DockerTarget:
         text = printed.decode("utf-8", "replace")
         return {Interpreter(int(major), int(minor)) for major, minor in _VERSION.findall(text)}
 
-    def _asked(self, said: Said, port: int, path: str) -> Answer | str:
+    def _asked(self, said: Said, spec: ServiceSpec, path: str) -> Answer | str:
         """The answer, or why there is none."""
-        address = address_of(said, port, self._host)
-        if address is None:
-            return f"port {port} is not reached from here"
         try:
-            return asyncio.run(ask(f"http://{address}{path}", limit=ASK_LIMIT))
-        except (NoAnswer, NotAsked) as error:
+            return asyncio.run(ask(url_of(*self._reach.of(said, spec), path), limit=ASK_LIMIT))
+        except (NoAnswer, NotAsked, TargetError) as error:
             return str(error)
         except ImportError as error:
             raise TargetRefused(f"asking over HTTP needs pytest-py312[rollout] ({error})") from error
+
+    def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
+        """See :class:`~pytest_py312.rollout.watch_plan.Reachable`.
+
+        :raises TargetUnreachable: it may be well, and cannot be asked from here.
+        """
+        with in_words():
+            said = self._inspected(container.id)
+            if said is None:
+                raise TargetRefused("its container is gone")
+            return self._reach.of(said, spec)
 
     def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
         with in_words():
@@ -155,7 +160,7 @@ class DockerTarget:
             if health == "starting":
                 return Readiness(phase=Phase.STARTING, detail="its health check has not succeeded yet")
             if spec.health and spec.port:
-                answer = self._asked(said, spec.port, spec.health)
+                answer = self._asked(said, spec, spec.health)
                 if isinstance(answer, str) or not 200 <= answer.status < 400:
                     told = answer if isinstance(answer, str) else f"{spec.health} answers {answer.status}"
                     return Readiness(phase=Phase.STARTING, detail=told)

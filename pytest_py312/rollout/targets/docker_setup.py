@@ -115,22 +115,6 @@ def request_of(spec: ServiceSpec, *, image: str, run: str) -> dict[str, Any]:
     }
 
 
-def address_of(container: Said, port: int, engine_host: str) -> str | None:
-    """``host:port`` by which ``port`` inside is reached from here; ``None`` where it is not, or not yet."""
-    settings = container.get("NetworkSettings") or {}
-    for published in (settings.get("Ports") or {}).get(f"{port}/tcp") or ():
-        host = str(published.get("HostIp") or "")
-        if host in ("", "0.0.0.0", "::"):
-            host = engine_host
-        return f"[{host}]:{published['HostPort']}" if ":" in host else f"{host}:{published['HostPort']}"
-    if (container.get("HostConfig") or {}).get("NetworkMode") == "host":
-        return f"{engine_host}:{port}"
-    for said in (settings.get("Networks") or {}).values():
-        if said.get("IPAddress"):
-            return f"{said['IPAddress']}:{port}"
-    return None
-
-
 def is_python(path: str) -> bool:
     """Whether a program is an interpreter, by its name."""
     return path.rpartition("/")[2].startswith(("python", "pypy"))

@@ -23,6 +23,10 @@ class TargetRefused(TargetError):
     """The target answers that it cannot."""
 
 
+class TargetUnreachable(TargetError):
+    """The service may be well, and cannot be asked from here. Says nothing about it."""
+
+
 class Phase(Enum):
     """How far a container has come to serving."""
 

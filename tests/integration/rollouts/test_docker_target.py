@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_py312 import clock
 from pytest_py312.errors import RolloutRefused
 from pytest_py312.rollout.model import Container, Holder, ServiceSpec, StageState
-from pytest_py312.rollout.targets.docker_setup import address_of
-from pytest_py312.rollout.targets.protocol import Readiness, TargetRefused
+from pytest_py312.rollout.targets.protocol import Phase, Readiness, TargetRefused
 from pytest_py312.runners.docker_engine import told_apart
 from tests.integration.rollouts.services import Place, place
 
@@ -29,8 +29,8 @@ def test_a_good_stage_serves_on_the_target_with_its_settings_and_can_come_back(a
         assert {python for _, python in here.serving().values()} == {"3.12"}
         with told_apart():
             said = here.engine.client.inspect_container(f"{here.name}-auth")
-        address = address_of(said, 8000, "127.0.0.1")
-        with urllib.request.urlopen(f"http://{address}/version", timeout=5) as answer:
+        host, port = here.target.address(here.spec("auth"), Container(id=said["Id"], image=said["Image"]))
+        with urllib.request.urlopen(f"http://{host}:{port}/version", timeout=5) as answer:
             assert json.load(answer)["greeting"] == "from auth"
         assert said["HostConfig"]["RestartPolicy"]["Name"] == "always"
         assert not any(word.startswith("PYTHON_VERSION=3.9") for word in said["Config"]["Env"])
@@ -212,6 +212,40 @@ def test_a_lock_is_taken_once_and_followed_only_from_whom_it_was(here: Place) ->
     assert lock.holder() == other
     lock.release(other)
     assert lock.holder() is None
+
+
+def test_where_a_container_is_asked_is_where_it_is_now(a_place: APlace) -> None:
+    """Started again it may have another address; stopped it has none."""
+    with a_place("auth") as here:
+        old = Container(id=here.old["auth"], image=here.images["3.9"])
+        spec = here.spec("auth")
+        assert here.target.address(spec, old)[1] == 8000
+        with told_apart():
+            here.engine.client.stop(old.id, timeout=1)
+        with pytest.raises(TargetRefused, match="does not run"):
+            here.target.address(spec, old)
+        with pytest.raises(TargetRefused, match="is gone"):
+            here.target.address(spec, Container(id="0" * 64, image=""))
+
+
+def test_a_network_that_leads_nowhere_else_is_this_machines_all_the_same(
+    a_place: APlace, request: pytest.FixtureRequest
+) -> None:
+    with a_place("auth") as here:
+        client = here.engine.client
+        with told_apart():
+            network = client.create_network(f"{here.name}-net", driver="bridge", internal=True)["Id"]
+        request.addfinalizer(lambda: client.remove_network(network))
+        host = client.create_host_config(network_mode=network)
+        with told_apart():
+            made = client.create_container(here.images["3.9"], name=f"{here.name}-other", host_config=host)["Id"]
+            client.start(made)
+        spec, container = here.spec("other"), Container(id=made, image=here.images["3.9"])
+        address = here.target.address(spec, container)
+        deadline = clock.stopwatch() + 20
+        while here.target.ready(spec, container).phase is not Phase.READY:
+            assert clock.stopwatch() < deadline, address
+            clock.pause(0.1)
 
 
 def test_an_image_that_is_not_there_is_told(here: Place) -> None:

@@ -48,7 +48,7 @@ def test_a_stage_that_is_well_is_accepted(a_place: APlace, tmp_path: Path) -> No
         progress = asyncio.run(soak_of(here, driver, journal, run, tmp_path).wait(Stop()))
         assert (progress.run.state, progress.run.verdict) == (StageState.ACCEPTED, Verdict.PASSED), progress.run.reason
         samples = journal.samples(run.run, "auth")
-        assert {"availability", "cpu", "memory", "restarts", "out of memory", "exceptions"} <= results(
+        assert {"availability", "latency", "cpu", "memory", "restarts", "out of memory", "exceptions"} <= results(
             samples[0]
         ).keys()
         assert set(results(samples[0]).values()) == {Result.SUCCESSFUL}

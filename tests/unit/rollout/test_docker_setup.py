@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import pytest
-
 from pytest_py312.rollout.targets.docker_setup import (
     RUN_LABEL,
     SERVICE_LABEL,
-    address_of,
     cpu_of,
     is_python,
     last_lines,
@@ -119,21 +116,6 @@ def test_a_service_that_nothing_served_before() -> None:
     assert made["Env"] == ["A=1"]
     assert made["NetworkingConfig"]["EndpointsConfig"] == {"backend": {"Aliases": ["user"]}}
     assert request_of(spec("user"), image="i", run="r1")["HostConfig"]["NetworkMode"] == "default"
-
-
-@pytest.mark.parametrize(
-    ("said", "address"),
-    [
-        ({"NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}}}, "engine:8080"),
-        ({"NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "127.0.0.2", "HostPort": "81"}]}}}, "127.0.0.2:81"),
-        ({"NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "::1", "HostPort": "81"}]}}}, "[::1]:81"),
-        ({"NetworkSettings": {"Ports": {"80/tcp": None}, "Networks": {"b": {"IPAddress": "10.0.0.2"}}}}, "10.0.0.2:80"),
-        ({"HostConfig": {"NetworkMode": "host"}, "NetworkSettings": {}}, "engine:80"),
-        ({"NetworkSettings": {"Networks": {"b": {"IPAddress": ""}}}}, None),
-    ],
-)
-def test_where_a_port_is_reached(said: dict[str, Any], address: str | None) -> None:
-    assert address_of(said, 80, "engine") == address
 
 
 def test_programs_that_are_interpreters() -> None:

@@ -18,9 +18,9 @@ from pytest_py312.rollout.probes import (
     Probe,
     health_in,
     log_readings,
-    url_of,
 )
 from pytest_py312.rollout.providers.engine import CPU
+from pytest_py312.rollout.providers.http import url_of
 from pytest_py312.rollout.settings import MetricSettings
 from pytest_py312.rollout.targets.protocol import Target, TargetLost, TargetRefused
 
