@@ -14,7 +14,8 @@ from pytest_py312.plan_file import PlanFile
 from pytest_py312.readers.toml_lines import KeyPath
 
 _MOST_ITEMS = 10_000
-_LONGEST_TIME = 7 * 24 * 3600
+LONGEST_TIME = 7 * 24 * 3600
+"""Seconds of the longest time that a plan or a command line may name."""
 _LEAST_MEMORY = 32 * 1024**2
 _MOST_MEMORY = 1024**5
 
@@ -179,19 +180,25 @@ def paths_below(node: Node, example: str, *, upward: bool = False) -> tuple[str,
     return tuple(relative_path(item, example, upward=upward) for item in node.items(f'["{example}"]'))
 
 
+def seconds_in(text: str) -> float | None:
+    """``"90s"``, ``"15m"``, ``"2h"``, ``"2d"`` in seconds; ``None`` where it is no such time."""
+    match = _DURATION.fullmatch(text.strip())
+    return float(match[1]) * _SECONDS[match[2]] if match else None
+
+
 def duration(node: Node) -> float:
     """Seconds, from a number of seconds or ``"90s"``, ``"15m"``, ``"2h"``, ``"2d"``."""
     value = node.value
     if isinstance(value, str):
-        match = _DURATION.fullmatch(value.strip())
-        if not match:
+        found = seconds_in(value)
+        if found is None:
             raise node.unexpected("a time", '900 (seconds), "15m" or "2h"')
-        seconds = float(match[1]) * _SECONDS[match[2]]
+        seconds = found
     elif isinstance(value, int | float) and not isinstance(value, bool):
         seconds = _as_float(value)
     else:
         raise node.unexpected("a time", '900 (seconds), "15m" or "2h"')
-    if not 0 < seconds <= _LONGEST_TIME:
+    if not 0 < seconds <= LONGEST_TIME:
         raise node.error(f"expected more than 0 seconds and at most 7 days; found {described(value)}")
     return seconds
 

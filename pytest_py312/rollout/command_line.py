@@ -50,6 +50,7 @@ def _add_standing(commands: Any) -> None:
             parser.add_argument("--only", action="store_true", help="leave later stages up; what they proved is gone")
             parser.add_argument("--reason", default="by hand", metavar="TEXT", help="written down (rollback)")
         if name == "deploy":
+            _add_soak(parser)
             parser.add_argument("--rollback", action="store_true", help="the same as py312 rollback")
         if name == "unlock":
             parser.add_argument("--force", action="store_true", help="even if its holder may be at work")
@@ -66,8 +67,14 @@ def _add_watching(commands: Any) -> None:
             _add_load(parser)
         add_place(parser)
         parser.add_argument("--state-dir", metavar="DIR", help="where the journal lies (default: .py312 by the plan)")
-        if name in ("watch", "tick", "decide"):
+        if name in ("watch", "tick"):
+            which = parser.add_mutually_exclusive_group(required=True)
+            which.add_argument("--stage", type=int, metavar="N")
+            which.add_argument("--services", nargs="+", default=[], metavar="NAME", help="the stage of these")
+            _add_soak(parser)
+        if name == "decide":
             parser.add_argument("--stage", type=int, metavar="N", required=True)
+        if name in ("watch", "tick", "decide"):
             parser.add_argument("--env", default="test", metavar="NAME", help="the environment (default: test)")
         if name in ("watch", "tick", "decide", "load"):
             parser.add_argument("--json", action="store_true", help="print a JSON document")
@@ -79,6 +86,11 @@ def _add_watching(commands: Any) -> None:
             parser.add_argument("--port", type=int, metavar="N", help="tell a Prometheus on 127.0.0.1:N/metrics")
         if name == "decide":
             parser.add_argument("--reason", required=True, metavar="TEXT", help="written down")
+
+
+def _add_soak(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--duration", metavar="48h", help="of the soak, instead of the plan's")
+    parser.add_argument("--interval", metavar="5m", help="between two samples, instead of the plan's")
 
 
 def _add_load(parser: argparse.ArgumentParser) -> None:

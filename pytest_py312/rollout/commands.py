@@ -6,8 +6,7 @@ Each returns the text to print and the exit code: 0 it is as was asked for, 1 it
 import argparse
 import json
 import secrets
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Fleet, Plan
 from pytest_py312.patterns import matches
 from pytest_py312.plan_rollout import load_rollout
+from pytest_py312.rollout import asking
+from pytest_py312.rollout.asking import with_asked
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
@@ -27,7 +28,7 @@ from pytest_py312.rollout.planning import image_of, run_of, stage_services
 from pytest_py312.rollout.rules import rollback_order
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.stages import is_half_done
-from pytest_py312.rollout.stopping import SIGNALS, Stop
+from pytest_py312.rollout.stopping import Stop, flagged_by_signals
 from pytest_py312.rollout.targets.protocol import Target, TargetError
 
 CREDIT_STEPS = 3600.0
@@ -42,12 +43,14 @@ class Ground:
     state: Path
     target: Callable[[], Target]
     told: Callable[[str], None]
+    found: Fleet | None = None
+    """Where it is known already."""
 
     def settings(self) -> RolloutSettings:
         return load_rollout(self.plan.root / self.plan.source) if self.plan.source else RolloutSettings()
 
     def fleet(self) -> Fleet:
-        return discover(self.plan)
+        return self.found or discover(self.plan)
 
 
 def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
@@ -86,7 +89,9 @@ def _plan(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
     for service in stage_services(ground.plan, fleet, options.stage):
         deploy = settings.deploy_of(stage=options.stage, name=service.name, path=service.path)
         references[service.name] = image_of(service, deploy, ground.plan.target)
-    run = _new_run(options, ground, settings, fleet, lambda reference: reference)
+    run = wanted_of(
+        ground, stage=options.stage, environment=options.env, asked={}, image_id=lambda reference: reference
+    ).run
     if options.json:
         return _document([run]), 0
     lines = [f"stage {run.stage} in {run.environment}, to Python {run.target}, watched for {_hours(run.soak)}:"]
@@ -135,17 +140,15 @@ def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
         raise OptionError("--services is for a rollback; a stage is deployed as a whole: --stage N")
     if options.stage is None:
         raise OptionError("--stage is missing: which stage is to be deployed?")
-    settings, fleet = ground.settings(), ground.fleet()
-    where = settings.environment(options.env)
-    if where.engine:
-        raise RolloutRefused(f"set DOCKER_HOST to {where.engine}: engines that the plan names are not connected yet")
-    target = ground.target()
-    run = _new_run(options, ground, settings, fleet, target.image_id)
+    target = connected(ground, options.env)
+    wanted = wanted_of(
+        ground, stage=options.stage, environment=options.env, asked=asked_in(options), image_id=target.image_id
+    )
+    run = wanted.run
     if options.dry_run:
         return _told_only(run, options, f"would deploy stage {run.stage} in {run.environment}:"), 0
     with _driver(ground, journal, target) as driver:
-        earlier = [stage.number for stage in ground.plan.stages if stage.number < options.stage]
-        done = driver.deploy(run, earlier=earlier, after=where.after, keep=settings.deploy.retain)
+        done = driver.deploy(run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
     return _ended([done], options, StageState.SOAKING)
 
 
@@ -166,12 +169,7 @@ def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> t
 def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
     known = journal.newest(options.env)
     services = _chosen(options.services, known)
-    stage = options.stage
-    if stage is None:
-        stages = sorted({run.stage for run in known if set(services) & set(run.services)})
-        if len(stages) != 1:
-            raise OptionError("name what is to be rolled back: --stage N, or --services of one stage")
-        stage = stages[0]
+    stage = stage_with(options.services, known) if options.stage is None else options.stage
     order = rollback_order(stage, options.env, known, cascade=options.cascade, only=options.only)
     runs = {run.stage: run for run in known}
     if options.dry_run:
@@ -217,13 +215,74 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Ground, Journal], tuple[str, i
 # ---- parts
 
 
-def _new_run(
-    options: argparse.Namespace, ground: Ground, settings: RolloutSettings, fleet: Fleet, image_id: Callable[[str], str]
-) -> StageRun:
-    name = f"{clock.now_text().replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}"
-    return run_of(
-        ground.plan, fleet, settings, stage=options.stage, environment=options.env, name=name, image_id=image_id
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """A run that is to be begun, and what :meth:`.driver.Driver.begin` has to know beside it."""
+
+    run: StageRun
+    earlier: tuple[int, ...]
+    after: tuple[str, ...]
+    keep: int
+
+
+def connected(ground: Ground, environment: str) -> Target:
+    """The target that a stage is deployed to.
+
+    :raises RolloutRefused: the plan wants another one than is at hand.
+    """
+    where = ground.settings().environment(environment)
+    if where.engine:
+        raise RolloutRefused(f"set DOCKER_HOST to {where.engine}: engines that the plan names are not connected yet")
+    return ground.target()
+
+
+def wanted_of(
+    ground: Ground, *, stage: int, environment: str, asked: Mapping[str, float], image_id: Callable[[str], str]
+) -> Wanted:
+    """A new run of ``stage``, with a name that no other has.
+
+    :param asked: see :mod:`.asking`.
+    :raises Py312Error: the plan cannot be deployed so.
+    """
+    settings = with_asked(ground.settings(), stage, asked)
+    run = run_of(
+        ground.plan,
+        ground.fleet(),
+        settings,
+        stage=stage,
+        environment=environment,
+        name=f"{clock.now_text().replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}",
+        image_id=image_id,
+        asked=asked,
     )
+    return Wanted(
+        run=run,
+        earlier=tuple(one.number for one in ground.plan.stages if one.number < stage),
+        after=settings.environment(environment).after,
+        keep=settings.deploy.retain,
+    )
+
+
+def asked_in(options: argparse.Namespace) -> dict[str, float]:
+    """What a command line says of the soak."""
+    return asking.asked_in(
+        {
+            asking.DURATION: ("--duration", options.duration),
+            asking.INTERVAL: ("--interval", options.interval),
+        }
+    )
+
+
+def stage_with(patterns: Sequence[str], known: Sequence[StageRun]) -> int:
+    """The one stage that services of these names were deployed with.
+
+    :raises OptionError: none, or several.
+    """
+    services = set(_chosen(patterns, known))
+    stages = sorted({run.stage for run in known if services & set(run.services)})
+    if len(stages) != 1:
+        raise OptionError("name what is meant: --stage N, or --services of one stage")
+    return stages[0]
 
 
 def _chosen(patterns: Sequence[str], known: Sequence[StageRun]) -> tuple[str, ...]:
@@ -242,14 +301,8 @@ def _chosen(patterns: Sequence[str], known: Sequence[StageRun]) -> tuple[str, ..
 def _driver(ground: Ground, journal: Journal, target: Target) -> Iterator[Driver]:
     """A driver that a signal asks to stop: what goes up is then brought back, what comes back is not cut short."""
     stop = Stop()
-    before = {
-        number: signal.signal(number, lambda number, _: stop.ask(signal.Signals(number).name)) for number in SIGNALS
-    }
-    try:
+    with flagged_by_signals(stop):
         yield Driver(journal, target, myself(), stopping=lambda: stop.why, told=ground.told)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _told_only(run: StageRun, options: argparse.Namespace, title: str) -> str:

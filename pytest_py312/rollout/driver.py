@@ -80,6 +80,15 @@ class Driver:
     ) -> StageRun:
         """Bring a new run up to its soak, or back to what was before.
 
+        Parameters and errors are those of :meth:`begin`.
+        """
+        return self._through(self.begin(run, earlier=earlier, after=after, keep=keep))
+
+    def begin(
+        self, run: StageRun, *, earlier: Iterable[int] = (), after: Iterable[str] = (), keep: int = 5
+    ) -> StageRun:
+        """Lock the environment for a new run and write it down; nothing is touched yet. :meth:`go_on` does the rest.
+
         :param earlier: numbers of the stages before it in the plan.
         :param after: environments that have to accept the same first.
         :param keep: runs of the stage whose samples are kept.
@@ -97,8 +106,24 @@ class Driver:
             self._holding.let_go(run)
             raise
         self._outdate(run, f"stage {run.stage} was deployed anew under it")
-        run = self._journal.record(run.run, Locked(), owner=self.owner)
-        return self._through(run)
+        return self._journal.record(run.run, Locked(), owner=self.owner)
+
+    def go_on(self, name: str, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
+        """Bring a run that this process holds further up, or back.
+
+        :param until: says when it has come far enough, while it is on the way up.
+        :raises LostRun: another process holds it.
+        """
+        return self._through(self._journal.run(name), until)
+
+    def verify(self, name: str, service: str) -> str:
+        """Why what serves is not what was deployed, on the target, and well; ``""`` where it is. Records nothing."""
+        run = self._journal.run(name)
+        try:
+            self._verify(run, run[service])
+        except TargetError as error:
+            return str(error)
+        return ""
 
     def recover(self, environment: str) -> list[StageRun]:
         """Finish what dead processes have left half done in an environment. Done twice it is done once.
@@ -176,7 +201,7 @@ class Driver:
 
     # ---- from act to act
 
-    def _through(self, run: StageRun) -> StageRun:
+    def _through(self, run: StageRun, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
         """Until it waits or is over. An interruption turns the way up into the way back, before it is passed on.
 
         The way back itself is interrupted in earnest only by the last of :data:`PATIENCE` attempts.
@@ -184,7 +209,7 @@ class Driver:
         interruption: BaseException | None = None
         for left in reversed(range(PATIENCE)):
             try:
-                run = self._carry_on(run)
+                run = self._carry_on(run, until)
                 break
             except (KeyboardInterrupt, SystemExit) as error:
                 if left == 0:
@@ -199,8 +224,10 @@ class Driver:
             raise interruption
         return run
 
-    def _carry_on(self, run: StageRun) -> StageRun:
+    def _carry_on(self, run: StageRun, until: Callable[[StageRun], bool]) -> StageRun:
         while (intent := next_act(run)) is not None:
+            if intent.act is not Act.RESTORE and until(run):
+                return run
             stop = self._stopping() if intent.act is not Act.RESTORE else ""
             if stop:
                 event: Event = DeployFailed(service=intent.service, reason=f"interrupted by {stop}")

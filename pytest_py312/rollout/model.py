@@ -270,6 +270,8 @@ class StageRun:
     """In the order in which they are deployed."""
     soak: float
     configuration: str = ""
+    asked: Mapping[str, float] = field(default_factory=dict)
+    """What of the soak a command line has settled instead of the plan: ``duration``, ``interval``."""
     state: StageState = StageState.PLANNED
     credited: float = 0.0
     verdict: Verdict = Verdict.PENDING

@@ -1,6 +1,6 @@
 """Plan and fleet -> the run of a stage: which services, in which order, from which image, under which name. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Fleet, Interpreter, Plan, Service
@@ -64,10 +64,12 @@ def run_of(
     environment: str,
     name: str,
     image_id: Callable[[str], str],
+    asked: Mapping[str, float] | None = None,
 ) -> StageRun:
     """A new run of a stage, its images pinned by their ids.
 
     :param image_id: looks up the id of an image by its reference.
+    :param asked: what a command line says of the soak; it is in ``settings`` already.
     :raises RolloutRefused: something it needs is not in the plan, or services need each other.
     """
     services = {service.name: service for service in stage_services(plan, fleet, stage)}
@@ -98,4 +100,5 @@ def run_of(
         ),
         soak=settings.soak_of(stage=stage).duration,
         configuration=settings.digest,
+        asked=dict(asked or {}),
     )

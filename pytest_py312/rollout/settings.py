@@ -6,7 +6,7 @@ metric, so the nearest word holds. Seconds and shares throughout: 0.02 is 2 %.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -177,6 +177,20 @@ class RolloutSettings:
         """An environment that the plan does not name has no conditions."""
         return next((one for one in self.environments if one.name == name), EnvironmentSettings(name=name))
 
+    def with_soak(self, stage: int, asked: Changes) -> "RolloutSettings":
+        """These, with what a command line says of the soak of ``stage`` before what the plan says of it anywhere.
+
+        Where that is what the plan says as well, nothing is changed, the digest included.
+        """
+        now = self.soak_of(stage=stage)
+        wanted = {name: value for name, value in asked.items() if getattr(now, name) != value}
+        services = tuple(
+            (pattern, kind, _without(changes, asked) if kind == "soak" else changes)
+            for pattern, kind, changes in self.services
+        )
+        stages = (*self.stages, (stage, "soak", wanted)) if wanted else self.stages
+        return replace(self, stages=stages, services=services)
+
     @property
     def digest(self) -> str:
         """Changes with every setting (16 hex digits)."""
@@ -195,3 +209,7 @@ class RolloutSettings:
         for changes in [changes for what, changes in fitting if what == kind][-1:]:
             found |= changes
         return found
+
+
+def _without(changes: Changes, names: Collection[str]) -> Changes:
+    return {name: value for name, value in changes.items() if name not in names}

@@ -106,13 +106,15 @@ class Soak:
         await self._show()
         return self.progress()
 
-    async def wait(self, stop: Stop) -> Progress:
+    async def wait(self, stop: Stop, until: Callable[[StageRun], bool] = lambda run: False) -> Progress:
         """Take samples until the soak is decided, or ``stop`` is asked; the new version stays up then.
 
         A stage that is held is watched until its credit is whole: a person may decide at any time.
+
+        :param until: says what else there is to be told; the soak is gone on with by calling this again.
         """
         await self._begin()
-        while self._goes_on and not stop:
+        while self._goes_on and not stop and not until(self._run):
             slot = self._due()
             if slot > self._slot:
                 await _unless(stop, self._take(slot))

@@ -30,6 +30,22 @@ class Stop:
 
 
 @contextmanager
+def flagged_by_signals(stop: Stop) -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP ask ``stop``, in the main thread, with or without a loop.
+
+    What waits in a loop learns of it when it wakes: there :func:`stopped_by_signals` wakes it.
+    """
+    before = {
+        number: signal.signal(number, lambda number, _: stop.ask(signal.Signals(number).name)) for number in SIGNALS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
 def stopped_by_signals(stop: Stop) -> Iterator[None]:
     """Let SIGINT, SIGTERM and SIGHUP ask ``stop``, in the running loop of the main thread.
 

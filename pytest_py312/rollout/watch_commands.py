@@ -7,31 +7,28 @@ for an interruption, and 75 for one that is healthy so far and not over: whoever
 import argparse
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
-from pathlib import Path
 
 from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.alert_rules import alert_rules, rules_text
-from pytest_py312.rollout.commands import Ground, opened_journal
+from pytest_py312.rollout.asking import with_asked
+from pytest_py312.rollout.commands import Ground, asked_in, opened_journal, stage_with
 from pytest_py312.rollout.dashboard import dashboard
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Decided
-from pytest_py312.rollout.exposition import StageFigures, figures_of, text_of, write_textfile
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.load import LoadLimits, LoadReport, Step, load, step_in
 from pytest_py312.rollout.model import StageRun, StageState, Verdict
-from pytest_py312.rollout.notices import Notifier, notice_of
 from pytest_py312.rollout.serving import serving
-from pytest_py312.rollout.settings import EnvironmentSettings, RolloutSettings
-from pytest_py312.rollout.soak import Progress, Soak
+from pytest_py312.rollout.settings import RolloutSettings
+from pytest_py312.rollout.soak import Progress
 from pytest_py312.rollout.stages import WATCHED
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
 from pytest_py312.rollout.targets.protocol import TargetError
-from pytest_py312.rollout.watch_plan import watched_of
+from pytest_py312.rollout.watcher import Teller, Watcher
 
 PENDING = 75
 """EX_TEMPFAIL: try again later."""
@@ -50,9 +47,13 @@ def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
 
 
 def _run_of(journal: Journal, options: argparse.Namespace) -> StageRun:
-    found = next((run for run in journal.newest(options.env) if run.stage == options.stage), None)
+    known = journal.newest(options.env)
+    stage = options.stage
+    if stage is None:
+        stage = stage_with(options.services, known)
+    found = next((run for run in known if run.stage == stage), None)
     if found is None:
-        raise OptionError(f"stage {options.stage} was never deployed in {options.env}; see `py312 deploy --help`")
+        raise OptionError(f"stage {stage} was never deployed in {options.env}; see `py312 deploy --help`")
     return found
 
 
@@ -60,105 +61,51 @@ def _run_of(journal: Journal, options: argparse.Namespace) -> StageRun:
 
 
 def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
-    settings = ground.settings()
     if run.state not in WATCHED:
         return _said(Progress(run=run), options)
-    if run.configuration != settings.digest and not options.accept_config_change:
-        raise RolloutRefused(
-            f"the plan was changed since stage {run.stage} was deployed, so its limits are others; deploy it anew, or "
-            "go on with --accept-config-change"
-        )
-    services = {service.name: service for service in ground.fleet().services}
-    watched = watched_of(run, services, settings, target := ground.target(), root=ground.plan.root)
-    driver = Driver(journal, target, myself(), told=ground.told)
-    driver.attach(run.run)
-    teller = Teller(journal, settings.environment(options.env), ground.told)
-    soak = Soak(
+    settings = settings_of(run, ground.settings(), asked_in(options), accept=options.accept_config_change)
+    target = ground.target()
+    watcher = Watcher(
         journal,
-        run.run,
-        watched,
-        settings.soak_of(stage=run.stage),
-        owner=driver.owner,
-        changed=teller.changed,
+        Driver(journal, target, myself(), told=ground.told),
+        target,
+        run,
+        settings=settings,
+        services={service.name: service for service in ground.fleet().services},
+        root=ground.plan.root,
+        told=ground.told,
     )
-    progress = asyncio.run(_watching(options, soak, settings, teller))
-    run = progress.run
-    if run.state is StageState.ROLLING_BACK:
-        run = _brought_back(driver, run, teller)
-    driver.detach(run.run)
-    teller.write(figures_with(soak, replace(progress, run=run), journal, settings))
-    return _said(replace(progress, run=run), options)
+    return _said(watcher.ended(asyncio.run(_watching(options, watcher))), options)
 
 
-async def _watching(options: argparse.Namespace, soak: Soak, settings: RolloutSettings, teller: "Teller") -> Progress:
+def settings_of(
+    run: StageRun, settings: RolloutSettings, asked: Mapping[str, float], *, accept: bool = False
+) -> RolloutSettings:
+    """What holds for a run that is up: the plan, with what was asked for when it began, or is now.
+
+    :param accept: whether others than it was begun with will do.
+    :raises RolloutRefused: they are others.
+    """
+    found = with_asked(settings, run.stage, {**run.asked, **asked})
+    if run.configuration != found.digest and not accept:
+        what = "the soak that is asked for is not the one that" if asked else "the plan was changed since"
+        raise RolloutRefused(
+            f"{what} stage {run.stage} was deployed{' for' if asked else ''}, so its limits are others; deploy it "
+            "anew, or go on with --accept-config-change"
+        )
+    return found
+
+
+async def _watching(options: argparse.Namespace, watcher: Watcher) -> Progress:
     if options.command == "tick":
-        return await soak.tick()
+        return await watcher.soak.tick()
     stop = Stop()
     async with AsyncExitStack() as opened:
         if options.port is not None:
-            port = await opened.enter_async_context(serving(lambda: teller.text(soak, settings), port=options.port))
-            teller.told(f"figures are at http://127.0.0.1:{port}/metrics")
+            port = await opened.enter_async_context(serving(watcher.text, port=options.port))
+            watcher.teller.told(f"figures are at http://127.0.0.1:{port}/metrics")
         with stopped_by_signals(stop):
-            return await soak.wait(stop)
-
-
-def _brought_back(driver: Driver, run: StageRun, teller: "Teller") -> StageRun:
-    """The way back is the driver's, and is told like all else."""
-    done = next((one for one in driver.recover(run.environment) if one.run == run.run), run)
-    asyncio.run(teller.changed(run, done))
-    return done
-
-
-class Teller:
-    """Tells people and a Prometheus; what cannot be told is said here and written down, and changes nothing."""
-
-    def __init__(self, journal: Journal, where: EnvironmentSettings, told: Callable[[str], None]) -> None:
-        self.told = told
-        self._journal = journal
-        self._where = where
-        self._notifier = Notifier(webhooks=where.webhooks, commands=where.notify)
-
-    async def changed(self, before: StageRun, after: StageRun) -> None:
-        """A run went from one state to another."""
-        notice = notice_of(before, after)
-        self.told(notice.text if notice else f"stage {after.stage} is {after.state.value}")
-        for trouble in await self._notifier.tell(notice) if notice else []:
-            self.told(trouble)
-            self._journal.note(after.run, f"could not be told: {trouble}")
-
-    def text(self, soak: Soak, settings: RolloutSettings) -> bytes:
-        """What a Prometheus fetches."""
-        return text_of(figures_with(soak, soak.progress(), self._journal, settings))
-
-    def write(self, figures: list[StageFigures]) -> None:
-        """The textfile, where there is to be one."""
-        if not self._where.textfile:
-            return
-        try:
-            write_textfile(Path(self._where.textfile), figures)
-        except OSError as error:
-            self.told(f"{self._where.textfile} could not be written: {error}")
-
-
-def figures_with(soak: Soak, progress: Progress, journal: Journal, settings: RolloutSettings) -> list[StageFigures]:
-    """The figures of all stages of the environment, with the measurements of the one that is watched."""
-    found = []
-    for run in journal.newest(progress.run.environment):
-        history = journal.history(run.run)
-        if run.run != progress.run.run:
-            found.append(figures_of(run, history))
-            continue
-        found.append(
-            figures_of(
-                run,
-                history,
-                tallies=soak.tallies,
-                interval=settings.soak_of(stage=run.stage).interval,
-                missed=progress.missed,
-                untold=len(progress.untold),
-            )
-        )
-    return found
+            return await watcher.soak.wait(stop)
 
 
 def exit_code(progress: Progress) -> int:

@@ -185,7 +185,7 @@ def test_a_foreign_lock_is_shown_and_taken_by_force_only(py312: Shell) -> None:
         ("plan --stage 7", "there is no stage 7; the plan has 1, 2"),
         ("deploy", "--stage is missing"),
         ("deploy --stage 1 --services user", "--services is for a rollback"),
-        ("rollback", "name what is to be rolled back"),
+        ("rollback", "name what is meant"),
         ("rollback --services nobody", "no such service was deployed"),
         ("rollback --stage 1", "never deployed in test"),
     ],

@@ -94,6 +94,27 @@ def test_a_good_stage_is_brought_up_to_its_soak_and_holds_its_environment(journa
     assert [one.image for one in kept] == [OLD] * 3
 
 
+def test_a_run_is_brought_up_step_by_step(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    assert mine.begin(run_of()).state is S.LOCKED
+    assert target.serving() == dict.fromkeys(SERVICES, OLD), "nothing is touched yet"
+    assert mine.go_on("r1", until=lambda run: run.state is not S.LOCKED).state is S.DEPLOYING
+    run = mine.go_on("r1", until=lambda run: run["auth"].ready)
+    assert target.serving() == {**dict.fromkeys(SERVICES, OLD), "auth": NEW}
+    assert mine.verify("r1", "auth") == ""
+    assert mine.verify("r1", "user") == "it was not prepared"
+    run = mine.go_on("r1")
+    assert run.state is S.SOAKING
+
+
+def test_a_step_that_fails_is_brought_back_whatever_was_waited_for(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.begin(run_of())
+    target.unready.add(NEW)
+    assert mine.go_on("r1", until=lambda run: run["user"].ready).state is S.ROLLED_BACK
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+
+
 def test_the_last_of_three_is_broken_and_all_are_old_again(journal: Journal, target: FakeTarget) -> None:
     target.unready.add("broken-3.12")
     last = replace(

@@ -150,6 +150,44 @@ def test_a_plan_that_was_changed_since_is_not_gone_on_with_by_itself(py312: Shel
     py312("tick --stage 1 --accept-config-change", code=75)
 
 
+def test_a_soak_goes_on_as_it_was_asked_for_when_it_began(py312: Shell) -> None:
+    """Who comes back need not say it again; who says something else is refused, as its limits would be others."""
+    py312("rollback --stage 1 --reason again")
+    py312("deploy --stage 1 --duration 2m --interval 30s")
+    first = json.loads(py312("tick --stage 1 --json", code=75))
+    assert (first["soak"], first["next_in"]) == (120.0, 30.0)
+    py312("tick --stage 1 --duration 120 --interval 30s", code=75)
+    with pytest.raises(RolloutRefused, match="the soak that is asked for is not the one that stage 1 was deployed for"):
+        py312("tick --stage 1 --duration 1m")
+    py312.seconds += 30.0
+    assert json.loads(py312("tick --stage 1 --json", code=75))["credited"] == 30.0
+
+
+def test_what_the_plan_says_as_well_changes_nothing(py312: Shell) -> None:
+    py312("tick --stage 1 --duration 180 --interval 1m", code=75)
+
+
+def test_a_stage_is_named_by_its_services_too(py312: Shell) -> None:
+    assert "stage 1 in test is soaking" in py312("tick --services auth", code=75)
+    with pytest.raises(OptionError, match="no such service was deployed"):
+        py312("tick --services gateway")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--duration soon", "--duration soon: it is a time, such as 172800"),
+        ("--duration 8d", "at most 7 days"),
+        ("--interval 0", "more than 0 seconds"),
+        ("--interval 5m", "no sample fits in"),
+    ],
+)
+def test_times_that_are_none_are_refused(py312: Shell, words: str, message: str) -> None:
+    for command in ("tick --stage 1", "deploy --stage 2"):
+        with pytest.raises(OptionError, match=message):
+            py312(f"{command} {words}")
+
+
 def test_a_stage_that_was_never_deployed_cannot_be_watched(py312: Shell) -> None:
     with pytest.raises(OptionError, match="stage 2 was never deployed in test"):
         py312("watch --stage 2")
