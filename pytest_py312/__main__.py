@@ -19,7 +19,7 @@ from pytest_py312.interpreters import Remembered, find_local
 from pytest_py312.model import Fleet, Plan
 from pytest_py312.reports import inventory
 from pytest_py312.rollout.command_line import STANDING, WATCHING, add_commands, add_place
-from pytest_py312.rollout.ops_line import OPERATING, add_operating
+from pytest_py312.rollout.ops_line import OPERATING, TEST, add_operating, parted, pytest_argv
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.version_survey import with_all_declarations
 from pytest_py312.workshop import default_cache
@@ -60,7 +60,9 @@ def _run(words: Sequence[str]) -> int:
         known = tuple(COMMANDS)
         raise OptionError(f"there is no command {named}{perhaps(named, known)}; the commands are {', '.join(known)}")
     parser, commands = _parsers()
+    words, for_pytest = parted(list(words))
     options, unknown = parser.parse_known_args(words)
+    options.for_pytest = for_pytest
     if unknown:
         known = tuple(commands[options.command]._option_string_actions) if options.command else ()
         near = perhaps(unknown[0].partition("=")[0], known)
@@ -304,11 +306,26 @@ def _rollout(options: argparse.Namespace) -> int:
     return code
 
 
+# ---- the gate
+
+
+def _test(options: argparse.Namespace) -> NoReturn:
+    """This process becomes pytest: its signals, its terminal and its exit code are those of the gate."""
+    argv = pytest_argv(options, options.for_pytest)
+    if options.path != ".":
+        if options.plan is not None:
+            raise OptionError("test: give --plan or PATH, not both; the plan is looked for at PATH")
+        os.chdir(_folder(options.path))
+    sys.stdout.flush()
+    os.execv(argv[0], argv)
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "inventory": _inventory,
     "cache": _cache,
     "interpreters": _interpreters,
     **dict.fromkeys((*STANDING, *WATCHING, *OPERATING), _rollout),
+    TEST: _test,
 }
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312 import clock
+from pytest_py312.codec import encode
 from pytest_py312.discovery import discover
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Fleet, Plan
@@ -24,10 +25,12 @@ from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Holder, StageRun, StageState
+from pytest_py312.rollout.moments import this_moment
 from pytest_py312.rollout.planning import image_of, run_of, stage_services
 from pytest_py312.rollout.rules import rollback_order
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.stages import is_half_done
+from pytest_py312.rollout.standing import Standing, in_words, standing_of
 from pytest_py312.rollout.stopping import Stop, flagged_by_signals
 from pytest_py312.rollout.targets.protocol import Target, TargetError
 
@@ -111,8 +114,9 @@ def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
             holder = ground.target().lock(options.env).holder()
         except Exception as error:  # what is in the journal can be shown without any target
             away = str(error)
+    standings = {run.run: _standing(ground, journal, run) for run in runs}
     if options.json:
-        return _document(runs, holder), 0
+        return _document(runs, holder, standings), 0
     known = {run.stage: run for run in runs}
     lines = [f"{'stage':<7}{'state':<16}{'verdict':<14}{'credited':<18}services"]
     for number in sorted({*known, *(stage.number for stage in ground.plan.stages)}):
@@ -123,11 +127,18 @@ def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
         credit = f"{_hours(run.credited)} of {_hours(run.soak)}"
         state = f"{run.state.value}{' (stale)' if run.stale else ''}"
         lines.append(f"{number:<7}{state:<16}{run.verdict.value:<14}{credit:<18}{', '.join(run.services)}")
-        lines += [f"{'':<7}{text}" for text in (run.reason, run.stale) if text]
+        standing = standings[run.run]
+        told = in_words(standing, run) if standing else ""
+        lines += [f"{'':<7}{text}" for text in (told, run.reason, run.stale) if text]
     lines.append(f"{options.env} is held by {holder}" if holder else f"nobody holds {options.env}")
     if away:
         lines[-1] = f"who holds {options.env} cannot be told: {away}"
     return "\n".join(lines) + "\n", 0
+
+
+def _standing(ground: Ground, journal: Journal, run: StageRun) -> Standing | None:
+    interval = ground.settings().soak_of(stage=run.stage).interval
+    return standing_of(run, journal.newest_samples(run.run), this_moment(), interval)
 
 
 # ---- acting
@@ -320,9 +331,14 @@ def _ended(runs: Sequence[StageRun], options: argparse.Namespace, wanted: StageS
     return "\n".join(lines) + "\n", code
 
 
-def _document(runs: Sequence[StageRun], holder: Holder | None = None) -> str:
+def _document(
+    runs: Sequence[StageRun], holder: Holder | None = None, standings: Mapping[str, Standing | None] | None = None
+) -> str:
+    documents = [_of(run) for run in runs]
+    for document in documents if standings is not None else ():
+        document["watching"] = encode((standings or {})[document["run"]])
     held = {"name": holder.name, "host": holder.host, "run": holder.run, "since": holder.since} if holder else None
-    return json.dumps({"schema": 1, "held_by": held, "runs": [_of(run) for run in runs]}, indent=2) + "\n"
+    return json.dumps({"schema": 1, "held_by": held, "runs": documents}, indent=2) + "\n"
 
 
 def _of(run: StageRun) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The words of the commands around a rollout, as :mod:`.command_line` has those of the rollout itself."""
 
 import argparse
+import sys
 from typing import Any
 
 from pytest_py312.rollout.command_line import add_place
@@ -9,6 +10,8 @@ OPERATING = {
     "doctor": "see whether a rollout can be relied on here: engine, clocks, disks, journal, images; changes nothing",
 }
 """Look before, prove afterwards."""
+TEST = "test"
+_TEST_TEXT = "the gate itself, as `pytest --py312`; what stands after -- is pytest's"
 
 
 def add_operating(commands: Any) -> None:
@@ -20,6 +23,7 @@ def add_operating(commands: Any) -> None:
         parser.add_argument("--env", default="test", metavar="NAME", help="the environment (default: test)")
         parser.add_argument("--json", action="store_true", help="print a JSON document")
         _ADDED[name](parser)
+    _add_test(commands.add_parser(TEST, help=_TEST_TEXT, description=_TEST_TEXT))
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:
@@ -27,3 +31,26 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
 
 
 _ADDED = {"doctor": _doctor}
+
+
+def _add_test(parser: argparse.ArgumentParser) -> None:
+    add_place(parser)
+    parser.add_argument("--services", nargs="+", default=[], metavar="NAME", help="these alone: names, paths or globs")
+    parser.add_argument("--stage", type=int, metavar="N", help="the services of this stage")
+
+
+def parted(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words of ``py312 test`` before and after its ``--``; of any other command all of them come before."""
+    named = next((word for word in words if not word.startswith("-")), "")
+    at = words.index("--") if named == TEST and "--" in words else len(words)
+    return words[:at], words[at + 1 :]
+
+
+def pytest_argv(options: argparse.Namespace, more: list[str]) -> list[str]:
+    """What ``py312 test`` runs."""
+    services = [name for words in options.services for name in words.split(",") if name]
+    argv = [sys.executable, "-m", "pytest", "--py312"]
+    argv += [f"--py312-services={','.join(services)}"] if services else []
+    argv += [f"--py312-stage={options.stage}"] if options.stage is not None else []
+    argv += [f"--py312-plan={options.plan}"] if options.plan is not None else []
+    return [*argv, *more]

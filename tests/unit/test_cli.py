@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,32 @@ def test_interpreters_are_listed_and_missing_ones_explained(
     assert "uv python install 3.10" in lines[1]
     (repository / "py312.toml").write_text("fetch-interpreters = true\n" + PLAN)
     assert "fetches it with uv" in said(capsys, *argv)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("test", []),
+        ("test --services a b,c d", ["--py312-services=a,b,c,d"]),
+        ("test --stage 2 -- -x --lf", ["--py312-stage=2", "-x", "--lf"]),
+        ("test --plan other.toml", ["--py312-plan=other.toml"]),
+    ],
+)
+def test_the_gate_can_be_typed_as_a_command(monkeypatch: pytest.MonkeyPatch, line: str, expected: list[str]) -> None:
+    """``test --services a b c``, as older scripts had it."""
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda program, argv: became.append(argv))
+    main(line.split())
+    assert became == [[sys.executable, "-m", "pytest", "--py312", *expected]]
+
+
+def test_the_gate_is_run_where_the_path_leads(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr("os.execv", lambda program, argv: None)
+    main(["test", "services/api"])
+    assert Path.cwd() == repository / "services" / "api"
+
+
+def test_only_the_gate_has_words_of_another_program(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "means nothing here" in said(capsys, "inventory", repository, "--", "-x", code=4)
+    assert "not both" in said(capsys, "test", repository, "--plan", "x", code=4)
