@@ -281,22 +281,15 @@ def _interpreters(options: argparse.Namespace) -> int:
 
 def _rollout(options: argparse.Namespace) -> int:
     from pytest_py312.rollout import commands, ops_commands, watch_commands
-    from pytest_py312.rollout.targets.docker import DockerTarget
-    from pytest_py312.runners.docker_engine import connect
+    from pytest_py312.rollout.targets.connecting import connected
 
     plan = _plan(options)
     state = Path(options.state_dir).expanduser() if options.state_dir else plan.root / STATE_FOLDER
     with ExitStack() as opened:
-
-        def target() -> DockerTarget:
-            engine = connect()
-            opened.callback(engine.close)
-            return DockerTarget(engine)
-
         ground = commands.Ground(
             plan=plan,
             state=state.absolute(),
-            target=target,
+            target=lambda: opened.enter_context(connected(ground.settings(), options.env)),
             told=lambda text: print(text, file=sys.stderr, flush=True),
         )
         run = watch_commands.run_command if options.command in WATCHING else commands.run_command

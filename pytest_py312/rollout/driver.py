@@ -30,8 +30,6 @@ from pytest_py312.rollout.rules import check_promotion, check_start, standing_on
 from pytest_py312.rollout.stages import WATCHED, advance, is_half_done, next_act
 from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
 
-POLL = 0.25
-"""Seconds between two questions whether a container is ready."""
 PATIENCE = 4
 """Interruptions of which the last leaves things as they are."""
 SETTLING = 2.0
@@ -305,7 +303,7 @@ class Driver:
             limit = one.spec.ready_timeout + (0.0 if found.asked else delay)
             if waited >= limit:
                 return f"not ready after {limit:g} s: {found.detail}"
-            self._pause(POLL)
+            self._pause(found.again)
 
     # ---- the way back
 

@@ -152,13 +152,17 @@ class Observation:
 class Usage:
     """What a container used, as one reading. ``cpu_seconds`` grows until a restart, ``memory`` is in bytes.
 
-    ``log`` are the lines since the last reading, ``log_lost`` whether there may have been more.
+    ``cores`` are those in use, where a target tells them and no counter. What it cannot tell is ``None``, and
+    ``unmeasured`` says why. ``log`` are the lines since the last reading, ``log_lost`` whether there may have been
+    more.
     """
 
-    cpu_seconds: float
-    memory: int
+    cpu_seconds: float | None
+    memory: int | None
     restarts: int
     out_of_memory: bool
+    cores: float | None = None
+    unmeasured: str = ""
     started_at: str = ""
     log: tuple[str, ...] = ()
     log_lost: bool = False

@@ -246,7 +246,7 @@ class ContainerProbe:
         patterns = patterns_in(usage.log, lost=usage.log_lost)
         found |= log_readings(patterns, self.known())
         planned = {metric.query or metric.name: metric for metric in self.metrics}
-        made = [measured(name, reading) for name, reading in found.items() if name not in planned]
+        made = [measured(name, reading, missing=self.missing) for name, reading in found.items() if name not in planned]
         for wanted, metric in planned.items():
             if wanted in found:
                 made.append(judged(metric, found[wanted], self.missing))

@@ -157,4 +157,5 @@ class _Service:
             container=self._container,
             interpreter=self._run.target,
             metrics=metrics,
+            missing=self._soak().missing,
         )

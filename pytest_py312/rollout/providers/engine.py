@@ -26,7 +26,7 @@ class Counters:
     """An earlier reading: what grows until a restart."""
 
     at: Moment
-    cpu_seconds: float
+    cpu_seconds: float | None
     restarts: int
     started_at: str = ""
 
@@ -35,19 +35,24 @@ def counters_in(sample: Sample | None) -> Counters | None:
     """The reading that was written down with ``sample``."""
     found = {one.metric: one for one in sample.measurements} if sample else {}
     cpu, restarts = found.get(CPU_COUNTER), found.get(RESTART_COUNTER)
-    if sample is None or cpu is None or restarts is None or cpu.value is None or restarts.value is None:
+    if sample is None or restarts is None or restarts.value is None:
         return None
-    return Counters(at=sample.at, cpu_seconds=cpu.value, restarts=round(restarts.value), started_at=restarts.detail)
+    return Counters(
+        at=sample.at,
+        cpu_seconds=cpu.value if cpu else None,
+        restarts=round(restarts.value),
+        started_at=restarts.detail,
+    )
 
 
 def counters_of(usage: Usage) -> tuple[Measurement, ...]:
     """``usage`` as it is written down for the next reading."""
-    return (
-        Measurement(metric=CPU_COUNTER, result=Result.SUCCESSFUL, value=usage.cpu_seconds),
-        Measurement(
-            metric=RESTART_COUNTER, result=Result.SUCCESSFUL, value=float(usage.restarts), detail=usage.started_at[:64]
-        ),
+    restarts = Measurement(
+        metric=RESTART_COUNTER, result=Result.SUCCESSFUL, value=float(usage.restarts), detail=usage.started_at[:64]
     )
+    if usage.cpu_seconds is None:
+        return (restarts,)
+    return (Measurement(metric=CPU_COUNTER, result=Result.SUCCESSFUL, value=usage.cpu_seconds), restarts)
 
 
 def restarts_since(before: Counters | None, usage: Usage) -> int:
@@ -59,10 +64,13 @@ def restarts_since(before: Counters | None, usage: Usage) -> int:
 
 
 def figures(before: Counters | None, usage: Usage, now: Moment) -> dict[str, Reading]:
-    """Name of a figure -> what it is. There is none for the processor where the counter began anew, or is new."""
+    """Name of a figure -> what it is. There is none for the processor where the counter began anew, or is new.
+
+    What the target could not measure has no value: that is told, and is no 0.
+    """
     again = restarts_since(before, usage)
     found = {
-        MEMORY: Reading(value=float(usage.memory)),
+        MEMORY: Reading(value=None if usage.memory is None else float(usage.memory), detail=usage.unmeasured),
         RESTARTS: Reading(
             value=float(again),
             result=Result.FAILED if again else Result.SUCCESSFUL,
@@ -74,7 +82,16 @@ def figures(before: Counters | None, usage: Usage, now: Moment) -> dict[str, Rea
             detail="the kernel ended it for want of memory" if usage.out_of_memory else "",
         ),
     }
-    passed = now.since(before.at) if before else None
-    if before and passed and passed > 0 and not again and usage.cpu_seconds >= before.cpu_seconds:
-        found[CPU] = Reading(value=(usage.cpu_seconds - before.cpu_seconds) / passed)
+    if usage.cores is not None or usage.unmeasured:
+        found[CPU] = Reading(value=usage.cores, detail=usage.unmeasured)
+    elif (cores := _cores(before, usage, now)) is not None and not again:
+        found[CPU] = Reading(value=cores)
     return found
+
+
+def _cores(before: Counters | None, usage: Usage, now: Moment) -> float | None:
+    if before is None or before.cpu_seconds is None or usage.cpu_seconds is None:
+        return None
+    passed = now.since(before.at)
+    used = usage.cpu_seconds - before.cpu_seconds
+    return used / passed if passed and passed > 0 and used >= 0 else None

@@ -22,7 +22,6 @@ from pytest_py312.rollout.targets.docker_setup import (
     SERVICE_LABEL,
     Said,
     cpu_of,
-    is_python,
     last_lines,
     memory_of,
     request_like,
@@ -30,6 +29,14 @@ from pytest_py312.rollout.targets.docker_setup import (
 )
 from pytest_py312.rollout.targets.docker_words import in_words, remove
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
+from pytest_py312.rollout.targets.interpreters import (
+    ANSWER_LIMIT,
+    ASK_ALL,
+    ASK_FIRST,
+    interpreters_in,
+    is_python,
+    with_own_word,
+)
 from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetError, TargetRefused
 from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
 from pytest_py312.runners.docker_recipes import OWNER_LABEL
@@ -42,14 +49,7 @@ LOG_LINES = 2000
 
 _ALWAYS: Any = {"Name": "always"}
 _WHILE_WANTED: Any = {"Name": "unless-stopped"}
-_VERSION = re.compile(r"Python (\d+)\.(\d+)\.\d", re.ASCII)
-_IN_TEXT = re.compile(r"(?<![\d.])3\.\d{1,2}(?=\.\d|\b)", re.ASCII)
 _FRACTION = re.compile(r"\.\d+")
-_ASK_ALL = (
-    "for link in /proc/[0-9]*/exe; do program=$(readlink $link 2>/dev/null) || continue; "
-    'case "${program##*/}" in python*|pypy*) $link -V 2>&1;; esac; done'
-)
-"""The interpreter of every process: the very program that runs is asked, not the one that a PATH finds."""
 
 
 class DockerTarget:
@@ -98,30 +98,23 @@ class DockerTarget:
             )
 
     def _interpreters(self, said: Said, spec: ServiceSpec) -> tuple[Interpreter, ...]:
-        """Those of all its processes; where there is no shell, of the first one; and what it says itself over HTTP.
-
-        Where the service says so itself and such a process runs, others beside it (a supervisor on the distribution's
-        Python) do not matter. Where no process bears it out, both are told.
-        """
+        """Those of all its processes; where there is no shell, of the first one; and what it says itself over HTTP."""
         container = str(said["Id"])
-        found = self._versions(container, ["sh", "-c", _ASK_ALL])
+        found = self._versions(container, ["sh", "-c", ASK_ALL])
         if not found and is_python(str(said.get("Path", ""))):
-            found = self._versions(container, ["/proc/1/exe", "-V"])
+            found = self._versions(container, list(ASK_FIRST))
         if spec.version and spec.port:
             answer = self._asked(said, spec, spec.version)
-            words = _IN_TEXT.findall(answer.body.decode("utf-8", "replace")) if isinstance(answer, Answer) else []
-            itself = {Interpreter.parse(word) for word in words[:1]}
-            found = itself if itself and itself <= found else found | itself
+            found = with_own_word(found, answer.body if isinstance(answer, Answer) else b"")
         return tuple(sorted(found))
 
     def _versions(self, container: str, argv: list[str]) -> set[Interpreter]:
         printed = bytearray()
         try:
-            self._engine.execute(container, argv, lambda kind, part: printed.extend(part[: 64 * 1024]))
+            self._engine.execute(container, argv, lambda kind, part: printed.extend(part[:ANSWER_LIMIT]))
         except Refused:
             return set()  # it has no such program, or has just ended; not knowing is told by whoever asks
-        text = printed.decode("utf-8", "replace")
-        return {Interpreter(int(major), int(minor)) for major, minor in _VERSION.findall(text)}
+        return interpreters_in(bytes(printed))
 
     def _asked(self, said: Said, spec: ServiceSpec, path: str) -> Answer | str:
         """The answer, or why there is none."""

@@ -115,11 +115,6 @@ def request_of(spec: ServiceSpec, *, image: str, run: str) -> dict[str, Any]:
     }
 
 
-def is_python(path: str) -> bool:
-    """Whether a program is an interpreter, by its name."""
-    return path.rpartition("/")[2].startswith(("python", "pypy"))
-
-
 def memory_of(statistics: Said) -> int:
     """Bytes in use without what the kernel would give up at once (its cache of files), as ``docker stats`` counts."""
     memory = statistics.get("memory_stats") or {}

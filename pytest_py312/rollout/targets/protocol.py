@@ -37,11 +37,15 @@ class Phase(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readiness:
-    """Whether a container is ready to serve. ``asked`` is false where nobody can be asked, and it merely runs."""
+    """Whether a container is ready to serve. ``asked`` is false where nobody can be asked, and it merely runs.
+
+    ``again`` is after how many seconds it is worth to ask again.
+    """
 
     phase: Phase
     asked: bool = True
     detail: str = ""
+    again: float = 0.25
 
 
 class Lock(Protocol):

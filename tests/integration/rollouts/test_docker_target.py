@@ -35,6 +35,7 @@ def test_a_good_stage_serves_on_the_target_with_its_settings_and_can_come_back(a
         assert said["HostConfig"]["RestartPolicy"]["Name"] == "always"
         assert not any(word.startswith("PYTHON_VERSION=3.9") for word in said["Config"]["Env"])
         usage = here.target.sample(here.spec("auth"), Container(id=said["Id"], image=said["Image"]), since=0.0)
+        assert usage.memory is not None
         assert usage.memory > 1024**2
         assert usage.log == ("serving",)
 

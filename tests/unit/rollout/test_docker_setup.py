@@ -6,7 +6,6 @@ from pytest_py312.rollout.targets.docker_setup import (
     RUN_LABEL,
     SERVICE_LABEL,
     cpu_of,
-    is_python,
     last_lines,
     memory_of,
     request_like,
@@ -116,13 +115,6 @@ def test_a_service_that_nothing_served_before() -> None:
     assert made["Env"] == ["A=1"]
     assert made["NetworkingConfig"]["EndpointsConfig"] == {"backend": {"Aliases": ["user"]}}
     assert request_of(spec("user"), image="i", run="r1")["HostConfig"]["NetworkMode"] == "default"
-
-
-def test_programs_that_are_interpreters() -> None:
-    assert is_python("/usr/local/bin/python3.12")
-    assert is_python("python")
-    assert is_python("/opt/pypy3.9/bin/pypy3")
-    assert not is_python("/usr/bin/tini")
 
 
 def test_memory_is_without_what_the_kernel_would_give_up() -> None:

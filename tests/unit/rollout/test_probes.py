@@ -19,7 +19,7 @@ from pytest_py312.rollout.probes import (
     health_in,
     log_readings,
 )
-from pytest_py312.rollout.providers.engine import CPU
+from pytest_py312.rollout.providers.engine import CPU, MEMORY
 from pytest_py312.rollout.providers.http import url_of
 from pytest_py312.rollout.settings import MetricSettings
 from pytest_py312.rollout.targets.protocol import Target, TargetLost, TargetRefused
@@ -78,6 +78,14 @@ def test_the_next_sample_has_the_last_ones_counters_and_log() -> None:
     engine.usage = Usage(cpu_seconds=7.5, memory=100, restarts=0, out_of_memory=False)
     assert measurements(probe_of(engine), before=first, now=20)[CPU].value == 0.25
     assert engine.since == [at(10).wall, at(10).wall]
+
+
+def test_what_the_target_cannot_measure_proves_nothing_unless_the_plan_says_so() -> None:
+    blind = Usage(cpu_seconds=None, memory=None, restarts=0, out_of_memory=False, unmeasured="no metrics-server")
+    found = measurements(probe_of(FakeEngine(usage=blind)))
+    assert (found[MEMORY].result, found[MEMORY].detail) == (Result.INCONCLUSIVE, "no metrics-server")
+    found = measurements(probe_of(FakeEngine(usage=blind), missing="pass"))
+    assert found[MEMORY].result is Result.SUCCESSFUL
 
 
 @pytest.mark.parametrize(

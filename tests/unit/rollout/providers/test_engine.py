@@ -66,3 +66,18 @@ def test_the_reading_comes_back_from_the_sample_that_it_was_kept_with() -> None:
     assert counters_in(None) is None
     other = Measurement(metric="health", result=Result.SUCCESSFUL)
     assert counters_in(Sample(service="user", slot=1, at=at(1), measurements=(other,))) is None
+
+
+def test_what_a_target_cannot_measure_is_no_nought() -> None:
+    """It has no counter of processor time either, and restarts are counted all the same."""
+    blind = Usage(cpu_seconds=None, memory=None, restarts=2, out_of_memory=False, unmeasured="no metrics-server")
+    found = second(blind)
+    assert found[CPU] == found[MEMORY] == Reading(value=None, detail="no metrics-server")
+    kept = Sample(service="user", slot=1, at=at(100), measurements=counters_of(blind))
+    assert counters_in(kept) == Counters(at=at(100), cpu_seconds=None, restarts=2)
+    assert figures(counters_in(kept), usage(restarts=3), at(110))[RESTARTS].value == 1
+
+
+def test_cores_that_a_target_tells_itself_need_no_earlier_reading() -> None:
+    gauge = Usage(cpu_seconds=None, memory=2**20, restarts=0, out_of_memory=False, cores=0.25)
+    assert figures(None, gauge, at(1))[CPU].value == 0.25

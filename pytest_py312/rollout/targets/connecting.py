@@ -1,0 +1,30 @@
+"""Where a plan's stages are deployed -> the target, connected. The libraries of the others are not loaded."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+
+from pytest_py312.rollout.settings import EnvironmentSettings, RolloutSettings
+from pytest_py312.rollout.targets.protocol import Target
+
+
+def connected(settings: RolloutSettings, environment: str) -> AbstractContextManager[Target]:
+    """The target of an environment, until the context ends.
+
+    :raises TargetError, Py312Error: it cannot be reached, or what it needs is not installed.
+    """
+    return _TARGETS[settings.deploy.target](settings.environment(environment))
+
+
+@contextmanager
+def _docker(where: EnvironmentSettings) -> Iterator[Target]:
+    from pytest_py312.rollout.targets.docker import DockerTarget
+    from pytest_py312.runners.docker_engine import connect
+
+    engine = connect()
+    try:
+        yield DockerTarget(engine)
+    finally:
+        engine.close()
+
+
+_TARGETS: Mapping[str, Callable[[EnvironmentSettings], AbstractContextManager[Target]]] = {"docker": _docker}
