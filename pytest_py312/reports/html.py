@@ -4,61 +4,38 @@ All texts come from services, so all are escaped by the template. Should one get
 policy lets no script run but the one whose digest it names, and lets nothing be loaded from anywhere.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterable
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_py312.model import Comparison, Report
-from pytest_py312.reports import charts
+from pytest_py312.reports import charts, page_parts
 from pytest_py312.reports.html_view import SpeedView, columns_of, services_of, speeds_of
-from pytest_py312.reports.text import counted, prose, visible
+from pytest_py312.reports.text import prose, visible
 from pytest_py312.reports.verdict import judge
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 DRAWN = 150
 """Comparisons that get charts, the first of the page: drawing takes time, and all have their figures."""
 _OPENED = 10
 """Findings that block and are shown unfolded, where there are not more of them."""
-_FOLDER = Path(__file__).parent / "page"
 
 
 def render(report: Report, *, drawing: bool = True) -> str:
     """The page. Without ``drawing``, or without the library for it, measurements have figures and no charts."""
     from markupsafe import Markup
 
-    style, script = ((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, script = page_parts.style(), (page_parts.FOLDER / "page.js").read_text(encoding="utf-8")
     speeds = speeds_of(report)
     pictures, lack = _pictures_or_why_not(speeds) if drawing and speeds else ({}, "")
-    return _template().render(
+    return page_parts.template(page_parts.FOLDER / "page.html.j2").render(
         **_facts(report),
         style=Markup(style),
         script=Markup(script),
-        policy=_policy(style, script),
+        policy=page_parts.policy(style, script),
         speeds=speeds,
         more_speeds=len(report.speeds) - len(speeds),
         lack=lack,
         pictures={name: Markup(svg) for name, svg in pictures.items()},
     )
-
-
-@cache
-def _template() -> "Template":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only this form needs it
-
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["counted"] = counted
-    return environment.get_template("page.html.j2")
 
 
 def _facts(report: Report) -> dict[str, Any]:
@@ -136,21 +113,3 @@ def _unit(speed: Comparison) -> tuple[float, str]:
         if least >= factor:
             return factor, unit
     return 1e-9, "ns"
-
-
-def _policy(style: str, script: str) -> str:
-    """Nothing is loaded; of styles and scripts, these two and no others are obeyed."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "img-src data:",  # the empty icon, which keeps browsers from asking for one
-            f"style-src '{_digest(style)}'",
-            f"script-src '{_digest(script)}'",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

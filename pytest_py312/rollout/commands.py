@@ -137,7 +137,7 @@ def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
 
 
 def _standing(ground: Ground, journal: Journal, run: StageRun) -> Standing | None:
-    interval = ground.settings().soak_of(stage=run.stage).interval
+    interval = with_asked(ground.settings(), run.stage, run.asked).soak_of(stage=run.stage).interval
     return standing_of(run, journal.newest_samples(run.run), this_moment(), interval)
 
 

@@ -104,7 +104,7 @@ class Driver:
             self._holding.let_go(run)
             raise
         self._outdate(run, f"stage {run.stage} was deployed anew under it")
-        return self._journal.record(run.run, Locked(), owner=self.owner)
+        return self._journal.record(run.run, Locked(by=str(self._me)), owner=self.owner)
 
     def go_on(self, name: str, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
         """Bring a run that this process holds further up, or back.
@@ -137,7 +137,7 @@ class Driver:
             self._journal.take(run.run, owner=self.owner)
             if self._journal.open_intent(run.run) is not None:
                 self._pause(SETTLING)
-            found.append(self._through(self._journal.record(run.run, Resumed(), owner=self.owner)))
+            found.append(self._through(self._journal.record(run.run, Resumed(by=str(self._me)), owner=self.owner)))
         self._holding.sweep(environment)
         return found
 
@@ -152,7 +152,7 @@ class Driver:
         if is_half_done(run):
             self.recover(run.environment)
             run = self._journal.run(name)
-        event = RollbackAsked(reason=reason, services=services)
+        event = RollbackAsked(reason=reason, services=services, by=str(self._me))
         if next_act(advance(run, event)) is None:  # refused, or there is nothing left to bring back
             return run
         self._holding.hold(run, even_from_the_living=run.state in WATCHED)
@@ -215,7 +215,7 @@ class Driver:
                 interruption = error
                 self._told(f"bringing back what was begun; interrupt {left} times more to leave it as it is")
                 self._journal.note(run.run, f"interrupted by {type(error).__name__}")
-                run = self._journal.record(run.run, Resumed(), owner=self.owner)
+                run = self._journal.record(run.run, Resumed(by=str(self._me)), owner=self.owner)
         if run.state.is_over:
             self._holding.let_go(run)
         if interruption is not None:

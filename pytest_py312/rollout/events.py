@@ -8,7 +8,9 @@ from pytest_py312.rollout.model import Breach, Container, Verdict
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Locked:
-    """The environment is ours alone."""
+    """The environment is ours alone. ``by`` is who began it, with the machine."""
+
+    by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +105,7 @@ class RollbackAsked:
 
     reason: str
     services: tuple[str, ...] = ()
+    by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +126,8 @@ class RestoreFailed:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resumed:
     """Another process takes a run up that a dead one has left."""
+
+    by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,6 +25,9 @@ class Me:
     host: str
     process: str
 
+    def __str__(self) -> str:
+        return f"{self.name} on {self.host}"
+
 
 def myself() -> Me:
     """This process, for the user who started it."""

@@ -1,11 +1,21 @@
-"""What an operator does around a rollout: ``py312 doctor``. Each returns the text to print and the exit code."""
+"""What an operator does around a rollout: ``py312 doctor, evidence``.
+
+Each returns the text to print and the exit code.
+"""
 
 import argparse
+import hashlib
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from pytest_py312.codec import encode
-from pytest_py312.rollout.commands import Ground
+from pytest_py312.errors import OptionError
+from pytest_py312.rollout.asking import with_asked
+from pytest_py312.rollout.commands import Ground, opened_journal
+from pytest_py312.rollout.journal import FILE, Journal
+from pytest_py312.rollout.model import StageRun
 
 
 def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
@@ -39,6 +49,101 @@ def _doctor(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
     return "\n".join(text) + "\n", code
 
 
+# ---- evidence
+
+
+def _evidence(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    if options.verify is not None:
+        return _verified(options, ground)
+    from pytest_py312.rollout.bundle import write_bundle
+    from pytest_py312.rollout.evidence import document_of
+
+    with opened_journal(options, ground) as journal:
+        names = journal.names(options.env, options.stage)
+        if not names:
+            raise OptionError(f"stage {options.stage} was never deployed in {options.env}: there is nothing to prove")
+        document = document_of(
+            journal,
+            options.env,
+            options.stage,
+            intervals=_intervals(ground, [journal.run(name) for name in names]),
+            compatibility=_compatibility(options.report, journal.run(names[-1])) if options.report else None,
+        )
+    folder = Path(options.out).expanduser() if options.out else ground.state / "evidence"
+    try:
+        made = write_bundle(folder, document)
+    except OSError as error:
+        raise OptionError(f"--out {folder}: cannot be written to: {error.strerror or error}") from error
+    if options.json:
+        found = {"schema": 1, "json": str(made.document), "html": str(made.page), "sha256": made.digest}
+        return json.dumps(found, indent=2) + "\n", 0
+    return f"{made.document}\n{made.page}\nSHA-256 of the JSON: {made.digest}\n", 0
+
+
+def _intervals(ground: Ground, runs: Sequence[StageRun]) -> dict[str, float]:
+    """Of the runs that were begun under the settings that the plan has now."""
+    found = {}
+    for run in runs:
+        settings = with_asked(ground.settings(), run.stage, run.asked)
+        if settings.digest == run.configuration:
+            found[run.run] = settings.soak_of(stage=run.stage).interval
+    return found
+
+
+def _compatibility(name: str, run: StageRun) -> dict[str, Any]:
+    from pytest_py312.rollout.evidence import compatibility_in
+
+    try:
+        content = Path(name).read_bytes()
+        return compatibility_in(json.loads(content), run.services, hashlib.sha256(content).hexdigest())
+    except (OSError, ValueError, RecursionError) as error:
+        raise OptionError(f"--report {name}: {error}") from error
+
+
+def _verified(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    from pytest_py312.rollout.bundle import NoEvidence, troubles_of
+
+    try:
+        troubles, document = troubles_of(Path(options.verify), noted=options.digest or "")
+    except NoEvidence as error:
+        raise OptionError(f"--verify: {error}") from error
+    journal = _against_journal(ground, document)
+    code = 1 if troubles or journal == "differs" else 0
+    if options.json:
+        found = {"schema": 1, "as_it_was": not troubles, "troubles": troubles, "journal": journal}
+        return json.dumps(found, indent=2) + "\n", code
+    lines = troubles or ["the JSON is what the page names, and the page says what the JSON says"]
+    told = {"agrees": "the journal has it all", "differs": "the journal here has another history", "elsewhere": ""}
+    return "\n".join([*lines, *filter(None, [told[journal]])]) + "\n", code
+
+
+def _against_journal(ground: Ground, document: dict[str, Any]) -> str:
+    """``agrees``, ``differs``, or ``elsewhere`` where it is another journal's, or there is none."""
+    from pytest_py312.rollout.evidence import document_of
+
+    if not (ground.state / FILE).exists():
+        return "elsewhere"
+    journal = Journal(ground.state)
+    try:
+        if journal.identity != document.get("journal"):
+            return "elsewhere"
+        environment, stage = str(document.get("environment")), document.get("stage")
+        if not isinstance(stage, int) or not journal.names(environment, stage):
+            return "differs"
+        now = {run["run"]: run["history"] for run in document_of(journal, environment, stage, intervals={})["runs"]}
+        then = document.get("runs")
+        # it may have gone on since
+        same = isinstance(then, list) and all(
+            isinstance(run, dict)
+            and isinstance(run.get("history"), list)
+            and now.get(str(run.get("run")), [])[: len(run["history"])] == run["history"]
+            for run in then
+        )
+        return "agrees" if same else "differs"
+    finally:
+        journal.close()
+
+
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Cells in columns, the last as wide as it is; each line harmless to a terminal."""
     from pytest_py312.reports.text import columns, padded, prose
@@ -52,4 +157,5 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Ground], tuple[str, int]]] = {
     "doctor": _doctor,
+    "evidence": _evidence,
 }

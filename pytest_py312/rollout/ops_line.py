@@ -8,6 +8,7 @@ from pytest_py312.rollout.command_line import add_place
 
 OPERATING = {
     "doctor": "see whether a rollout can be relied on here: engine, clocks, disks, journal, images; changes nothing",
+    "evidence": "write down for an auditor what the journal knows of a stage, or verify what was written",
 }
 """Look before, prove afterwards."""
 TEST = "test"
@@ -30,7 +31,18 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", type=int, metavar="N", help="only the services of this stage")
 
 
-_ADDED = {"doctor": _doctor}
+def _evidence(parser: argparse.ArgumentParser) -> None:
+    chosen = parser.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--stage", type=int, metavar="N", help="the stage that is written down")
+    chosen.add_argument(
+        "--verify", metavar="FILE", help="see whether a bundle (its folder, or a file of it) is as it was"
+    )
+    parser.add_argument("--digest", metavar="SHA256", help="with --verify: the digest that was noted elsewhere")
+    parser.add_argument("--out", metavar="FOLDER", help="where to (default: evidence in the state folder)")
+    parser.add_argument("--report", metavar="FILE.json", help="what the gate said before (--py312-report=FILE.json)")
+
+
+_ADDED = {"doctor": _doctor, "evidence": _evidence}
 
 
 def _add_test(parser: argparse.ArgumentParser) -> None:

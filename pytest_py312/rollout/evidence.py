@@ -1,0 +1,275 @@
+"""What an auditor reads later: all that the journal knows of a stage in an environment, as one document.
+
+The same journal gives the same document, to the byte: there is no "made at" in it, and no order but that of what
+happened. So whoever doubts a bundle makes it again and compares.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+from pytest_py312 import __version__
+from pytest_py312.codec import encode
+from pytest_py312.rollout.events import Breached, Decided, Drifted, Locked
+from pytest_py312.rollout.journal import Entry, Journal
+from pytest_py312.rollout.load import quantile
+from pytest_py312.rollout.model import Deployment, Intent, Result, StageRun
+from pytest_py312.rollout.stages import advance
+from pytest_py312.rollout.tally import Credit, Series, Tally
+from pytest_py312.rollout.watching import drift_in
+
+SCHEMA = 1
+KIND = "evidence of a rollout"
+
+
+def document_of(
+    journal: Journal,
+    environment: str,
+    stage: int,
+    *,
+    intervals: Mapping[str, float],
+    compatibility: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """All runs of ``stage`` in ``environment``, the oldest first; there has to be one.
+
+    :param intervals: seconds between the samples of runs (by name) of which that is known for certain.
+    :param compatibility: what a report of the gate says of these services; see :func:`compatibility_in`.
+    """
+    names = journal.names(environment, stage)
+    runs = [_run(journal, name, intervals.get(name)) for name in names]
+    last = runs[-1]
+    return {
+        "schema": SCHEMA,
+        "kind": KIND,
+        "tool": {"name": "pytest-py312", "version": __version__},
+        "journal": journal.identity,
+        "environment": environment,
+        "stage": stage,
+        "target": last["target"],
+        "services": [one["service"] for one in last["services"]],
+        "outcome": {name: last[name] for name in ("state", "verdict", "reason", "stale")},
+        "compatibility": compatibility,
+        "runs": runs,
+    }
+
+
+def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
+    at, planned = journal.begun(name)
+    history = journal.history(name)
+    run = journal.run(name)
+    samples = [_of_service(journal, run, service) for service in run.services]
+    return {
+        "run": name,
+        "begun": at,
+        "last_entry": history[-1].at if history else at,
+        "by": next((each.what.by for each in history if isinstance(each.what, Locked)), ""),
+        "target": str(run.target),
+        "configuration": run.configuration,
+        "asked": dict(sorted(run.asked.items())),
+        "state": run.state.value,
+        "verdict": run.verdict.value,
+        "reason": run.reason,
+        "stale": run.stale,
+        "soak": {
+            "wanted": run.soak,
+            "credited": run.credited,
+            "credited_by_samples": _credit(journal, run, interval),
+            "interval": interval,
+            "first_slot": run.first_slot,
+        },
+        "services": [_deployment(one, run) for one in run.deployments],
+        "history": list(_history(planned, history)),
+        "decisions": list(_decisions(planned, history)),
+        "breaches": list(_breaches(history)),
+        "samples": [one for one, _ in samples],
+        "gaps": _gaps(samples),
+    }
+
+
+def _deployment(one: Deployment, run: StageRun) -> dict[str, Any]:
+    """Who was asked for its interpreter, and what it said: ``verified`` is that all its processes said the target."""
+    return {
+        "service": one.service,
+        "container": one.spec.container,
+        "new": {"container": one.new.id if one.new else None, "image": one.image},
+        "old": {
+            "observed": one.observed,
+            "container": one.old.id if one.old else None,
+            "image": one.old.image if one.old else None,
+            "interpreter": str(one.old_interpreter) if one.old_interpreter else None,
+        },
+        "interpreter_asked": str(run.target) if one.verified else None,
+        "ready": one.ready,
+        "verified": one.verified,
+        "restored": one.restored,
+        "could_not_be_restored": one.service in run.unrestored,
+    }
+
+
+# ---- what happened
+
+
+def _history(run: StageRun, entries: Iterable[Entry]) -> Iterable[dict[str, Any]]:
+    """Every line of the journal, with the state before and after it."""
+    for entry in entries:
+        what = entry.what
+        before = run.state.value
+        if isinstance(what, str):
+            yield {"at": entry.at, "what": "note", "text": what}
+            continue
+        if isinstance(what, Intent):
+            yield {"at": entry.at, "what": "intent", "act": what.act.value, "service": what.service}
+            continue
+        run = advance(run, what)
+        yield {
+            "at": entry.at,
+            "what": type(what).__name__,
+            "details": _plain(encode(what)),
+            "before": before,
+            "after": run.state.value,
+        }
+
+
+def _decisions(run: StageRun, entries: Iterable[Entry]) -> Iterable[dict[str, Any]]:
+    for entry in entries:
+        if isinstance(entry.what, str | Intent):
+            continue
+        what, before = entry.what, run
+        run = advance(run, what)
+        if isinstance(what, Decided):
+            answer = "accept" if what.accept else "roll back"
+            about = [*before.held_for]
+            yield {"at": entry.at, "by": what.by, "answer": answer, "reason": what.reason, "about": about}
+
+
+def _breaches(entries: Iterable[Entry]) -> Iterable[dict[str, Any]]:
+    for entry in entries:
+        what = entry.what
+        if isinstance(what, Breached):
+            yield {"at": entry.at, **_plain(encode(what.breach))}
+        elif isinstance(what, Drifted):
+            yield {
+                "at": entry.at, "service": what.service, "metric": "drift", "severity": "severe", "reaction": "hold",
+                "detail": what.detail,
+            }  # fmt: skip
+
+
+# ---- what was measured
+
+
+def _of_service(journal: Journal, run: StageRun, service: str) -> tuple[dict[str, Any], list[tuple[int, float]]]:
+    """The summary of a service, and (slot, seconds since the epoch) of its samples."""
+    samples = journal.samples(run.run, service)
+    tally = Tally()
+    troubles: dict[str, str] = {}
+    for sample in samples:
+        tally.add(sample)
+        troubles |= {
+            one.metric: one.detail for one in sample.measurements if one.result is not Result.SUCCESSFUL and one.detail
+        }
+    found = {
+        "service": service,
+        "taken": len(samples),
+        "first": _date(samples[0].at.wall) if samples else None,
+        "last": _date(samples[-1].at.wall) if samples else None,
+        "metrics": [_metric(name, tally.series[name], troubles.get(name, "")) for name in sorted(tally.series)],
+    }
+    return found, [(sample.slot, sample.at.wall) for sample in samples]
+
+
+def _metric(name: str, series: Series, trouble: str) -> dict[str, Any]:
+    values = sorted(value for value in series.values if math.isfinite(value))
+    return {
+        "metric": name,
+        "results": {kind.value: count for kind, count in series.counts.items()},
+        "values": {
+            "count": len(values),
+            "least": values[0],
+            "median": median(values),
+            "p95": quantile(values, 0.95),
+            "most": values[-1],
+        }
+        if values
+        else None,
+        "last_trouble": trouble,
+    }
+
+
+def _credit(journal: Journal, run: StageRun, interval: float | None) -> float | None:
+    """What the samples prove, counted anew; ``None`` where the interval is not known for certain."""
+    if interval is None:
+        return None
+    ignored = [key for key in run.decided if not key.endswith((": drift", ": interpreter"))]
+    credit = Credit(run.services, interval, ignored)
+    for service in run.services:
+        for sample in journal.samples(run.run, service, first_slot=run.first_slot):
+            if not drift_in(sample):
+                credit.add(sample)
+    return credit.seconds
+
+
+def _gaps(samples: Sequence[tuple[Mapping[str, Any], list[tuple[int, float]]]]) -> list[dict[str, Any]]:
+    """Slots of the schedule in which nothing was sampled, between two that were. They are worth nothing."""
+    taken: dict[int, float] = {}
+    for _, found in samples:
+        taken |= found
+    slots = sorted(taken)
+    return [
+        {
+            "slots": later - earlier - 1,
+            "after_slot": earlier,
+            "from": _date(taken[earlier]) if earlier else None,
+            "to": _date(taken[later]),
+        }
+        for earlier, later in zip([0, *slots], slots, strict=False)
+        if later - earlier > 1
+    ]
+
+
+def _date(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that no JSON has are written out."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+# ---- what the gate said before
+
+
+def compatibility_in(report: Any, services: Sequence[str], digest: str) -> dict[str, Any]:
+    """What a report of the gate (its JSON document) says of ``services``.
+
+    :param digest: SHA-256 of the report's file, by which it can be known again.
+    :raises ValueError: it is no such document.
+    """
+    if not isinstance(report, dict) or report.get("schema") != 1 or not isinstance(report.get("outcomes"), list):
+        raise ValueError("it is no report of the gate (--py312-report=FILE.json)")
+    found = []
+    for outcome in report["outcomes"]:
+        if not isinstance(outcome, dict) or outcome.get("service") not in services:
+            continue
+        findings = [one for one in outcome.get("findings") or () if isinstance(one, dict)]
+        found.append(
+            {
+                **{name: outcome.get(name) for name in ("service", "interpreter", "check", "status", "reason")},
+                "errors": sum(one.get("severity") == "error" for one in findings),
+                "waived": sum(bool(one.get("waived")) for one in findings),
+            }
+        )
+    return {
+        "sha256": digest,
+        "generated": report.get("generated"),
+        "tool": (report.get("tool") or {}).get("version"),
+        "target": report.get("target"),
+        "exit_status": report.get("exit_status"),
+        "without_outcome": [name for name in services if name not in {one["service"] for one in found}],
+        "outcomes": found,
+    }

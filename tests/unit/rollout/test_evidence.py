@@ -1,0 +1,247 @@
+"""What is written down about a stage for an auditor, and whether it is still what it was."""
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312.errors import OptionError
+from pytest_py312.rollout.bundle import NoEvidence, troubles_of, write_bundle
+from pytest_py312.rollout.evidence import compatibility_in, document_of
+from pytest_py312.rollout.model import Measurement, Moment, Result, Sample, Usage
+from pytest_py312.rollout.pages import evidence_page
+from tests.unit.rollout.shells import Shell, shell_in
+from tests.unit.rollout.watchers import ME, Watching
+
+HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e\udc80"
+
+
+@pytest.fixture
+def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    shell = shell_in(tmp_path, monkeypatch)
+    shell("deploy --stage 1")
+    return shell
+
+
+def bundle(shell: Shell, line: str = "evidence --stage 1") -> tuple[Path, Path, dict[str, Any]]:
+    made = shell.document(line)
+    document, page = Path(made["json"]), Path(made["html"])
+    assert hashlib.sha256(document.read_bytes()).hexdigest() == made["sha256"]
+    return document, page, json.loads(document.read_text())
+
+
+def test_a_stage_that_was_brought_back_is_told_from_beginning_to_end(py312: Shell) -> None:
+    py312.ticked()
+    py312.ticked()
+    py312.target.usage = Usage(cpu_seconds=1.0, memory=5, restarts=0, out_of_memory=True)
+    py312.ticked(code=1)
+    _, page, said = bundle(py312)
+    assert said["outcome"] == {
+        "state": "rolled back", "verdict": "failed", "stale": "",
+        "reason": "auth: out of memory: the kernel ended it for want of memory",
+    }  # fmt: skip
+    run = said["runs"][0]
+    assert " on " in run["by"], "who and where"
+    service = run["services"][0]
+    assert (service["new"]["image"], service["old"]["image"]) == ("new-3.12", "old-3.9")
+    assert (service["old"]["interpreter"], service["interpreter_asked"], service["restored"]) == ("3.9", "3.12", True)
+    changes = [(one["before"], one["after"]) for one in run["history"] if one.get("before") != one.get("after")]
+    assert [change[1] for change in changes] == [
+        "locked", "deploying", "verifying", "soaking", "rolling back", "rolled back",
+    ]  # fmt: skip
+    assert [(one["metric"], one["severity"], one["reaction"]) for one in run["breaches"]] == [
+        ("out of memory", "severe", "roll back")
+    ]
+    memory = next(one for one in run["samples"][0]["metrics"] if one["metric"] == "memory")
+    assert memory["results"] == {"successful": 2}
+    assert memory["values"] == {"count": 2, "least": 5.0, "median": 5.0, "p95": 5.0, "most": 5.0}
+    out = next(one for one in run["samples"][0]["metrics"] if one["metric"] == "out of memory")
+    assert out["last_trouble"] == "the kernel ended it for want of memory"
+    text = page.read_text()
+    for told in ("is rolled back", "old-3.9", "new-3.12", "out of memory", "yes, verified", run["by"]):
+        assert told in text
+
+
+def test_credit_is_counted_anew_and_gaps_are_named(py312: Shell) -> None:
+    py312("tick --stage 1", code=75)  # begins the schedule
+    py312.ticked()
+    py312.ticked(seconds=180.0)
+    said = bundle(py312)[2]["runs"][0]
+    assert said["soak"]["credited"] == said["soak"]["credited_by_samples"] == 120.0
+    assert [(gap["slots"], gap["after_slot"]) for gap in said["gaps"]] == [(2, 1)]
+    py312.plan.write_text(py312.plan.read_text().replace('interval = "60s"', 'interval = "30s"'))
+    soak = bundle(py312)[2]["runs"][0]["soak"]
+    assert (soak["interval"], soak["credited_by_samples"]) == (None, None), "the plan is another by now"
+
+
+def test_decisions_have_names_reasons_and_what_they_were_about(py312: Shell) -> None:
+    py312.ticked()
+    for one in py312.target.containers.values():
+        one.running = one.running and one.name != "auth"
+        one.name = one.name.replace("auth", "gone")
+    py312.target.serve("auth", "hand-3.12")
+    py312.ticked(code=1)
+    py312("decide accept --stage 1 --reason fine")
+    run = bundle(py312)[2]["runs"][0]
+    (decision,) = run["decisions"]
+    assert (decision["answer"], decision["reason"], decision["about"]) == ("accept", "fine", ["auth: drift"])
+    assert decision["by"] in run["by"]
+    assert [one["metric"] for one in run["breaches"]] == ["drift"]
+
+
+def test_each_attempt_is_in_it(py312: Shell) -> None:
+    py312("rollback --stage 1 --reason first")
+    py312("deploy --stage 1")
+    said = bundle(py312)[2]
+    assert [run["state"] for run in said["runs"]] == ["rolled back", "soaking"]
+    assert said["outcome"]["state"] == "soaking"
+
+
+def test_the_same_journal_gives_the_same_bytes(py312: Shell, tmp_path: Path) -> None:
+    py312.ticked()
+    first, second = (bundle(py312, f"evidence --stage 1 --out {tmp_path / name}") for name in "ab")
+    assert [path.read_bytes() for path in first[:2]] == [path.read_bytes() for path in second[:2]]
+
+
+def test_a_stage_that_was_never_deployed_has_no_evidence(py312: Shell) -> None:
+    with pytest.raises(OptionError, match="stage 2 was never deployed in test"):
+        py312("evidence --stage 2")
+    with pytest.raises(OptionError, match="cannot be written"):
+        py312(f"evidence --stage 1 --out {py312.plan}/x")
+
+
+# ---- what the gate said before
+
+
+def report(shell: Shell, document: object) -> str:
+    path = shell.root / "report.json"
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+def test_a_report_of_the_gate_is_part_of_it(py312: Shell) -> None:
+    outcome = {"service": "auth", "interpreter": "3.12", "check": "suite", "status": "passed", "reason": ""}
+    finding = {"severity": "error", "waived": True}
+    other = {**outcome, "service": "other"}
+    path = report(
+        py312,
+        {"schema": 1, "target": "3.12", "exit_status": 0, "outcomes": [{**outcome, "findings": [finding]}, other]},
+    )
+    found = bundle(py312, f"evidence --stage 1 --report {path}")[2]["compatibility"]
+    assert found["outcomes"] == [{**outcome, "errors": 1, "waived": 1}]
+    assert found["sha256"] == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert found["without_outcome"] == []
+
+
+def test_what_a_report_does_not_speak_of_is_named() -> None:
+    found = compatibility_in({"schema": 1, "outcomes": [None, {"service": 5}]}, ["auth"], "d")
+    assert found["without_outcome"] == ["auth"]
+
+
+@pytest.mark.parametrize("document", [[], {"schema": 2}, {"schema": 1, "outcomes": {}}])
+def test_what_is_no_report_is_refused(py312: Shell, document: object) -> None:
+    with pytest.raises(OptionError, match="no report of the gate"):
+        py312(f"evidence --stage 1 --report {report(py312, document)}")
+    with pytest.raises(OptionError, match="--report nowhere"):
+        py312("evidence --stage 1 --report nowhere")
+
+
+# ---- verifying
+
+
+def test_a_bundle_is_as_it_was_and_the_journal_has_it(py312: Shell) -> None:
+    document, page, _ = bundle(py312)
+    digest = hashlib.sha256(document.read_bytes()).hexdigest()
+    for place in (document, page, document.parent):
+        assert "the journal has it all" in py312(f"evidence --verify {place} --digest {digest}")
+    py312.ticked()
+    assert py312.document(f"evidence --verify {document}")["journal"] == "agrees", "it may have gone on since"
+
+
+def test_a_changed_file_is_seen(py312: Shell) -> None:
+    document, page, _ = bundle(py312)
+    whole, text = document.read_bytes(), page.read_text()
+    document.write_bytes(whole.replace(b"soaking", b"ACCEPTED"))
+    assert "and stage-1-test.html names" in py312(f"evidence --verify {document}", code=1)
+    document.write_bytes(whole)
+    page.write_text(text.replace("is soaking", "is accepted"))
+    assert "was changed since it was made" in py312(f"evidence --verify {document}", code=1)
+    page.write_text("nothing")
+    assert "names none" in py312(f"evidence --verify {document}", code=1)
+
+
+def test_a_page_that_was_forged_with_its_digest_is_seen(py312: Shell) -> None:
+    """By the same version, which can make it again."""
+    document, page, _ = bundle(py312)
+    forged = page.read_text().replace("is soaking", "is accepted")
+    named = re.findall(r'py312-page-sha256" content="(\w+)"', forged)[0]
+    blank = forged.replace(named, "0" * 64, 1)
+    page.write_text(blank.replace("0" * 64, hashlib.sha256(blank.encode()).hexdigest(), 1))
+    assert "does not say what" in py312(f"evidence --verify {document}", code=1)
+
+
+def test_a_digest_that_was_noted_elsewhere_is_compared(py312: Shell) -> None:
+    document = bundle(py312)[0]
+    assert "was noted" in py312(f"evidence --verify {document} --digest {'a' * 64}", code=1)
+
+
+def test_a_bundle_that_the_journal_does_not_bear_out_is_seen(py312: Shell, tmp_path: Path) -> None:
+    """Both files made anew, and well: only the journal knows better."""
+    said = bundle(py312)[2]
+    said["runs"][0]["history"][0]["at"] = "2020-01-01T00:00:00Z"
+    forged = write_bundle(tmp_path / "forged", said)
+    assert "another history" in py312(f"evidence --verify {forged.document}", code=1)
+    said["journal"] = "another"
+    elsewhere = write_bundle(tmp_path / "elsewhere", said)
+    assert py312.document(f"evidence --verify {elsewhere.document}")["journal"] == "elsewhere"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"kind": "evidence of a rollout", "schema": 9}'])
+def test_what_is_no_evidence_is_refused(py312: Shell, tmp_path: Path, text: str) -> None:
+    for name in ("stage-1-x.json", "stage-1-x.html"):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(OptionError, match=r"no JSON|no evidence"):
+        py312(f"evidence --verify {tmp_path}")
+
+
+def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoEvidence, match="0 bundles"):
+        troubles_of(tmp_path)
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(NoEvidence, match=r"x\.html is not there"):
+        troubles_of(tmp_path / "x.json")
+
+
+# ---- untrusted text
+
+
+def test_no_text_becomes_an_element_and_what_is_no_number_is_written_out(tmp_path: Path) -> None:
+    there = Watching(tmp_path / "journal")
+    measured = (
+        Measurement(metric="rate", result=Result.FAILED, value=math.inf, detail=HOSTILE[:-1]),
+        Measurement(metric="only inf", result=Result.SUCCESSFUL, value=-math.inf),
+    )
+    sample = Sample(service="user", slot=1, at=Moment(wall=1e9, boottime=1.0, boot="b"), measurements=measured)
+    there.journal.keep_samples("r1", [sample], owner=ME)
+    there.journal.note("r1", HOSTILE[:-1])
+    said = document_of(there.journal, "test", 1, intervals={})
+    metrics = {one["metric"]: one for one in said["runs"][0]["samples"][0]["metrics"]}
+    assert metrics["rate"]["values"] is metrics["only inf"]["values"] is None
+    made = write_bundle(tmp_path / "out", said)
+    page = made.page.read_text()
+    assert "<script" not in page
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert "script-src &#39;none&#39;" in page
+    assert troubles_of(made.document)[0] == []
+    there.journal.close()
+
+
+def test_a_page_needs_nothing_from_elsewhere(py312: Shell) -> None:
+    page = bundle(py312)[1].read_text()
+    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
+    assert evidence_page(bundle(py312)[2], "d" * 64) != page
