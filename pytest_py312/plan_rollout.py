@@ -231,6 +231,7 @@ _DEPLOY: _Readers = {
     "network": ("network", _matching(_CONTAINER, "the name of a network", '"backend"')),
     "needs": ("needs", _names),
     "publish": ("publish", _published),
+    "require-drill": ("require_drill", Node.flag),
 }
 _LIMITS = ("consecutive-failure-limit", "failure-limit", "inconclusive-limit", "consecutive-error-limit")
 _METRIC: _Readers = {
@@ -291,6 +292,7 @@ def _environments(node: Node) -> tuple[EnvironmentSettings, ...]:
         "textfile": ("textfile", lambda node: node.text('"/var/lib/node_exporter/py312.prom"')),
         "webhooks": ("webhooks", lambda node: tuple(_url(item) for item in node.items('["https://chat/hook"]'))),
         "notify": ("notify", lambda node: tuple(_argv(item) for item in node.items('[["tell-us", "--urgent"]]'))),
+        "drill": ("drill", Node.flag),
     }
     found = []
     tables = node.members('prod = { after = ["test"] }')

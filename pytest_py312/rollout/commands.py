@@ -125,7 +125,7 @@ def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
             lines.append(f"{number:<7}{'not deployed':<16}")
             continue
         credit = f"{_hours(run.credited)} of {_hours(run.soak)}"
-        state = f"{run.state.value}{' (stale)' if run.stale else ''}"
+        state = f"{run.state.value}{' (stale)' if run.stale else ''}{' (drill)' if run.is_drill else ''}"
         lines.append(f"{number:<7}{state:<16}{run.verdict.value:<14}{credit:<18}{', '.join(run.services)}")
         standing = standings[run.run]
         told = in_words(standing, run) if standing else ""
@@ -158,7 +158,7 @@ def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
     run = wanted.run
     if options.dry_run:
         return _told_only(run, options, f"would deploy stage {run.stage} in {run.environment}:"), 0
-    with _driver(ground, journal, target) as driver:
+    with driving(ground, journal, target) as driver:
         done = driver.deploy(run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
     return _ended([done], options, StageState.SOAKING)
 
@@ -170,7 +170,7 @@ def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> t
             return _document(left), 0
         lines = [f"would finish stage {run.stage}, which was left {run.state.value}" for run in left]
         return "\n".join(lines or [_NOTHING_LEFT.format(options.env)]) + "\n", 0
-    with _driver(ground, journal, ground.target()) as driver:
+    with driving(ground, journal, ground.target()) as driver:
         done = driver.recover(options.env)
     if not done and not options.json:
         return _NOTHING_LEFT.format(options.env) + "\n", 0
@@ -193,7 +193,7 @@ def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> 
         ]
         return "\n".join(lines) + "\n", 0
     done = []
-    with _driver(ground, journal, ground.target()) as driver:
+    with driving(ground, journal, ground.target()) as driver:
         for number in order:
             chosen = services if number == stage else ()
             done.append(driver.rollback(runs[number].run, reason=options.reason, services=chosen))
@@ -207,7 +207,7 @@ def _unlock(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
     if options.dry_run:
         found = target.lock(options.env).holder()
     else:
-        with _driver(ground, journal, target) as driver:
+        with driving(ground, journal, target) as driver:
             found = driver.unlock(options.env, force=options.force)
     if options.json:
         return _document([], found), 0
@@ -309,7 +309,7 @@ def _chosen(patterns: Sequence[str], known: Sequence[StageRun]) -> tuple[str, ..
 
 
 @contextmanager
-def _driver(ground: Ground, journal: Journal, target: Target) -> Iterator[Driver]:
+def driving(ground: Ground, journal: Journal, target: Target) -> Iterator[Driver]:
     """A driver that a signal asks to stop: what goes up is then brought back, what comes back is not cut short."""
     stop = Stop()
     with flagged_by_signals(stop):
@@ -353,6 +353,7 @@ def _of(run: StageRun) -> dict[str, Any]:
         "credited": run.credited,
         "soak": run.soak,
         "held_for": list(run.held_for),
+        "drill": (run.drill or "begun") if run.is_drill else None,
         "services": [
             {
                 "service": one.service,

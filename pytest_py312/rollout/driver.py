@@ -26,7 +26,7 @@ from pytest_py312.rollout.events import (
 from pytest_py312.rollout.holding import Holding, Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Intent, StageRun
-from pytest_py312.rollout.rules import check_promotion, check_start, standing_on
+from pytest_py312.rollout.rules import check_drilled, check_promotion, check_start, standing_on
 from pytest_py312.rollout.stages import WATCHED, advance, is_half_done, next_act
 from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
 
@@ -189,6 +189,8 @@ class Driver:
                 serving[one.service] = seen.container.image if seen else "nothing"
         check_start(run.stage, run.environment, earlier, known, serving)
         check_promotion(run, after, known)
+        if run.needs_drill and not earlier:
+            check_drilled(run, after, self._journal.drills())
 
     def _outdate(self, run: StageRun, reason: str) -> None:
         known = self._journal.newest(run.environment)

@@ -137,6 +137,20 @@ class Outdated:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drilled:
+    """A rollback that was provoked is over. ``fault`` is how it was: ``none`` for one that was merely asked for.
+
+    ``passed`` is whether all of it was noticed, brought back and verified; ``seconds`` from the fault to the end.
+    """
+
+    passed: bool
+    fault: str
+    by: str
+    seconds: float
+    detail: str = ""
+
+
 Event = (
     Locked
     | Observed
@@ -155,4 +169,5 @@ Event = (
     | RestoreFailed
     | Resumed
     | Outdated
+    | Drilled
 )

@@ -72,6 +72,8 @@ def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
         "verdict": run.verdict.value,
         "reason": run.reason,
         "stale": run.stale,
+        "is_drill": run.is_drill,
+        "drill": run.drill,
         "soak": {
             "wanted": run.soak,
             "credited": run.credited,

@@ -164,6 +164,18 @@ class Journal:
         )
         return [str(row[0]) for row in rows]
 
+    def drills(self) -> list[StageRun]:
+        """All runs that were drills and came to an end, the oldest first."""
+
+        def work(execute: Execute) -> list[StageRun]:
+            found = execute(
+                "SELECT id, document FROM runs WHERE id IN (SELECT run FROM entries WHERE kind = ?) ORDER BY id",
+                (events.Drilled.__name__,),
+            )
+            return [self._made(execute, number, document) for number, document in found]
+
+        return self._database.read(work)
+
     def begun(self, run: str) -> tuple[str, StageRun]:
         """When a run was begun (RFC 3339, UTC), and the run as it was then."""
         rows = self._database.read(lambda execute: execute("SELECT begun, document FROM runs WHERE run = ?", (run,)))

@@ -293,6 +293,12 @@ class StageRun:
     """Samples of earlier slots no longer count: something else was serving."""
     stale: str = ""
     """Why an acceptance no longer counts; empty where it does."""
+    needs_drill: bool = False
+    """Whether its way back has to have been drilled before it may begin, where others come before its environment."""
+    is_drill: bool = False
+    """Whether it is deployed only to be rolled back; it never counts as accepted."""
+    drill: str = ""
+    """What came of a drill: ``passed``, ``failed``, or empty while it is none or not over."""
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -313,7 +319,7 @@ class StageRun:
     @property
     def is_completed(self) -> bool:
         """Whether later stages may build on this one."""
-        return self.state is StageState.ACCEPTED and not self.stale
+        return self.state is StageState.ACCEPTED and not self.stale and not self.is_drill
 
     def __getitem__(self, service: str) -> Deployment:
         for one in self.deployments:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312.codec import encode
-from pytest_py312.errors import OptionError
+from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.asking import with_asked
 from pytest_py312.rollout.commands import Ground, opened_journal
 from pytest_py312.rollout.journal import FILE, Journal
@@ -144,6 +144,40 @@ def _against_journal(ground: Ground, document: dict[str, Any]) -> str:
         journal.close()
 
 
+# ---- drill
+
+
+def _drill(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    from pytest_py312.rollout import drill
+    from pytest_py312.rollout.commands import driving, wanted_of
+
+    where = ground.settings().environment(options.env)
+    if not where.drill and not options.force:
+        raise RolloutRefused(
+            f"the plan does not allow drills in {options.env}: write {options.env} = {{ drill = true }} in "
+            "[deploy.environments], or give --force"
+        )
+    with opened_journal(options, ground) as journal:
+        drill.check_ground(options.stage, options.env, journal.newest(options.env))
+        target = ground.target()
+        wanted = wanted_of(ground, stage=options.stage, environment=options.env, asked={}, image_id=target.image_id)
+        service = drill.chosen(wanted.run, options.service)
+        if options.dry_run:
+            what = f"stop {service} then" if options.fault == "stop" else "ask for a rollback then"
+            text = f"would deploy stage {options.stage} in {options.env}, {what}, and expect what serves now to be back"
+            document = {"schema": 1, "would": text, "services": list(wanted.run.services)}
+            return (json.dumps(document, indent=2) if options.json else text) + "\n", 0
+        with driving(ground, journal, target) as driver:
+            tried = drill.Drill(ground=ground, journal=journal, driver=driver, target=target)
+            run, event = tried.run(wanted, fault=options.fault, service=service)
+    code = 0 if event.passed else 1
+    if options.json:
+        document = {"schema": 1, "run": run.run, "state": run.state.value, **encode(event)}
+        return json.dumps(document, indent=2) + "\n", code
+    told = "passed" if event.passed else "failed"
+    return f"the drill {told}: {event.detail}; the way back took {event.seconds:.1f} s\n", code
+
+
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Cells in columns, the last as wide as it is; each line harmless to a terminal."""
     from pytest_py312.reports.text import columns, padded, prose
@@ -158,4 +192,5 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Ground], tuple[str, int]]] = {
     "doctor": _doctor,
     "evidence": _evidence,
+    "drill": _drill,
 }

@@ -9,6 +9,7 @@ from pytest_py312.rollout.command_line import add_place
 OPERATING = {
     "doctor": "see whether a rollout can be relied on here: engine, clocks, disks, journal, images; changes nothing",
     "evidence": "write down for an auditor what the journal knows of a stage, or verify what was written",
+    "drill": "deploy a stage only to see it brought back, on purpose; where the plan allows it",
 }
 """Look before, prove afterwards."""
 TEST = "test"
@@ -42,7 +43,20 @@ def _evidence(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE.json", help="what the gate said before (--py312-report=FILE.json)")
 
 
-_ADDED = {"doctor": _doctor, "evidence": _evidence}
+def _drill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stage", type=int, metavar="N", required=True)
+    parser.add_argument(
+        "--fault",
+        choices=("none", "stop"),
+        default="none",
+        help="none: the rollback is asked for (default); stop: a new container is stopped, and that has to be noticed",
+    )
+    parser.add_argument("--service", metavar="NAME", help="with --fault stop: which one (default: the last deployed)")
+    parser.add_argument("--force", action="store_true", help="also where the plan does not allow drills")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+
+_ADDED = {"doctor": _doctor, "evidence": _evidence, "drill": _drill}
 
 
 def _add_test(parser: argparse.ArgumentParser) -> None:

@@ -100,5 +100,6 @@ def run_of(
         ),
         soak=settings.soak_of(stage=stage).duration,
         configuration=settings.digest,
+        needs_drill=settings.deploy_of(stage=stage, name="", path="").require_drill,
         asked=dict(asked or {}),
     )

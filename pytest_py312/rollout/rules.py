@@ -64,6 +64,33 @@ def check_promotion(run: StageRun, after: Sequence[str], runs: Iterable[StageRun
             raise RolloutRefused(f"{start}the plan was changed since {environment} accepted it; prove it there again")
 
 
+def check_drilled(run: StageRun, after: Sequence[str], runs: Iterable[StageRun]) -> None:
+    """Refuse a run whose way back was never tried, in its environment or in one before it, where that is asked for.
+
+    Another image than was drilled will do: it is the way that is tried. Services that were not there, or another
+    target, are another way.
+
+    :param runs: drills that came to an end, the newest last.
+    :raises RolloutRefused: the newest did not pass, or there was none.
+    """
+    if not run.needs_drill or not after:
+        return
+    places = (*after, run.environment)
+    tried = [
+        other
+        for other in runs
+        if other.drill and other.environment in places and other.stage == run.stage and other.target == run.target
+        and set(run.services) <= set(other.services)
+    ]  # fmt: skip
+    if tried and tried[-1].drill == "passed":
+        return
+    found = f"the last drill of it in {tried[-1].environment} failed" if tried else "its way back was never drilled"
+    raise RolloutRefused(
+        f"stage {run.stage} cannot start in {run.environment}: {found}, and the plan asks for it (require-drill); "
+        f"`py312 drill --stage {run.stage} --env {after[-1]}`"
+    )
+
+
 def rollback_order(stage: int, environment: str, runs: Iterable[StageRun], *, cascade: bool, only: bool) -> list[int]:
     """The stages to roll back, in turn, so that ``stage`` can be.
 

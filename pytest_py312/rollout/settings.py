@@ -92,6 +92,8 @@ class DeploySettings:
     needs: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     """``127.0.0.1:8080:80``, of a service that is deployed for the first time."""
+    require_drill: bool = False
+    """Whether the first stage of an environment that comes after others needs a way back that was drilled."""
 
     def container_of(self, service: str) -> str:
         """Its name on the engine, where a ``/`` cannot stand."""
@@ -135,6 +137,8 @@ class EnvironmentSettings:
     """URLs that notices are posted to."""
     notify: tuple[tuple[str, ...], ...] = ()
     """Commands (argv each) that are given notices on their stdin."""
+    drill: bool = False
+    """Whether stages may be deployed there only to be rolled back."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

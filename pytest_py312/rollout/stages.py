@@ -19,6 +19,7 @@ from pytest_py312.rollout.events import (
     Decided,
     DeployFailed,
     Drifted,
+    Drilled,
     Event,
     Judged,
     Locked,
@@ -265,6 +266,13 @@ def _outdated(run: StageRun, event: Outdated) -> StageRun:
     return replace(run, stale=run.stale or event.reason)
 
 
+def _drilled(run: StageRun, event: Drilled) -> StageRun:
+    _in(run, event, S.ROLLED_BACK, S.ROLLBACK_FAILED)
+    if event.passed and (run.state is not S.ROLLED_BACK or not all(one.restored for one in run.deployments)):
+        raise IllegalEvent("a drill that passed, and not all of it is back")
+    return replace(run, drill="passed" if event.passed else "failed")
+
+
 _HANDLERS: dict[type, Callable[[StageRun, Any], StageRun]] = {
     Locked: _locked,
     Observed: _observed,
@@ -283,4 +291,5 @@ _HANDLERS: dict[type, Callable[[StageRun, Any], StageRun]] = {
     RestoreFailed: _restore_failed,
     Resumed: _resumed,
     Outdated: _outdated,
+    Drilled: _drilled,
 }

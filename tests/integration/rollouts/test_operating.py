@@ -17,6 +17,8 @@ target = "3.12"
 image = "py312-rollout-test:{{version}}-good"
 drain = "2s"
 
+environments = {{ {name} = {{ drill = true }} }}
+
 [soak]
 interval = "1m"
 duration = "1h"
@@ -24,6 +26,7 @@ duration = "1h"
 [[stage]]
 number = 1
 services = ["auth"]
+critical = true
 
 [service.auth]
 deploy = {{ container = "{container}", port = 8000, health = "/health", version = "/version" }}
@@ -35,7 +38,7 @@ def test_the_doctor_sees_what_an_engine_has_and_what_it_lost(
     tmp_path: Path, images: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with place(tmp_path / "journal", images, "auth") as here:
-        plan = PLAN.format(container=f"{here.name}-auth")
+        plan = PLAN.format(name=here.name, container=f"{here.name}-auth")
         root = service_tree(tmp_path / "repository", {"services/auth/requirements.txt": "", "py312.toml": plan})
 
         def rows(code: int = 0) -> dict[tuple[str, str], dict[str, Any]]:
@@ -54,3 +57,21 @@ def test_the_doctor_sees_what_an_engine_has_and_what_it_lost(
         assert rows()["way back", "auth"]["detail"] == "the old container is there"
         here.engine.remove(here.old["auth"])
         assert "its container is gone" in rows()["way back", "auth"]["detail"]
+
+
+@pytest.mark.docker
+def test_a_drill_brings_back_what_served_and_what_stopped_is_noticed(
+    tmp_path: Path, images: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with place(tmp_path / "journal", images, "auth") as here:
+        plan = PLAN.format(name=here.name, container=f"{here.name}-auth")
+        root = service_tree(tmp_path / "repository", {"services/auth/requirements.txt": "", "py312.toml": plan})
+        assert main(["drill", str(root), "--stage", "1", "--env", here.name, "--fault", "stop", "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert (said["passed"], said["state"]) == (True, "rolled back")
+        assert here.serving() == here.all_old()
+        assert set(here.containers()) == {f"{here.name}-auth"}, "nothing of the drill is left, nor its lock"
+        assert main(["status", str(root), "--env", here.name, "--json"]) == 0
+        run = json.loads(capsys.readouterr().out)["runs"][0]
+        assert run["drill"] == "passed"
+        assert run["reason"].startswith("auth: availability")

@@ -16,9 +16,10 @@ from pytest_py312.rollout.command_line import WATCHING
 from pytest_py312.rollout.commands import Ground
 from pytest_py312.rollout.events import Credited, Judged
 from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import StageRun, Usage, Verdict
+from pytest_py312.rollout.model import Container, StageRun, Usage, Verdict
 from pytest_py312.rollout.ops_line import OPERATING
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
+from pytest_py312.rollout.targets.protocol import TargetRefused
 from pytest_py312.testing import FakeTarget, service_tree
 
 STAGES = """
@@ -48,8 +49,14 @@ class ToldTarget(FakeTarget):
     """One that says what it is: a :class:`~pytest_py312.rollout.targets.facts.Inspectable`."""
 
     facts: EngineFacts = field(default_factory=lambda: EngineFacts(name="Fake", version="1.0", cgroup="2"))
+    unbreakable: bool = False
     images: dict[str, ImageFacts] = field(default_factory=dict)
     usage: Usage = field(default_factory=lambda: Usage(cpu_seconds=1.0, memory=5, restarts=0, out_of_memory=False))
+
+    def break_down(self, container: Container) -> None:
+        if self.unbreakable:
+            raise TargetRefused("it does not stop")
+        self.containers[container.id].running = False
 
     def engine_facts(self) -> EngineFacts:
         return self.facts
