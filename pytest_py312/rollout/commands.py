@@ -114,7 +114,7 @@ def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
             holder = ground.target().lock(options.env).holder()
         except Exception as error:  # what is in the journal can be shown without any target
             away = str(error)
-    standings = {run.run: _standing(ground, journal, run) for run in runs}
+    standings = {run.run: standing_in(ground, journal, run) for run in runs}
     if options.json:
         return _document(runs, holder, standings), 0
     known = {run.stage: run for run in runs}
@@ -136,7 +136,8 @@ def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
     return "\n".join(lines) + "\n", 0
 
 
-def _standing(ground: Ground, journal: Journal, run: StageRun) -> Standing | None:
+def standing_in(ground: Ground, journal: Journal, run: StageRun) -> Standing | None:
+    """How a stage that is up stands just now."""
     interval = with_asked(ground.settings(), run.stage, run.asked).soak_of(stage=run.stage).interval
     return standing_of(run, journal.newest_samples(run.run), this_moment(), interval)
 

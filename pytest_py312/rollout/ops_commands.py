@@ -13,9 +13,10 @@ from typing import Any
 from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.asking import with_asked
-from pytest_py312.rollout.commands import Ground, opened_journal
+from pytest_py312.rollout.commands import Ground, opened_journal, standing_in
 from pytest_py312.rollout.journal import FILE, Journal
 from pytest_py312.rollout.model import StageRun
+from pytest_py312.rollout.standing import Standing
 
 
 def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
@@ -144,6 +145,36 @@ def _against_journal(ground: Ground, document: dict[str, Any]) -> str:
         journal.close()
 
 
+# ---- roadmap
+
+
+def _roadmap(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    from pytest_py312.rollout import roadmap
+
+    settings = ground.settings()
+    runs, standings = stood(ground)
+    environments = [options.env] if options.env else roadmap.environments_of(settings, runs)
+    # also those that come before the one that is asked for: whether it has to wait hangs on them
+    known = list(dict.fromkeys([*environments, *roadmap.environments_of(settings, runs)]))
+    lines = roadmap.lines_of(ground.plan, ground.fleet(), settings, known, runs, standings)
+    after = {one.name: one.after for one in settings.environments}
+    if options.json:
+        return json.dumps(roadmap.document(ground.plan, lines, environments, after), indent=2) + "\n", 0
+    return roadmap.markdown(ground.plan, lines, environments, after), 0
+
+
+def stood(ground: Ground) -> tuple[list[StageRun], dict[str, Standing | None]]:
+    """The newest run of each stage in each environment, and how each stands; none where there is no journal yet."""
+    if not (ground.state / FILE).exists():
+        return [], {}
+    journal = Journal(ground.state)
+    try:
+        runs = journal.newest()
+        return runs, {run.run: standing_in(ground, journal, run) for run in runs}
+    finally:
+        journal.close()
+
+
 # ---- drill
 
 
@@ -193,4 +224,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Ground], tuple[str, int]]] = 
     "doctor": _doctor,
     "evidence": _evidence,
     "drill": _drill,
+    "roadmap": _roadmap,
 }

@@ -9,6 +9,7 @@ from pytest_py312.rollout.command_line import add_place
 OPERATING = {
     "doctor": "see whether a rollout can be relied on here: engine, clocks, disks, journal, images; changes nothing",
     "evidence": "write down for an auditor what the journal knows of a stage, or verify what was written",
+    "roadmap": "print all stages as Markdown: services, their Python now and then, where each stands, what comes next",
     "drill": "deploy a stage only to see it brought back, on purpose; where the plan allows it",
 }
 """Look before, prove afterwards."""
@@ -56,7 +57,11 @@ def _drill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
 
-_ADDED = {"doctor": _doctor, "evidence": _evidence, "drill": _drill}
+def _roadmap(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(env=None)  # all of them, unless one is named
+
+
+_ADDED = {"doctor": _doctor, "roadmap": _roadmap, "evidence": _evidence, "drill": _drill}
 
 
 def _add_test(parser: argparse.ArgumentParser) -> None:
