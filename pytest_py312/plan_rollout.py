@@ -207,6 +207,7 @@ _SOAK: _Readers = {
     "on-severe": ("on_severe", _choice("rollback", "hold")),
     "non-critical": ("non_critical", _choice("hold", "rollback")),
     "scope": ("scope", _choice("stage")),
+    "twin": ("twin", Node.flag),
 }
 _COMPARE: _Readers = {
     "test": ("test", _choice("mann-whitney")),

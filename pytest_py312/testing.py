@@ -293,6 +293,20 @@ class FakeTarget:
         bad = self.containers[container.id].image in self.unready
         return Readiness(phase=Phase.BROKEN, detail="exit code 1") if bad else Readiness(phase=Phase.READY)
 
+    def twin(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        self._step("twin", spec)
+        self._untwin(spec)
+        self.made += 1
+        made = FakeContainer(name=f"{spec.container}.twin", image=old.image, run=run, running=True)
+        self.containers[f"id{self.made}"] = made
+        self._done("twin", spec)
+        return Container(id=f"id{self.made}", image=old.image)
+
+    def remove_twin(self, spec: ServiceSpec, *, run: str) -> None:
+        self._step("remove twin", spec)
+        self._untwin(spec)
+        self._done("remove twin", spec)
+
     def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
         self._step("restore", spec)
         if old is not None and old.id not in self.containers:
@@ -308,6 +322,10 @@ class FakeTarget:
 
     def lock(self, environment: str) -> "FakeLock":
         return FakeLock(environment=environment, locks=self.locks)
+
+    def _untwin(self, spec: ServiceSpec) -> None:
+        for key in [key for key, one in self.containers.items() if one.name == f"{spec.container}.twin"]:
+            del self.containers[key]
 
     def _remove(self, spec: ServiceSpec, run: str) -> None:
         mine = [key for key, one in self.containers.items() if one.run == run and one.name.startswith(spec.container)]

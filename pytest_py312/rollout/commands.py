@@ -29,7 +29,7 @@ from pytest_py312.rollout.moments import this_moment
 from pytest_py312.rollout.planning import image_of, run_of, stage_services
 from pytest_py312.rollout.rules import rollback_order
 from pytest_py312.rollout.settings import RolloutSettings
-from pytest_py312.rollout.stages import is_half_done
+from pytest_py312.rollout.stages import is_unfinished
 from pytest_py312.rollout.standing import Standing, in_words, standing_of
 from pytest_py312.rollout.stopping import Stop, flagged_by_signals
 from pytest_py312.rollout.targets.protocol import Target, TargetError
@@ -165,7 +165,7 @@ def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
 
 
 def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
-    left = [run for run in journal.newest(options.env) if is_half_done(run)]
+    left = [run for run in journal.newest(options.env) if is_unfinished(run)]
     if options.dry_run:
         if options.json:
             return _document(left), 0
@@ -175,7 +175,7 @@ def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> t
         done = driver.recover(options.env)
     if not done and not options.json:
         return _NOTHING_LEFT.format(options.env) + "\n", 0
-    return _ended(done, options, StageState.ROLLED_BACK)
+    return _ended(done, options, StageState.ROLLED_BACK, StageState.ACCEPTED)
 
 
 def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
@@ -324,8 +324,8 @@ def _told_only(run: StageRun, options: argparse.Namespace, title: str) -> str:
     return "\n".join([title, *lines]) + "\n"
 
 
-def _ended(runs: Sequence[StageRun], options: argparse.Namespace, wanted: StageState) -> tuple[str, int]:
-    code = 0 if all(run.state is wanted for run in runs) else 1
+def _ended(runs: Sequence[StageRun], options: argparse.Namespace, *wanted: StageState) -> tuple[str, int]:
+    code = 0 if all(run.state in wanted for run in runs) else 1
     if options.json:
         return _document(runs), code
     lines = [f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else "") for run in runs]
@@ -363,6 +363,8 @@ def _of(run: StageRun) -> dict[str, Any]:
                 "old": one.old.id if one.old else None,
                 "new": one.new.id if one.new else None,
                 "restored": one.restored,
+                "twin": one.twin.id if one.twin and not one.twin_removed else None,
+                "no_twin": one.no_twin,
             }
             for one in run.deployments
         ],

@@ -21,14 +21,17 @@ from pytest_py312.rollout.events import (
     Resumed,
     RollbackAsked,
     Switched,
+    TwinRemoved,
     Verified,
 )
 from pytest_py312.rollout.holding import Holding, Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Intent, StageRun
-from pytest_py312.rollout.rules import check_drilled, check_promotion, check_start, standing_on
-from pytest_py312.rollout.stages import WATCHED, advance, is_half_done, next_act
+from pytest_py312.rollout.rules import standing_on
+from pytest_py312.rollout.stages import WATCHED, advance, is_half_done, is_unfinished, next_act
+from pytest_py312.rollout.starting import check_ground
 from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
+from pytest_py312.rollout.twins import made_twin, remove_twin
 
 PATIENCE = 4
 """Interruptions of which the last leaves things as they are."""
@@ -95,10 +98,12 @@ class Driver:
         if not run.deployments:
             raise RolloutRefused(f"stage {run.stage} has no service that could be deployed")
         self.recover(run.environment)
-        self._check(run, list(earlier), list(after))
+        check_ground(self._journal, self._target, run, list(earlier), list(after))
         self._holding.hold(run)
         try:
-            self._check(run, list(earlier), list(after))  # once more: nobody can change it now
+            check_ground(
+                self._journal, self._target, run, list(earlier), list(after)
+            )  # once more: nobody can change it now
             self._journal.begin(run, owner=self.owner, keep=keep)
         except BaseException:
             self._holding.let_go(run)
@@ -130,10 +135,15 @@ class Driver:
         """
         found = []
         for run in self._journal.newest(environment):
-            if not is_half_done(run):
+            if not is_unfinished(run):
                 continue
             self._told(f"stage {run.stage} was left {run.state.value}")
-            self._holding.hold(run)
+            try:
+                self._holding.hold(run)
+            except RolloutRefused:
+                if is_half_done(run):
+                    raise
+                continue  # what it has left is in nobody's way
             self._journal.take(run.run, owner=self.owner)
             if self._journal.open_intent(run.run) is not None:
                 self._pause(SETTLING)
@@ -174,23 +184,19 @@ class Driver:
         return self._holding.unlock(environment, force=force)
 
     def detach(self, name: str) -> None:
-        """Let go of the environment if the run is over. While it is not, the lock outlives this process."""
+        """Let go of the environment if the run is over, and of what stood beside it. While it is not, the lock outlives
+        this process."""
         run = self._journal.run(name)
-        if run.state.is_over:
+        if not run.state.is_over:
+            return
+        if next_act(run) is None:
             self._holding.let_go(run)
-
-    def _check(self, run: StageRun, earlier: list[int], after: list[str]) -> None:
-        known = self._journal.newest()
-        before = [one for one in known if one.environment == run.environment and one.stage in earlier]
-        serving = {}
-        for other in before:
-            for one in other.deployments if other.is_completed else ():
-                seen = self._target.observe(one.spec)
-                serving[one.service] = seen.container.image if seen else "nothing"
-        check_start(run.stage, run.environment, earlier, known, serving)
-        check_promotion(run, after, known)
-        if run.needs_drill and not earlier:
-            check_drilled(run, after, self._journal.drills())
+            return
+        try:
+            self._holding.hold(run, even_from_the_living=True)
+            self._through(run)
+        except (RolloutRefused, TargetError) as error:
+            self._told(f"something of stage {run.stage} is left for `py312 recover`: {error}")
 
     def _outdate(self, run: StageRun, reason: str) -> None:
         known = self._journal.newest(run.environment)
@@ -226,24 +232,32 @@ class Driver:
 
     def _carry_on(self, run: StageRun, until: Callable[[StageRun], bool]) -> StageRun:
         while (intent := next_act(run)) is not None:
-            if intent.act is not Act.RESTORE and until(run):
+            is_way_up = intent.act not in (Act.RESTORE, Act.UNTWIN)
+            if is_way_up and until(run):
                 return run
-            stop = self._stopping() if intent.act is not Act.RESTORE else ""
+            stop = self._stopping() if is_way_up else ""
             if stop:
-                event: Event = DeployFailed(service=intent.service, reason=f"interrupted by {stop}")
+                event: Event | None = DeployFailed(service=intent.service, reason=f"interrupted by {stop}")
             else:
                 event = self._done(run, intent)
+            if event is None:
+                break  # whoever comes next tries again
             run = self._journal.record(run.run, event, owner=self.owner)
             self._told(f"{intent.act.value} {intent.service}: {_in_words(event)}")
         self._told(f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else ""))
         return run
 
-    def _done(self, run: StageRun, intent: Intent) -> Event:
-        """Do one act and say what came of it. The intent is on the disk before anything is touched."""
+    def _done(self, run: StageRun, intent: Intent) -> Event | None:
+        """Do one act and say what came of it. The intent is on the disk before anything is touched.
+
+        ``None`` where it was not done, and nothing depends on it.
+        """
         self._journal.intend(run.run, intent, owner=self.owner)
         one = run[intent.service]
         if intent.act is Act.RESTORE:
             return self._restored(run, one)
+        if intent.act is Act.UNTWIN:
+            return self._untwinned(run, one)
         try:
             self._holding.check(run)
             return _ACTS[intent.act](self, run, one)
@@ -290,6 +304,18 @@ class Driver:
         if trouble:
             raise TargetRefused(trouble)
         return Verified(service=one.service)
+
+    def _twin(self, run: StageRun, one: Deployment) -> Event:
+        return made_twin(self._target, run, one, self._unready)
+
+    def _untwinned(self, run: StageRun, one: Deployment) -> Event | None:
+        self._holding.check(run)
+        try:
+            remove_twin(self._target, run, one)
+        except TargetError as error:
+            self._told(f"the old version beside {one.service} could not be removed: {error}")
+            return None
+        return TwinRemoved(service=one.service)
 
     def _unready(self, one: Deployment, container: Container, delay: float | None = None) -> str:
         """Wait until ``container`` is ready, and say why it is not. ``delay`` is for one of which nobody knows."""
@@ -357,6 +383,7 @@ _ACTS: dict[Act, Callable[[Driver, StageRun, Deployment], Event]] = {
     Act.SWITCH: Driver._switch,
     Act.READY: Driver._ready,
     Act.VERIFY: Driver._verify,
+    Act.TWIN: Driver._twin,
 }
 
 

@@ -52,6 +52,22 @@ class Verified:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TwinMade:
+    """The old version runs beside the new one; or ``twin`` is ``None`` and ``reason`` says why it does not."""
+
+    service: str
+    twin: Container | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TwinRemoved:
+    """Nothing of the twin is left."""
+
+    service: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeployFailed:
     """A service could not be deployed, did not become healthy, or runs on something else."""
 
@@ -158,6 +174,8 @@ Event = (
     | Switched
     | BecameReady
     | Verified
+    | TwinMade
+    | TwinRemoved
     | DeployFailed
     | Credited
     | Breached

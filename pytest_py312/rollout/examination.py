@@ -26,7 +26,7 @@ from pytest_py312.rollout.planning import image_of, spec_of
 from pytest_py312.rollout.providers.prometheus import filled_in, query
 from pytest_py312.rollout.providers.readings import Reading
 from pytest_py312.rollout.settings import DeploySettings, EnvironmentSettings, RolloutSettings
-from pytest_py312.rollout.stages import is_half_done
+from pytest_py312.rollout.stages import is_unfinished
 from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable
 from pytest_py312.rollout.targets.protocol import Target, TargetError
 
@@ -133,7 +133,7 @@ def _journal_rows(ground: Ground, environment: str) -> tuple[list[StageRun], lis
         if damage:
             return [], rows
         runs = journal.newest(environment)
-        left = [f"stage {run.stage} was left {run.state.value}" for run in runs if is_half_done(run)]
+        left = [f"stage {run.stage} was left {run.state.value}" for run in runs if is_unfinished(run)]
         newest = [found[1] for run in runs for name, found in journal.newest_samples(run.run).items() if name]
         interval = ground.settings().soak.interval
         return runs, [*rows, doctor.left_row(left, environment), doctor.jump_row(_jump(newest, interval))]

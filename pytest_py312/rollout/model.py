@@ -212,6 +212,17 @@ class Deployment:
     ready: bool = False
     verified: bool = False
     restored: bool = False
+    wants_twin: bool = False
+    """Whether the old version is to run beside the new one while that is watched."""
+    twin: Container | None = None
+    no_twin: str = ""
+    """Why there is none, where one is wanted and was tried."""
+    twin_removed: bool = False
+
+    @property
+    def may_have_twin(self) -> bool:
+        """Whether something of a twin may be left on the target."""
+        return (self.twin is not None or bool(self.no_twin)) and not self.twin_removed
 
     @property
     def service(self) -> str:
@@ -226,6 +237,8 @@ class Act(Enum):
     SWITCH = "switch"
     READY = "ready"
     VERIFY = "verify"
+    TWIN = "run the old version beside"
+    UNTWIN = "remove the old version beside"
     RESTORE = "restore"
 
 

@@ -95,6 +95,7 @@ def run_of(
             Deployment(
                 spec=spec_of(services[one], deploys[one]),
                 image=image_id(image_of(services[one], deploys[one], plan.target)),
+                wants_twin=settings.soak_of(stage=stage, name=one, path=services[one].path).twin,
             )
             for one in order
         ),

@@ -206,7 +206,8 @@ class ContainerProbe:
     interpreter: Interpreter | None = None
     metrics: tuple[MetricSettings, ...] = ()
     missing: str = "inconclusive"
-    known: Callable[[], frozenset[str] | None] = lambda: None
+    known: Callable[[float], frozenset[str] | None] = lambda now: None
+    """Given the date; may block."""
     limit: float = ENGINE_LIMIT
     repeatable: bool = False
 
@@ -214,16 +215,16 @@ class ContainerProbe:
         """See :class:`Probe`."""
         since = before.at.wall if before else now.wall
         try:
-            seen, usage = await in_thread(lambda: self._ask(since), limit=self.limit)
+            seen, usage, known = await in_thread(lambda: self._ask(since, now.wall), limit=self.limit)
         except (TargetError, TimeoutError) as error:
             return (Measurement(metric="engine", result=Result.ERROR, detail=_engine_trouble(error)),)
-        return (*self._identity(seen), *self._figures(usage, before, now))
+        return (*self._identity(seen), *self._figures(usage, known, before, now))
 
-    def _ask(self, since: float) -> tuple[Observation | None, Usage | None]:
+    def _ask(self, since: float, now: float) -> tuple[Observation | None, Usage | None, frozenset[str] | None]:
         seen = self.target.observe(self.spec)
         if seen is None or seen.container.id != self.container.id:
-            return seen, None
-        return seen, self.target.sample(self.spec, self.container, since=since)
+            return seen, None, None
+        return seen, self.target.sample(self.spec, self.container, since=since), self.known(now)
 
     def _identity(self, seen: Observation | None) -> list[Measurement]:
         if seen is None:
@@ -239,12 +240,14 @@ class ContainerProbe:
             found.append(measured(HEALTH_CHECK, health_in(seen)))
         return found
 
-    def _figures(self, usage: Usage | None, before: Sample | None, now: Moment) -> list[Measurement]:
+    def _figures(
+        self, usage: Usage | None, known: frozenset[str] | None, before: Sample | None, now: Moment
+    ) -> list[Measurement]:
         if usage is None:
             return []
         found = engine.figures(engine.counters_in(before), usage, now)
         patterns = patterns_in(usage.log, lost=usage.log_lost)
-        found |= log_readings(patterns, self.known())
+        found |= log_readings(patterns, known)
         planned = {metric.query or metric.name: metric for metric in self.metrics}
         made = [measured(name, reading, missing=self.missing) for name, reading in found.items() if name not in planned]
         for wanted, metric in planned.items():

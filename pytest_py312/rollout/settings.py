@@ -49,6 +49,9 @@ class SoakSettings:
     """A severe breach of a service that is not critical: ``hold`` or ``rollback``."""
     scope: str = "stage"
     """What is rolled back: the ``stage``; nothing can bring a service back alone without being asked to."""
+    twin: bool = False
+    """Whether the old version runs beside the new one meanwhile. What works off a queue or a timetable would do so
+    twice, so it is asked for."""
 
     @property
     def samples(self) -> int:

@@ -251,14 +251,15 @@ class Soak:
             self._note(f"the clock was set by {jump:+.0f} s; the soak goes by the one that cannot be set")
 
     async def _sample(self, watched: Watched, slot: int, now: Moment) -> Sample:
-        before = self._tallies[watched.service].last
+        before = last = self._tallies[watched.service].last
         if before is not None and before.slot == START:  # its moment is that of the schedule, not of the reading
             before = replace(before, at=_earlier(before.at, self._settings.initial_delay))
         new, old = await asyncio.gather(
             asyncio.gather(*(self._asked(watched, probe, before, now) for probe in watched.probes)),
             asyncio.gather(*(probe.measure(before, now) for probe in watched.twin)),
         )
-        measurements = joined(watched, _flat(new), _flat(old))
+        first = last is None or last.slot == START
+        measurements = joined(watched, _flat(new), _flat(old), None if first else last)
         return Sample(service=watched.service, slot=slot, at=now, measurements=measurements)
 
     async def _asked(

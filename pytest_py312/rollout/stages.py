@@ -31,6 +31,8 @@ from pytest_py312.rollout.events import (
     Resumed,
     RollbackAsked,
     Switched,
+    TwinMade,
+    TwinRemoved,
     Verified,
 )
 from pytest_py312.rollout.model import Act, Deployment, Intent, Reaction, StageRun, StageState, Verdict
@@ -44,6 +46,11 @@ WATCHED = frozenset({S.SOAKING, S.SOAKED, S.HELD})
 def is_half_done(run: StageRun) -> bool:
     """Whether something is under way that nobody may be at any more: neither over, nor up and watched."""
     return not run.state.is_over and run.state not in WATCHED
+
+
+def is_unfinished(run: StageRun) -> bool:
+    """Whether something is to be done that needs nobody's word: half of it was, or something is left to be removed."""
+    return is_half_done(run) or next_act(run) is not None
 
 
 class IllegalEvent(ValueError):
@@ -66,10 +73,17 @@ def next_act(run: StageRun) -> Intent | None:
     if run.state is S.DEPLOYING:
         return _next_deployed(run)
     if run.state is S.VERIFYING:
-        return _first(Act.VERIFY, [one for one in run.deployments if not one.verified])
+        unverified = [one for one in run.deployments if not one.verified]
+        return _first(Act.VERIFY, unverified) or _first(Act.TWIN, [one for one in run.deployments if _lacks_twin(one)])
     if run.state is S.ROLLING_BACK:
         return _first(Act.RESTORE, _to_restore(run))
+    if run.state.is_over:
+        return _first(Act.UNTWIN, [one for one in run.deployments if one.may_have_twin])
     return None
+
+
+def _lacks_twin(one: Deployment) -> bool:
+    return one.wants_twin and one.twin is None and not one.no_twin
 
 
 def _first(act: Act, deployments: list[Deployment]) -> Intent | None:
@@ -145,6 +159,19 @@ def _verified(run: StageRun, event: Verified) -> StageRun:
     _awaited(run, event, Act.VERIFY)
     run = run.with_deployment(event.service, verified=True)
     return run if next_act(run) else replace(run, state=S.SOAKING)
+
+
+def _twin_made(run: StageRun, event: TwinMade) -> StageRun:
+    """Without one there is less to be said at the end; that is no reason against the new version."""
+    _awaited(run, event, Act.TWIN)
+    no_twin = "" if event.twin else event.reason or "it could not be made"
+    run = run.with_deployment(event.service, twin=event.twin, no_twin=no_twin)
+    return run if next_act(run) else replace(run, state=S.SOAKING)
+
+
+def _twin_removed(run: StageRun, event: TwinRemoved) -> StageRun:
+    _awaited(run, event, Act.UNTWIN)
+    return run.with_deployment(event.service, twin_removed=True)
 
 
 def _deploy_failed(run: StageRun, event: DeployFailed) -> StageRun:
@@ -237,7 +264,7 @@ def _rollback_asked(run: StageRun, event: RollbackAsked) -> StageRun:
 
 def _restored(run: StageRun, event: Restored) -> StageRun:
     _awaited(run, event, Act.RESTORE)
-    return _came_back(run.with_deployment(event.service, restored=True, switched=False))
+    return _came_back(run.with_deployment(event.service, restored=True, switched=False, twin_removed=True))
 
 
 def _restore_failed(run: StageRun, event: RestoreFailed) -> StageRun:
@@ -280,6 +307,8 @@ _HANDLERS: dict[type, Callable[[StageRun, Any], StageRun]] = {
     Switched: _switched,
     BecameReady: _ready,
     Verified: _verified,
+    TwinMade: _twin_made,
+    TwinRemoved: _twin_removed,
     DeployFailed: _deploy_failed,
     Credited: _credited,
     Breached: _breached,

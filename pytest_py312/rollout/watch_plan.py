@@ -1,6 +1,6 @@
 """What the plan settles -> what is asked of each service of a stage that was deployed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -27,6 +27,7 @@ from pytest_py312.rollout.settings import (
     SoakSettings,
 )
 from pytest_py312.rollout.targets.protocol import Target
+from pytest_py312.rollout.twin_probes import KnownExceptions, TwinUsage, of_twin
 from pytest_py312.rollout.watching import MetricRule, Watched
 
 
@@ -71,6 +72,7 @@ class _Service:
         self._service = service
         self._spec = deployment.spec
         self._container = deployment.new
+        self._deployment = deployment
         self._settings = settings
         self._target = target
         self._root = root
@@ -86,10 +88,13 @@ class _Service:
             )
             for metric in self._metrics
         }
+        asked = (*self._availability(), *self._asked())
         return Watched(
             service=self._service.name,
             critical=self._service.critical,
-            probes=(*self._availability(), *self._asked(), self._engine()),
+            probes=(*asked, self._engine()),
+            twin=self._twin(asked),
+            no_twin=self._deployment.no_twin,
             settings=self._soak(),
             compare=self._compare(),
             rules=rules,
@@ -112,6 +117,23 @@ class _Service:
             return [ReadyProbe(target=self._target, spec=self._spec, container=self._container)]
         health = ContainerHealth(target=self._target, spec=self._spec)
         return [TcpProbe(address=address)] if address else [health]
+
+    def _twin(self, asked: Sequence[Probe]) -> tuple[Probe, ...]:
+        twin, target = self._deployment.twin, self._target
+        if twin is None:
+            return ()
+        metrics = tuple(metric for metric in self._metrics if metric.provider == "docker")
+        found: list[Probe] = [TwinUsage(target=target, spec=self._spec, twin=twin, metrics=metrics)] if metrics else []
+        if isinstance(target, Reachable):
+            found += of_twin(asked, lambda: target.address(self._spec, twin))
+        return tuple(found)
+
+    def _known(self) -> Callable[[float], frozenset[str] | None]:
+        """Exceptions of the old version, where it was to be compared with."""
+        one = self._deployment
+        if one.twin is None or one.old is None:
+            return lambda now: None
+        return KnownExceptions(target=self._target, spec=self._spec, containers=(one.old, one.twin))
 
     def _address(self) -> Address | None:
         target = self._target
@@ -158,4 +180,5 @@ class _Service:
             interpreter=self._run.target,
             metrics=metrics,
             missing=self._soak().missing,
+            known=self._known(),
         )

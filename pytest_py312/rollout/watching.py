@@ -39,8 +39,12 @@ _TROUBLES = {
     "log warnings": Trouble.LOG,
     "deprecations": Trouble.LOG,
 }
-NOT_JUDGED = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER})
-"""Measurements that are no metrics: drift is told on its own, counters are notes for the next reading."""
+TWIN = "twin"
+"""1 where the old version beside the new one was well, 0 where it was not; it says nothing where it does not run."""
+NOT_JUDGED = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER, TWIN})
+"""Measurements that are no metrics: drift is told on its own, the others are notes for the next reading."""
+EXCUSED = "the old version too: "
+"""Begins the evidence of a failure that the old version had at the same time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +66,8 @@ class Watched:
     service: str
     probes: tuple[Probe, ...]
     twin: tuple[Probe, ...] = ()
+    no_twin: str = ""
+    """Why there is none, where the plan asks for one."""
     critical: bool = False
     settings: SoakSettings = field(default_factory=SoakSettings)
     compare: CompareSettings = field(default_factory=CompareSettings)
@@ -88,20 +94,40 @@ class Watched:
         return frozenset({MEMORY, *compared, *(OLD + metric for metric in compared)})
 
 
-def joined(watched: Watched, new: Sequence[Measurement], old: Sequence[Measurement]) -> tuple[Measurement, ...]:
+def can_excuse(before: Sample | None) -> bool:
+    """Whether the twin may tell that the environment is to blame, by the sample before; ``None`` at the first.
+
+    A twin that was ill all along, for want of something that the new one has, would excuse an outage of that for ever.
+    It has to have been well until both fell ill.
+    """
+    if before is None:
+        return True
+    was_well = any(one.metric == TWIN and one.value == 1.0 for one in before.measurements)
+    return was_well or any(one.detail.startswith(EXCUSED) for one in before.measurements)
+
+
+def joined(
+    watched: Watched, new: Sequence[Measurement], old: Sequence[Measurement], before: Sample | None = None
+) -> tuple[Measurement, ...]:
     """The measurements of a service and its twin as one sample.
 
     What is bad on both sides is the environment's doing. The old version's answers are evidence and never a reason to
     call the new one bad, so those that are none are left out.
+
+    :param before: the last sample of both, ``None`` where this is the first.
     """
-    beside = {one.metric: one for one in old}
+    beside = {one.metric: one for one in old} if can_excuse(before) else {}
     found = []
     for one in new:
         other = beside.get(one.metric)
         result = beside_twin(one.result, other.result) if other else one.result
         if result is not one.result:
-            one = replace(one, result=result, detail=f"the old version too: {one.detail}")
+            one = replace(one, result=result, detail=f"{EXCUSED}{one.detail}")
         found.append(one)
+    answers = [one.result for one in old if one.metric == AVAILABILITY]
+    if answers and answers[0] in (Result.SUCCESSFUL, Result.FAILED):
+        was_well = float(answers[0] is Result.SUCCESSFUL)
+        found.append(Measurement(metric=TWIN, result=Result.SUCCESSFUL, value=was_well))
     found += [
         Measurement(metric=OLD + one.metric, result=Result.SUCCESSFUL, value=one.value)
         for one in old
@@ -204,8 +230,15 @@ def last_judgement(watched: Sequence[Watched], tallies: Mapping[str, Tally], dec
 
 
 def _in_all(watched: Watched, tally: Tally) -> list[tuple[str, Compared]]:
-    return [
-        (metric, tally.compared_in_all(metric, rule.compare, rule.settings.direction))
-        for metric in tally.compared_metrics
-        for rule in [watched.rule(metric)]
-    ]
+    metrics = tally.compared_metrics
+    wanted = bool(watched.twin or watched.no_twin) and LATENCY in tally.series
+    if wanted and LATENCY not in metrics:  # the twin never answered, which must not look like a good comparison
+        metrics.append(LATENCY)
+    found = []
+    for metric in metrics:
+        rule = watched.rule(metric)
+        said = tally.compared_in_all(metric, rule.compare, rule.settings.direction)
+        if said.verdict is Verdict.INCONCLUSIVE and watched.no_twin:
+            said = replace(said, reason=f"no old version ran beside it: {watched.no_twin}")
+        found.append((metric, said))
+    return found

@@ -22,12 +22,13 @@ from pytest_py312.rollout.targets.docker_setup import (
     SERVICE_LABEL,
     Said,
     cpu_of,
-    last_lines,
+    is_twin,
     memory_of,
     request_like,
     request_of,
 )
-from pytest_py312.rollout.targets.docker_words import in_words, remove
+from pytest_py312.rollout.targets.docker_twin import remove_twins, start_twin
+from pytest_py312.rollout.targets.docker_words import in_words, inspected, labelled, log_of, remove
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
 from pytest_py312.rollout.targets.interpreters import (
     ANSWER_LIMIT,
@@ -81,7 +82,7 @@ class DockerTarget:
 
     def observe(self, spec: ServiceSpec) -> Observation | None:
         with in_words():
-            said = self._inspected(spec.container)
+            said = inspected(self._engine, spec.container)
             if said is None:
                 return None
             state = said["State"]
@@ -131,20 +132,20 @@ class DockerTarget:
         :raises TargetUnreachable: it may be well, and cannot be asked from here.
         """
         with in_words():
-            said = self._inspected(container.id)
+            said = inspected(self._engine, container.id)
             if said is None:
                 raise TargetRefused("its container is gone")
             return self._reach.of(said, spec)
 
     def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
         with in_words():
-            said = self._inspected(container.id)
+            said = inspected(self._engine, container.id)
             if said is None:
                 return Readiness(phase=Phase.BROKEN, detail="its container is gone")
             state = said["State"]
             trouble = _trouble(said)
             if trouble:
-                words = " / ".join(self._log(container.id, tail=3))
+                words = " / ".join(log_of(self._engine, container.id, tail=3))
                 return Readiness(phase=Phase.BROKEN, detail=f"{trouble}; its last words: {words or 'none'}")
             health = str((state.get("Health") or {}).get("Status", "none"))
             if health == "unhealthy":
@@ -162,12 +163,12 @@ class DockerTarget:
 
     def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
         with in_words():
-            said = self._inspected(container.id)
+            said = inspected(self._engine, container.id)
             if said is None:
                 raise TargetRefused(f"container {container.id[:12]} is gone")
             with told_apart():
                 statistics: Any = self._engine.client.stats(container.id, stream=False, one_shot=True)
-            log = self._log(container.id, tail=LOG_LINES, since=since or None)
+            log = log_of(self._engine, container.id, tail=LOG_LINES, since=since or None)
             return Usage(
                 cpu_seconds=cpu_of(statistics),
                 memory=memory_of(statistics),
@@ -187,8 +188,9 @@ class DockerTarget:
 
     def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
         with in_words():
-            serving = self._inspected(spec.container)
+            serving = inspected(self._engine, spec.container)
             self._remove_made(spec, run, keep=str(serving["Id"]) if serving else "")
+            remove_twins(self._engine, spec)
             self._forget(spec)
             return self._made(spec, serving, image=image, run=run)
 
@@ -212,11 +214,11 @@ class DockerTarget:
 
     def switch(self, spec: ServiceSpec, container: Container) -> None:
         with in_words():
-            if self._inspected(container.id) is None:
+            if inspected(self._engine, container.id) is None:
                 raise TargetRefused(f"container {container.id[:12]} is gone")
             for other in self._others(spec, container.id):
                 self._retire(spec, other)
-            said = self._inspected(container.id)
+            said = inspected(self._engine, container.id)
             if said is None:
                 raise TargetRefused(f"container {container.id[:12]} was removed meanwhile")
             with told_apart():
@@ -228,11 +230,12 @@ class DockerTarget:
                 self._engine.client.start(container.id)
 
     def _others(self, spec: ServiceSpec, chosen: str) -> list[Said]:
-        """Whoever else has the name, or runs for the service."""
-        ids = {str(one["Id"]) for one in self._labelled(spec, f"{SERVICE_LABEL}={spec.service}")}
-        named = self._inspected(spec.container)
+        """Whoever else has the name, or runs for the service. A twin does neither."""
+        ours = labelled(self._engine, spec, f"{SERVICE_LABEL}={spec.service}")
+        ids = {str(one["Id"]) for one in ours if not is_twin(one)}
+        named = inspected(self._engine, spec.container)
         ids |= {str(named["Id"])} if named else set()
-        found = [said for one in sorted(ids - {chosen}) if (said := self._inspected(one)) is not None]
+        found = [said for one in sorted(ids - {chosen}) if (said := inspected(self._engine, one)) is not None]
         return [said for said in found if said["State"].get("Running") or _name(said) == spec.container]
 
     def _retire(self, spec: ServiceSpec, said: Said) -> None:
@@ -256,7 +259,7 @@ class DockerTarget:
 
     def _way_back(self, spec: ServiceSpec, old: Container, run: str) -> Container:
         """The old container, or one made anew of its image where somebody has removed it."""
-        if self._inspected(old.id) is not None:
+        if inspected(self._engine, old.id) is not None:
             return old
         again = f"{run}.old"
         for one in self._made_by(spec, again):  # of an attempt that did not come to its end
@@ -265,8 +268,10 @@ class DockerTarget:
         if self._engine.image_id(old.image) is None:
             raise TargetRefused(f"the old container {old.id[:12]} is gone, and so is its image {old.image[:19]}")
         # set up like the one that was made after it, wherever that has come to
-        made = self._made_by(spec, run)
-        like = self._inspected(spec.container) or (self._inspected(str(made[0]["Id"])) if made else None)
+        made = [one for one in self._made_by(spec, run) if not is_twin(one)]
+        like = inspected(self._engine, spec.container) or (
+            inspected(self._engine, str(made[0]["Id"])) if made else None
+        )
         if like is None:
             raise TargetRefused(
                 f"the old container {old.id[:12]} is gone, and nothing is left to tell how it was set up"
@@ -275,18 +280,7 @@ class DockerTarget:
 
     def _made_by(self, spec: ServiceSpec, run: str) -> list[Any]:
         """The containers that a run has made for a service, as the engine lists them."""
-        return self._labelled(spec, f"{SERVICE_LABEL}={spec.service}", f"{RUN_LABEL}={run}")
-
-    def _labelled(self, spec: ServiceSpec, *labels: str) -> list[Any]:
-        """Containers with these labels whose names are ours to use: one engine may serve several environments."""
-        with told_apart():
-            found: Any = self._engine.client.containers(all=True, filters={"label": list(labels)})
-        names = (f"/{spec.container}", f"/{spec.container}.")
-        return [
-            one
-            for one in found
-            if any(name == names[0] or name.startswith(names[1]) for name in one.get("Names") or ())
-        ]
+        return labelled(self._engine, spec, f"{SERVICE_LABEL}={spec.service}", f"{RUN_LABEL}={run}")
 
     def _remove_made(self, spec: ServiceSpec, run: str, *, keep: str) -> list[str]:
         """Remove what a run has made for a service, and return what it had logged last."""
@@ -295,17 +289,30 @@ class DockerTarget:
         for one in found:
             if one["Id"] == keep:
                 continue
-            logged += self._log(one["Id"], tail=40)
+            if not is_twin(one):
+                logged += log_of(self._engine, one["Id"], tail=40)
             remove(self._engine, str(one["Id"]))
         return logged
 
     def _forget(self, spec: ServiceSpec) -> None:
         """Remove what earlier runs have made and nobody will go back to: the one that serves joins those that are
         kept. What somebody else has made is never removed."""
-        kept = [one for one in self._labelled(spec, f"{SERVICE_LABEL}={spec.service}") if one.get("State") == "exited"]
+        kept = [
+            one
+            for one in labelled(self._engine, spec, f"{SERVICE_LABEL}={spec.service}")
+            if one.get("State") == "exited" and not is_twin(one)
+        ]
         kept.sort(key=lambda one: int(one["Created"]), reverse=True)
         for one in kept[max(0, spec.retain - 1) :]:
             remove(self._engine, str(one["Id"]))
+
+    def twin(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        with in_words():
+            return start_twin(self._engine, spec, old, run=run)
+
+    def remove_twin(self, spec: ServiceSpec, *, run: str) -> None:
+        with in_words():
+            remove_twins(self._engine, spec, run=run)
 
     def lock(self, environment: str) -> Lock:
         return DockerLock(self._engine, environment, self._any_image)
@@ -319,26 +326,6 @@ class DockerTarget:
             if OWNER_LABEL not in (image.get("Labels") or {}):
                 return str(image["Id"])
         raise TargetRefused("the engine has no image at all, so nothing can be deployed")
-
-    # ---- the engine
-
-    def _inspected(self, container: str) -> Said | None:
-        try:
-            with told_apart():
-                found: Said = self._engine.client.inspect_container(container)
-                return found
-        except Refused as refused:
-            if refused.not_found:
-                return None
-            raise
-
-    def _log(self, container: str, *, tail: int, since: float | None = None) -> list[str]:
-        try:
-            with told_apart():
-                log: Any = self._engine.client.logs(container, tail=tail, since=since)
-        except Refused:
-            return []  # it is gone, or its engine keeps no log
-        return list(last_lines(log, tail))
 
 
 def _container(said: Said) -> Container:

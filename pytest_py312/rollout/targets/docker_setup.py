@@ -11,6 +11,11 @@ from pytest_py312.rollout.model import ServiceSpec
 
 SERVICE_LABEL = "pytest-py312.rollout.service"
 RUN_LABEL = "pytest-py312.rollout.run"
+ROLE_LABEL = "pytest-py312.rollout.role"
+TWIN = "twin"
+"""Role of the old version that runs beside the new one."""
+TWIN_VARIABLE = "PY312_TWIN"
+"""Environment variable by which a service can learn that it is a twin, and leave its queue alone."""
 
 Said = Mapping[str, Any]
 """What the engine says of something."""
@@ -59,6 +64,48 @@ def request_like(container: Said, image_of_it: Said, *, spec: ServiceSpec, image
         "HostConfig": host,
         "NetworkingConfig": {"EndpointsConfig": _networks(container)},
     }
+
+
+def as_twin(request: Mapping[str, Any]) -> dict[str, Any]:
+    """``request`` for a container that runs beside the one that serves and gets in its way as little as can be.
+
+    It has no published port, no name in its networks but its own, no fixed address, none of the labels by which a proxy
+    or a tool would take it for the service, and what it shares with others it can only read.
+    """
+    labels, host = request["Labels"], dict(request["HostConfig"])
+    host |= {"PortBindings": {}, "PublishAllPorts": False, "RestartPolicy": {"Name": "always"}}
+    host["Binds"] = [_read_only(bind) for bind in host.get("Binds") or ()]
+    host["Mounts"] = [
+        one if one.get("Type") == "tmpfs" else {**one, "ReadOnly": True} for one in host.get("Mounts") or ()
+    ]
+    host["VolumesFrom"] = [f"{one.removesuffix(':rw').removesuffix(':ro')}:ro" for one in host.get("VolumesFrom") or ()]
+    networks = request["NetworkingConfig"]["EndpointsConfig"]
+    return {
+        **{key: value for key, value in request.items() if key not in ("Hostname", "Domainname")},
+        "Env": [*request["Env"], f"{TWIN_VARIABLE}=1"],
+        "Labels": {key: labels[key] for key in (SERVICE_LABEL, RUN_LABEL)} | {ROLE_LABEL: TWIN},
+        "HostConfig": host,
+        "NetworkingConfig": {
+            "EndpointsConfig": {
+                name: {key: value for key, value in said.items() if key not in ("Aliases", "IPAMConfig")}
+                for name, said in networks.items()
+            }
+        },
+    }
+
+
+def _read_only(bind: str) -> str:
+    """``/srv/data:/data:rw`` -> ``/srv/data:/data:ro``."""
+    source, _, rest = bind.partition(":")
+    inside, _, options = rest.partition(":")
+    kept = [word for word in options.split(",") if word not in ("", "rw", "ro")]
+    return ":".join((source, inside, ",".join(["ro", *kept])))
+
+
+def is_twin(listed: Said) -> bool:
+    """Whether a container is a twin, as the engine lists it or says it."""
+    labels = listed.get("Labels") or (listed.get("Config") or {}).get("Labels") or {}
+    return bool(labels.get(ROLE_LABEL) == TWIN)
 
 
 def _unnamed_volumes(container: Said) -> list[str]:

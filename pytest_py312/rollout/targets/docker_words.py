@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from pytest_py312.rollout.model import ServiceSpec
+from pytest_py312.rollout.targets.docker_setup import Said, last_lines
 from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
 from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, told_apart
 
@@ -33,3 +36,36 @@ def remove(engine: Engine, container: str) -> None:
     except Refused as refused:
         if not refused.not_found:
             raise
+
+
+def inspected(engine: Engine, container: str) -> Said | None:
+    """What the engine says of a container; ``None`` where there is none."""
+    try:
+        with told_apart():
+            found: Said = engine.client.inspect_container(container)
+            return found
+    except Refused as refused:
+        if refused.not_found:
+            return None
+        raise
+
+
+def labelled(engine: Engine, spec: ServiceSpec, *labels: str) -> list[Any]:
+    """Containers with these labels whose names are ours to use, as the engine lists them: one engine may serve several
+    environments."""
+    with told_apart():
+        found: Any = engine.client.containers(all=True, filters={"label": list(labels)})
+    names = (f"/{spec.container}", f"/{spec.container}.")
+    return [
+        one for one in found if any(name == names[0] or name.startswith(names[1]) for name in one.get("Names") or ())
+    ]
+
+
+def log_of(engine: Engine, container: str, *, tail: int, since: float | None = None) -> list[str]:
+    """The newest lines that a container has logged."""
+    try:
+        with told_apart():
+            log: Any = engine.client.logs(container, tail=tail, since=since)
+    except Refused:
+        return []  # it is gone, or its engine keeps no log
+    return list(last_lines(log, tail))

@@ -6,7 +6,7 @@ the same process before it was killed, has acted in between.
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pytest_py312.rollout.model import Container, Holder, Observation, ServiceSpec, Usage
 
@@ -67,6 +67,22 @@ class Lock(Protocol):
 
     def release(self, holder: Holder) -> None:
         """Give it back. Where another one holds it, nothing is changed."""
+        ...
+
+
+@runtime_checkable
+class Twinning(Protocol):
+    """A target that can run the old version beside the new one. Both methods raise as those of a :class:`Target`."""
+
+    def twin(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        """Start another container that is set up like ``old``, which nobody is led to who does not ask for it.
+
+        One that is left of this service is thrown away.
+        """
+        ...
+
+    def remove_twin(self, spec: ServiceSpec, *, run: str) -> None:
+        """Remove what :meth:`twin` has made for ``run``; nothing to remove is fine. ``restore`` does so, too."""
         ...
 
 

@@ -46,7 +46,7 @@ def act(folder: str, what: str) -> None:
         services=("auth", "user", "gateway"),
         images={"3.12": images[0]},
     )
-    driver.deploy(with_last(made.run("3.12"), images[1]))
+    driver.deploy(with_last(made.run("3.12").with_deployment("user", wants_twin=True), images[1]))
 
 
 def killed(folder: Path, what: str, seconds: float) -> bool:
@@ -78,7 +78,7 @@ def one_round(here: Place, drawn: random.Random, *, broken: bool = False) -> str
         names = set(here.containers())
         if states == [StageState.SOAKING]:
             assert {python for _, python in serving.values()} == {"3.12"}
-            assert len(names) == 2 * len(here.services) + 1, names  # and the lock
+            assert len(names) == 2 * len(here.services) + 2, names  # a twin, and the lock
             assert driver.rollback(journal.newest(here.name)[0].run, reason="the round is over").state.is_over
             assert here.serving() == here.all_old()
             names = set(here.containers())

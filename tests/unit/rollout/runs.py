@@ -14,6 +14,8 @@ from pytest_py312.rollout.events import (
     Prepared,
     Restored,
     Switched,
+    TwinMade,
+    TwinRemoved,
     Verified,
 )
 from pytest_py312.rollout.model import Act, Container, Deployment, Intent, ServiceSpec, StageRun, StageState
@@ -45,6 +47,10 @@ def new(service: str) -> Container:
     return Container(id=f"new-{service}", image=f"new-image-{service}")
 
 
+def twin(service: str) -> Container:
+    return Container(id=f"twin-of-{service}", image=f"old-image-{service}")
+
+
 def success(intent: Intent) -> Event:
     """How an act ends when all is well."""
     name = intent.service
@@ -54,6 +60,8 @@ def success(intent: Intent) -> Event:
         Act.SWITCH: Switched(service=name),
         Act.READY: BecameReady(service=name),
         Act.VERIFY: Verified(service=name),
+        Act.TWIN: TwinMade(service=name, twin=twin(name)),
+        Act.UNTWIN: TwinRemoved(service=name),
         Act.RESTORE: Restored(service=name),
     }
     return answers[intent.act]

@@ -3,9 +3,13 @@
 from typing import Any
 
 from pytest_py312.rollout.targets.docker_setup import (
+    ROLE_LABEL,
     RUN_LABEL,
     SERVICE_LABEL,
+    TWIN,
+    as_twin,
     cpu_of,
+    is_twin,
     last_lines,
     memory_of,
     request_like,
@@ -103,6 +107,32 @@ def test_its_place_in_the_world_is_the_same() -> None:
 def test_a_container_of_ours_is_given_the_new_runs_name() -> None:
     made = request(Labels={SERVICE_LABEL: "user", RUN_LABEL: "r0"})
     assert made["Labels"] == {SERVICE_LABEL: "user", RUN_LABEL: "r1"}
+
+
+def test_a_twin_gets_in_nobodys_way() -> None:
+    """Neither a proxy nor a name leads to it, and what it shares with the others it can only read."""
+    said = container(Labels={"traefik.enable": "true"}, Hostname="user-1", Env=["MODE=fast"])
+    said["HostConfig"] |= {
+        "Binds": ["/srv/data:/data", "/srv/more:/more:rw,z"],
+        "Mounts": [{"Type": "volume", "Source": "a", "Target": "/a"}, {"Type": "tmpfs", "Target": "/t"}],
+        "VolumesFrom": ["other:rw"],
+        "PublishAllPorts": True,
+    }
+    said["NetworkSettings"]["Networks"]["backend"]["IPAMConfig"] = {"IPv4Address": "10.0.0.2"}
+    made = as_twin(request_like(said, OLD_IMAGE, spec=spec("user"), image="sha256:old", run="r1"))
+    assert made["Labels"] == {SERVICE_LABEL: "user", RUN_LABEL: "r1", ROLE_LABEL: TWIN}
+    assert "Hostname" not in made
+    assert made["Env"] == ["MODE=fast", "PY312_TWIN=1"]
+    assert made["NetworkingConfig"] == {"EndpointsConfig": {"backend": {}}}
+    host = made["HostConfig"]
+    assert (host["PortBindings"], host["PublishAllPorts"], host["Memory"]) == ({}, False, 512)
+    assert host["RestartPolicy"] == {"Name": "always"}
+    assert host["Binds"] == ["/srv/data:/data:ro", "/srv/more:/more:ro,z", "unnamed:/cache:ro"]
+    assert [one.get("ReadOnly") for one in host["Mounts"]] == [True, None]
+    assert host["VolumesFrom"] == ["other:ro"]
+    assert is_twin({"Labels": made["Labels"]})
+    assert is_twin({"Config": {"Labels": made["Labels"]}})
+    assert not is_twin(said)
 
 
 def test_a_service_that_nothing_served_before() -> None:

@@ -231,6 +231,77 @@ def test_interrupted_in_the_middle_of_an_act_it_goes_back_and_passes_it_on(
     assert target.locks == {}
 
 
+# ---- the old version beside the new one
+
+
+def twinned(**changes: object) -> StageRun:
+    """A run of which the service ``user`` wants a twin."""
+    return run_of(**changes).with_deployment("user", wants_twin=True)  # type: ignore[arg-type]  # as run_of has them
+
+
+def test_a_twin_runs_while_the_stage_is_watched_and_no_longer(journal: Journal, target: FakeTarget) -> None:
+    run = driver(journal, target).deploy(twinned())
+    assert run.state is S.SOAKING
+    assert target.serving() == {**dict.fromkeys(SERVICES, NEW), "user.twin": OLD}
+    assert run["user"].twin is not None
+    target.containers.pop(run["user"].twin.id)  # somebody has removed it: all the same
+    accepted_now(journal, target)
+    assert target.serving() == dict.fromkeys(SERVICES, NEW)
+    assert target.locks == {}
+    assert journal.run("r1")["user"].twin_removed
+
+
+def accepted_now(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    journal.take("r1", owner=mine.owner)
+    journal.record("r1", Credited(seconds=600.0), owner=mine.owner)
+    journal.record("r1", Judged(verdict=Verdict.PASSED), owner=mine.owner)
+    mine.detach("r1")
+
+
+def test_a_twin_that_cannot_be_is_written_down_and_nothing_comes_back(journal: Journal, target: FakeTarget) -> None:
+    def sick(step: str) -> None:
+        if step == "twin user":
+            target.unready.add(OLD)
+
+    target.after = sick
+    run = driver(journal, target).deploy(twinned())
+    assert (run.state, run["user"].twin, run["user"].no_twin) == (S.SOAKING, None, "exit code 1")
+    assert target.serving() == dict.fromkeys(SERVICES, NEW)
+
+
+def test_there_is_no_twin_of_what_was_not_there(journal: Journal) -> None:
+    run = driver(journal, FakeTarget()).deploy(twinned())
+    assert (run.state, run["user"].no_twin) == (S.SOAKING, "nothing served before")
+
+
+def test_a_twin_that_is_in_the_way_of_nobody_is_removed_by_whoever_comes_next(
+    journal: Journal, target: FakeTarget
+) -> None:
+    driver(journal, target).deploy(twinned())
+
+    def away(step: str) -> None:
+        if step == "remove twin user":
+            raise TargetLost("the engine does not answer")
+
+    target.before = away
+    accepted_now(journal, target)
+    assert target.serving()["user.twin"] == OLD
+    assert journal.run("r1").is_completed
+    target.before = lambda step: None
+    assert [run.state for run in driver(journal, target).recover("test")] == [S.ACCEPTED]
+    assert "user.twin" not in target.serving()
+    assert driver(journal, target).recover("test") == []
+
+
+def test_a_rollback_takes_the_twin_along(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.deploy(twinned())
+    assert mine.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert len(target.containers) == 3
+
+
 # ---- killed
 
 
@@ -259,7 +330,7 @@ def test_killed_at_any_step_the_next_start_makes_it_all_old(tmp_path: Path, when
         killed_at(number, when, target)
         survived = False
         try:
-            driver(journal, target, process=DEAD).deploy(run_of())
+            driver(journal, target, process=DEAD).deploy(twinned())
             survived = True
         except Killed:
             pass
@@ -273,7 +344,7 @@ def test_killed_at_any_step_the_next_start_makes_it_all_old(tmp_path: Path, when
         journal.close()
         if survived:
             assert states == [S.SOAKING]
-            assert target.serving() == dict.fromkeys(SERVICES, NEW)
+            assert target.serving() == {**dict.fromkeys(SERVICES, NEW), "user.twin": OLD}
             return
         assert states in ([S.ROLLED_BACK], []), number
         assert target.serving() == dict.fromkeys(SERVICES, OLD), number

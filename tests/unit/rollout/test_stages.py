@@ -26,13 +26,16 @@ from pytest_py312.rollout.events import (
     Resumed,
     RollbackAsked,
     Switched,
+    TwinMade,
+    TwinRemoved,
     Verified,
 )
 from pytest_py312.rollout.model import Act, Breach, Intent, Reaction, Severity, StageRun, StageState, Verdict
 from pytest_py312.rollout.stages import IllegalEvent, advance, next_act
-from tests.unit.rollout.runs import SERVICES, after, carried_on, new, old, planned, soaked, soaking, success
+from tests.unit.rollout.runs import SERVICES, after, carried_on, new, old, planned, soaked, soaking, success, twin
 
 S = StageState
+ALL_THE_WAY_UP = (Act.OBSERVE, Act.PREPARE, Act.SWITCH, Act.READY, Act.VERIFY)
 
 
 def breach(reaction: Reaction, service: str = "user", metric: str = "health") -> Breached:
@@ -75,7 +78,7 @@ def test_the_states_of_a_stage_that_is_kept() -> None:
     seen = [run.state]
     events: list[Event] = [
         Locked(),
-        *(success(Intent(act=act, service="auth")) for act in Act if act is not Act.RESTORE),
+        *(success(Intent(act=act, service="auth")) for act in ALL_THE_WAY_UP),
     ]
     for event in (*events, Credited(seconds=3600), Judged(verdict=Verdict.PASSED)):
         run = advance(run, event)
@@ -91,6 +94,50 @@ def test_an_answer_that_nobody_waits_for_is_a_mistake(wrong: Event) -> None:
     run = carried_on(planned(), until=Intent(act=Act.PREPARE, service="auth"))
     with pytest.raises(IllegalEvent, match="is next"):
         advance(run, wrong)
+
+
+# ---- the old version beside the new one
+
+
+def twinned(*services: str) -> StageRun:
+    """A run of two services, of which ``services`` want a twin."""
+    run = planned("auth", "user")
+    for service in services:
+        run = run.with_deployment(service, wants_twin=True)
+    return run
+
+
+def test_a_twin_is_made_when_all_is_verified_and_removed_when_the_stage_is_over() -> None:
+    run = carried_on(twinned("user"), until=Intent(act=Act.TWIN, service="user"))
+    assert all(one.verified for one in run.deployments)
+    run = advance(run, TwinMade(service="user", twin=twin("user")))
+    assert (run.state, run["user"].twin, next_act(run)) == (S.SOAKING, twin("user"), None)
+    run = after(run, [Credited(seconds=3600), Judged(verdict=Verdict.PASSED)])
+    assert run.is_completed
+    assert acts_of(run) == ["remove the old version beside user"]
+
+
+def test_that_there_is_no_twin_is_no_reason_against_a_stage() -> None:
+    run = carried_on(twinned("user"), until=Intent(act=Act.TWIN, service="user"))
+    run = advance(run, TwinMade(service="user", twin=None, reason="no address of its own"))
+    assert (run.state, run["user"].no_twin) == (S.SOAKING, "no address of its own")
+    run = after(run, [Credited(seconds=3600), Judged(verdict=Verdict.PASSED)])
+    assert acts_of(run) == ["remove the old version beside user"]  # something of it may be left
+
+
+def test_what_is_brought_back_has_lost_its_twin_and_the_others_lose_theirs() -> None:
+    run = advance(carried_on(twinned("auth", "user")), RollbackAsked(reason="by hand", services=("auth",)))
+    assert acts_of(run) == ["restore auth", "remove the old version beside user"]
+    whole = advance(carried_on(twinned("auth", "user")), RollbackAsked(reason="by hand"))
+    assert acts_of(whole) == ["restore user", "restore auth"]
+
+
+def test_a_twin_is_not_stopped_where_the_way_back_is_blocked() -> None:
+    """It may be the last of the old version that runs."""
+    run = advance(carried_on(twinned("auth")), RollbackAsked(reason="by hand"))
+    run = after(run, [RestoreFailed(service="user", reason="no"), RestoreFailed(service="auth", reason="no")])
+    assert (run.state, next_act(run)) == (S.ROLLBACK_FAILED, None)
+    assert run["auth"].may_have_twin
 
 
 # ---- the way back
@@ -231,6 +278,8 @@ any_event = st.one_of(
     st.builds(Switched, service=names),
     st.builds(BecameReady, service=names),
     st.builds(Verified, service=names),
+    st.builds(TwinMade, service=names, twin=st.one_of(st.none(), names.map(twin))),
+    st.builds(TwinRemoved, service=names),
     st.builds(DeployFailed, service=names, reason=reasons),
     st.builds(Credited, seconds=seconds),
     st.builds(breach, st.sampled_from(Reaction), service=names),
@@ -245,12 +294,16 @@ any_event = st.one_of(
 )
 
 
+def planned_with_a_twin() -> StageRun:
+    return planned().with_deployment("user", wants_twin=True)
+
+
 class AnyStage(RuleBasedStateMachine):
     """A stage to which anything may happen, in any order, and whose driver may die at any moment."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.run = planned()
+        self.run = planned_with_a_twin()
         self.history: list[Event] = []
         self.changed: set[str] = set()
         """Services whose containers may have been touched and were not brought back since."""
@@ -300,7 +353,7 @@ class AnyStage(RuleBasedStateMachine):
 
     @invariant()
     def its_events_make_it_again(self) -> None:
-        assert after(planned(), self.history) == self.run
+        assert after(planned_with_a_twin(), self.history) == self.run
 
     @invariant()
     def taking_it_over_twice_is_taking_it_over_once(self) -> None:
@@ -314,7 +367,8 @@ class AnyStage(RuleBasedStateMachine):
 
     @invariant()
     def only_what_waits_or_is_over_has_nothing_to_do(self) -> None:
-        waits = self.run.state not in (S.LOCKED, S.DEPLOYING, S.VERIFYING, S.ROLLING_BACK)
+        left = self.run.state.is_over and any(one.may_have_twin for one in self.run.deployments)
+        waits = not left and self.run.state not in (S.LOCKED, S.DEPLOYING, S.VERIFYING, S.ROLLING_BACK)
         assert (next_act(self.run) is None) == waits
 
 

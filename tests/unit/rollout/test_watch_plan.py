@@ -1,6 +1,7 @@
 """What is asked of the services of a stage."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from pytest_py312.errors import RolloutRefused
 from pytest_py312.plan_rollout import load_rollout
-from pytest_py312.rollout.model import Container, ServiceSpec, StageRun
+from pytest_py312.rollout.model import Container, Moment, Result, ServiceSpec, StageRun
 from pytest_py312.rollout.probes import (
     ContainerHealth,
     ContainerProbe,
@@ -20,10 +21,12 @@ from pytest_py312.rollout.probes import (
     TcpProbe,
 )
 from pytest_py312.rollout.settings import RolloutSettings
+from pytest_py312.rollout.targets.protocol import TargetRefused
+from pytest_py312.rollout.twin_probes import TwinUsage
 from pytest_py312.rollout.watch_plan import watched_of
 from pytest_py312.rollout.watching import Watched
 from pytest_py312.testing import FakeTarget, service
-from tests.unit.rollout.runs import carried_on, planned
+from tests.unit.rollout.runs import carried_on, planned, twin
 
 PLAN = """
 [deploy.environments]
@@ -64,8 +67,17 @@ soak = { failure-limit = "50%" }
 
 @dataclass
 class ReachableTarget(FakeTarget):
+    refused: str = ""
+    asked: list[Container] = field(default_factory=list)
+
     def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
+        if self.refused:
+            raise TargetRefused(self.refused)
+        self.asked.append(container)
         return "127.0.0.1", 8080
+
+
+NOW = Moment(wall=1e9, boottime=1.0, boot="b")
 
 
 def settings(tmp_path: Path, text: str = PLAN) -> RolloutSettings:
@@ -145,6 +157,30 @@ def test_a_metric_that_cannot_be_asked_for_is_refused_before_anything_is_watched
 ) -> None:
     with pytest.raises(RolloutRefused, match=told):
         watched(tmp_path, soaking(), text=text)
+
+
+def test_a_twin_is_asked_the_same_where_it_is(tmp_path: Path) -> None:
+    text = PLAN + '[[soak.metric]]\nname = "orders page"\nprovider = "http"\nquery = "/orders"\nservices = ["user"]\n'
+    text = text.replace("orders page", "orders-page")
+    run = soaking(port=80, health="/health")
+    run = run.with_deployment("user", twin=twin("user")).with_deployment("gateway", no_twin="no address")
+    target = ReachableTarget()
+    found = watched(tmp_path, run, target, text)
+    assert kinds(found["user"].twin) == [TwinUsage, HttpProbe, HttpProbe]
+    assert (kinds(found["gateway"].twin), found["gateway"].no_twin) == ([], "no address")
+    asked = [probe for probe in found["user"].twin if isinstance(probe, HttpProbe)]
+    assert [probe.path for probe in asked] == ["/health", "/orders"]
+    assert asked[0].address() == ("127.0.0.1", 8080)
+    assert target.asked == [twin("user")]
+
+
+def test_a_twin_that_does_not_run_says_nothing(tmp_path: Path) -> None:
+    target = ReachableTarget(refused="its container does not run")
+    run = soaking(port=80).with_deployment("user", twin=twin("user"))
+    found = watched(tmp_path, run, target)["user"]
+    (asked,) = [probe for probe in found.twin if isinstance(probe, TcpProbe)]
+    assert [one.result for one in asyncio.run(asked.measure(None, NOW))] == [Result.INCONCLUSIVE]
+    assert [one.result for one in asyncio.run(found.probes[0].measure(None, NOW))] == [Result.FAILED]
 
 
 def test_a_service_that_is_gone_from_the_plan_is_refused(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """From what was measured to what happens."""
 
+from typing import cast
+
 import pytest
 
 from pytest_py312.rollout.model import Breach, Measurement, Moment, Reaction, Result, Sample, Severity, Verdict
-from pytest_py312.rollout.probes import AVAILABILITY, INTERPRETER, LATENCY
+from pytest_py312.rollout.probes import AVAILABILITY, INTERPRETER, LATENCY, Probe
 from pytest_py312.rollout.providers.engine import CPU_COUNTER, OUT_OF_MEMORY
 from pytest_py312.rollout.settings import CompareSettings, MetricSettings, SoakSettings
 from pytest_py312.rollout.tally import CONFIRMED, OLD, Tally
-from pytest_py312.rollout.watching import MetricRule, Watched, breaches, joined, last_judgement, untold
+from pytest_py312.rollout.watching import TWIN, MetricRule, Watched, breaches, joined, last_judgement, untold
 
 SOAK = SoakSettings()
 
@@ -84,10 +86,42 @@ def test_what_both_do_is_inconclusive_and_what_the_old_one_does_alone_is_nothing
     service = watched()
     both = joined(service, [failed(AVAILABILITY, "no")], [failed(AVAILABILITY)])
     assert [(one.metric, one.result, one.detail) for one in both] == [
-        (AVAILABILITY, Result.INCONCLUSIVE, "the old version too: no")
+        (AVAILABILITY, Result.INCONCLUSIVE, "the old version too: no"),
+        (TWIN, Result.SUCCESSFUL, ""),
     ]
     old_alone = joined(service, [well(LATENCY, 1.0)], [failed(AVAILABILITY), well(LATENCY, 2.0), well("memory", 5.0)])
-    assert [(one.metric, one.value) for one in old_alone] == [(LATENCY, 1.0), (OLD + LATENCY, 2.0)]
+    assert [(one.metric, one.value) for one in old_alone] == [(LATENCY, 1.0), (TWIN, 0.0), (OLD + LATENCY, 2.0)]
+
+
+def beside(*rows: tuple[str, str]) -> list[str]:
+    """What becomes of the new one's availability, by (what it, what the twin answers) at one sample after another."""
+    letters = {"s": Result.SUCCESSFUL, "f": Result.FAILED, "i": Result.INCONCLUSIVE}
+    before, found = None, []
+    for slot, (new, old) in enumerate(rows, start=1):
+        one, other = (Measurement(metric=AVAILABILITY, result=letters[letter]) for letter in (new, old))
+        measurements = joined(watched(), [one], [other], before)
+        at = Moment(wall=300.0 * slot, boottime=300.0 * slot, boot="b")
+        before = Sample(service="user", slot=slot, at=at, measurements=measurements)
+        found.append(measurements[0].result.value[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([("s", "s"), ("f", "f"), ("f", "f"), ("s", "s")], "siis"),
+        ([("f", "f"), ("f", "f")], "ii"),
+        ([("s", "f"), ("f", "f"), ("f", "f")], "sff"),
+        ([("s", "i"), ("f", "f")], "sf"),
+        ([("s", "s"), ("f", "i"), ("f", "f")], "sff"),
+        ([("s", "s"), ("f", "s"), ("f", "f")], "sfi"),
+    ],
+)
+def test_only_a_twin_that_was_well_until_then_can_tell_that_the_environment_is_to_blame(
+    rows: list[tuple[str, str]], said: str
+) -> None:
+    """One that is ill by itself, or does not run, would excuse every outage for ever."""
+    assert beside(*rows) == list(said)
 
 
 def test_blindness_is_told_with_its_reason() -> None:
@@ -141,6 +175,17 @@ def test_the_comparison_with_the_twin_counts(factor: float, verdict: Verdict) ->
     service = Watched(service="user", probes=(), settings=SOAK, compare=CompareSettings(min_points=12, looks=9))
     assert judged(service, tally) is verdict
     assert judged(service, tally, ("user: latency compared",)) is Verdict.PASSED
+
+
+def test_a_twin_that_was_wanted_and_never_answered_is_inconclusive() -> None:
+    tally = tally_of((well(LATENCY, 1.0),))
+    service = Watched(service="user", probes=(), no_twin="its network is that of host")
+    said = last_judgement([service], {"user": tally})
+    assert said.verdict is Verdict.INCONCLUSIVE
+    assert said.reason == "user: latency compared: no old version ran beside it: its network is that of host"
+    silent = Watched(service="user", probes=(), twin=(cast(Probe, None),))
+    assert last_judgement([silent], {"user": tally}).verdict is Verdict.INCONCLUSIVE
+    assert last_judgement([silent], {"user": tally}, ("user: latency compared",)).verdict is Verdict.PASSED
 
 
 def test_too_few_points_of_the_twin_are_inconclusive() -> None:

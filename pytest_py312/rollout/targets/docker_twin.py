@@ -1,0 +1,53 @@
+"""The old version beside the new one, on a Docker engine.
+
+It is a container of its own and not the old one started again: that one has the ports and names of the service, and is
+the way back, which nothing may change.
+"""
+
+from typing import Any
+
+from pytest_py312.rollout.model import Container, ServiceSpec
+from pytest_py312.rollout.targets.docker_setup import (
+    ROLE_LABEL,
+    RUN_LABEL,
+    SERVICE_LABEL,
+    TWIN,
+    as_twin,
+    request_like,
+)
+from pytest_py312.rollout.targets.docker_words import inspected, labelled, remove
+from pytest_py312.rollout.targets.protocol import TargetRefused
+from pytest_py312.runners.docker_engine import Engine, told_apart
+
+
+def start_twin(engine: Engine, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+    """
+    :raises TargetRefused: there can be none of this one.
+    :raises Refused, EngineLost: as the engine's client does.
+    """
+    remove_twins(engine, spec)
+    said = inspected(engine, old.id)
+    if said is None:
+        raise TargetRefused(f"the old container {old.id[:12]} is gone, and nothing tells how it was set up")
+    mode = str(said["HostConfig"].get("NetworkMode", ""))
+    if mode == "host" or mode.startswith("container:"):
+        raise TargetRefused(f"its network is that of {mode}, where a second one cannot have its port")
+    with told_apart():
+        image: Any = engine.client.inspect_image(old.image)  # type: ignore[no-untyped-call]  # so in its stubs
+    request = as_twin(request_like(said, image, spec=spec, image=old.image, run=run))
+    with told_apart():
+        made: Any = engine.client.create_container_from_config(  # type: ignore[no-untyped-call]  # so in its stubs
+            request, name=f"{spec.container}.twin-{run}"
+        )
+        engine.client.start(made["Id"])
+    return Container(id=str(made["Id"]), image=old.image)
+
+
+def remove_twins(engine: Engine, spec: ServiceSpec, *, run: str = "") -> None:
+    """Remove the twins of a service, of one run or of all.
+
+    :raises Refused, EngineLost: as the engine's client does.
+    """
+    labels = [f"{SERVICE_LABEL}={spec.service}", f"{ROLE_LABEL}={TWIN}", *([f"{RUN_LABEL}={run}"] if run else [])]
+    for one in labelled(engine, spec, *labels):
+        remove(engine, str(one["Id"]))
