@@ -20,6 +20,11 @@ def evidence_page(document: Mapping[str, Any], digest: str) -> str:
     return page.replace(_NO_DIGEST, own_digest(page, _NO_DIGEST), 1)
 
 
+def live_page(**facts: Any) -> str:
+    """A stage that is watched; see :mod:`.live_page`."""
+    return _page("live.html.j2", **facts)
+
+
 def own_digest(page: str, named: str) -> str:
     """SHA-256 of a page, with zeros in the place where the digest stands that it ``named``."""
     return hashlib.sha256(page.replace(named, _NO_DIGEST, 1).encode("utf-8", "replace")).hexdigest()

@@ -94,6 +94,8 @@ class Soak:
         self._known: set[str] = set()
         self._tallies: dict[str, Tally] = {}
         self._credit = Credit((), 1.0)
+        self.on_sample: Callable[[], None] = lambda: None
+        """Called after each sample of :meth:`wait`, for whoever shows it."""
 
     # ---- what can be asked of it
 
@@ -118,6 +120,7 @@ class Soak:
             slot = self._due()
             if slot > self._slot:
                 await _unless(stop, self._take(slot))
+                self.on_sample()
             else:
                 await _unless(stop, self._rest(min(self._next_in(), LONGEST_REST)))
         if stop:
@@ -135,6 +138,11 @@ class Soak:
             untold=tuple(reasons),
             next_in=self._next_in() if self._goes_on else 0.0,
         )
+
+    @property
+    def credited(self) -> float:
+        """Seconds that are proven by now; the run, which lies in the journal, is told from time to time."""
+        return max(self._run.credited, self._credit.seconds)
 
     @property
     def tallies(self) -> Mapping[str, Tally]:

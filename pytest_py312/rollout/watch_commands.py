@@ -7,6 +7,7 @@ for an interruption, and 75 for one that is healthy so far and not over: whoever
 import argparse
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 
@@ -14,12 +15,13 @@ from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.alert_rules import alert_rules, rules_text
 from pytest_py312.rollout.asking import with_asked
-from pytest_py312.rollout.commands import Ground, asked_in, opened_journal, stage_with
+from pytest_py312.rollout.commands import Ground, asked_in, opened_journal, stage_with, standing_in
 from pytest_py312.rollout.dashboard import dashboard
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Decided
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
+from pytest_py312.rollout.live_page import LivePage
 from pytest_py312.rollout.load import LoadLimits, LoadReport, Step, load, step_in
 from pytest_py312.rollout.model import StageRun, StageState, Verdict
 from pytest_py312.rollout.serving import serving
@@ -28,6 +30,7 @@ from pytest_py312.rollout.soak import Progress
 from pytest_py312.rollout.stages import WATCHED
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
 from pytest_py312.rollout.targets.protocol import TargetError
+from pytest_py312.rollout.terminal_view import shown_on
 from pytest_py312.rollout.watcher import Teller, Watcher
 
 PENDING = 75
@@ -75,7 +78,10 @@ def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: S
         root=ground.plan.root,
         told=ground.told,
     )
-    return _said(watcher.ended(asyncio.run(_watching(options, watcher))), options)
+    page = LivePage(
+        watcher, journal, ground.plan, ground.fleet(), settings, lambda one: standing_in(ground, journal, one)
+    )
+    return _said(watcher.ended(asyncio.run(_watching(options, watcher, page))), options)
 
 
 def settings_of(
@@ -96,14 +102,17 @@ def settings_of(
     return found
 
 
-async def _watching(options: argparse.Namespace, watcher: Watcher) -> Progress:
+async def _watching(options: argparse.Namespace, watcher: Watcher, page: LivePage) -> Progress:
     if options.command == "tick":
         return await watcher.soak.tick()
     stop = Stop()
     async with AsyncExitStack() as opened:
         if options.port is not None:
-            port = await opened.enter_async_context(serving(watcher.text, port=options.port))
-            watcher.teller.told(f"figures are at http://127.0.0.1:{port}/metrics")
+            port = await opened.enter_async_context(serving(watcher.text, page=page.text, port=options.port))
+            watcher.teller.told(
+                f"to be seen at http://127.0.0.1:{port}/, figures are at http://127.0.0.1:{port}/metrics"
+            )
+        watcher.soak.on_sample = opened.enter_context(shown_on(sys.stderr, page.view, watcher.teller.told))
         with stopped_by_signals(stop):
             return await watcher.soak.wait(stop)
 

@@ -27,6 +27,7 @@ def test_figures_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None
     target = FakeTarget()
     target.serve("auth", "old-3.9")
     fetched: list[str] = []
+    lines: list[str] = []
     fetching: list[threading.Thread] = []
 
     def told(text: str) -> None:
@@ -34,10 +35,12 @@ def test_figures_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None
         if found:
             fetching.append(threading.Thread(target=fetch, args=(found[0],)))
             fetching[0].start()
+        lines.append(text)
 
     def fetch(address: str) -> None:
-        with urllib.request.urlopen(address, timeout=10) as answer:
-            fetched.append(answer.read().decode())
+        for place in (address, address.removesuffix("metrics")):
+            with urllib.request.urlopen(place, timeout=10) as answer:
+                fetched.append(answer.read().decode())
 
     plan = load_plan(tmp_path / "py312.toml", today=clock.today())
     ground = Ground(plan=plan, state=tmp_path / ".py312", target=lambda: target, told=told)
@@ -48,3 +51,5 @@ def test_figures_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None
     assert code == 0, text
     assert text.startswith("stage 1 in test is accepted")
     assert 'py312_stage_state{environment="test",stage="1",state="soaking"} 1.0' in fetched[0]
+    assert "Stage 1 is" in fetched[1], "the page for people"
+    assert [line for line in lines if line.startswith("soaking, sample 1: all well")], "and a line for each sample"
