@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from pytest_py312 import __version__, cache, clock
-from pytest_py312.config import default_plan, find_plan, load_plan
+from pytest_py312.config import STATE_FOLDER, default_plan, find_plan, load_plan
 from pytest_py312.discovery import discover
 from pytest_py312.errors import OptionError, PlanError, Py312Error, StateError, perhaps
 from pytest_py312.interpreters import Remembered, find_local
@@ -25,7 +25,6 @@ from pytest_py312.version_survey import with_all_declarations
 from pytest_py312.workshop import default_cache
 
 FORMATS = ("table", "json", "csv", "markdown")
-STATE_FOLDER = ".py312"
 PIPE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""
 NEVER_USED = 30.0

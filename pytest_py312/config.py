@@ -24,6 +24,7 @@ from pytest_py312.resolving import RESOLVERS, plan_with
 __all__ = [
     "SERVICE_KEYS",
     "STAGE_KEYS",
+    "STATE_FOLDER",
     "TOP_KEYS",
     "WAIVER_KEYS",
     "check_against_fleet",
@@ -35,6 +36,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 
+STATE_FOLDER = ".py312"
+"""Beside the plan: what runs remember, and the journal of the rollout."""
 TOP_KEYS = (
     "target",
     "interpreters",

@@ -1,12 +1,12 @@
 """What a run answers: each check of each cell, and the checks of services as a whole."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.checks import CHECKS
 from pytest_py312.checks.base import Check, ends_only, is_per_service
 from pytest_py312.matrix import cells_of
-from pytest_py312.model import Cell, Interpreter, Outcome, Plan, Service
+from pytest_py312.model import Cell, Interpreter, Outcome, Plan, Service, Status
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,3 +56,20 @@ def errored_by_mistake(item: Item, error: Exception) -> Outcome:
         check=item.check.name,
         reason=f"this is a mistake in pytest-py312, please report it: {type(error).__name__}: {error}",
     )
+
+
+def unproven(items: Sequence[Item], outcomes: Sequence[Outcome], holds: Callable[[Item], bool]) -> list[str]:
+    """Which of ``items`` are not proven, and why.
+
+    :param outcomes: of this run.
+    :param holds: whether an earlier run's answer to an item is passed, and holds.
+    """
+    known = {(one.service, one.interpreter, one.check): one.status for one in outcomes}
+    found = []
+    for item in items:
+        status = known.get((item.cell.service.name, item.interpreter, item.check.name))
+        if status in (Status.FAILED, Status.ERRORED):
+            found.append(f"{item.name} ({status.value})")
+        elif status is None and not holds(item):
+            found.append(f"{item.name} (not asked in this run, and no earlier answer holds)")
+    return found

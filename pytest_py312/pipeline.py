@@ -69,6 +69,11 @@ class Gate:
             return future.result()
         return self._judge(item)
 
+    def is_proven(self, item: Item) -> bool:
+        """Whether an earlier run has passed ``item``, and nothing that it depends on has changed since."""
+        key = self._key(item)
+        return bool(key) and self._recalled(key, item) is not None
+
     def _judge(self, item: Item) -> Judgement:
         started = clock.stopwatch()
         key = self._key(item)

@@ -41,6 +41,20 @@ _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
 )
 
 
+_ACTS: tuple[tuple[str, str, str], ...] = (
+    # of a rollout, without a twin: what goes into service is typed, and what holds for it is in the plan
+    ("deploy", "ENVIRONMENT", "bring the stage into service there, once all of its checks are proven, and watch it"),
+    ("soak", "48h", "watch the stage for so long, instead of the plan's time; alone, of what is deployed already"),
+    ("interval", "5m", "take a sample so often, instead of the plan's interval"),
+    (
+        "soak-mode",
+        "wait|tick",
+        "stay until the soak is over (default), or take the sample that is due and leave",
+    ),
+    ("env", "ENVIRONMENT", "the environment of --py312-soak and --py312-verify (default: test)"),
+    ("verify", "old", "after a rollback: that what served before serves again, on the Python of before"),
+    ("state-dir", "DIR", "where the journal of the rollout lies (default: .py312 by the plan)"),
+)
 _SWITCHES: tuple[tuple[str, str], ...] = (
     ("no-cache", "judge everything anew: no outcome of an earlier run is used again (locks and environments are)"),
     ("baseline-update", "take out of the file of --py312-baseline what is mended; record it when there is none yet"),
@@ -74,6 +88,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             help=text,
         )
         parser.addini(dest, text, type=kind, default=None)
+    for name, metavar, text in _ACTS:
+        dest = "py312_" + name.replace("-", "_")
+        group.addoption(f"--py312-{name}", dest=dest, action="store", default=None, metavar=metavar, help=text)
+    group.addoption(
+        "--py312-accept-config-change",
+        dest="py312_accept_config_change",
+        action="store_true",
+        default=None,
+        help="go on with a soak although the plan was changed since it began",
+    )
     for name, text in _SWITCHES:
         dest = "py312_" + name.replace("-", "_")
         group.addoption(f"--py312-{name}", dest=dest, action="store_true", default=None, help=text)
@@ -89,12 +113,28 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def _asked_for(config: pytest.Config) -> bool:
     """Whether the gate is wanted. Any option but a modifier like ``--py312-runner`` counts, and the ini ``py312``."""
     options = config.known_args_namespace
-    named = ("py312", "py312_stage", "py312_services", "py312_python", "py312_plan")
-    return any(getattr(options, name, None) for name in named) or bool(config.getini("py312"))
+    named = ("", "_stage", "_services", "_python", "_plan", "_deploy", "_soak", "_verify")
+    return any(getattr(options, f"py312{name}", None) for name in named) or bool(config.getini("py312"))
+
+
+def _check_spelling(args: list[str]) -> None:
+    """pytest's own message names the option, and not the one that was meant.
+
+    :raises pytest.UsageError: one of ours is misspelt.
+    """
+    words = [name for name, *_ in (*_OPTIONS, *_ACTS, *_SWITCHES)]
+    known = ["--py312", "--py312-accept-config-change", *(f"--py312-{word}" for word in words)]
+    for given in args:
+        name = given.partition("=")[0]
+        if name.startswith("--py312") and name not in known:
+            from pytest_py312.errors import perhaps
+
+            raise pytest.UsageError(f"there is no option {name}{perhaps(name, known)}; `pytest --help` lists all")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
+    _check_spelling(args)
     if not _asked_for(early_config):
         return (yield)
     with _nothing_collected():

@@ -70,10 +70,30 @@ class Aim:
     baseline_update: bool = False
 
 
+ROLLOUTS = ("deploy", "soak", "verify")
+"""Options that ask for a rollout, and those that say more about it. They are typed: no configuration file deploys."""
+ROLLOUT_SETTINGS = ("interval", "soak_mode", "env", "state_dir", "accept_config_change")
+
+
 def option(config: pytest.Config, name: str) -> object:
     """The value of ``--py312-NAME``, else of its ini twin."""
     value = getattr(config.known_args_namespace, f"py312_{name}", None)
     return config.getini(f"py312_{name}") if value is None else value
+
+
+def is_rollout(config: pytest.Config) -> bool:
+    """Whether a stage is to be deployed, watched or verified.
+
+    :raises OptionError: what belongs to that is given without it.
+    """
+    typed = config.known_args_namespace
+    given = [name for name in (*ROLLOUTS, *ROLLOUT_SETTINGS) if getattr(typed, f"py312_{name}", None)]
+    if given and not set(given) & set(ROLLOUTS):
+        raise OptionError(
+            f"--py312-{given[0].replace('_', '-')} is about a stage that is deployed or watched: give it with "
+            "--py312-deploy=ENVIRONMENT or --py312-soak=48h"
+        )
+    return bool(given)
 
 
 def _texts(config: pytest.Config, name: str) -> tuple[str, ...]:

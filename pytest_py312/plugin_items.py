@@ -1,6 +1,7 @@
 """The nodes of the gate in pytest's tree: fleet, service, interpreter, item."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,39 +30,51 @@ Plant = Sequence[tuple[Service, Sequence[Item]]]
 """What grows in the tree: services with their chosen items."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planting:
+    """What grows where: ``root`` is the fleet's folder, ``beside`` makes the nodes that stand beside its services."""
+
+    root: Path
+    plant: Plant
+    judge: Judge
+    beside: Callable[[pytest.Collector], Iterable[pytest.Collector]]
+
+
+def nothing_beside(parent: pytest.Collector) -> Iterable[pytest.Collector]:
+    return ()
+
+
 class WayToFleet(pytest.Directory):
     """A folder above the fleet. Only the way down is collected, so nothing else of the repository is imported."""
 
-    plant: Plant
-    fleet_root: Path
-    judge: Judge
+    planting: Planting
 
     def collect(self) -> Iterator[pytest.Collector]:
-        down = self.fleet_root.relative_to(self.path).parts[0]
-        yield directory(self, self.path / down, self.fleet_root, self.plant, self.judge)
+        down = self.planting.root.relative_to(self.path).parts[0]
+        yield directory(self, self.path / down, self.planting)
 
 
 class FleetNode(pytest.Directory):
     """The folder of the plan."""
 
-    plant: Plant
-    judge: Judge
+    planting: Planting
 
     def collect(self) -> Iterator[pytest.Collector]:
-        for service, items in self.plant:
+        for service, items in self.planting.plant:
             node = ServiceNode.from_parent(self, path=self.path / service.path)
-            node.service, node.items, node.judge = service, items, self.judge
+            node.service, node.items, node.judge = service, items, self.planting.judge
             yield node
+        yield from self.planting.beside(self)
 
 
-def directory(parent: pytest.Collector, path: Path, root: Path, plant: Plant, judge: Judge) -> pytest.Directory:
+def directory(parent: pytest.Collector, path: Path, planting: Planting) -> pytest.Directory:
     """The node for ``path``, which is the fleet's root or lies above it."""
-    if path == root:
+    if path == planting.root:
         fleet = FleetNode.from_parent(parent, path=path)
-        fleet.plant, fleet.judge = plant, judge
+        fleet.planting = planting
         return fleet
     way = WayToFleet.from_parent(parent, path=path)
-    way.plant, way.fleet_root, way.judge = plant, root, judge
+    way.planting = planting
     return way
 
 
@@ -153,3 +166,29 @@ class GateItem(pytest.Item):
             if isinstance(node, FleetNode):
                 return node.path
         return self.config.rootpath
+
+
+ANSWERED = ("py312_status", "py312_codes", "py312_cached")
+"""What of an item's properties is known once it was answered."""
+
+
+def properties_of(outcome: Outcome) -> list[tuple[str, object]]:
+    codes = sorted({finding.code for finding in outcome.findings if finding.blocks})
+    found: list[tuple[str, object]] = [("py312_status", outcome.status.value)]
+    if codes:
+        found.append(("py312_codes", ",".join(codes)))
+    if outcome.cached:
+        found.append(("py312_cached", "true"))
+    return found
+
+
+def location_of(item: GateItem, outcome: Outcome) -> tuple[str, int | None, str]:
+    """Where the first blocking finding is, for annotations and editors; paths are relative to pytest's rootdir."""
+    path, line, domain = item.location
+    for finding in outcome.findings:
+        if finding.blocks and finding.location is not None:
+            file = item.fleet_root() / finding.location.path
+            if file.is_relative_to(item.config.rootpath):
+                path = file.relative_to(item.config.rootpath).as_posix()
+            return path, (finding.location.line or 1) - 1, domain
+    return path, line, domain

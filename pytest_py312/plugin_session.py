@@ -16,14 +16,25 @@ from pytest_py312 import __version__, clock
 from pytest_py312.checks import CHECKS
 from pytest_py312.checks.base import Check, Judgement, comes_last
 from pytest_py312.codec import decode, encode
-from pytest_py312.config import check_against_fleet
+from pytest_py312.config import STATE_FOLDER, check_against_fleet
 from pytest_py312.errors import OptionError, Py312Error
 from pytest_py312.excerpts import SourceLines
-from pytest_py312.items import Item, errored_by_mistake, items_of
+from pytest_py312.items import Item, errored_by_mistake, items_of, unproven
 from pytest_py312.matrix import choose, choose_interpreters
 from pytest_py312.model import Cell, Fleet, Outcome, Report, Service, Status
-from pytest_py312.plugin_aim import Aim, Chosen, aim_of, fleet_of
-from pytest_py312.plugin_items import GateFailed, GateItem, Plant, directory
+from pytest_py312.plugin_aim import Aim, Chosen, aim_of, fleet_of, is_rollout
+from pytest_py312.plugin_items import (
+    ANSWERED,
+    GateFailed,
+    GateItem,
+    Plant,
+    Planting,
+    directory,
+    location_of,
+    nothing_beside,
+    properties_of,
+)
+from pytest_py312.plugin_processes import is_controller, is_worker, shared_folder
 from pytest_py312.plugin_recorded import recorded_of
 from pytest_py312.plugin_reports import Reports
 from pytest_py312.reports import terminal
@@ -34,6 +45,8 @@ if TYPE_CHECKING:
     from pytest_py312.inspection import Inspection
     from pytest_py312.mending import FileChange
     from pytest_py312.plugin_mending import Mending, Moves
+    from pytest_py312.plugin_rollout import RolloutItems
+    from pytest_py312.rollout.staging import Unproven
     from pytest_py312.source_proof import Judges
     from pytest_py312.version_moves import MovePlan
 
@@ -66,16 +79,18 @@ class GateSession:
         self._checks = (*CHECKS, *self._asked_for(), *extra)
         for check in extra:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
-        self.plant: Plant = self._plant()
-        self.workshop = Workshop(self.aim, shared=_shared(config), fleet=self.fleet)
+        self.rollout = _rollout(config, self.aim, self.fleet, self._unproven)
+        self.plant: Plant = [] if self.rollout is not None and self.rollout.stands_alone else self._plant()
+        self.workshop = Workshop(self.aim, shared=shared_folder(config), fleet=self.fleet)
         if not config.option.collectonly:
             self.workshop.describe_runner()  # a runner that cannot work is told before the first item
         self._judged: dict[str, Judgement] = {}
         self._cut_short = False
+        self._exit_status: int | None = None
         self._lines = SourceLines(self.aim.plan.root)
         self._recorded = recorded_of(self.aim)
         self._reports = Reports(self.aim.plan.root, self.aim.reports, annotations=self.aim.annotations)
-        self._history = SpeedHistory(self.aim.plan.root / ".py312")
+        self._history = SpeedHistory(self.aim.plan.root / STATE_FOLDER)
         self._mending = _mending(self.aim, self._judged_with, self._moves)
 
     # -- what is chosen
@@ -154,7 +169,8 @@ class GateSession:
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         root = self.aim.plan.root
         if path == root or path in root.parents:
-            return directory(parent, path, root, self.plant, self.judge)
+            beside = self.rollout.nodes if self.rollout is not None else nothing_beside
+            return directory(parent, path, Planting(root=root, plant=self.plant, judge=self.judge, beside=beside))
         return None
 
     @pytest.hookimpl(tryfirst=True)
@@ -198,9 +214,9 @@ class GateSession:
             return
         items = [node.item for node in session.items if isinstance(node, GateItem)]
         try:
-            if items and _is_worker(session.config):
+            if items and is_worker(session.config):
                 self.workshop.gate.prepare_shared(items)
-            elif items and not _is_controller(session.config):
+            elif items and not is_controller(session.config):
                 self.workshop.gate.start_ahead(items)
         except Py312Error as error:
             raise pytest.UsageError(str(error)) from None
@@ -220,16 +236,16 @@ class GateSession:
             return report
         outcome = replace(judgement.outcome, nodeid=item.nodeid)
         self._judged[item.nodeid] = replace(judgement, outcome=outcome)
-        if _is_worker(self._config):
+        if is_worker(self._config):
             setattr(report, PAYLOAD, encode(self._judged[item.nodeid]))
-        properties = _properties(outcome)
+        properties = properties_of(outcome)
         report.user_properties += properties
         # JUnit takes them from the teardown's report; an item that is run again (--reruns) has them once
-        item.user_properties = [found for found in item.user_properties if found[0] not in _ANSWERED] + properties
+        item.user_properties = [found for found in item.user_properties if found[0] not in ANSWERED] + properties
         if outcome.status is Status.ERRORED and report.failed:
             report.when = "setup"  # pytest's own word for "could not be tried": shown as ERROR, counted apart
         if isinstance(call.excinfo and call.excinfo.value, GateFailed):
-            report.location = _location(item, outcome)
+            report.location = location_of(item, outcome)
         if report.skipped:
             place, line, _ = item.reportinfo()
             report.longrepr = (str(place), (line or 0) + 1, f"Skipped: {outcome.reason}")
@@ -246,6 +262,11 @@ class GateSession:
         if judged is not None and report.when == "call" and report.passed and judged.outcome.cached:
             return "passed", ".", "PASSED (cached)"
         return None
+
+    def _unproven(self, services: Sequence[str]) -> list[str]:
+        """Which items of ``services`` neither passed in this run nor in an earlier one whose answers hold."""
+        items = [item for name in services for item in self._items(self.fleet[name])]
+        return unproven(items, [one.outcome for one in self._judged.values()], self.workshop.gate.is_proven)
 
     # -- reporting
 
@@ -298,9 +319,12 @@ class GateSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._cut_short = bool(session.shouldstop or session.shouldfail) or exitstatus == pytest.ExitCode.INTERRUPTED
-        if _is_worker(session.config) or session.config.option.collectonly:
+        if is_worker(session.config) or session.config.option.collectonly:
             return
-        report = self.report(int(exitstatus))
+        self._exit_status = int(exitstatus)
+        if self.rollout is not None:
+            self._exit_status = self.rollout.finish(session, int(exitstatus))
+        report = self.report(self._exit_status)
         self._history.keep(report.speeds, report.generated)
         session.config.hook.pytest_py312_report(config=session.config, report=report)
         if self._recorded is not None:
@@ -314,7 +338,7 @@ class GateSession:
             return
         writer = terminalreporter
         unicode = "utf" in (getattr(writer._tw._file, "encoding", "") or "").lower()
-        report = self.report(int(exitstatus))
+        report = self.report(int(exitstatus) if self._exit_status is None else self._exit_status)
         lines = terminal.summary_lines(
             report,
             width=writer._tw.fullwidth,
@@ -332,6 +356,8 @@ class GateSession:
             self._mending.show(writer)
         if self._recorded is not None:
             self._recorded.show(writer)
+        if self.rollout is not None:
+            self.rollout.show(writer)
         self._reports.show(writer, report)
 
     def pytest_unconfigure(self) -> None:
@@ -344,7 +370,18 @@ class GateSession:
         node.workerinput["py312_shared"] = str(self.workshop.shared_folder())
 
 
-_ANSWERED = ("py312_status", "py312_codes", "py312_cached")
+def _rollout(config: pytest.Config, aim: Aim, fleet: Fleet, asked: "Unproven") -> "RolloutItems | None":
+    """What deploys and watches a stage, where that is asked for.
+
+    :raises OptionError: it cannot be had so.
+    """
+    if not is_rollout(config):
+        return None
+    from pytest_py312.plugin_rollout import RolloutItems, rollout_aim
+
+    made = RolloutItems(config, rollout_aim(config, aim, fleet), aim.plan, fleet, asked)
+    config.pluginmanager.register(made, "py312-rollout")
+    return made
 
 
 def _mending(aim: Aim, judges: "Judges", moves: "Moves") -> "Mending | None":
@@ -354,39 +391,3 @@ def _mending(aim: Aim, judges: "Judges", moves: "Moves") -> "Mending | None":
 
     wishes = Wishes(fix=aim.fix, annotate=aim.annotate, allow_dirty=aim.allow_dirty, utc=aim.utc)
     return Mending(aim.plan.root, target=aim.plan.target, wishes=wishes, judges=judges, moves=moves)
-
-
-def _properties(outcome: Outcome) -> list[tuple[str, object]]:
-    codes = sorted({finding.code for finding in outcome.findings if finding.blocks})
-    found: list[tuple[str, object]] = [("py312_status", outcome.status.value)]
-    if codes:
-        found.append(("py312_codes", ",".join(codes)))
-    if outcome.cached:
-        found.append(("py312_cached", "true"))
-    return found
-
-
-def _location(item: GateItem, outcome: Outcome) -> tuple[str, int | None, str]:
-    """Where the first blocking finding is, for annotations and editors; paths are relative to pytest's rootdir."""
-    path, line, domain = item.location
-    for finding in outcome.findings:
-        if finding.blocks and finding.location is not None:
-            file = item.fleet_root() / finding.location.path
-            if file.is_relative_to(item.config.rootpath):
-                path = file.relative_to(item.config.rootpath).as_posix()
-            return path, (finding.location.line or 1) - 1, domain
-    return path, line, domain
-
-
-def _is_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
-
-
-def _is_controller(config: pytest.Config) -> bool:
-    """xdist's controller: it collects nothing, and learns of outcomes from its workers' reports."""
-    return config.pluginmanager.hasplugin("dsession")
-
-
-def _shared(config: pytest.Config) -> Path | None:
-    folder = getattr(config, "workerinput", {}).get("py312_shared")
-    return Path(folder) if folder else None

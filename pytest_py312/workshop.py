@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_py312 import runs
+from pytest_py312.config import STATE_FOLDER
 from pytest_py312.engines import engine_in_words
 from pytest_py312.errors import RunnerUnavailable
 from pytest_py312.gathering import Gathering
@@ -145,7 +146,7 @@ class Workshop:
     @cached_property
     def gate(self) -> Gate:
         """The gate of this run."""
-        once, state = Once(self._shared), State(self._plan.root / ".py312")
+        once, state = Once(self._shared), State(self._plan.root / STATE_FOLDER)
         services = self._fleet.services if self._fleet else ()
         facts = Gathering(
             plan=self._plan,

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from pytest_py312.errors import OptionError
+from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.plan_values import LONGEST_TIME, seconds_in
+from pytest_py312.rollout.model import StageRun
 from pytest_py312.rollout.settings import RolloutSettings
 
 DURATION = "duration"
@@ -44,5 +45,23 @@ def with_asked(settings: RolloutSettings, stage: int, asked: Mapping[str, float]
     if asked and soak.interval > soak.duration:
         raise OptionError(
             f"an interval of {soak.interval:g} s in a soak of {soak.duration:g} s: no sample fits in; choose another"
+        )
+    return found
+
+
+def settings_of(
+    run: StageRun, settings: RolloutSettings, asked: Mapping[str, float], *, accept: bool = False
+) -> RolloutSettings:
+    """What holds for a run that is up: the plan, with what was asked for when it began, or is now.
+
+    :param accept: whether others than it was begun with will do.
+    :raises RolloutRefused: they are others.
+    """
+    found = with_asked(settings, run.stage, {**run.asked, **asked})
+    if run.configuration != found.digest and not accept:
+        what = "the soak that is asked for is not the one that" if asked else "the plan was changed since"
+        raise RolloutRefused(
+            f"{what} stage {run.stage} was deployed{' for' if asked else ''}, so its limits are others; deploy it "
+            "anew, or go on with --accept-config-change"
         )
     return found

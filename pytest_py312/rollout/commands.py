@@ -152,7 +152,7 @@ def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
         raise OptionError("--services is for a rollback; a stage is deployed as a whole: --stage N")
     if options.stage is None:
         raise OptionError("--stage is missing: which stage is to be deployed?")
-    target = connected(ground, options.env)
+    target = target_of(ground, options.env)
     wanted = wanted_of(
         ground, stage=options.stage, environment=options.env, asked=asked_in(options), image_id=target.image_id
     )
@@ -237,7 +237,7 @@ class Wanted:
     keep: int
 
 
-def connected(ground: Ground, environment: str) -> Target:
+def target_of(ground: Ground, environment: str) -> Target:
     """The target that a stage is deployed to.
 
     :raises RolloutRefused: the plan wants another one than is at hand.

@@ -28,7 +28,7 @@ from pytest_py312.rollout.holding import Holding, Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Intent, StageRun
 from pytest_py312.rollout.rules import standing_on
-from pytest_py312.rollout.stages import WATCHED, advance, is_half_done, is_unfinished, next_act
+from pytest_py312.rollout.stages import INTERRUPTED, WATCHED, advance, is_half_done, is_unfinished, next_act
 from pytest_py312.rollout.starting import check_ground
 from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
 from pytest_py312.rollout.twins import made_twin, remove_twin
@@ -127,6 +127,13 @@ class Driver:
         except TargetError as error:
             return str(error)
         return ""
+
+    def verify_old(self, name: str, service: str) -> str:
+        """Why what serves is not what served before the run; ``""`` where it is, and is well. Records nothing."""
+        try:
+            return self._not_old(self._journal.run(name)[service])
+        except TargetError as error:
+            return str(error)
 
     def recover(self, environment: str) -> list[StageRun]:
         """Finish what dead processes have left half done in an environment. Done twice it is done once.
@@ -237,7 +244,7 @@ class Driver:
                 return run
             stop = self._stopping() if is_way_up else ""
             if stop:
-                event: Event | None = DeployFailed(service=intent.service, reason=f"interrupted by {stop}")
+                event: Event | None = DeployFailed(service=intent.service, reason=f"{INTERRUPTED}{stop}")
             else:
                 event = self._done(run, intent)
             if event is None:

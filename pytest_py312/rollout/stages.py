@@ -39,6 +39,8 @@ from pytest_py312.rollout.model import Act, Deployment, Intent, Reaction, StageR
 
 S = StageState
 
+INTERRUPTED = "interrupted by "
+"""Begins the reason of a deployment that failed because somebody wanted it to end, and not of itself."""
 WATCHED = frozenset({S.SOAKING, S.SOAKED, S.HELD})
 """States in which the new version is up and proven to be the new one."""
 

@@ -8,13 +8,13 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
 from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.alert_rules import alert_rules, rules_text
-from pytest_py312.rollout.asking import with_asked
+from pytest_py312.rollout.asking import settings_of
 from pytest_py312.rollout.commands import Ground, asked_in, opened_journal, stage_with, standing_in
 from pytest_py312.rollout.dashboard import dashboard
 from pytest_py312.rollout.driver import Driver
@@ -25,7 +25,6 @@ from pytest_py312.rollout.live_page import LivePage
 from pytest_py312.rollout.load import LoadLimits, LoadReport, Step, load, step_in
 from pytest_py312.rollout.model import StageRun, StageState, Verdict
 from pytest_py312.rollout.serving import serving
-from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.soak import Progress
 from pytest_py312.rollout.stages import WATCHED
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
@@ -82,24 +81,6 @@ def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: S
         watcher, journal, ground.plan, ground.fleet(), settings, lambda one: standing_in(ground, journal, one)
     )
     return _said(watcher.ended(asyncio.run(_watching(options, watcher, page))), options)
-
-
-def settings_of(
-    run: StageRun, settings: RolloutSettings, asked: Mapping[str, float], *, accept: bool = False
-) -> RolloutSettings:
-    """What holds for a run that is up: the plan, with what was asked for when it began, or is now.
-
-    :param accept: whether others than it was begun with will do.
-    :raises RolloutRefused: they are others.
-    """
-    found = with_asked(settings, run.stage, {**run.asked, **asked})
-    if run.configuration != found.digest and not accept:
-        what = "the soak that is asked for is not the one that" if asked else "the plan was changed since"
-        raise RolloutRefused(
-            f"{what} stage {run.stage} was deployed{' for' if asked else ''}, so its limits are others; deploy it "
-            "anew, or go on with --accept-config-change"
-        )
-    return found
 
 
 async def _watching(options: argparse.Namespace, watcher: Watcher, page: LivePage) -> Progress:

@@ -75,6 +75,8 @@ class FakeGate:
     """Item name to the findings that it is judged by."""
     cached: bool = False
     raised: dict[str, BaseException] = field(default_factory=dict)
+    proven: set[str] = field(default_factory=set)
+    """Names of items that an earlier run has passed."""
     judged: list[str] = field(default_factory=list)
     ahead: list[str] = field(default_factory=list)
 
@@ -83,6 +85,9 @@ class FakeGate:
 
     def prepare_shared(self, items: Sequence[Item]) -> None:
         self.start_ahead(items)
+
+    def is_proven(self, item: Item) -> bool:
+        return item.name in self.proven
 
     def judge(self, item: Item) -> Judgement:
         self.judged.append(item.name)

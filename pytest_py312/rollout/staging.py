@@ -1,0 +1,360 @@
+"""One stage in one environment, brought from what is asked for to what the journal says of it, step by step.
+
+For a face that shows each step. A step does whatever has to come before it and is done once, so that whichever are
+chosen, and in whatever order, nothing is left out. Whether the stage is done is never concluded from the steps: the
+journal says so.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pytest_py312.errors import Py312Error, RolloutRefused
+from pytest_py312.model import Service
+from pytest_py312.rollout.asking import settings_of, with_asked
+from pytest_py312.rollout.commands import Ground, Wanted, target_of, wanted_of
+from pytest_py312.rollout.driver import Driver
+from pytest_py312.rollout.events import Breached, Decided, DeployFailed, RollbackAsked
+from pytest_py312.rollout.holding import myself
+from pytest_py312.rollout.journal import Entry, Journal, LostRun
+from pytest_py312.rollout.model import Reaction, StageRun, StageState
+from pytest_py312.rollout.settings import RolloutSettings
+from pytest_py312.rollout.soak import Progress
+from pytest_py312.rollout.stages import INTERRUPTED, WATCHED, is_half_done
+from pytest_py312.rollout.stopping import Stop, stopped_by_signals
+from pytest_py312.rollout.targets.protocol import Target, TargetError
+from pytest_py312.rollout.watcher import Watcher
+
+GOING_UP = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
+GOING_BACK = frozenset({StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED})
+END_OF_RUN = "the end of the run"
+SHOWN = 6
+"""So many checks that are not proven are named."""
+
+Unproven = Callable[[Sequence[str]], Sequence[str]]
+"""Names of services -> which of their checks are not proven, and why."""
+
+
+class NotDone(Exception):
+    """A step cannot be done, because of what ``str()`` says of one that comes before it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What is asked of a stage.
+
+    ``asked`` is what a command line says of the soak (see :mod:`.asking`). Where a stage is not to be deployed, only
+    what is up already is watched; ``ticks`` is to take the sample that is due, and not to wait for others.
+    """
+
+    stage: int
+    environment: str
+    asked: Mapping[str, float] = field(default_factory=dict)
+    deploys: bool = True
+    ticks: bool = False
+    accepts_changes: bool = False
+    """Go on although the plan was changed since."""
+
+
+class Staging:
+    """What one process does with one stage. ``stop`` is asked by whoever wants it to end; close it in the end."""
+
+    def __init__(self, ground: Ground, wish: Wish, *, unproven: Unproven, stop: Stop) -> None:
+        self.wish = wish
+        self.stop = stop
+        self.refused = ""
+        """Why nothing is done with the stage."""
+        self.resumes = False
+        """Whether it was up before this process came."""
+        self.watcher: Watcher | None = None
+        self._ground = ground
+        self._unproven = unproven
+        self._run: StageRun | None = None
+        self._lost = ""
+        self._closing = ""
+        self._has_ticked = False
+        self._loop = asyncio.Runner()
+
+    # ---- what it stands on
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self._ground.state)
+
+    @cached_property
+    def target(self) -> Target:
+        return target_of(self._ground, self.wish.environment)
+
+    @cached_property
+    def driver(self) -> Driver:
+        return Driver(
+            self.journal,
+            self.target,
+            myself(),
+            stopping=lambda: self.stop.why or self._closing,
+            told=self._ground.told,
+        )
+
+    @cached_property
+    def services(self) -> Mapping[str, Service]:
+        return {service.name: service for service in self._ground.fleet().services}
+
+    @cached_property
+    def _wanted(self) -> Wanted:
+        """What would be deployed, each image by its id."""
+        return wanted_of(
+            self._ground,
+            stage=self.wish.stage,
+            environment=self.wish.environment,
+            asked=self.wish.asked,
+            image_id=self.target.image_id,
+        )
+
+    @property
+    def _newest(self) -> StageRun | None:
+        return next((run for run in self.journal.newest(self.wish.environment) if run.stage == self.wish.stage), None)
+
+    def __str__(self) -> str:
+        return f"stage {self.wish.stage} in {self.wish.environment}"
+
+    # ---- step by step
+
+    def preflight(self) -> StageRun:
+        """The run that this is about: one that is up, or a new one, before anything is touched for it.
+
+        :raises NotDone: neither can be had; says what has to come first.
+        """
+        if self._run is None and not self.refused:
+            try:
+                self._run = self._prepared()
+            except (Py312Error, TargetError) as error:
+                self.refused = str(error)
+        if self.refused or self._run is None:
+            raise NotDone(self.refused)
+        return self._run
+
+    def up_to(self, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
+        """The run once it has come so far up; without ``until`` once it is watched, or was.
+
+        :raises NotDone: it has gone back.
+        """
+        run = self.preflight()
+        if run.state in GOING_UP and not self._lost:
+            try:
+                run = self._run = self.driver.go_on(run.run, until)
+            except LostRun as error:
+                run = self._lose(error)
+        if run.state in GOING_BACK or (run.state in GOING_UP and not until(run)):
+            raise NotDone(f"{self} is {run.state.value}: {run.reason or self._lost}")
+        return run
+
+    def watched_until(self, decided: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
+        """The run once its soak is over, or ``decided``, or somebody has asked to stop; or after one tick.
+
+        :raises NotDone: it never came up.
+        """
+        run = self._run
+        if run is None or run.state in GOING_UP:
+            run = self.up_to()
+        if self.watcher is None:
+            if run.state not in WATCHED or self._lost:
+                return run
+            self.watcher = self._watcher(run, with_asked(self._ground.settings(), run.stage, run.asked))
+        try:
+            if self.wish.ticks:
+                self._tick(self.watcher)
+            else:
+                self._wait(self.watcher, decided)
+        except LostRun as error:
+            self._lose(error)
+        return self.run
+
+    @property
+    def run(self) -> StageRun:
+        """As far as it has come.
+
+        :raises NotDone: there is none.
+        """
+        if self._run is None:
+            raise NotDone(self.refused or f"{self} was never deployed")
+        return self._run
+
+    @property
+    def progress(self) -> Progress | None:
+        return self.watcher.soak.progress() if self.watcher else None
+
+    def history(self) -> list[Entry]:
+        """What was written down of the run."""
+        return self.journal.history(self.run.run)
+
+    # ---- the beginning
+
+    def _prepared(self) -> StageRun:
+        """Whatever a dead process has left is finished before anything else."""
+        self.driver.recover(self.wish.environment)
+        run = self._newest
+        if run is not None and run.state in WATCHED:
+            if run.is_drill:
+                raise RolloutRefused(
+                    f"{self} is {run.state.value} for a drill; `py312 rollback --stage {run.stage} --env "
+                    f"{run.environment}` ends it"
+                )
+            return self._resumed(run)
+        if run is not None and self._still_holds(run):
+            self.resumes = True
+            return run
+        if not self.wish.deploys:
+            found = f"is {run.state.value} ({run.reason or 'by an earlier run'})" if run else "was never deployed"
+            raise RolloutRefused(f"{self} {found}: there is nothing to watch; deploy it first")
+        return self._begun(run)
+
+    def _resumed(self, run: StageRun) -> StageRun:
+        """Its soak goes on, if it is the soak that is asked for, of what would be deployed."""
+        settings = settings_of(run, self._ground.settings(), self.wish.asked, accept=self.wish.accepts_changes)
+        if self.wish.deploys:
+            others = [name for name, image in self._wanted.run.images.items() if run.images.get(name) != image]
+            others += [name for name in run.images if name not in self._wanted.run.images]
+            if others:
+                raise RolloutRefused(
+                    f"{self} is {run.state.value}, with other images than there are by now of {', '.join(others)}; "
+                    f"`py312 watch --stage {run.stage} --env {run.environment}` goes on with what is up, "
+                    f"`py312 rollback --stage {run.stage} --env {run.environment}` makes room for the new ones"
+                )
+        self.resumes = True
+        self.watcher = self._watcher(run, settings)
+        return run
+
+    def _still_holds(self, run: StageRun) -> bool:
+        """Whether what was accepted is what is asked for, and serves."""
+        if not run.is_completed:
+            return False
+        if self.wish.deploys:
+            wanted = self._wanted.run
+            if (dict(wanted.images), wanted.configuration) != (dict(run.images), run.configuration):
+                return False
+        seen = [(self.target.observe(one.spec), one.image) for one in run.deployments]
+        return all(found is not None and found.running and found.container.image == image for found, image in seen)
+
+    def _begun(self, before: StageRun | None) -> StageRun:
+        wanted = self._wanted
+        if before is not None and before.state is StageState.ROLLED_BACK and not before.is_drill:
+            self._check_again(before, wanted.run)
+        left = self._unproven([*wanted.run.services])
+        if left:
+            more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+            raise RolloutRefused(
+                f"{self} is not deployed, as not all of its checks are proven: {', '.join(left[:SHOWN])}{more}"
+            )
+        self._examine()
+        begun = self.driver.begin(wanted.run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
+        self._run = begun  # whatever happens from here on, close() brings it back
+        run = self.driver.go_on(begun.run, until=lambda run: run.state is not StageState.LOCKED)
+        if run.state in GOING_BACK:
+            self._run = run
+            raise RolloutRefused(f"{self} is {run.state.value}: {run.reason}")
+        return run
+
+    def _check_again(self, before: StageRun, wanted: StageRun) -> None:
+        """What has failed is not deployed over and over by a run on a schedule.
+
+        :raises RolloutRefused: the very same went back for a reason of its own.
+        """
+        same = (dict(before.images), before.configuration) == (dict(wanted.images), wanted.configuration)
+        if same and (reason := reason_of_its_own(self.journal.history(before.run))):
+            raise RolloutRefused(
+                f"{self} was rolled back with these very images ({before.reason or reason}); mend it, or try it again "
+                f"with `py312 deploy --stage {before.stage} --env {before.environment}`"
+            )
+
+    def _examine(self) -> None:
+        from pytest_py312.rollout.doctor import Health
+        from pytest_py312.rollout.examination import examined
+
+        rows = examined(self._ground, self.wish.environment, self.wish.stage)
+        bad = [row for row in rows if row.needed and row.health is Health.TROUBLE]
+        if bad:
+            listed = "; ".join(f"{row.area}, {row.what}: {row.detail} ({row.remedy})" for row in bad)
+            raise RolloutRefused(f"{self} is not deployed: {listed}")
+
+    # ---- watching
+
+    def _watcher(self, run: StageRun, settings: RolloutSettings) -> Watcher:
+        return Watcher(
+            self.journal,
+            self.driver,
+            self.target,
+            run,
+            settings=settings,
+            services=self.services,
+            root=self._ground.plan.root,
+            told=self._ground.told,
+        )
+
+    def _tick(self, watcher: Watcher) -> None:
+        if not self._has_ticked:
+            self._has_ticked = True
+            self._run = watcher.ended(self._loop.run(watcher.soak.tick())).run
+
+    def _wait(self, watcher: Watcher, decided: Callable[[StageRun], bool]) -> None:
+        run = self.run
+        whole = run.state is StageState.HELD and run.credited >= run.soak
+        if self.stop or run.state not in WATCHED or whole or (watcher.soak.tallies and decided(run)):
+            return
+
+        async def waiting() -> Progress:
+            with stopped_by_signals(self.stop):
+                return await watcher.soak.wait(self.stop, decided)
+
+        progress = watcher.ended(self._loop.run(waiting()))
+        self._run = progress.run
+
+    def _lose(self, error: LostRun) -> StageRun:
+        """Another process has it by now: this one touches nothing more, and only reads what becomes of it."""
+        self._lost = str(error)
+        self._ground.told(self._lost)
+        self._run = self.journal.run(self.run.run)
+        return self._run
+
+    # ---- the end
+
+    def close(self) -> StageRun | None:
+        """Bring back what was left half done, and say what the journal says of the stage; ``None``: nothing."""
+        try:
+            if self._run is not None and is_half_done(self._run) and not self._lost:
+                self._closing = END_OF_RUN
+                try:
+                    self._run = self.driver.go_on(self._run.run)
+                except LostRun as error:
+                    self._lose(error)
+            return self._found()
+        finally:
+            self._loop.close()
+            self.journal.close()
+
+    def _found(self) -> StageRun | None:
+        """What the journal has that answers what was asked for; where no step was done, it was not looked at yet."""
+        if self._run is not None:
+            return self.journal.run(self._run.run)
+        run = self._newest
+        if self.refused or run is None or run.state is not StageState.ACCEPTED:
+            return run
+        try:
+            return run if self._still_holds(run) else None
+        except (Py312Error, TargetError) as error:
+            self.refused = str(error)
+            return None
+
+
+def reason_of_its_own(history: Iterable[Entry]) -> str:
+    """Why a run went back, where that was not merely the end of the process that had begun it."""
+    reason = ""
+    for entry in history:
+        what = entry.what
+        if isinstance(what, DeployFailed) and not what.reason.startswith(INTERRUPTED):
+            reason = f"{what.service}: {what.reason}"
+        elif isinstance(what, Breached) and what.breach.reaction is Reaction.ROLL_BACK:
+            reason = f"{what.breach.key}: {what.breach.detail}"
+        elif isinstance(what, RollbackAsked) or (isinstance(what, Decided) and not what.accept):
+            reason = what.reason
+    return reason
