@@ -14,6 +14,8 @@ from pytest_py312.plan_file import plan_in
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
+WITH_TWIN = 5
+"""Cells in the row of an option that has a twin in the configuration file."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -52,18 +54,36 @@ def test_the_page_of_options_has_each_with_its_twin(recorded: Recorder) -> None:
     listed = {
         cells[0].strip("`").replace("\\|", "|"): cells[1].strip("`")
         for cells in rows(REFERENCE / "options.md")
-        if cells[0].startswith("`--py312")
+        if cells[0].startswith("`--py312") and len(cells) == WITH_TWIN
     }
     existing = {
-        f"{name}={metavar}" if metavar else name: name.removeprefix("--").replace("-", "_")
+        f"{name}={metavar}" if metavar else name: twin
         for name, metavar in recorded.options.items()
+        if (twin := name.removeprefix("--").replace("-", "_")) in recorded.inis
     }
     assert listed == existing
 
 
+def test_the_page_of_options_has_those_of_a_rollout(recorded: Recorder) -> None:
+    """No configuration file may deploy anything, so they have no twin."""
+    listed = {
+        cells[0].strip("`").replace("\\|", "|")
+        for cells in rows(REFERENCE / "options.md")
+        if cells[0].startswith("`--py312") and len(cells) != WITH_TWIN
+    }
+    existing = {
+        f"{name}={metavar}" if metavar else name
+        for name, metavar in recorded.options.items()
+        if name.removeprefix("--").replace("-", "_") not in recorded.inis
+    }
+    assert listed == existing
+    assert "--py312-deploy=ENVIRONMENT" in listed
+
+
 def test_the_page_of_options_tells_the_type_of_each_twin(recorded: Recorder) -> None:
     types = {"args": "list", "string": "string", "bool": "flag, bool"}
-    listed = {cells[1].strip("`"): cells[2] for cells in rows(REFERENCE / "options.md") if "--py312" in cells[0]}
+    found = rows(REFERENCE / "options.md")
+    listed = {cells[1].strip("`"): cells[2] for cells in found if "--py312" in cells[0] and len(cells) == WITH_TWIN}
     assert listed == {name: types[kind] for name, kind in recorded.inis.items()}
 
 
