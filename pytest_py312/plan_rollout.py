@@ -239,6 +239,7 @@ _METRIC: _Readers = {
     "provider": ("provider", _choice(*PROVIDERS)),
     "query": ("query", lambda node: node.text('"/health"')),
     "requests": ("requests", lambda node: node.text('"sum(increase(requests_total[{window}]))"')),
+    "budget": ("budget", _share),
     "success": ("success", _condition),
     "failure": ("failure", _condition),
     "direction": ("direction", _choice("increase", "decrease", "either")),
@@ -276,6 +277,10 @@ def _metrics(node: Node) -> tuple[MetricSettings, ...]:
         name = _matching(_NAME, "the name of a metric", '"errors"')(members["name"])
         if name in found:
             raise members["name"].error(f"there is a metric {name} already; metrics have different names")
+        if "budget" in members and not ("requests" in members and members["provider"].value == "prometheus"):
+            raise members["budget"].error(
+                "is of a share of errors that a Prometheus tells, and needs `requests`, a query for how many there were"
+            )
         found[name] = MetricSettings(
             name=name,
             limits=tuple(_values(members, _METRIC_LIMITS).items()),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_py312.model import Interpreter
+from pytest_py312.rollout.burning import REQUESTS
 from pytest_py312.rollout.log_patterns import Patterns, patterns_in
 from pytest_py312.rollout.model import Container, Measurement, Moment, Observation, Result, Sample, ServiceSpec, Usage
 from pytest_py312.rollout.providers import engine
@@ -37,6 +38,8 @@ HEALTH_CHECK = "health check"
 """What the engine's own check of the container says, where it has one."""
 LIMIT = 5.0
 """Seconds that a probe may take, all in all."""
+WINDOW = 300.0
+"""Seconds that a query is about, where the plan does not say."""
 ENGINE_LIMIT = 30.0
 """Seconds that an engine may take: asked for many containers, it answers them in turn."""
 
@@ -296,10 +299,13 @@ class PrometheusProbe:
             if counted.value is None or counted.value < self.min_requests:
                 told = f"{counted.value or 0:.0f} requests, where {self.min_requests} are needed"
                 return (Measurement(metric=self.metric.name, result=Result.INCONCLUSIVE, detail=told),)
+            if self.metric.budget:
+                count = Measurement(metric=self.metric.name + REQUESTS, result=Result.SUCCESSFUL, value=counted.value)
+                return (judged(self.metric, await self._query(self.metric.query), self.missing), count)
         return (judged(self.metric, await self._query(self.metric.query), self.missing),)
 
     async def _query(self, expression: str) -> Reading:
-        text = filled_in(expression, service=self.service, window=self.metric.window or 300.0)
+        text = filled_in(expression, service=self.service, window=self.metric.window or WINDOW)
         return await query(self.address, text, limit=self.limit)
 
 

@@ -112,6 +112,8 @@ class MetricSettings:
     query: str = ""
     requests: str = ""
     """A query for how many requests a rate is of; of fewer than ``min_requests`` it says nothing."""
+    budget: float = 0.0
+    """Share of requests that may fail, of a metric that is such a share: 14.4 times that for an hour is severe."""
     success: str = ""
     failure: str = ""
     direction: str = "increase"

@@ -6,8 +6,10 @@ from typing import Protocol, runtime_checkable
 
 from pytest_py312.errors import RolloutRefused
 from pytest_py312.model import Service
+from pytest_py312.rollout.burning import Budget
 from pytest_py312.rollout.model import Container, Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.probes import (
+    WINDOW,
     Address,
     ContainerHealth,
     ContainerProbe,
@@ -98,6 +100,11 @@ class _Service:
             settings=self._soak(),
             compare=self._compare(),
             rules=rules,
+            budgets={
+                metric.name: Budget(share=metric.budget, window=metric.window or WINDOW)
+                for metric in self._metrics
+                if metric.budget
+            },
         )
 
     def _soak(self, metric: str = "") -> SoakSettings:

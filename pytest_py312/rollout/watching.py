@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_py312.rollout.burning import REQUESTS, Budget, burning
 from pytest_py312.rollout.compare import Compared
 from pytest_py312.rollout.judging import (
     CRASHES,
@@ -34,6 +35,7 @@ _TROUBLES = {
     INTERPRETER: Trouble.INTERPRETER,
     MEMORY: Trouble.MEMORY,
     GROWTH: Trouble.MEMORY,
+    CRASH_LOOP: Trouble.CRASH_LOOP,
     "exceptions": Trouble.LOG,
     "log errors": Trouble.LOG,
     "log warnings": Trouble.LOG,
@@ -41,6 +43,8 @@ _TROUBLES = {
 }
 TWIN = "twin"
 """1 where the old version beside the new one was well, 0 where it was not; it says nothing where it does not run."""
+BURNING = " burn"
+"""Ends the name of a metric whose error budget burns."""
 NOT_JUDGED = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER, TWIN})
 """Measurements that are no metrics: drift is told on its own, the others are notes for the next reading."""
 EXCUSED = "the old version too: "
@@ -72,6 +76,8 @@ class Watched:
     settings: SoakSettings = field(default_factory=SoakSettings)
     compare: CompareSettings = field(default_factory=CompareSettings)
     rules: Mapping[str, MetricRule] = field(default_factory=dict)
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    """Metric that is a share of errors -> how many there may be."""
 
     def rule(self, metric: str) -> MetricRule:
         """What holds for ``metric``."""
@@ -85,13 +91,15 @@ class Watched:
 
         What was logged or used for the first time is endlessly more than nothing: only the plan can ask for those.
         """
-        return metric == LATENCY or metric in self.rules
+        return metric == LATENCY or metric in self.rules or metric.removesuffix(REQUESTS) in self.budgets
 
     @property
     def kept(self) -> frozenset[str]:
         """Metrics whose values are asked for later, and not only how they ended."""
         compared = {LATENCY, *self.rules} if self.twin else set()
-        return frozenset({MEMORY, *compared, *(OLD + metric for metric in compared)})
+        counted = {*self.budgets, *(metric + REQUESTS for metric in self.budgets)}
+        both = compared | counted
+        return frozenset({MEMORY, *both, *(OLD + metric for metric in both)})
 
 
 def can_excuse(before: Sample | None) -> bool:
@@ -140,7 +148,7 @@ def breaches(watched: Watched, tally: Tally) -> list[Breach]:
     """The limits that are broken by now, the worst first."""
     found = []
     for metric, series in tally.series.items():
-        if metric in NOT_JUDGED or metric.startswith(OLD):
+        if is_note(metric):
             continue
         if metric in _AT_ONCE and series.last is not None and series.last.result is Result.FAILED:
             found.append(breach(watched, metric, series.last.detail))
@@ -155,13 +163,34 @@ def breaches(watched: Watched, tally: Tally) -> list[Breach]:
     growth = tally.growth(MEMORY, watched.settings.interval)
     if growth is not None and growth > GROWTH_FLOOR:
         found.append(breach(watched, GROWTH, f"grows by {growth / 2**20:.1f} MiB an hour"))
+    found += _burning(watched, tally)
     found += _slower(watched, tally)
     return sorted(found, key=lambda one: (one.reaction.value != "roll back", one.severity.value != "severe"))
 
 
+def is_note(metric: str) -> bool:
+    """Whether a measurement is one for others to be judged by, and none itself."""
+    return metric in NOT_JUDGED or metric.startswith(OLD) or metric.endswith(REQUESTS)
+
+
+def _both_told(tally: Tally) -> list[str]:
+    """Metrics that both versions answered."""
+    return [metric for metric in tally.compared_metrics if not is_note(metric)]
+
+
+def _burning(watched: Watched, tally: Tally) -> list[Breach]:
+    found = []
+    for metric, budget in watched.budgets.items():
+        limits = watched.rule(metric).limits
+        told = burning(tally, metric, budget, interval=watched.settings.interval, min_requests=limits.min_requests)
+        if told:
+            found.append(breach(watched, metric + BURNING, told))
+    return found
+
+
 def _slower(watched: Watched, tally: Tally) -> list[Breach]:
     found = []
-    for metric in tally.compared_metrics:
+    for metric in _both_told(tally):
         rule = watched.rule(metric)
         said = tally.compared_now(metric, rule.compare, rule.settings.direction)
         if said is not None and said.verdict is Verdict.FAILED:
@@ -171,9 +200,11 @@ def _slower(watched: Watched, tally: Tally) -> list[Breach]:
 
 def breach(watched: Watched, metric: str, detail: str, *, ratio: float = 1.0) -> Breach:
     """A broken limit of ``metric``, with how bad it is and what it leads to."""
-    name = metric.removesuffix(COMPARISON)
+    name = metric.removesuffix(COMPARISON).removesuffix(BURNING)
     planned = watched.rule(name)
-    trouble = Trouble.CRASH_LOOP if metric == CRASH_LOOP else _TROUBLES.get(name, Trouble.METRIC)
+    trouble = _TROUBLES.get(metric.removesuffix(COMPARISON), Trouble.METRIC)
+    if metric.endswith(BURNING):
+        trouble = Trouble.ERROR_BURN
     severity = severity_of(trouble, ratio=ratio, critical=planned.settings.critical)
     reaction = reaction_to(
         severity, critical_service=watched.critical, settings=watched.settings, dry_run=planned.settings.dry_run
@@ -187,7 +218,7 @@ def untold(watched: Watched, tally: Tally) -> list[str]:
         f"{watched.service}: {metric} {judgement.reason}"
         + (f": {series.last.detail}" if series.last and series.last.detail else "")
         for metric, series in tally.series.items()
-        if metric not in NOT_JUDGED
+        if not is_note(metric)
         and (judgement := series.judged(watched.rule(metric).limits)).verdict is Verdict.INCONCLUSIVE
     ]
 
@@ -230,7 +261,7 @@ def last_judgement(watched: Sequence[Watched], tallies: Mapping[str, Tally], dec
 
 
 def _in_all(watched: Watched, tally: Tally) -> list[tuple[str, Compared]]:
-    metrics = tally.compared_metrics
+    metrics = _both_told(tally)
     wanted = bool(watched.twin or watched.no_twin) and LATENCY in tally.series
     if wanted and LATENCY not in metrics:  # the twin never answered, which must not look like a good comparison
         metrics.append(LATENCY)

@@ -148,7 +148,7 @@ def test_a_prometheus_that_is_away_is_an_error() -> None:
 def test_a_rate_of_few_requests_says_nothing(requests: str | None, result: Result) -> None:
     """Half of two requests fail: that is no half of all."""
     metric = MetricSettings(
-        name="errors", provider="prometheus", query="ratio", requests="count", success="value < 0.01"
+        name="errors", provider="prometheus", query="ratio", requests="count", success="value < 0.01", budget=0.001
     )
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,4 +166,7 @@ def test_a_rate_of_few_requests_says_nothing(requests: str | None, result: Resul
             probe = PrometheusProbe(address=address, metric=metric, service="user", min_requests=50)
             return await probe.measure(None, NOW)
 
-    assert [one.result for one in asyncio.run(all_of_it())] == [result]
+    first, *counted = asyncio.run(all_of_it())
+    assert first.result is result
+    # of how many requests it is, so that an error budget can be held against it
+    assert [(one.metric, one.value) for one in counted] == ([("errors requests", 60.0)] if requests == "60" else [])

@@ -116,6 +116,14 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            '[[soak.metric]]\nname = "e"\nprovider = "prometheus"\nquery = "x"\nbudget = "0.1%"',
+            r"py312\.toml:5: .*needs `requests`",
+        ),
+        (
+            '[[soak.metric]]\nname = "e"\nprovider = "http"\nquery = "/"\nrequests = "x"\nbudget = 0.001',
+            r"py312\.toml:6: .*that a Prometheus tells",
+        ),
         ("[soak]\nintervall = 3", r'py312\.toml:2: soak\.intervall: .*perhaps you meant "interval"'),
         ('[deploy]\n\nredy_timeout = "3s"', r'py312\.toml:3: .*perhaps you meant "ready-timeout"'),
         ("[soak.compare]\nmaxratio = 2", 'perhaps you meant "max-ratio"'),

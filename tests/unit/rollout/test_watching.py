@@ -1,9 +1,11 @@
 """From what was measured to what happens."""
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
+from pytest_py312.rollout.burning import Budget
 from pytest_py312.rollout.model import Breach, Measurement, Moment, Reaction, Result, Sample, Severity, Verdict
 from pytest_py312.rollout.probes import AVAILABILITY, INTERPRETER, LATENCY, Probe
 from pytest_py312.rollout.providers.engine import CPU_COUNTER, OUT_OF_MEMORY
@@ -75,6 +77,18 @@ def test_the_table_of_reactions(
 def test_counters_and_the_old_versions_answers_are_never_a_reason() -> None:
     rows = [(failed(CPU_COUNTER), failed(OLD + AVAILABILITY))] * 10
     assert breaches(watched(), tally_of(*rows)) == []
+
+
+@pytest.mark.parametrize(("dry_run", "reaction"), [(False, Reaction.ROLL_BACK), (True, Reaction.RECORD)])
+def test_an_error_budget_that_burns_is_severe_whatever_its_condition_says(dry_run: bool, reaction: Reaction) -> None:
+    """Here there is none: the share alone is neither good nor bad."""
+    metric = MetricSettings(name="errors", provider="prometheus", budget=0.001, dry_run=dry_run)
+    service = replace(watched(metric=metric), budgets={"errors": Budget(share=0.001, window=300.0)})
+    tally = tally_of(*[(well("errors", 0.05), well("errors requests", 1000.0))] * 12)
+    assert only(breaches(service, tally)) == (Severity.SEVERE, reaction)
+    assert breaches(service, tally)[0].key == "user: errors burn"
+    assert breaches(watched(metric=metric), tally) == []
+    assert {"errors", "errors requests"} <= service.kept
 
 
 def test_the_worst_comes_first() -> None:
