@@ -180,7 +180,7 @@ def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> t
 
 def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
     known = journal.newest(options.env)
-    services = _chosen(options.services, known)
+    services = chosen(options.services, known)
     stage = stage_with(options.services, known) if options.stage is None else options.stage
     order = rollback_order(stage, options.env, known, cascade=options.cascade, only=options.only)
     runs = {run.stage: run for run in known}
@@ -196,8 +196,8 @@ def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> 
     done = []
     with driving(ground, journal, ground.target()) as driver:
         for number in order:
-            chosen = services if number == stage else ()
-            done.append(driver.rollback(runs[number].run, reason=options.reason, services=chosen))
+            these = services if number == stage else ()
+            done.append(driver.rollback(runs[number].run, reason=options.reason, services=these))
             if done[-1].state is not StageState.ROLLED_BACK:
                 break  # what stands on it must not lose its ground
     return _ended(done, options, StageState.ROLLED_BACK)
@@ -290,14 +290,14 @@ def stage_with(patterns: Sequence[str], known: Sequence[StageRun]) -> int:
 
     :raises OptionError: none, or several.
     """
-    services = set(_chosen(patterns, known))
+    services = set(chosen(patterns, known))
     stages = sorted({run.stage for run in known if services & set(run.services)})
     if len(stages) != 1:
         raise OptionError("name what is meant: --stage N, or --services of one stage")
     return stages[0]
 
 
-def _chosen(patterns: Sequence[str], known: Sequence[StageRun]) -> tuple[str, ...]:
+def chosen(patterns: Sequence[str], known: Sequence[StageRun]) -> tuple[str, ...]:
     """The deployed services that the patterns fit; a comma parts patterns as well."""
     words = [word for pattern in patterns for word in pattern.split(",") if word]
     deployed = [service for run in known for service in run.services]

@@ -46,6 +46,13 @@ class ServiceLine:
         return tuple(one for one in self.metrics if one.result is not Result.SUCCESSFUL)
 
     @property
+    def sign(self) -> str:
+        """``passed``, ``failed`` or ``inconclusive``."""
+        if any(one.result is Result.FAILED for one in self.troubles):
+            return "failed"
+        return "inconclusive" if self.troubles or not self.metrics else "passed"
+
+    @property
     def summary(self) -> str:
         """In a few words: what is wrong, or that nothing is; nothing measured is not well."""
         if not self.metrics:

@@ -175,6 +175,18 @@ def stood(ground: Ground) -> tuple[list[StageRun], dict[str, Standing | None]]:
         journal.close()
 
 
+# ---- compare
+
+
+def _compare(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    from pytest_py312.rollout import compare_command
+
+    if options.old or options.new:
+        return compare_command.told(compare_command.of_loads(options, ground), options, table)
+    with opened_journal(options, ground) as journal:
+        return compare_command.told(compare_command.of_stage(options, ground, journal), options, table)
+
+
 # ---- drill
 
 
@@ -224,5 +236,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Ground], tuple[str, int]]] = 
     "doctor": _doctor,
     "evidence": _evidence,
     "drill": _drill,
+    "compare": _compare,
     "roadmap": _roadmap,
 }

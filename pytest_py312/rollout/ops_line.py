@@ -10,6 +10,7 @@ OPERATING = {
     "doctor": "see whether a rollout can be relied on here: engine, clocks, disks, journal, images; changes nothing",
     "evidence": "write down for an auditor what the journal knows of a stage, or verify what was written",
     "roadmap": "print all stages as Markdown: services, their Python now and then, where each stands, what comes next",
+    "compare": "hold the new version against the old one, by what was recorded: its twin, two windows, two loads",
     "drill": "deploy a stage only to see it brought back, on purpose; where the plan allows it",
 }
 """Look before, prove afterwards."""
@@ -61,7 +62,19 @@ def _roadmap(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(env=None)  # all of them, unless one is named
 
 
-_ADDED = {"doctor": _doctor, "roadmap": _roadmap, "evidence": _evidence, "drill": _drill}
+def _compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stage", type=int, metavar="N", help="the newest run of this stage, against its twin")
+    parser.add_argument("--services", nargs="+", default=[], metavar="NAME", help="these of its services alone")
+    parser.add_argument("--metric", action="append", default=[], metavar="NAME", help="this one; may be repeated")
+    parser.add_argument("--before", metavar="FROM..TO", help="with --after: two windows of the stage's samples instead")
+    parser.add_argument("--after", metavar="FROM..TO", help="2026-11-24T08:00..2026-11-24T20:00 (UTC without a zone)")
+    parser.add_argument(
+        "--old", nargs="+", default=[], metavar="FILE", help="reports of py312 load --json, old version"
+    )
+    parser.add_argument("--new", nargs="+", default=[], metavar="FILE", help="the same of the new one")
+
+
+_ADDED = {"compare": _compare, "doctor": _doctor, "roadmap": _roadmap, "evidence": _evidence, "drill": _drill}
 
 
 def _add_test(parser: argparse.ArgumentParser) -> None:
