@@ -181,6 +181,11 @@ def _names(node: Node) -> tuple[str, ...]:
     return tuple(read.pattern(item) for item in node.items('["auth-service"]'))
 
 
+def _engines(node: Node) -> tuple[tuple[str, str], ...]:
+    example = '{ worker-1 = "tcp://10.0.0.12:2376" }'
+    return tuple((name, item.text('"tcp://10.0.0.12:2376"')) for name, item in node.members(example).items())
+
+
 def _image(node: Node) -> str:
     text = node.text('"registry/{service}:{version}"')
     plain = replace(node, value=text.replace("{service}", "service"))
@@ -223,7 +228,7 @@ _DEPLOY: _Readers = {
     "monitor": ("monitor", _delay),
     "drain": ("drain", _delay),
     "retain": ("retain", _count(1, 1000, "5")),
-    "target": ("target", _choice("docker")),
+    "target": ("target", _choice("docker", "swarm")),
     "image": ("image", _image),
     "container": ("container", _matching(_CONTAINER, "the name of a container", '"user-service"')),
     "port": ("port", _count(1, 65535, "8080")),
@@ -294,6 +299,7 @@ def _environments(node: Node) -> tuple[EnvironmentSettings, ...]:
     readers: _Readers = {
         "after": ("after", lambda node: read.strings(node, '["test"]')),
         "engine": ("engine", lambda node: node.text('"ssh://deploy@host"')),
+        "engines": ("engines", _engines),
         "prometheus": ("prometheus", _url),
         "textfile": ("textfile", lambda node: node.text('"/var/lib/node_exporter/py312.prom"')),
         "webhooks": ("webhooks", lambda node: tuple(_url(item) for item in node.items('["https://chat/hook"]'))),
@@ -320,7 +326,10 @@ def _changes(item: Node) -> list[tuple[str, Changes]]:
     members = item.members("a table")
     found: list[tuple[str, Changes]] = []
     if "deploy" in members:
-        found.append(("deploy", _values(_table(members["deploy"], tuple(_DEPLOY), "deploy"), _DEPLOY)))
+        deploy = _table(members["deploy"], tuple(_DEPLOY), "deploy")
+        if "target" in deploy:
+            raise deploy["target"].error("holds for the whole plan, whose lock lies with it; write it in [deploy]")
+        found.append(("deploy", _values(deploy, _DEPLOY)))
     if "soak" in members:
         soak = _table(members["soak"], (*_SOAK, "compare"), "soak")
         found.append(("soak", _values(soak, _SOAK)))

@@ -187,6 +187,8 @@ class ServiceSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     ready_timeout: float = 30.0
     readiness_delay: float = 7.0
+    monitor: float = 60.0
+    """Seconds for which the target's own rollback watches, where it has one."""
     drain: float = 30.0
     retain: int = 5
     """How many containers of earlier runs are kept, of those that served."""

@@ -36,6 +36,7 @@ def spec_of(service: Service, deploy: DeploySettings) -> ServiceSpec:
         publish=tuple((host, int(port)) for host, _, port in (text.rpartition(":") for text in deploy.publish)),
         ready_timeout=deploy.ready_timeout,
         readiness_delay=deploy.readiness_delay,
+        monitor=deploy.monitor,
         drain=deploy.drain,
         retain=deploy.retain,
     )

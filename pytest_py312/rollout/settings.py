@@ -134,6 +134,8 @@ class EnvironmentSettings:
     after: tuple[str, ...] = ()
     engine: str = ""
     """Address of the engine; empty is the usual one."""
+    engines: tuple[tuple[str, str], ...] = ()
+    """(node of a swarm, address of its engine), for all but the node of :attr:`engine`."""
     prometheus: str = ""
     """Its URL, for metrics of the provider ``prometheus``."""
     textfile: str = ""

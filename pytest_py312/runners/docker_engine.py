@@ -4,6 +4,7 @@ The SDK is imported when the first engine is connected, not with this module.
 """
 
 import contextlib
+import os
 import socket
 import time
 import traceback
@@ -115,21 +116,25 @@ def _timed_out(error: BaseException) -> bool:
     )
 
 
-def connect() -> "Engine":
-    """The engine at ``DOCKER_HOST``, or at its usual socket.
+def connect(address: str = "") -> "Engine":
+    """The engine at ``address``, at ``DOCKER_HOST``, or at its usual socket.
 
     :raises RunnerUnavailable: none answers there, or it may not be used by this user.
     """
     import docker
     import docker.utils
 
+    where = address or engine_address()
     try:
+        given = docker.utils.kwargs_from_env(environment={**os.environ, "DOCKER_HOST": address} if address else None)
         # times out per call; the version is asked once, here
-        client = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto", timeout=CALL_LIMIT)
+        client = docker.APIClient(
+            **given, version="auto", timeout=CALL_LIMIT, use_ssh_client=address.startswith("ssh://")
+        )
     except Exception as error:  # whatever the SDK makes of a wrong address, missing keys or a refused connection
         _close_refused(error)
         raise RunnerUnavailable(
-            f"no Docker engine can be used at {engine_address()} ({_reason(error)}). Start it, or give this user the "
+            f"no Docker engine can be used at {where} ({_reason(error)}). Start it, or give this user the "
             "right to its socket, or set DOCKER_HOST, or run without containers: --py312-runner=local"
         ) from error
     return Engine(client)

@@ -1,7 +1,7 @@
 """Where a plan's stages are deployed -> the target, connected. The libraries of the others are not loaded."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from pytest_py312.rollout.settings import EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.targets.protocol import Target
@@ -27,4 +27,22 @@ def _docker(where: EnvironmentSettings) -> Iterator[Target]:
         engine.close()
 
 
-_TARGETS: Mapping[str, Callable[[EnvironmentSettings], AbstractContextManager[Target]]] = {"docker": _docker}
+@contextmanager
+def _swarm(where: EnvironmentSettings) -> Iterator[Target]:
+    from pytest_py312.rollout.targets.swarm import SwarmTarget
+    from pytest_py312.runners.docker_engine import Engine, connect
+
+    with ExitStack() as opened:
+
+        def engine(address: str) -> Engine:
+            made = connect(address)
+            opened.callback(made.close)
+            return made
+
+        yield SwarmTarget(engine(where.engine), engines=dict(where.engines), connect=engine)
+
+
+_TARGETS: Mapping[str, Callable[[EnvironmentSettings], AbstractContextManager[Target]]] = {
+    "docker": _docker,
+    "swarm": _swarm,
+}

@@ -351,12 +351,12 @@ def _trouble(said: Said) -> str:
         return "killed for want of memory"
     if state.get("Restarting") or not state.get("Running"):
         return f"it has ended with exit code {state.get('ExitCode')}"
-    if int(said.get("RestartCount", 0)) and _age(str(state.get("StartedAt", ""))) < YOUNG:
+    if int(said.get("RestartCount", 0)) and age_of(str(state.get("StartedAt", ""))) < YOUNG:
         return f"it was started again {said['RestartCount']} times"
     return ""
 
 
-def _age(started_at: str) -> float:
+def age_of(started_at: str) -> float:
     """Seconds since a moment as the engine writes it; infinite where that is not to be read."""
     try:
         return clock.timestamp() - datetime.fromisoformat(_FRACTION.sub("", started_at)).timestamp()

@@ -3,59 +3,30 @@
 Names of volumes are not: creating one of a name that is taken silently returns that one.
 """
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
-from pytest_py312.codec import decode, encode
-from pytest_py312.rollout.model import Holder
 from pytest_py312.rollout.targets.docker_words import in_words, remove
-from pytest_py312.rollout.targets.protocol import TargetRefused
+from pytest_py312.rollout.targets.named_lock import HOLDER_LABEL, NamedLock
 from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
 
-HOLDER_LABEL = "pytest-py312.rollout.holder"
 CONFLICT = 409
 
 
-class DockerLock:
-    """See :class:`.protocol.Lock`. ``image`` is that of the container: any that the engine has."""
+class DockerLock(NamedLock):
+    """``image`` is that of the container: any that the engine has."""
 
     def __init__(self, engine: Engine, environment: str, image: Callable[[], str]) -> None:
+        super().__init__(f"py312-lock-{re.sub(r'[^A-Za-z0-9_.-]', '_', environment)}", in_words)
         self._engine = engine
-        self._name = f"py312-lock-{re.sub(r'[^A-Za-z0-9_.-]', '_', environment)}"
         self._image = image
 
-    @in_words()
-    def holder(self) -> Holder | None:
-        found = self._found()
-        return found[1] if found else None
-
-    @in_words()
-    def take(self, holder: Holder, *, instead_of: Holder | None = None) -> Holder | None:
-        for _ in range(3):
-            if self._created(holder):
-                return None
-            found = self._found()
-            if found is None:
-                continue  # given back between the two questions
-            if found[1] != instead_of:
-                return found[1]
-            # by its id: one that somebody else has taken meanwhile has another
-            remove(self._engine, found[0])
-        raise TargetRefused(f"{self._name} changes hands too quickly; try again")
-
-    @in_words()
-    def release(self, holder: Holder) -> None:
-        found = self._found()
-        if found is not None and found[1] == holder:
-            remove(self._engine, found[0])
-
-    def _created(self, holder: Holder) -> bool:
+    def _created(self, label: str) -> bool:
         request = {
             "Image": self._image(),
             "Entrypoint": ["py312-lock"],
-            "Labels": {HOLDER_LABEL: json.dumps(encode(holder))},
+            "Labels": {HOLDER_LABEL: label},
             "HostConfig": {"NetworkMode": "none"},
         }
         try:
@@ -67,7 +38,7 @@ class DockerLock:
             raise
         return True
 
-    def _found(self) -> tuple[str, Holder] | None:
+    def _labelled(self) -> tuple[str, str] | None:
         try:
             with told_apart():
                 said: Any = self._engine.client.inspect_container(self._name)
@@ -75,8 +46,7 @@ class DockerLock:
             if refused.not_found:
                 return None
             raise
-        try:
-            label = said["Config"]["Labels"][HOLDER_LABEL]
-            return str(said["Id"]), decode(Holder, json.loads(label))
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise TargetRefused(f"a container {self._name} is in the way that is no lock of ours; remove it") from error
+        return str(said["Id"]), str((said["Config"].get("Labels") or {}).get(HOLDER_LABEL, ""))
+
+    def _removed(self, found: str) -> None:
+        remove(self._engine, found)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pytest_py312.model import Interpreter
 from pytest_py312.rollout.driver import Driver
@@ -16,16 +17,19 @@ from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.targets.docker import DockerTarget
+from pytest_py312.rollout.targets.protocol import Target
 from pytest_py312.runners.docker_engine import Engine, Refused, connect, told_apart
 from pytest_py312.runners.docker_owner import this_process
 
 SERVER = """
-import http.server, json, os, signal, sys
+import http.server, json, os, signal, sys, threading
 
 kind = sys.argv[1]
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 if kind == "crash":
     raise SystemExit("no module named nothing")
+if kind == "late":
+    threading.Timer(6.0, lambda: os._exit(3)).start()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -44,7 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 print("serving", flush=True)
 http.server.HTTPServer(("", 8000), Handler).serve_forever()
 """
-KINDS = ("good", "sick", "crash")
+KINDS = ("good", "sick", "crash", "late")
 LABEL = "pytest-py312.test"
 _numbers = itertools.count()
 
@@ -70,12 +74,15 @@ def built(engine: Engine, python: str, kind: str = "good") -> str:
     return found
 
 
+AnyTarget = TypeVar("AnyTarget", bound=Target)
+
+
 @dataclass(kw_only=True)
-class Place:
-    """An environment with services of 3.9 that serve, of which nothing is left afterwards."""
+class PlaceOf(Generic[AnyTarget]):
+    """An environment with services of 3.9 that serve, on whatever target."""
 
     engine: Engine
-    target: DockerTarget
+    target: AnyTarget
     folder: Path
     name: str
     services: tuple[str, ...]
@@ -119,12 +126,6 @@ class Place:
         finally:
             journal.close()
 
-    def containers(self) -> dict[str, str]:
-        """Name -> id, of all that are there, stopped ones included."""
-        with told_apart():
-            found = self.engine.client.containers(all=True, filters={"name": self.name})
-        return {one["Names"][0].removeprefix("/"): one["Id"] for one in found}
-
     def serving(self) -> dict[str, tuple[str, str]]:
         """Service -> (id of the container, its Python), asked of what serves."""
         found = {}
@@ -137,6 +138,17 @@ class Place:
 
     def all_old(self) -> dict[str, tuple[str, str]]:
         return {service: (self.old[service], "3.9") for service in self.services}
+
+
+@dataclass(kw_only=True)
+class Place(PlaceOf[DockerTarget]):
+    """One of containers, of which nothing is left afterwards."""
+
+    def containers(self) -> dict[str, str]:
+        """Name -> id, of all that are there, stopped ones included."""
+        with told_apart():
+            found = self.engine.client.containers(all=True, filters={"name": self.name})
+        return {one["Names"][0].removeprefix("/"): one["Id"] for one in found}
 
     def start_old(self) -> None:
         for service in self.services:

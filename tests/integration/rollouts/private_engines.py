@@ -1,0 +1,206 @@
+"""Engines of our own, each in a network namespace of its own, joined by a bridge: they may be killed, cut off, removed.
+
+Never is the engine of this machine touched. A second one in *its* namespace would remove its bridge; and `ip netns
+exec` would hide the control groups, so that `nsenter` is what starts one.
+"""
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_py312.runners.docker_engine import Engine, connect
+from pytest_py312.runners.docker_ping import engine_version
+
+_numbers = itertools.count()
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+START_LIMIT = 60.0
+
+
+def lack_of_namespaces() -> str:
+    """Why no engine can be started here in a namespace of its own; empty where one can."""
+    missing = [
+        tool for tool in ("ip", "nsenter", "unshare", "dockerd", "docker", "iptables") if shutil.which(tool) is None
+    ]
+    if missing:
+        return f"there is no {', '.join(missing)}"
+    if os.geteuid() != 0:
+        return "a network namespace of one's own needs root"
+    name = f"py312-try-{os.getpid()}"
+    tried = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        return f"no network namespace can be made: {tried.stderr.strip()}"
+    _run("ip", "netns", "delete", name)
+    return ""
+
+
+def _run(*argv: str) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr.strip()}"
+    return done.stdout
+
+
+@dataclass(kw_only=True)
+class PrivateEngine:
+    """One engine: its folder, its namespace, and its address on the bridge."""
+
+    folder: Path
+    name: str
+    """Of its machine, as far as it can tell."""
+    namespace: str
+    address: str
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> str:
+        return f"unix://{self.folder}/d.sock"
+
+    @property
+    def cgroup(self) -> str:
+        return self.namespace
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        (self.folder / "d.pid").unlink(missing_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    "nsenter", f"--net=/run/netns/{self.namespace}",
+                    "unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name, "dockerd",
+                    "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "run"),
+                    "-H", self.socket, "--pidfile", str(self.folder / "d.pid"),
+                    "--cgroup-parent", f"/{self.cgroup}", "--storage-driver", "overlay2",
+                ],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_LIMIT
+        while not self.answers():
+            assert self.process.poll() is None, (self.folder / "log").read_text("utf-8", "replace")[-3000:]
+            assert time.monotonic() < deadline, "the private engine does not answer"
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        return engine_version(address=self.socket) is not None
+
+    def connected(self) -> Engine:
+        """A connection of its own."""
+        return connect(self.socket)
+
+    def kill(self) -> None:
+        """End the engine with SIGKILL; its containers go on. So does its containerd, for which the next one would wait
+        ten seconds: that is ended as well."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(60)
+            self.process = None
+        pid = self.folder / "run" / "containerd" / "containerd.pid"
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(pid.read_text()), signal.SIGKILL)
+        pid.unlink(missing_ok=True)
+
+    def docker(self, *words: str) -> str:
+        """What the command line prints."""
+        return _run("docker", "-H", self.socket, *words)
+
+    def node_id(self) -> str:
+        """Its id in its swarm."""
+        return self.docker("info", "--format", "{{.Swarm.NodeID}}").strip()
+
+    def cut(self) -> None:
+        """Cut its link."""
+        _run("ip", "-n", self.namespace, "link", "set", "e0", "down")
+
+    def heal(self) -> None:
+        _run("ip", "-n", self.namespace, "link", "set", "e0", "up")
+
+    def remove(self) -> None:
+        """All of it: containers, mounts, control groups, files. Each step is tried, whatever became of the others."""
+        self.kill()
+        for line in Path("/proc").glob("[0-9]*/cgroup"):
+            with contextlib.suppress(OSError):
+                if f"/{self.cgroup}/" in line.read_text():
+                    os.kill(int(line.parent.name), signal.SIGKILL)
+        for line in Path("/proc").glob("[0-9]*/cmdline"):  # shims and containerd of this engine
+            with contextlib.suppress(OSError):
+                if str(self.folder).encode() in line.read_bytes():
+                    os.kill(int(line.parent.name), signal.SIGKILL)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed([one for one in mounts if one.startswith(f"{self.folder}/")]):
+            subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
+        for group in sorted(_CONTROL_GROUPS.glob(f"**/{self.cgroup}"), reverse=True):
+            for inner in sorted((one for one in group.glob("**/") if one != group), reverse=True):
+                with contextlib.suppress(OSError):
+                    inner.rmdir()
+            with contextlib.suppress(OSError):
+                group.rmdir()
+        if self.folder.is_mount():
+            _run("umount", "-l", str(self.folder))
+
+
+@dataclass(kw_only=True)
+class Wires:
+    """Namespaces on one bridge, which is in a namespace of its own so that no packet filter of this machine sees it."""
+
+    name: str
+    network: str
+    """Its first three numbers."""
+    namespaces: list[str] = field(default_factory=list)
+
+    def plug(self, number: int) -> tuple[str, str]:
+        """A namespace with an address on the bridge, and that address."""
+        namespace, address = f"{self.name}n{number}", f"{self.network}.{10 + number}"
+        switch = f"{self.name}s"
+        _run("ip", "netns", "add", namespace)
+        self.namespaces.append(namespace)
+        inside = f"ip -n {namespace}"
+        _run("ip", "-n", switch, "link", "add", f"p{number}", "type", "veth", "peer", "name", "e0", "netns", namespace)
+        _run("ip", "-n", switch, "link", "set", f"p{number}", "master", "b0", "up")
+        for words in (f"addr add {address}/24 dev e0", "link set e0 up", "link set lo up"):
+            _run(*f"{inside} {words}".split())
+        return namespace, address
+
+
+@contextlib.contextmanager
+def wires() -> Iterator[Wires]:
+    """A bridge that this machine has the address ``.1`` on."""
+    name = f"p{os.getpid()}x{next(_numbers)}"
+    taken = _run("ip", "-4", "addr")
+    network = next(f"198.18.{number}" for number in range(256) if f"198.18.{number}." not in taken)
+    made, switch = Wires(name=name, network=network), f"{name}s"
+    _run("ip", "netns", "add", switch)
+    try:
+        for words in (
+            f"ip -n {switch} link add b0 type bridge",
+            f"ip -n {switch} link set b0 up",
+            f"ip link add {name} type veth peer name p0 netns {switch}",
+            f"ip -n {switch} link set p0 master b0 up",
+            f"ip addr add {network}.1/24 dev {name}",
+            f"ip link set {name} up",
+        ):
+            _run(*words.split())
+        yield made
+    finally:
+        for namespace in (*made.namespaces, switch):
+            subprocess.run(["ip", "netns", "delete", namespace], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "delete", name], check=False, capture_output=True)
+
+
+@contextlib.contextmanager
+def private_engine(folder: Path, plugged: Wires, number: int = 1) -> Iterator[PrivateEngine]:
+    """One that is started; nothing of it is left afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    namespace, address = plugged.plug(number)
+    # in memory: a disk takes seconds to forget so many files
+    _run("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(folder))
+    made = PrivateEngine(folder=folder, name=f"node-{number}", namespace=namespace, address=address)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()

@@ -1,0 +1,365 @@
+"""A stage on a real swarm, of engines of our own in namespaces of their own."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from pytest_py312.__main__ import main
+from pytest_py312.errors import RolloutRefused
+from pytest_py312.rollout.driver import Driver
+from pytest_py312.rollout.journal import Journal
+from pytest_py312.rollout.model import Container, Holder, ServiceSpec, StageRun, StageState
+from pytest_py312.rollout.settings import Confirm, RolloutSettings, SoakSettings
+from pytest_py312.rollout.soak import Soak
+from pytest_py312.rollout.stopping import Stop
+from pytest_py312.rollout.targets.protocol import Phase, TargetRefused
+from pytest_py312.rollout.targets.swarm import SwarmTarget
+from pytest_py312.rollout.targets.swarm_services import Services
+from pytest_py312.rollout.watch_plan import watched_of
+from pytest_py312.runners.docker_engine import connect, told_apart
+from pytest_py312.testing import service, service_tree
+from tests.integration.rollouts.private_engines import lack_of_namespaces
+from tests.integration.rollouts.swarm_places import REGISTRY, Swarm, SwarmPlace, swarm, swarm_place
+
+pytestmark = pytest.mark.docker
+
+S = StageState
+ASwarmPlace = Callable[..., AbstractContextManager[SwarmPlace]]
+
+
+@pytest.fixture(scope="session")
+def one_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
+    reason = lack_of_namespaces()
+    if reason:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    with swarm(tmp_path_factory.mktemp("swarm")) as made:
+        yield made
+
+
+@pytest.fixture
+def a_place(one_swarm: Swarm, tmp_path: Path) -> ASwarmPlace:
+    """Makes a place with the services it is given."""
+    return partial(swarm_place, one_swarm, tmp_path)
+
+
+def test_a_good_stage_serves_on_the_target_beside_which_nothing_stopped_and_can_come_back(a_place: ASwarmPlace) -> None:
+    with a_place("auth", replicas=2) as here, here.driver() as (driver, _):
+        before = here.service("auth")["Spec"]
+        run = driver.deploy(here.run("3.12"))
+        assert (run.state, run.reason) == (S.SOAKING, "")
+        assert {python for _, python in here.serving().values()} == {"3.12"}
+        spec = here.service("auth")["Spec"]
+        assert spec["UpdateConfig"] == {
+            "Parallelism": 1,
+            "FailureAction": "rollback",
+            "Monitor": 5_000_000_000,
+            "MaxFailureRatio": 0,
+            "Order": "start-first",
+        }
+        assert spec["RollbackConfig"]["FailureAction"] == "pause"
+        assert spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["GREETING=from auth"]
+        new = run["auth"].new
+        assert new is not None
+        usage = here.target.sample(here.spec("auth"), new, since=0.0)
+        assert usage.memory is not None
+        assert usage.memory > 2 * 1024**2
+        assert usage.log == ("serving", "serving")
+
+        assert driver.rollback(run.run, reason="by hand").state is S.ROLLED_BACK
+        assert here.serving() == here.all_old()
+        assert here.service("auth")["Spec"] == before
+        assert here.configs() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("3.12 crash", "no module named nothing"),
+        ("3.12 sick", "auth: not ready after 5 s: 0 of 1 tasks run, 1 of another version still do; one is starting"),
+        ("3.9", "it runs on Python 3.9, not on 3.12"),
+    ],
+)
+def test_what_cannot_serve_or_is_something_else_comes_back_and_the_old_one_never_stopped(
+    a_place: ASwarmPlace, kind: str, reason: str
+) -> None:
+    with a_place("auth") as here, here.driver() as (driver, _):
+        task = here.tasks("auth")[0]["ID"]
+        asked = here.run(kind)
+        one = asked.deployments[0]
+        limit = 5.0 if kind == "3.12 sick" else 30.0
+        run = driver.deploy(replace(asked, deployments=(replace(one, spec=replace(one.spec, ready_timeout=limit)),)))
+        assert run.state is S.ROLLED_BACK
+        assert reason in run.reason
+        assert here.serving() == here.all_old()
+        if kind != "3.9":
+            assert [one["ID"] for one in here.tasks("auth") if one["Status"]["State"] == "running"] == [task]
+        assert here.configs() == []
+
+
+def test_a_port_of_the_node_is_given_up_before_it_is_taken(a_place: ASwarmPlace) -> None:
+    """Started first, the new task would wait for that port in an update that never ends and never fails."""
+    with a_place("auth", host_port=8123) as here, here.driver() as (driver, _):
+        run = driver.deploy(here.run("3.12"))
+        assert (run.state, run.reason) == (S.SOAKING, "")
+        assert here.service("auth")["Spec"]["UpdateConfig"]["Order"] == "stop-first"
+        assert here.serving()["auth"][1] == "3.12"
+        # asked by the address of its node as well, so what it says there counts
+        with pytest.raises(TargetRefused, match="nobody can be asked about its task on the node node-1: name the eng"):
+            here.blind().observe(replace(here.spec("auth"), version=""))
+        seen = here.blind().observe(here.spec("auth"))
+        assert seen is not None
+        assert str(seen.interpreter) == "3.12"
+        assert driver.rollback(run.run, reason="by hand").state is S.ROLLED_BACK
+        assert here.serving() == here.all_old()
+
+
+def test_an_image_that_no_node_has_comes_back(a_place: ASwarmPlace) -> None:
+    with a_place("auth") as here, here.driver() as (driver, _):
+        nowhere = f"{REGISTRY}/nothing:1"
+        with pytest.raises(TargetRefused, match=f"neither the manager nor a registry has the image {nowhere}"):
+            here.target.image_id(nowhere)
+        run = here.run("3.12")
+        run = driver.deploy(replace(run, deployments=(replace(run.deployments[0], image=nowhere),)))
+        assert run.state is S.ROLLED_BACK
+        assert "No such image" in run.reason
+        assert here.serving() == here.all_old()
+
+
+def test_where_the_way_back_has_lost_its_image_what_serves_is_left_alone(a_place: ASwarmPlace) -> None:
+    with a_place("auth", old="3.9 lost") as here, here.driver() as (driver, _):
+        run = driver.deploy(here.run("3.12"))
+        before = here.serving()
+        with told_apart():
+            for one in here.engine.client.containers(all=True, filters={"ancestor": here.old_image}):
+                here.engine.client.remove_container(one["Id"], force=True)
+            here.engine.client.remove_image(here.old_image, force=True)
+        run = driver.rollback(run.run, reason="by hand")
+        assert run.state is S.ROLLBACK_FAILED
+        assert "that served before is gone from the nodes, and no registry has it; what serves now" in run.reason
+        assert here.serving() == before
+        assert here.service("auth")["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] == here.images["3.12"]
+
+
+def test_a_service_that_nothing_served_before(a_place: ASwarmPlace) -> None:
+    with a_place("auth") as here, here.driver() as (driver, _):
+        first = replace(here.spec("billing"), environment={"GREETING": "new"})
+        run = here.run("3.12")
+        run = replace(run, deployments=(replace(run.deployments[0], spec=first),))
+        assert driver.deploy(run).state is S.SOAKING
+        seen = here.target.observe(first)
+        assert seen is not None
+        assert str(seen.interpreter) == "3.12"
+        assert driver.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+        assert here.target.observe(first) is None
+        assert here.configs() == []
+
+
+def test_the_engine_is_killed_in_the_middle_of_an_update(a_place: ASwarmPlace, one_swarm: Swarm) -> None:
+    """And comes back a moment later: the way back waits for it."""
+    with a_place("auth") as here, here.driver() as (driver, _):
+        begun = here.target.switch
+
+        def killed(spec: ServiceSpec, container: Container) -> None:
+            begun(spec, container)
+            one_swarm.manager.kill()
+            again.start()
+
+        again = Thread(target=one_swarm.manager.start)
+        here.target.switch = killed  # type: ignore[method-assign]  # of this one target
+        run = driver.deploy(here.run("3.12"))
+        again.join()
+        assert run.state is S.ROLLED_BACK, run.reason
+        assert "does not answer" in run.reason
+        assert here.serving() == here.all_old()
+        assert here.configs() == []
+
+
+def test_what_breaks_when_the_engine_has_forgotten_to_watch_it_is_brought_back_by_the_soak(
+    a_place: ASwarmPlace, one_swarm: Swarm, tmp_path: Path
+) -> None:
+    """Killed within its minute, the engine says `completed` when it is back, and starts what breaks again for ever."""
+    with a_place("auth", monitor=600.0) as here, here.driver() as (driver, journal):
+        run = driver.deploy(replace(here.run("3.12 late"), soak=600.0))
+        assert run.state is S.SOAKING, run.reason
+        assert here.service("auth")["UpdateStatus"]["State"] == "updating"
+        one_swarm.manager.kill()
+        one_swarm.manager.start()
+        run = asyncio.run(soak_of(here, driver, journal, run, tmp_path).wait(Stop())).run
+        assert here.service("auth")["UpdateStatus"]["State"] == "completed"
+        assert run.state is S.ROLLING_BACK, run.reason
+        assert [one.state for one in driver.recover(here.name)] == [S.ROLLED_BACK]
+        assert here.serving() == here.all_old()
+
+
+def soak_of(here: SwarmPlace, driver: Driver, journal: Journal, run: StageRun, root: Path) -> Soak:
+    settings = SoakSettings(
+        interval=2.0, duration=600.0, initial_delay=0.0, confirm=Confirm(probes=2, every=0.5, bad=2), failure_limit=0.5
+    )
+    services = {name: service(name, critical=True) for name in here.services}
+    watched = watched_of(run, services, RolloutSettings(soak=settings), here.target, root=root)
+    return Soak(journal, run.run, watched, settings, owner=driver.owner)
+
+
+def test_one_of_twelve_gets_the_lock_and_all_others_are_told_who(one_swarm: Swarm) -> None:
+    holders = [
+        Holder(name=f"operator {number}", host="h", process=f"p{number}", journal="j", run="r", stage=1, since="")
+        for number in range(12)
+    ]
+    environment = f"a name with spaces, too long for a config's {'x' * 40}"
+
+    def take(holder: Holder) -> Holder | None:
+        engine = one_swarm.manager.connected()
+        try:
+            return SwarmTarget(engine, engines={}, connect=connect).lock(environment).take(holder)
+        finally:
+            engine.close()
+
+    with ThreadPoolExecutor(12) as together:
+        told = list(together.map(take, holders))
+    first = holders[told.index(None)]
+    assert [one for one in told if one is not None] == [first] * 11
+    engine = one_swarm.manager.connected()
+    lock = SwarmTarget(engine, engines={}, connect=connect).lock(environment)
+    other, third = [holder for holder in holders if holder != first][:2]
+    assert lock.take(other, instead_of=third) == first
+    assert lock.take(other, instead_of=first) is None
+    lock.release(first)
+    assert lock.holder() == other
+    lock.release(other)
+    assert lock.holder() is None
+    engine.close()
+
+
+def test_the_second_operator_is_refused_and_changes_nothing(a_place: ASwarmPlace) -> None:
+    with a_place("auth") as here, here.driver() as (driver, journal):
+        night = Holder(name="night", host="b7", process="p", journal="j", run="r7", stage=2, since="")
+        assert here.target.lock(here.name).take(night) is None
+        before = here.service("auth")["Version"]
+        with pytest.raises(RolloutRefused, match="is held by night on b7"):
+            driver.deploy(here.run("3.12"))
+        assert journal.newest() == []
+        assert here.service("auth")["Version"] == before
+
+        # and whoever knows of no lock is noticed before anything is put in the place of what he has made
+        made = here.target.prepare(here.spec("auth"), image=here.images["3.12"], run="r1")
+        here.swarm.manager.docker("service", "update", "-d", "--env-add", "BY=hand", f"{here.name}-auth")
+        with pytest.raises(TargetRefused, match="was changed by somebody else since it was looked at"):
+            here.target.switch(here.spec("auth"), made)
+
+
+def test_a_change_that_came_too_late_is_made_of_what_there_is_by_then(a_place: ASwarmPlace) -> None:
+    """The engine answers 500 `update out of sequence`, and not 409."""
+    with a_place("auth") as here:
+        name, seen = f"{here.name}-auth", []
+
+        def change(current: object) -> dict[str, object]:
+            assert isinstance(current, dict)
+            seen.append(current["Labels"])
+            if len(seen) == 1:
+                here.swarm.manager.docker("service", "update", "-d", "--label-add", "by=another", name)
+            return {**current, "Labels": {**current["Labels"], "by": "us"}}
+
+        Services(here.engine).change(name, change)
+        assert [labels.get("by") for labels in seen] == [None, "another"]
+        assert here.service("auth")["Spec"]["Labels"]["by"] == "us"
+
+
+def test_killed_at_a_random_moment_all_are_old_or_all_are_new(a_place: ASwarmPlace) -> None:
+    drawn = random.Random(7)
+    with a_place("auth", "user") as here:
+        for ends in range(2):
+            code = "import sys; from tests.integration.rollouts.swarm_places import act; act(*sys.argv[1:])"
+            argv = [
+                sys.executable, "-c", code, here.swarm.manager.socket, str(here.folder), here.name, here.images["3.12"]
+            ]  # fmt: skip
+            with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"ready\n"
+                time.sleep(drawn.uniform(0.2, 5.0))
+                process.send_signal(signal.SIGKILL)
+            with here.driver() as (driver, journal):
+                driver.recover(here.name)
+                states = {run.run: run.state for run in journal.newest(here.name)}
+                if S.SOAKING in states.values():
+                    assert {python for _, python in here.serving().values()} == {"3.12"}
+                    assert driver.rollback(next(iter(states)), reason="the round is over").state is S.ROLLED_BACK
+                else:
+                    assert set(states.values()) <= {S.ROLLED_BACK}, (ends, states)
+                assert here.serving() == here.all_old()
+                assert here.configs() == []
+
+
+def test_three_nodes_of_which_one_is_lost_while_it_soaks(one_swarm: Swarm, tmp_path: Path) -> None:
+    with one_swarm.joined(2) as workers:
+        engines = {one.name: one.socket for one in workers}
+        with (
+            swarm_place(one_swarm, tmp_path, "auth", replicas=3, engines=engines) as here,
+            here.driver() as (driver, _),
+        ):
+            assert {task["NodeID"] for task in here.tasks("auth")} == {
+                one.node_id() for one in (one_swarm.manager, *workers)
+            }
+            with pytest.raises(TargetRefused, match=r"nobody can be asked about its task on the node node-[23]: name"):
+                SwarmTarget(here.engine, engines={}, connect=connect).observe(here.spec("auth"))
+            with pytest.raises(TargetRefused, match='no such node, perhaps you meant "node-2"'):
+                SwarmTarget(here.engine, engines={"node2": "unix:///x"}, connect=connect).observe(here.spec("auth"))
+            run = driver.deploy(here.run("3.12"))
+            assert (run.state, run.reason) == (S.SOAKING, "")
+            new = run["auth"].new
+            assert new is not None
+            usage = here.target.sample(here.spec("auth"), new, since=0.0)
+            assert usage.log == ("serving",) * 3
+
+            workers[1].cut()
+            deadline = time.monotonic() + 90
+            while here.target.ready(here.spec("auth"), new).phase is Phase.READY:
+                assert time.monotonic() < deadline, "nobody has noticed that the node is gone"
+                time.sleep(0.2)
+            while here.target.ready(here.spec("auth"), new).phase is not Phase.READY:
+                assert time.monotonic() < deadline, here.tasks("auth")
+                time.sleep(0.2)
+            assert here.serving()["auth"] == (new.id, "3.12")
+            assert driver.rollback(run.run, reason="by hand").state is S.ROLLED_BACK
+            assert here.serving() == here.all_old()
+
+
+PLAN = """
+target = "3.12"
+
+[deploy]
+target = "swarm"
+image = "{registry}/service:{{version}}"
+environments = {{ test = {{ engine = "{engine}" }} }}
+readiness-delay = "1s"
+
+[[stage]]
+number = 1
+services = ["auth"]
+
+[service.auth]
+deploy = {{ container = "{container}", port = 8000, health = "/health" }}
+"""
+
+
+def test_a_plan_names_the_swarm(a_place: ASwarmPlace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with a_place("auth") as here:
+        plan = PLAN.format(container=f"{here.name}-auth", engine=here.swarm.manager.socket, registry=REGISTRY)
+        root = service_tree(tmp_path / "repository", {"services/auth/requirements.txt": "", "py312.toml": plan})
+        assert main(["deploy", "--stage", "1", str(root)]) == 0
+        assert here.serving()["auth"][1] == "3.12"
+        assert main(["rollback", "--stage", "1", str(root)]) == 0
+        assert here.serving() == here.all_old()
+        assert capsys.readouterr().out == "stage 1 is soaking\nstage 1 is rolled back: by hand\n"
