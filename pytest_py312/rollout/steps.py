@@ -11,7 +11,7 @@ from pytest_py312.rollout.probes import DRIFT
 from pytest_py312.rollout.soak_text import in_hours, limits_text, log_text, samples_text
 from pytest_py312.rollout.staging import GOING_BACK, NotDone, Staging
 from pytest_py312.rollout.targets.protocol import TargetError
-from pytest_py312.rollout.watching import COMPARISON
+from pytest_py312.rollout.watching import COMPARISON, comparisons
 
 
 class StepStatus(Enum):
@@ -119,8 +119,8 @@ def _deploy(staging: Staging, service: str) -> Answer:
 
 def _verify(staging: Staging, service: str) -> Answer:
     run = staging.preflight()
-    if not staging.resumes:
-        run = staging.up_to(lambda run: run[service].verified)
+    if not staging.resumes:  # after the last one there may be more to be done, before the soak
+        run = staging.up_to(lambda run: run[service].verified and not all(one.verified for one in run.deployments))
     elif trouble := staging.driver.verify(run.run, service):
         return _failed(f"{service}: {trouble}")
     return _passed(f"{service} runs on Python {run.target}: its process says so")
@@ -152,14 +152,13 @@ def _compare(staging: Staging, service: str) -> Answer:
         return _skipped(f"was judged when the stage was accepted{f': {run.reason}' if run.reason else ''}")
     tally = staging.watcher.soak.tallies[service]
     watched = next(one for one in staging.watcher.watched if one.service == service)
-    if not tally.compared_metrics:
+    found = comparisons(watched, tally)
+    if not found:
         return _skipped("not compared: no old version ran beside the new one")
     lines, worse, unclear = [], [], []
-    for metric in tally.compared_metrics:
-        rule = watched.rule(metric)
-        said = tally.compared_in_all(metric, rule.compare, rule.settings.direction)
+    for metric, said in found:
         lines.append(f"{metric}: {said.ratio:.2f} times the old one ({said.points} points, p {said.p_value:.2g})")
-        if f"{service}: {metric}{COMPARISON}" in run.decided or rule.settings.dry_run:
+        if f"{service}: {metric}{COMPARISON}" in run.decided or watched.rule(metric).settings.dry_run:
             continue
         worse += [f"{metric}: {said.reason}"] if said.verdict is Verdict.FAILED else []
         unclear += [f"{metric} cannot be told: {said.reason}"] if said.verdict is Verdict.INCONCLUSIVE else []

@@ -243,7 +243,7 @@ def last_judgement(watched: Sequence[Watched], tallies: Mapping[str, Tally], dec
             if each.key not in decided and each.reaction.value != "record"
         ]
         unclear += untold(one, tally)
-        for metric, said in _in_all(one, tally):
+        for metric, said in comparisons(one, tally):
             key = f"{one.service}: {metric}{COMPARISON}"
             compared = True
             if key in decided or one.rule(metric).settings.dry_run:
@@ -260,7 +260,8 @@ def last_judgement(watched: Sequence[Watched], tallies: Mapping[str, Tally], dec
     return Judgement(verdict=Verdict.PASSED, reason=told)
 
 
-def _in_all(watched: Watched, tally: Tally) -> list[tuple[str, Compared]]:
+def comparisons(watched: Watched, tally: Tally) -> list[tuple[str, Compared]]:
+    """What there is to be said of each metric that the old version beside it was to be asked for, over all of it."""
     metrics = _both_told(tally)
     wanted = bool(watched.twin or watched.no_twin) and LATENCY in tally.series
     if wanted and LATENCY not in metrics:  # the twin never answered, which must not look like a good comparison
