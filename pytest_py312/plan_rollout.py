@@ -25,6 +25,7 @@ from pytest_py312.rollout.settings import (
     MetricSettings,
     RolloutSettings,
     SoakSettings,
+    TrafficSettings,
 )
 
 PROVIDERS = ("http", "prometheus", "docker", "logs", "python")
@@ -168,6 +169,21 @@ def _confirm(node: Node) -> Confirm:
     return found
 
 
+def _load(node: Node) -> TrafficSettings:
+    readers: _Readers = {
+        "rate": ("rate", _number(0, 5000, "20")),
+        "path": ("path", _path),
+        "seconds": ("seconds", read.duration),
+        "p95": ("p95", read.duration),
+        "errors": ("errors", _share),
+        "budget": ("budget", _share),
+    }
+    members = _table(node, tuple(readers), "load")
+    if "rate" not in members:
+        raise node.error('has no "rate", how many requests a second are to be made; add one, such as rate = 20')
+    return replace(TrafficSettings(), **_values(members, readers))
+
+
 def _condition(node: Node) -> str:
     text = node.text('"value < 0.01"')
     try:
@@ -213,6 +229,7 @@ _SOAK: _Readers = {
     "non-critical": ("non_critical", _choice("hold", "rollback")),
     "scope": ("scope", _choice("stage")),
     "twin": ("twin", Node.flag),
+    "load": ("load", _load),
 }
 _COMPARE: _Readers = {
     "test": ("test", _choice("mann-whitney")),

@@ -1,7 +1,7 @@
 """Whether errors come so fast that nobody may wait: how an error budget burns, over an hour and over minutes. Pure.
 
 The long time says that it lasts, the short one that it has not stopped. Of few requests a single error is a large
-share, so chance has to be ruled out as well.
+share, and one sample may have met with a moment that is over; so chance is ruled out, and one sample is not enough.
 """
 
 import math
@@ -14,6 +14,8 @@ REQUESTS = " requests"
 """Ends the name of the measurement that says of how many requests the share of errors is."""
 LONG = 3600.0
 SHORT = 300.0
+LOOKS = 2
+"""So many samples of the hour have to have errors."""
 LUCK = 1e-6
 """The probability up to which so many errors of a service that keeps to its budget are no chance: there is a look at
 each sample, and thousands of them in a soak."""
@@ -34,9 +36,9 @@ def burning(tally: Tally, metric: str, budget: Budget, *, interval: float, min_r
     """
     rates = []
     for seconds in (LONG, SHORT):
-        errors, requests = _counted(tally, metric, budget, interval, seconds)
+        errors, requests, samples = _counted(tally, metric, budget, interval, seconds)
         rate = burn_rate(errors, requests, budget.share, min_requests=min_requests)
-        if rate is None or rate < BURN:
+        if rate is None or rate < BURN or (seconds == LONG and samples < LOOKS):
             return ""
         rates.append(rate)
         if seconds == LONG and chance_of(errors, budget.share * requests) > LUCK:
@@ -47,26 +49,30 @@ def burning(tally: Tally, metric: str, budget: Budget, *, interval: float, min_r
 
 
 def _old_burns(tally: Tally, metric: str, budget: Budget, interval: float, seconds: float, min_requests: int) -> bool:
-    errors, requests = _counted(tally, OLD + metric, budget, interval, seconds)
+    errors, requests, _ = _counted(tally, OLD + metric, budget, interval, seconds)
     rate = burn_rate(errors, requests, budget.share, min_requests=min_requests)
     return rate is not None and rate >= BURN
 
 
-def _counted(tally: Tally, metric: str, budget: Budget, interval: float, seconds: float) -> tuple[float, float]:
-    """Errors and requests of the last ``seconds``; no request is counted twice where samples overlap."""
+def _counted(tally: Tally, metric: str, budget: Budget, interval: float, seconds: float) -> tuple[float, float, int]:
+    """Errors and requests of the last ``seconds``, and how many samples had errors.
+
+    No request is counted twice where samples overlap.
+    """
     if tally.last is None:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0
     first = tally.last.slot - max(1, round(seconds / interval)) + 1
     shares, counts = (_newest(tally.series.get(name), first) for name in (metric, metric + REQUESTS))
     step = max(1, math.ceil(budget.window / interval))
-    errors = requests = 0.0
+    errors, requests, samples = 0.0, 0.0, 0
     taken = math.inf
     for slot in sorted(shares.keys() & counts.keys(), reverse=True):
         if slot <= taken - step:
             taken = slot
             errors += shares[slot] * counts[slot]
             requests += counts[slot]
-    return errors, requests
+            samples += shares[slot] > 0
+    return errors, requests, samples
 
 
 def _newest(series: Series | None, first: int) -> dict[int, float]:

@@ -14,6 +14,7 @@ import asyncio
 import json
 import math
 import sys
+import threading
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -254,19 +255,35 @@ async def generate_http(url: str, steps: Sequence[Step], limits: LoadLimits, *, 
 
 def load(url: str, steps: Sequence[Step], limits: LoadLimits, *, time_limit: float = 30.0) -> LoadReport:
     """:func:`generate_http` in a process of its own. What keeps it from a report is inconclusive, with the reason."""
+    return load_all([url], steps, limits, time_limit=time_limit)[0]
+
+
+def load_all(
+    urls: Sequence[str],
+    steps: Sequence[Step],
+    limits: LoadLimits,
+    *,
+    time_limit: float = 30.0,
+    cancelled: threading.Event | None = None,
+) -> list[LoadReport]:
+    """:func:`load` of several at the same time, by one process, so that whatever it is late by is the same for all."""
     check(steps)
-    argv = [sys.executable, "-m", "pytest_py312.rollout.load", url, f"--time-limit={time_limit}"]
+    argv = [sys.executable, "-m", "pytest_py312.rollout.load", *urls, f"--time-limit={time_limit}"]
     argv += [f"--{name}={value}" for name, value in asdict(limits).items()]
     argv += [f"--{'step' if step.judged else 'warm-up'}={step.rate}x{step.seconds}" for step in steps]
     seconds = sum(step.seconds for step in steps) + time_limit + 30.0
-    ran = command.run(argv, time_limit=seconds)
+    ran = command.run(argv, time_limit=seconds, cancelled=cancelled)
     if ran.ended is not Ended.EXITED or ran.exit_code:
         told = f"the generator {ran.ended.value} ({ran.exit_code}): {ran.stderr.strip()[-300:]}"
-        return LoadReport(verdict=Verdict.INCONCLUSIVE, reason=told)
+        return [LoadReport(verdict=Verdict.INCONCLUSIVE, reason=told)] * len(urls)
     try:
-        return decode(LoadReport, json.loads(ran.stdout))
+        found = [decode(LoadReport, json.loads(line)) for line in ran.stdout.splitlines()]
+        if len(found) != len(urls):
+            raise ValueError(f"{len(found)} reports, where {len(urls)} were asked for")
+        return found
     except ValueError as error:
-        return LoadReport(verdict=Verdict.INCONCLUSIVE, reason=f"the generator said nothing that can be read: {error}")
+        told = f"the generator said nothing that can be read: {error}"
+        return [LoadReport(verdict=Verdict.INCONCLUSIVE, reason=told)] * len(urls)
 
 
 def step_in(text: str, *, is_judged: bool = True) -> Step:
@@ -279,12 +296,12 @@ def step_in(text: str, *, is_judged: bool = True) -> Step:
 
 
 def main(arguments: Sequence[str], out: TextIO) -> int:
-    """Generate, and write the report to ``out`` as JSON.
+    """Generate, and write a report of each URL to ``out``, a line of JSON each.
 
     The exit status is 0 whatever the report says, 2 without one.
     """
     parser = argparse.ArgumentParser(prog="python -m pytest_py312.rollout.load", allow_abbrev=False)
-    parser.add_argument("url")
+    parser.add_argument("urls", nargs="+", metavar="url")
     parser.add_argument("--step", dest="steps", action="append", type=step_in, metavar="RATExSECONDS")
     parser.add_argument(
         "--warm-up", dest="steps", action="append", type=lambda text: step_in(text, is_judged=False),
@@ -300,8 +317,12 @@ def main(arguments: Sequence[str], out: TextIO) -> int:
         check(chosen.steps or [])
     except ValueError as error:
         parser.error(str(error))
-    report = asyncio.run(generate_http(chosen.url, chosen.steps, limits, time_limit=chosen.time_limit))
-    out.write(json.dumps(encode(report)) + "\n")
+
+    async def all_of_them() -> list[LoadReport]:
+        work = [generate_http(url, chosen.steps, limits, time_limit=chosen.time_limit) for url in chosen.urls]
+        return await asyncio.gather(*work)
+
+    out.writelines(json.dumps(encode(report)) + "\n" for report in asyncio.run(all_of_them()))
     return 0
 
 

@@ -26,6 +26,23 @@ class Confirm:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TrafficSettings:
+    """Traffic that the watcher makes itself: ``rate`` requests a second of ``path`` for ``seconds`` of each sample."""
+
+    rate: float = 0.0
+    """0: none."""
+    path: str = ""
+    """Empty: where its health is asked."""
+    seconds: float = 10.0
+    p95: float = 0.0
+    """Seconds that 95 of 100 requests may take; 0: as compared with the old version."""
+    errors: float = 0.01
+    """Share that may fail in one sample."""
+    budget: float = 0.001
+    """Share that may fail at all times; 14.4 times that is severe."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SoakSettings:
     """How a stage is watched, and what ends it."""
 
@@ -49,6 +66,7 @@ class SoakSettings:
     """A severe breach of a service that is not critical: ``hold`` or ``rollback``."""
     scope: str = "stage"
     """What is rolled back: the ``stage``; nothing can bring a service back alone without being asked to."""
+    load: TrafficSettings = TrafficSettings()
     twin: bool = False
     """Whether the old version runs beside the new one meanwhile. What works off a queue or a timetable would do so
     twice, so it is asked for."""

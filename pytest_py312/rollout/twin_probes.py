@@ -16,16 +16,21 @@ from pytest_py312.rollout.settings import MetricSettings
 from pytest_py312.rollout.targets.protocol import Target, TargetError, TargetRefused, TargetUnreachable
 
 
-def of_twin(probes: Sequence[Probe], address: Address) -> tuple[Probe, ...]:
-    """Those of ``probes`` that a twin can be asked as well, asked of the one at ``address``."""
+def address_of_twin(address: Address) -> Address:
+    """``address``, but a twin that does not run is one that cannot be asked, and no old version that failed."""
 
     def of_it() -> tuple[str, int]:
         try:
             return address()
-        except TargetRefused as error:  # it is gone, or was stopped: that is not an answer of the old version
+        except TargetRefused as error:
             raise TargetUnreachable(f"the old version beside it: {error}") from error
 
-    return tuple(replace(probe, address=of_it) for probe in probes if isinstance(probe, HttpProbe | TcpProbe))
+    return of_it
+
+
+def of_twin(probes: Sequence[Probe], address: Address) -> tuple[Probe, ...]:
+    """Those of ``probes`` that a twin can be asked as well, asked of the one at ``address``."""
+    return tuple(replace(probe, address=address) for probe in probes if isinstance(probe, HttpProbe | TcpProbe))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,7 +29,8 @@ from pytest_py312.rollout.settings import (
     SoakSettings,
 )
 from pytest_py312.rollout.targets.protocol import Target
-from pytest_py312.rollout.twin_probes import KnownExceptions, TwinUsage, of_twin
+from pytest_py312.rollout.traffic import BESIDE, LOAD_ERRORS, NEW, Traffic, TrafficProbe
+from pytest_py312.rollout.twin_probes import KnownExceptions, TwinUsage, address_of_twin, of_twin
 from pytest_py312.rollout.watching import MetricRule, Watched
 
 
@@ -91,21 +92,54 @@ class _Service:
             for metric in self._metrics
         }
         asked = (*self._availability(), *self._asked())
+        new_traffic, old_traffic = self._traffic()
         return Watched(
             service=self._service.name,
             critical=self._service.critical,
-            probes=(*asked, self._engine()),
-            twin=self._twin(asked),
+            probes=(*asked, self._engine(), *new_traffic),
+            twin=(*self._twin(asked), *old_traffic),
             no_twin=self._deployment.no_twin,
             settings=self._soak(),
             compare=self._compare(),
             rules=rules,
-            budgets={
-                metric.name: Budget(share=metric.budget, window=metric.window or WINDOW)
-                for metric in self._metrics
-                if metric.budget
-            },
+            budgets=self._budgets(),
         )
+
+    def _budgets(self) -> dict[str, Budget]:
+        found = {
+            metric.name: Budget(share=metric.budget, window=metric.window or WINDOW)
+            for metric in self._metrics
+            if metric.budget
+        }
+        load = self._soak().load
+        return found | ({LOAD_ERRORS: Budget(share=load.budget)} if load.rate and load.budget else {})
+
+    def _traffic(self) -> tuple[list[Probe], list[Probe]]:
+        """Traffic for the new version, and for the old one where it runs beside."""
+        soak, address = self._soak(), self._address()
+        load, path = soak.load, soak.load.path or self._spec.health
+        if not load.rate:
+            return [], []
+        if address is None or not path:
+            raise RolloutRefused(
+                f"the plan wants traffic for {self._service.name}, and there is no port or no path to ask; write "
+                f"`port` in its deploy table and `path` in its load table"
+            )
+        # what one sample asks has come to its end before the next is due
+        seconds = min(load.seconds, self._settings.soak_of(stage=self._run.stage).interval / 2)
+        if load.rate * seconds < soak.min_requests:
+            raise RolloutRefused(
+                f"the traffic of {self._service.name} is {load.rate * seconds:.0f} requests a sample ({load.rate:g} a "
+                f"second for {seconds:g} s), and a share of fewer than {soak.min_requests} says nothing: raise its "
+                "`rate` or `seconds`"
+            )
+        twin = self._twin_address()
+        addresses = {NEW: address} | ({BESIDE: twin} if twin else {})
+        traffic = Traffic(addresses=addresses, path=path, settings=load, seconds=seconds)
+        probes = [
+            TrafficProbe(traffic=traffic, version=version, min_requests=soak.min_requests) for version in addresses
+        ]
+        return [probes[0]], [*probes[1:]]
 
     def _soak(self, metric: str = "") -> SoakSettings:
         service = self._service
@@ -131,9 +165,14 @@ class _Service:
             return ()
         metrics = tuple(metric for metric in self._metrics if metric.provider == "docker")
         found: list[Probe] = [TwinUsage(target=target, spec=self._spec, twin=twin, metrics=metrics)] if metrics else []
-        if isinstance(target, Reachable):
-            found += of_twin(asked, lambda: target.address(self._spec, twin))
-        return tuple(found)
+        address = self._twin_address()
+        return (*found, *(of_twin(asked, address) if address else ()))
+
+    def _twin_address(self) -> Address | None:
+        twin, target = self._deployment.twin, self._target
+        if twin is None or not isinstance(target, Reachable) or not self._spec.port:
+            return None
+        return address_of_twin(lambda: target.address(self._spec, twin))
 
     def _known(self) -> Callable[[float], frozenset[str] | None]:
         """Exceptions of the old version, where it was to be compared with."""

@@ -18,6 +18,7 @@ from pytest_py312.rollout.probes import AVAILABILITY, DRIFT, HEALTH_CHECK, INTER
 from pytest_py312.rollout.providers.engine import CPU_COUNTER, MEMORY, OUT_OF_MEMORY, RESTART_COUNTER
 from pytest_py312.rollout.settings import CompareSettings, MetricSettings, SoakSettings
 from pytest_py312.rollout.tally import OLD, Tally
+from pytest_py312.rollout.traffic import LOAD_LATENCY
 
 CRASH_LOOP = "crash loop"
 GROWTH = "memory growth"
@@ -27,10 +28,13 @@ COMPARISON = " compared"
 """Ends the name of a metric whose comparison with the old version is told."""
 _AT_ONCE = frozenset({OUT_OF_MEMORY, INTERPRETER})
 """Facts that no second look makes any less true."""
+_TIMES = frozenset({LATENCY, LOAD_LATENCY})
+_TOLD = (Result.SUCCESSFUL, Result.FAILED)
 _TROUBLES = {
     AVAILABILITY: Trouble.AVAILABILITY,
     HEALTH_CHECK: Trouble.AVAILABILITY,
     LATENCY: Trouble.LATENCY,
+    LOAD_LATENCY: Trouble.LATENCY,
     OUT_OF_MEMORY: Trouble.OUT_OF_MEMORY,
     INTERPRETER: Trouble.INTERPRETER,
     MEMORY: Trouble.MEMORY,
@@ -91,12 +95,12 @@ class Watched:
 
         What was logged or used for the first time is endlessly more than nothing: only the plan can ask for those.
         """
-        return metric == LATENCY or metric in self.rules or metric.removesuffix(REQUESTS) in self.budgets
+        return metric in _TIMES or metric in self.rules or metric.removesuffix(REQUESTS) in self.budgets
 
     @property
     def kept(self) -> frozenset[str]:
         """Metrics whose values are asked for later, and not only how they ended."""
-        compared = {LATENCY, *self.rules} if self.twin else set()
+        compared = {*_TIMES, *self.rules} if self.twin else set()
         counted = {*self.budgets, *(metric + REQUESTS for metric in self.budgets)}
         both = compared | counted
         return frozenset({MEMORY, *both, *(OLD + metric for metric in both)})
@@ -133,13 +137,13 @@ def joined(
             one = replace(one, result=result, detail=f"{EXCUSED}{one.detail}")
         found.append(one)
     answers = [one.result for one in old if one.metric == AVAILABILITY]
-    if answers and answers[0] in (Result.SUCCESSFUL, Result.FAILED):
+    if answers and answers[0] in _TOLD:
         was_well = float(answers[0] is Result.SUCCESSFUL)
         found.append(Measurement(metric=TWIN, result=Result.SUCCESSFUL, value=was_well))
     found += [
         Measurement(metric=OLD + one.metric, result=Result.SUCCESSFUL, value=one.value)
         for one in old
-        if one.value is not None and watched.compares(one.metric)
+        if one.value is not None and one.result in _TOLD and watched.compares(one.metric)
     ]
     return tuple(found)
 
@@ -263,9 +267,8 @@ def last_judgement(watched: Sequence[Watched], tallies: Mapping[str, Tally], dec
 def comparisons(watched: Watched, tally: Tally) -> list[tuple[str, Compared]]:
     """What there is to be said of each metric that the old version beside it was to be asked for, over all of it."""
     metrics = _both_told(tally)
-    wanted = bool(watched.twin or watched.no_twin) and LATENCY in tally.series
-    if wanted and LATENCY not in metrics:  # the twin never answered, which must not look like a good comparison
-        metrics.append(LATENCY)
+    if watched.twin or watched.no_twin:  # one that never answered must not look like a good comparison
+        metrics += sorted(metric for metric in _TIMES if metric in tally.series and metric not in metrics)
     found = []
     for metric in metrics:
         rule = watched.rule(metric)

@@ -20,6 +20,7 @@ def images() -> dict[str, str]:
             "3.12": built(engine, "3.12"),
             "3.12 sick": built(engine, "3.12", "sick"),
             "3.12 crash": built(engine, "3.12", "crash"),
+            "3.12 errs": built(engine, "3.12", "errs"),
         }
     finally:
         engine.close()

@@ -22,7 +22,7 @@ from pytest_py312.runners.docker_engine import Engine, Refused, connect, told_ap
 from pytest_py312.runners.docker_owner import this_process
 
 SERVER = """
-import http.server, json, os, signal, sys, threading
+import http.server, itertools, json, os, signal, sys, threading
 
 kind = sys.argv[1]
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -31,9 +31,13 @@ if kind == "crash":
 if kind == "late":
     threading.Timer(6.0, lambda: os._exit(3)).start()
 
+numbers = itertools.count()
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         well = self.path != "/health" or kind != "sick"
+        if self.path == "/work" and kind == "errs":  # one of ten, while its health is good
+            well = next(numbers) % 10 != 0
         body = json.dumps({"python": sys.version.split()[0], "greeting": os.environ.get("GREETING", "")}).encode()
         if self.path.startswith("/says/"):
             body = self.path[6:].encode()
@@ -48,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 print("serving", flush=True)
 http.server.HTTPServer(("", 8000), Handler).serve_forever()
 """
-KINDS = ("good", "sick", "crash", "late")
+KINDS = ("good", "sick", "crash", "late", "errs")
 LABEL = "pytest-py312.test"
 _numbers = itertools.count()
 

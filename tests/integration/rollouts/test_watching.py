@@ -14,7 +14,7 @@ from pytest_py312 import clock
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Container, Result, Sample, StageRun, StageState, Verdict
-from pytest_py312.rollout.settings import CompareSettings, Confirm, RolloutSettings, SoakSettings
+from pytest_py312.rollout.settings import CompareSettings, Confirm, RolloutSettings, SoakSettings, TrafficSettings
 from pytest_py312.rollout.soak import Soak
 from pytest_py312.rollout.stopping import Stop
 from pytest_py312.rollout.watch_plan import watched_of
@@ -114,6 +114,25 @@ def seen_of(here: Place, twin: Container) -> tuple[str, object, str]:
     with told_apart():
         ports = here.engine.client.inspect_container(twin.id)["HostConfig"]["PortBindings"]
     return said["python"].rpartition(".")[0], ports, said["greeting"]
+
+
+def test_errors_that_only_traffic_shows_bring_a_stage_back(a_place: APlace, tmp_path: Path) -> None:
+    """Its health is good, and one of ten requests fails; the old version beside it answers all of them."""
+    load = TrafficSettings(rate=80, path="/work", seconds=2.0)
+    settings = replace(SETTINGS, interval=4.0, duration=400.0, load=load)
+    with a_place("auth") as here, here.driver() as (driver, journal):
+        run = replace(here.run("3.12 errs", name=here.name), soak=settings.duration)
+        run = driver.deploy(run.with_deployment("auth", wants_twin=True))
+        assert run.state is StageState.SOAKING, run.reason
+        run = asyncio.run(soak_of(here, driver, journal, run, tmp_path, settings).wait(Stop())).run
+        assert run.state is StageState.ROLLING_BACK
+        assert run.reason.startswith("auth: load errors burn: the error budget of 0.001 burns 1"), run.reason
+        figures = {one.metric: one.value for one in journal.samples(run.run, "auth")[-1].measurements}
+        assert (figures["load errors"], figures["load errors requests"]) == (0.1, 160.0)
+        assert (figures["old load errors"], figures["twin"]) == (0.0, 1.0)
+        assert {"load latency", "load rate"} <= figures.keys()
+        assert [one.state for one in driver.recover(here.name)] == [StageState.ROLLED_BACK]
+        assert here.serving() == here.all_old()
 
 
 @pytest.mark.parametrize("trouble", ["stopped", "replaced"])

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_py312.errors import RolloutRefused
 from pytest_py312.plan_rollout import load_rollout
+from pytest_py312.rollout.burning import Budget
 from pytest_py312.rollout.model import Container, Moment, Result, ServiceSpec, StageRun
 from pytest_py312.rollout.probes import (
     ContainerHealth,
@@ -22,6 +23,7 @@ from pytest_py312.rollout.probes import (
 )
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.targets.protocol import TargetRefused
+from pytest_py312.rollout.traffic import TrafficProbe
 from pytest_py312.rollout.twin_probes import TwinUsage
 from pytest_py312.rollout.watch_plan import watched_of
 from pytest_py312.rollout.watching import Watched
@@ -172,6 +174,30 @@ def test_a_twin_is_asked_the_same_where_it_is(tmp_path: Path) -> None:
     assert [probe.path for probe in asked] == ["/health", "/orders"]
     assert asked[0].address() == ("127.0.0.1", 8080)
     assert target.asked == [twin("user")]
+
+
+LOAD = '\n[service.gateway]\nsoak = {{ load = {{ rate = {rate}, path = "/work", seconds = "50s" }} }}\n'
+
+
+def test_traffic_is_made_for_both_versions_within_half_an_interval(tmp_path: Path) -> None:
+    run = soaking(port=80).with_deployment("gateway", twin=twin("gateway"))
+    found = watched(tmp_path, run, ReachableTarget(), PLAN + LOAD.format(rate=2))
+    new, old = found["gateway"].probes[-1], found["gateway"].twin[-1]
+    assert isinstance(new, TrafficProbe)
+    assert isinstance(old, TrafficProbe)
+    assert (new.traffic is old.traffic, new.version, old.version) == (True, "new", "twin")
+    assert (new.traffic.seconds, new.traffic.path) == (30.0, "/work")
+    assert found["gateway"].budgets == {"load errors": Budget(share=0.001)}
+    assert not any(isinstance(probe, TrafficProbe) for probe in found["user"].probes)
+
+
+@pytest.mark.parametrize(
+    ("rate", "target", "told"),
+    [(1, ReachableTarget(), "is 30 requests a sample"), (2, FakeTarget(), "no port or no path to ask")],
+)
+def test_traffic_that_would_tell_nothing_is_refused(tmp_path: Path, rate: int, target: FakeTarget, told: str) -> None:
+    with pytest.raises(RolloutRefused, match=told):
+        watched(tmp_path, soaking(port=80), target, PLAN + LOAD.format(rate=rate))
 
 
 def test_a_twin_that_does_not_run_says_nothing(tmp_path: Path) -> None:
