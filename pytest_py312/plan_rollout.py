@@ -32,6 +32,7 @@ PROVIDERS = ("http", "prometheus", "docker", "logs", "python")
 _PUBLISH = re.compile(r"(?:(?:\d{1,3}\.){3}\d{1,3}:)?\d{1,5}:\d{1,5}", re.ASCII)
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_GRPC = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,120}", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
 
 _Reader = Callable[[Node], Any]
@@ -153,6 +154,13 @@ def _url(node: Node) -> str:
     return text
 
 
+def _grpc(node: Node) -> str | None:
+    """``true`` is the whole server, a name one of its services."""
+    if isinstance(node.value, bool):
+        return "" if node.value else None
+    return str(_matching(_GRPC, "true or the name of a gRPC service", '"orders.Orders"')(node))
+
+
 def _argv(node: Node) -> tuple[str, ...]:
     return read.strings(node, '["tell-us", "--urgent"]')
 
@@ -250,6 +258,8 @@ _DEPLOY: _Readers = {
     "container": ("container", _matching(_CONTAINER, "the name of a container", '"user-service"')),
     "port": ("port", _count(1, 65535, "8080")),
     "health": ("health", _path),
+    "grpc-health": ("grpc", _grpc),
+    "health-command": ("health_command", lambda node: read.strings(node, '["python", "check.py"]')),
     "version": ("version", _path),
     "network": ("network", _matching(_CONTAINER, "the name of a network", '"backend"')),
     "needs": ("needs", _names),

@@ -25,6 +25,7 @@ ONLY_IN = {
     "vl_convert": ("reports.charts",),
     "aiohttp": ("rollout.providers.http", "rollout.serving", "rollout.load"),
     "prometheus_client": ("rollout.exposition",),
+    "grpc": ("rollout.providers.grpc_health",),
     "pytest": ("plugin", "plugin_*", "hookspecs", "testing", "probe", "benchmark_probe"),
     "_pytest": ("plugin_*",),
     # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
@@ -34,7 +35,7 @@ ONLY_IN = {
 
 LAZY = frozenset(
     {"docker", "requests", "urllib3", "rich", "scipy", "sqlite3", "jinja2", "markupsafe", "vl_convert", "aiohttp",
-     "prometheus_client"}
+     "prometheus_client", "grpc"}
 )  # fmt: skip
 """Never imported before they are needed: the first is slow, and pytest starts without any of them."""
 EAGER_ALL_THE_SAME = {"sqlite3": ("store",)}

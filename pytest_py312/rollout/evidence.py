@@ -102,6 +102,7 @@ def _deployment(one: Deployment, run: StageRun) -> dict[str, Any]:
             "image": one.old.image if one.old else None,
             "interpreter": str(one.old_interpreter) if one.old_interpreter else None,
         },
+        "twin": {"container": one.twin.id if one.twin else None, "none_because": one.no_twin},
         "interpreter_asked": str(run.target) if one.verified else None,
         "ready": one.ready,
         "verified": one.verified,

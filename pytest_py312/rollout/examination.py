@@ -62,7 +62,7 @@ def examined(ground: Ground, environment: str, stage: int | None) -> list[Row]:
 def _target_rows(ground: Ground, settings: RolloutSettings) -> tuple[Target | None, list[Row]]:
     try:
         target = ground.target()
-    except Py312Error as error:
+    except (Py312Error, TargetError) as error:
         return None, [_unreachable(str(error))]
     if not isinstance(target, Inspectable):
         told = f"the target {target.name} does not tell"

@@ -181,6 +181,10 @@ class ServiceSpec:
     port: int = 0
     health: str = ""
     version: str = ""
+    grpc: str | None = None
+    """What the health service of gRPC is asked about, on ``port``; empty: the whole server, ``None``: nothing."""
+    health_command: tuple[str, ...] = ()
+    """Run in the container; it is well where that ends with 0."""
     network: str = ""
     publish: tuple[tuple[str, int], ...] = ()
     """(host address and port, port inside): of a service that is deployed for the first time."""

@@ -25,12 +25,21 @@ def stage_services(plan: Plan, fleet: Fleet, stage: int) -> list[Service]:
 
 
 def spec_of(service: Service, deploy: DeploySettings) -> ServiceSpec:
-    """What a target has to know to serve it."""
+    """What a target has to know to serve it.
+
+    :raises RolloutRefused: it is asked for its health where there is nothing to ask.
+    """
+    if deploy.grpc is not None and not deploy.port:
+        raise RolloutRefused(
+            f"{service.name} is asked for its health over gRPC, and the plan names no port; add port = 50051"
+        )
     return ServiceSpec(
         service=service.name,
         container=deploy.container_of(service.name),
         port=deploy.port,
         health=deploy.health,
+        grpc=deploy.grpc,
+        health_command=deploy.health_command,
         version=deploy.version,
         network=deploy.network,
         publish=tuple((host, int(port)) for host, _, port in (text.rpartition(":") for text in deploy.publish)),

@@ -108,6 +108,8 @@ class DeploySettings:
     container: str = ""
     port: int = 0
     health: str = ""
+    grpc: str | None = None
+    health_command: tuple[str, ...] = ()
     version: str = ""
     network: str = ""
     needs: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ around both is to blame.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_py312.rollout.health_probes import GrpcProbe
 from pytest_py312.rollout.log_patterns import patterns_in
 from pytest_py312.rollout.model import Container, Measurement, Moment, Result, Sample, ServiceSpec
 from pytest_py312.rollout.probes import ENGINE_LIMIT, Address, HttpProbe, Probe, TcpProbe
@@ -30,7 +31,9 @@ def address_of_twin(address: Address) -> Address:
 
 def of_twin(probes: Sequence[Probe], address: Address) -> tuple[Probe, ...]:
     """Those of ``probes`` that a twin can be asked as well, asked of the one at ``address``."""
-    return tuple(replace(probe, address=address) for probe in probes if isinstance(probe, HttpProbe | TcpProbe))
+    return tuple(
+        replace(probe, address=address) for probe in probes if isinstance(probe, HttpProbe | TcpProbe | GrpcProbe)
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from pytest_py312.errors import RolloutRefused
 from pytest_py312.model import Service
 from pytest_py312.rollout.burning import Budget
+from pytest_py312.rollout.health_probes import ExecProbe, Executing, GrpcProbe
 from pytest_py312.rollout.model import Container, Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.probes import (
     WINDOW,
@@ -152,10 +153,21 @@ class _Service:
     def _availability(self) -> list[Probe]:
         """The best that can be asked: the service itself, its port, what the target knows of its health."""
         address = self._address()
+        target: object = self._target
+        if self._spec.grpc is not None and not address:
+            raise RolloutRefused(
+                f"{self._service.name} cannot be asked over gRPC: the target {self._target.name} tells no address"
+            )
+        if self._spec.health_command and not isinstance(target, Executing):
+            raise RolloutRefused(f"the target {self._target.name} runs no health-command; {self._service.name} has one")
         if address and self._spec.health:
             return [HttpProbe(address=address, path=self._spec.health)]
         if self._spec.health:
             return [ReadyProbe(target=self._target, spec=self._spec, container=self._container)]
+        if address and self._spec.grpc is not None:
+            return [GrpcProbe(address=address, service=self._spec.grpc)]
+        if self._spec.health_command and isinstance(target, Executing):
+            return [ExecProbe(target=target, container=self._container, argv=self._spec.health_command)]
         health = ContainerHealth(target=self._target, spec=self._spec)
         return [TcpProbe(address=address)] if address else [health]
 

@@ -7,6 +7,7 @@ is done already, so any of it can be repeated from anywhere.
 
 import asyncio
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from pytest_py312.model import Interpreter
 from pytest_py312.rollout.model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask, url_of
 from pytest_py312.rollout.targets import docker_facts
+from pytest_py312.rollout.targets.docker_health import executed, unwell
 from pytest_py312.rollout.targets.docker_lock import DockerLock
 from pytest_py312.rollout.targets.docker_reach import Reach
 from pytest_py312.rollout.targets.docker_setup import (
@@ -159,7 +161,16 @@ class DockerTarget:
                     told = answer if isinstance(answer, str) else f"{spec.health} answers {answer.status}"
                     return Readiness(phase=Phase.STARTING, detail=told)
                 return Readiness(phase=Phase.READY)
-            return Readiness(phase=Phase.READY, asked=health == "healthy")
+            trouble = unwell(self._engine, said, spec, self._reach, limit=ASK_LIMIT)
+            if trouble:
+                return Readiness(phase=Phase.STARTING, detail=trouble)
+            asked = bool(health == "healthy" or spec.health_command or (spec.grpc is not None and spec.port))
+            return Readiness(phase=Phase.READY, asked=asked)
+
+    def execute(self, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
+        """See :class:`~pytest_py312.rollout.health_probes.Executing`."""
+        with in_words():
+            return executed(self._engine, container, argv, limit=limit)
 
     def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
         with in_words():

@@ -1,12 +1,15 @@
 """What operators do around a rollout, as it is typed, on a real engine."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_py312.__main__ import main
+from pytest_py312.rollout.model import Container
+from pytest_py312.rollout.targets.protocol import Phase, TargetRefused
 from pytest_py312.testing import service_tree
 from tests.integration.rollouts.services import place
 
@@ -75,3 +78,20 @@ def test_a_drill_brings_back_what_served_and_what_stopped_is_noticed(
         run = json.loads(capsys.readouterr().out)["runs"][0]
         assert run["drill"] == "passed"
         assert run["reason"].startswith("auth: availability")
+
+
+@pytest.mark.docker
+def test_health_can_be_a_command_in_the_container(tmp_path: Path, images: dict[str, str]) -> None:
+    with place(tmp_path, images, "auth") as here:
+        old = Container(id=here.old["auth"], image=images["3.9"])
+        code, printed = here.target.execute(old, ["python", "-c", "print('well'); raise SystemExit(3)"], limit=20.0)
+        assert (code, printed.strip()) == (3, "well")
+        with pytest.raises(TargetRefused, match=r"sleep did not end within 0\.2 s"):
+            here.target.execute(old, ["sleep", "5"], limit=0.2)
+        spec = replace(here.spec("auth"), health="", health_command=("python", "-c", "raise SystemExit(4)"))
+        ready = here.target.ready(spec, old)
+        assert (ready.phase, ready.detail) == (Phase.STARTING, "python ended with 4: ")
+        well = here.target.ready(replace(spec, health_command=("python", "-V")), old)
+        assert (well.phase, well.asked) == (Phase.READY, True)
+        missing = here.target.ready(replace(spec, health_command=("no-such-program",)), old)
+        assert missing.phase is Phase.STARTING
