@@ -8,7 +8,6 @@ from typing import Any
 from pytest_py312.rollout.targets.docker_words import in_words
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
 from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
-from pytest_py312.runners.docker_ping import engine_address
 
 _FRACTION = re.compile(r"\.\d+")
 _PYTHON = re.compile(r"PYTHON_VERSION=(3\.\d{1,2})(?:\.\d+)?", re.ASCII)
@@ -20,7 +19,8 @@ def engine_facts(engine: Engine) -> EngineFacts:
     """See :class:`.facts.Inspectable`; so are the others."""
     with told_apart():
         said: Any = engine.client.info()
-    return facts_in(said, is_beside=engine_address().startswith("unix://"))
+    # as the SDK writes a socket of this machine
+    return facts_in(said, is_beside=engine.client.base_url.startswith("http+docker://"))
 
 
 def facts_in(said: Mapping[str, Any], *, is_beside: bool) -> EngineFacts:
