@@ -79,10 +79,14 @@ def _live_restore(facts: EngineFacts, target: str) -> Row:
 def _swarm(facts: EngineFacts, target: str) -> list[Row]:
     if target != SWARM:
         return []
-    active = facts.swarm == "active"
-    remedy = "" if active else "join one, or begin one with `docker swarm init`"
-    health = Health.OK if active else Health.TROUBLE
-    return [Row(area="engine", what="swarm", health=health, detail=facts.swarm or "not told", remedy=remedy)]
+    well = facts.swarm == "active" and facts.is_manager
+    remedy = "join one, or begin one with `docker swarm init`"
+    detail = facts.swarm or "not told"
+    if facts.swarm == "active":
+        remedy = "name the engine of a manager: only they can be told anything"
+        detail = "active, and a manager" if well else "active, and no manager"
+    health = Health.OK if well else Health.TROUBLE
+    return [Row(area="engine", what="swarm", health=health, detail=detail, remedy="" if well else remedy)]
 
 
 def kernel_row(option: str, found: bool | None) -> Row:

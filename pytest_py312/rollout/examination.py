@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,7 +45,7 @@ def examined(ground: Ground, environment: str, stage: int | None) -> list[Row]:
     services = [one for one in ground.fleet().services if stage is None or one.stage == stage]
     runs, rows = _journal_rows(ground, environment)
     rows += _disk_rows(ground)
-    target, found = _target_rows(ground, settings)
+    target, found = _target_rows(ground, settings, environment)
     where = settings.environment(environment)
     return [
         *found,
@@ -59,21 +60,31 @@ def examined(ground: Ground, environment: str, stage: int | None) -> list[Row]:
 # ---- the target
 
 
-def _target_rows(ground: Ground, settings: RolloutSettings) -> tuple[Target | None, list[Row]]:
+def _target_rows(ground: Ground, settings: RolloutSettings, environment: str) -> tuple[Target | None, list[Row]]:
     try:
         target = ground.target()
     except (Py312Error, TargetError) as error:
         return None, [_unreachable(str(error))]
-    if not isinstance(target, Inspectable):
-        told = f"the target {target.name} does not tell"
-        return target, [Row(area="engine", what="reachable", health=Health.UNKNOWN, detail=told)]
-    before = clock.timestamp()
     try:
+        holder = target.lock(environment).holder()
+        lock = Row(
+            area="lock",
+            what=environment,
+            health=Health.OK,
+            detail=f"held by {holder}" if holder else "free",
+            needed=False,
+        )
+        if not isinstance(target, Inspectable):
+            return target, [
+                Row(area="engine", what="reachable", health=Health.OK, detail=f"{target.name} answers"),
+                lock,
+            ]
+        before = clock.timestamp()
         facts = target.engine_facts()
+        after = clock.timestamp()
     except TargetError as error:
         return None, [_unreachable(str(error))]
-    after = clock.timestamp()
-    rows = doctor.engine_rows(facts, settings.deploy.target)
+    rows = [*doctor.engine_rows(facts, settings.deploy.target), lock]
     rows.append(doctor.engine_clock_row((before + after) / 2, facts.time, after - before))
     here = _is_here(facts)
     if settings.deploy.target == doctor.SWARM:
@@ -244,7 +255,9 @@ def _service_rows(
     for service in services:
         deploy = settings.deploy_of(stage=service.stage, name=service.name, path=service.path)
         try:
-            yield _image_row(service, deploy, teller, wanted, ground)
+            row = _image_row(service, deploy, teller, wanted, ground)
+            # one that cannot tell of images is no trouble where it answers: a deployment asks
+            yield row if target is None or row.health is not Health.UNKNOWN else replace(row, needed=False)
             yield _way_back_row(up.get(service.name), service, deploy, target, teller)
         except TargetError as error:
             yield Row(area="images", what=service.name, health=Health.UNKNOWN, detail=str(error))
@@ -258,7 +271,9 @@ def _image_row(
     except RolloutRefused as error:
         return Row(area="images", what=service.name, health=Health.TROUBLE, detail=str(error))
     if teller is None:
-        return Row(area="images", what=service.name, health=Health.UNKNOWN, detail="there is no engine to ask")
+        return Row(
+            area="images", what=service.name, health=Health.UNKNOWN, detail="nobody can be asked whether it is there"
+        )
     return doctor.image_row(service.name, reference, teller.image_facts(reference), wanted)
 
 

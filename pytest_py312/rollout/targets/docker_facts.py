@@ -34,6 +34,7 @@ def facts_in(said: Mapping[str, Any], *, is_beside: bool) -> EngineFacts:
         cgroup=str(said.get("CgroupVersion", "")),
         live_restore=bool(said.get("LiveRestoreEnabled")),
         swarm=str((said.get("Swarm") or {}).get("LocalNodeState", "")),
+        is_manager=bool((said.get("Swarm") or {}).get("ControlAvailable")),
         time=_moment(str(said.get("SystemTime", ""))),
         is_beside=is_beside,
     )

@@ -24,6 +24,8 @@ class EngineFacts:
     cgroup: str = ""
     live_restore: bool = False
     swarm: str = ""
+    is_manager: bool = False
+    """Whether a swarm can be told anything through it."""
     time: float | None = None
     is_beside: bool = False
     """Whether it is spoken to over a socket of this machine."""

@@ -14,14 +14,16 @@ from pytest_py312 import clock
 from pytest_py312.model import Interpreter
 from pytest_py312.rollout.model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.providers.http import Answer
+from pytest_py312.rollout.targets import docker_facts
 from pytest_py312.rollout.targets.docker import LOG_LINES, YOUNG, age_of
 from pytest_py312.rollout.targets.docker_words import log_of
+from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
 from pytest_py312.rollout.targets.interpreters import with_own_word
 from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetRefused
 from pytest_py312.rollout.targets.swarm_lock import SwarmLock
 from pytest_py312.rollout.targets.swarm_nodes import Nodes
 from pytest_py312.rollout.targets.swarm_services import Services
-from pytest_py312.rollout.targets.swarm_shelf import Shelf
+from pytest_py312.rollout.targets.swarm_shelf import Shelf, is_kept
 from pytest_py312.rollout.targets.swarm_specs import (
     first_spec,
     going_back,
@@ -61,6 +63,24 @@ class SwarmTarget:
         if found is None:
             raise TargetRefused(f"neither the manager nor a registry has the image {reference}; build or push it first")
         return found
+
+    def engine_facts(self) -> EngineFacts:
+        """See :class:`.facts.Inspectable`; so are the others. The engine is the manager."""
+        return docker_facts.engine_facts(self._engine)
+
+    @in_swarm_words()
+    def image_facts(self, reference: str) -> ImageFacts | None:
+        """What the manager has, or a registry."""
+        found = docker_facts.image_facts(self._engine, reference)
+        if found is not None:
+            return found
+        pinned = self._services.pinned(reference)
+        return ImageFacts(id=pinned) if pinned else None
+
+    @in_swarm_words()
+    def has_container(self, container: str) -> bool:
+        """Whether the spec of that name is kept."""
+        return is_kept(self._engine, container)
 
     # ---- looking
 

@@ -20,6 +20,11 @@ NAME_LABEL = "pytest-py312.rollout.name"
 _PREFIX = "py312-spec-"
 
 
+def is_kept(engine: Engine, spec: str) -> bool:
+    """Whether a spec is kept, of whatever service. Raises as the engine's client does."""
+    return any(one["Spec"]["Name"] == _PREFIX + spec for one in configs(engine, {"name": _PREFIX + spec}))
+
+
 class Shelf:
     """The specs of one service. All methods raise as the engine's client does."""
 

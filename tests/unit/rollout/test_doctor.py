@@ -16,6 +16,7 @@ from pytest_py312.rollout.journal import FILE
 from pytest_py312.rollout.kernel import has_feature
 from pytest_py312.rollout.targets.docker_facts import facts_in
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
+from pytest_py312.rollout.targets.protocol import TargetLost
 from pytest_py312.testing import FakeTarget, service_tree
 from tests.unit.rollout.shells import PLAN, Shell, shell_in
 
@@ -44,7 +45,9 @@ def test_a_swarm_needs_what_a_single_engine_does_not() -> None:
     swarm = doctor.engine_rows(replace(FACTS, live_restore=True), "swarm")
     assert health(swarm, "live-restore") is Health.TROUBLE
     assert health(swarm, "swarm") is Health.TROUBLE
-    assert health(doctor.engine_rows(replace(FACTS, swarm="active"), "swarm"), "swarm") is Health.OK
+    worker = replace(FACTS, swarm="active")
+    assert health(doctor.engine_rows(worker, "swarm"), "swarm") is Health.TROUBLE
+    assert health(doctor.engine_rows(replace(worker, is_manager=True), "swarm"), "swarm") is Health.OK
 
 
 def test_an_engine_of_which_little_is_known_is_not_called_well() -> None:
@@ -93,11 +96,11 @@ def test_one_of_container_and_image_is_way_back_enough() -> None:
 def test_an_engines_own_words() -> None:
     said = {
         "ServerVersion": "26.1.5", "Name": "vm", "CgroupVersion": "1", "LiveRestoreEnabled": True,
-        "Swarm": {"LocalNodeState": "active"}, "SystemTime": "2026-11-26T03:02:48.073657301Z",
+        "Swarm": {"LocalNodeState": "active", "ControlAvailable": True}, "SystemTime": "2026-11-26T03:02:48.073657301Z",
     }  # fmt: skip
     facts = facts_in(said, is_beside=True)
     assert (facts.version, facts.host, facts.cgroup, facts.live_restore) == ("26.1.5", "vm", "1", True)
-    assert (facts.swarm, facts.time) == ("active", 1795662168.0)
+    assert (facts.swarm, facts.is_manager, facts.time) == ("active", True, 1795662168.0)
     assert facts_in({"SystemTime": "?", "Swarm": None}, is_beside=False).time is None
 
 
@@ -164,13 +167,28 @@ def test_without_an_engine_nothing_of_it_is_called_well(py312: Shell) -> None:
     assert rows["images", "auth"]["health"] == rows["way back", "auth"]["health"] == "could not be checked"
 
 
-def test_a_target_that_does_not_tell_is_unknown(py312: Shell) -> None:
+def test_of_a_target_that_does_not_tell_it_is_known_that_it_answers(py312: Shell) -> None:
     quiet = FakeTarget()
     quiet.serve("auth", "old-3.9")
     py312.ground = replace(py312.ground, target=lambda: quiet)
-    rows = rows_of(py312, code=1)
-    assert rows["engine", "reachable"]["health"] == "could not be checked"
+    rows = rows_of(py312, code=0)
+    assert rows["engine", "reachable"]["detail"] == "fake answers"
+    assert (rows["images", "auth"]["health"], rows["images", "auth"]["needed"]) == ("could not be checked", False)
     assert rows["way back", "auth"]["health"] == "ok", "what serves can be asked of any target"
+
+
+def test_who_holds_the_environment_is_told(py312: Shell) -> None:
+    assert rows_of(py312, code=0)["lock", "test"]["detail"] == "free"
+    py312("deploy --stage 1")
+    assert rows_of(py312, code=0)["lock", "test"]["detail"].startswith("held by ")
+
+
+def test_an_engine_that_is_lost_meanwhile_is_not_reached(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(target: object) -> EngineFacts:
+        raise TargetLost("it does not answer")
+
+    monkeypatch.setattr(type(py312.target), "engine_facts", lost)
+    assert rows_of(py312, code=1)["engine", "reachable"]["detail"] == "it does not answer"
 
 
 def test_images_of_one_stage_are_looked_at(py312: Shell) -> None:
