@@ -2,12 +2,15 @@
 # ruff: noqa: UP031, UP035, PTH102, PTH104, PTH108, PTH118, PTH123, PTH208
 """Starts one clean process per job inside a container that many jobs share, and leaves nothing of any job behind.
 
-Usage: ``python -I attendant.py SPOOL SCRATCH PROBE``. Standard library only, Python 3.8+, Linux.
+Usage: ``python -I attendant.py SPOOL SCRATCH PROBE [EMPTIED...]``. Standard library only, Python 3.8+, Linux.
 
 The other side puts ``SPOOL/jobs/ID.json`` (by an atomic rename) and rings ``SPOOL/bell``, a named pipe. Each job is
 given to a *keeper*, a fork of this process that adopts whatever the job leaves orphaned, so that at the end all of it
 can be found and killed, even what made itself a session of its own. The keeper says how the job ended in
 ``SPOOL/ID/end.json``, which also appears by a rename, after the last process of the job is gone.
+
+With folders that are to be ``EMPTIED``, jobs come one at a time: before the end of one is reported, every process that
+is not ours has been killed and all that these folders hold removed. What could not be is told as ``left``.
 """
 
 from __future__ import annotations
@@ -32,7 +35,11 @@ OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oo
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(spool: str, scratch: str, probe: str) -> None:
+SYSTEM_V = ("msg", "sem", "shm")
+"""What processes leave to each other beside files: each has a table in /proc/sysvipc, under one line of titles."""
+
+
+def main(spool: str, scratch: str, probe: str, *emptied: str) -> None:
     """Serve jobs until there have been none for a while."""
     adopt = _adopter()
     bell = os.open(os.path.join(spool, "bell"), os.O_RDWR | os.O_NONBLOCK)
@@ -42,7 +49,7 @@ def main(spool: str, scratch: str, probe: str) -> None:
         for job in _new_jobs(os.path.join(spool, "jobs")):
             last = time.monotonic()
             if os.fork() == 0:
-                _be_keeper(job, spool, scratch, probe, adopt)
+                _be_keeper(Keeper(job, spool, scratch, probe, emptied), adopt)
             keepers += 1
         # the time limit is for file systems that pass on files but not the bell
         select.select([bell], [], [], 0.05)
@@ -79,13 +86,13 @@ def _new_jobs(folder: str) -> Iterator[dict[str, Any]]:
             yield job
 
 
-def _be_keeper(job: dict[str, Any], spool: str, scratch: str, probe: str, adopt: Callable[[], object]) -> None:
+def _be_keeper(keeper: Keeper, adopt: Callable[[], object]) -> None:
     """Keep one job and end this process; never returns."""
     try:
         adopt()
-        Keeper(job, spool, scratch, probe).keep()
+        keeper.keep()
     except BaseException as error:
-        os.write(2, ("keeper of %s: %r\n" % (job.get("id"), error)).encode("utf-8", "replace"))
+        os.write(2, ("keeper of %s: %r\n" % (keeper.job.get("id"), error)).encode("utf-8", "replace"))
     finally:
         os._exit(0)
 
@@ -93,8 +100,11 @@ def _be_keeper(job: dict[str, Any], spool: str, scratch: str, probe: str, adopt:
 class Keeper:
     """One job, from its start to the death of its last process."""
 
-    def __init__(self, job: dict[str, Any], spool: str, scratch: str, probe: str) -> None:
+    def __init__(
+        self, job: dict[str, Any], spool: str, scratch: str, probe: str, emptied: tuple[str, ...] = ()
+    ) -> None:
         self.job = job
+        self.emptied = emptied
         self.folder = os.path.join(spool, job["id"])
         self.home = os.path.join(scratch, job["id"])
         self.probe = probe
@@ -122,7 +132,9 @@ class Keeper:
             self._kill(pid)
             _kill_descendants()
         self._read(output)
-        self._report(before, time.monotonic() - begin)
+        seconds = time.monotonic() - begin
+        left = _leave_nothing(self.emptied) if self.emptied else []
+        self._report(before, seconds, left)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _start(self) -> tuple[int, int]:
@@ -208,7 +220,7 @@ class Keeper:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
 
-    def _report(self, before: int | None, seconds: float) -> None:
+    def _report(self, before: int | None, seconds: float, left: list[str]) -> None:
         status = self.status
         number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
         end = {
@@ -220,6 +232,7 @@ class Keeper:
             "oom_before": before,
             "oom_after": oom_kills(),
             "seconds": seconds,
+            "left": left,
             "output": self.tail.decode("utf-8", "replace"),
         }
         part = os.path.join(self.folder, "end.part")
@@ -255,6 +268,41 @@ def _kill_descendants() -> None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.002)
+
+
+def _leave_nothing(folders: tuple[str, ...]) -> list[str]:
+    """Kill every process of this container but init, the attendant and this one, and empty the folders; what is left
+    all the same."""
+    ours = {1, os.getpid(), os.getppid()}
+    until = time.monotonic() + 5.0
+    while True:
+        strangers = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in ours]
+        if not strangers or time.monotonic() > until:
+            break
+        for pid in strangers:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.002)
+    left = ["process %d" % pid for pid in strangers]
+    for folder in folders:
+        with contextlib.suppress(OSError):  # not every kernel has all of them
+            left += _emptied(folder)
+    for name in SYSTEM_V:
+        with contextlib.suppress(OSError), open("/proc/sysvipc/" + name, encoding="ascii") as file:
+            left += [name for _ in list(file)[1:]]
+    return left
+
+
+def _emptied(folder: str) -> list[str]:
+    """Remove all that a folder holds; the paths of what cannot be removed."""
+    with os.scandir(folder) as found:
+        for entry in list(found):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+    return [os.path.join(folder, name) for name in os.listdir(folder)]
 
 
 def _descendants(root: int) -> list[int]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from pytest_py312.benchmarks.sampling import MeasuringFailed
 from pytest_py312.model import Cell, InterpreterBuild, Suite, SuiteKind
-from pytest_py312.runners.base import CellRun, Runner
+from pytest_py312.runners.base import CellRun, Station
+from pytest_py312.runners.records import came_to_its_end
 from pytest_py312.suite import suite_job
 
 SECONDS = 0.1
@@ -44,10 +45,10 @@ class Sample:
 
 
 class Lab:
-    """Runs measurements of one side, on ``core`` where that is known and allowed there."""
+    """Runs measurements of one side at its station, on ``core`` where that is known and allowed there."""
 
-    def __init__(self, runner: Runner, root: Path, side: Side, *, core: int | None = None) -> None:
-        self._runner = runner
+    def __init__(self, station: Station, root: Path, side: Side, *, core: int | None = None) -> None:
+        self._station = station
         self._root = root
         self._core = core
         self.side = side
@@ -81,7 +82,7 @@ class Lab:
         core = True if self._core is None else self._core
         request = {**job.request, **asked, "kind": "benchmark", "core": core}
         identifier = f"{cell.identifier}-{self._number}-benchmark"
-        return read_sample(self._runner.run(replace(job, identifier=identifier, request=request)))
+        return read_sample(self._station.run(replace(job, identifier=identifier, request=request)))
 
 
 def read_sample(done: CellRun) -> Sample:
@@ -112,8 +113,8 @@ def read_sample(done: CellRun) -> Sample:
         elif event == "exit":
             found = record.get("code")
             code = found if isinstance(found, int) else 1
-    if trouble:
-        raise MeasuringFailed(trouble)
+    if trouble or not came_to_its_end(done.records):
+        raise MeasuringFailed(trouble or f"the process ended early, with exit code {done.exit_code}")
     return Sample(values=values, thresholds=thresholds, failed=failed, conditions=conditions, exit_code=code)
 
 

@@ -23,10 +23,23 @@ from pytest_py312.model import Verdict
 
 LOOKS = (10, 20, 40, 80, 160)
 """Numbers of pairs after which the figures are looked at; after the last, no more are taken. Even, since pairs come two
-by two. Ten is the least that can tell anything at this confidence."""
+by two. Ten is the least that can tell anything at this confidence: that something is the same. Where it takes some more
+to tell a change, see :func:`looks_from`."""
 
 ERROR = 0.01
 """The probability of a false verdict that is accepted."""
+
+
+def looks_from(least: int) -> tuple[int, ...]:
+    """As many looks as :data:`LOOKS`, the second of them at ``least`` pairs where the first is too early to tell the
+    clearest of changes. The third is not much later, for what is nearly as clear, and the fourth between it and the
+    last.
+    """
+    first, soon, *_, last = LOOKS
+    if not first < least < last:
+        return LOOKS
+    third = max(soon, 2 * round(0.8 * least))
+    return first, least, third, 2 * round(math.sqrt(third * last) / 2), last
 
 
 def edges_of(threshold: float) -> tuple[float, float]:
@@ -91,6 +104,7 @@ class Round:
         self._along = frozenset(along)
         self._sides = 1 if confirming else 2
         self._looked = 0
+        self._looks = looks_from(self.least)
 
     @property
     def undecided(self) -> tuple[str, ...]:
@@ -120,7 +134,7 @@ class Round:
     @property
     def next_look(self) -> int:
         """The number of pairs at which to look next; only before the end."""
-        return LOOKS[self._looked]
+        return self._looks[self._looked]
 
     def add(self, name: str, ratios: Iterable[float]) -> None:
         """More pairs of a benchmark."""

@@ -10,7 +10,7 @@ from pytest_py312.benchmarks.jobs import PROCESSOR_OF, TIME_OF, Lab, Sample, Sid
 from pytest_py312.benchmarks.sampling import Found, Measure, MeasuringFailed, Settings, Sides, compare
 from pytest_py312.benchmarks.speeds import Speeds
 from pytest_py312.model import BenchmarkSettings, Comparison, Verdict
-from pytest_py312.runners.base import Runner
+from pytest_py312.runners.base import Runner, station_of
 
 GENERAL_THRESHOLD = 0.25
 """The change that counts of what every service has: start and memory of interpreters differ, and only much of it is
@@ -52,7 +52,10 @@ class Bench:
     def __init__(
         self, runner: Runner, root: Path, *, before: Side, after: Side, families: int = 1, core: int | None = None
     ) -> None:
-        self._old, self._new = (Lab(runner, root, side, core=core) for side in (before, after))
+        self._stations = (station_of(runner), station_of(runner))
+        self._old, self._new = (
+            Lab(station, root, side, core=core) for station, side in zip(self._stations, (before, after), strict=True)
+        )
         self._families = families
         self._service = after.cell.service
         self._conditions: dict[str, tuple[str, str]] = {}
@@ -64,6 +67,13 @@ class Bench:
     def measure(self, module: str, starts: tuple[Start, Start] | str) -> Speeds:
         """Everything, one after the other; ``module`` is imported (empty: none is known), and ``starts`` start the
         service on both sides (or are the reason why nothing does)."""
+        try:
+            return self._measure(module, starts)
+        finally:
+            for station in self._stations:
+                station.close()
+
+    def _measure(self, module: str, starts: tuple[Start, Start] | str) -> Speeds:
         comparisons: list[Comparison] = []
         notes: list[str] = []
         try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pytest_py312.model import Interpreter, InterpreterBuild
 
@@ -135,3 +135,43 @@ class Runner(Protocol):
     def close(self) -> None:
         """End and remove everything this runner has started."""
         ...
+
+
+class Station(Protocol):
+    """A place for jobs of one cell that come one after the other."""
+
+    def run(self, job: CellJob) -> CellRun:
+        """Run one job to its end, in a process of its own that finds nothing of the one before. Never raises for what
+        goes wrong in the cell, its limits or the engine."""
+        ...
+
+    def close(self) -> None:
+        """End what was started for the jobs."""
+        ...
+
+
+@runtime_checkable
+class StationKeeper(Protocol):
+    """A runner for which it pays to be told that many jobs of one cell follow each other."""
+
+    def station(self) -> Station:
+        """A place for them; the caller closes it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Anywhere:
+    """A station of a runner that keeps none."""
+
+    runner: Runner
+
+    def run(self, job: CellJob) -> CellRun:
+        return self.runner.run(job)
+
+    def close(self) -> None:
+        """Nothing stays that would have to be ended."""
+
+
+def station_of(runner: Runner) -> Station:
+    """A place for jobs of one cell that follow each other; the caller closes it."""
+    return runner.station() if isinstance(runner, StationKeeper) else _Anywhere(runner)

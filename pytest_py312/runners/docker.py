@@ -26,6 +26,7 @@ from pytest_py312.runners.docker_owner import this_process
 from pytest_py312.runners.docker_ping import engine_version as engine_version
 from pytest_py312.runners.docker_recipes import Ground, inside, user_of_cells
 from pytest_py312.runners.docker_start import ImageStarts
+from pytest_py312.runners.docker_station import DockerStation
 from pytest_py312.service_images import ImageJob, ImageRun, ImageStart
 
 PULL_LIMIT = 600.0
@@ -206,6 +207,16 @@ class DockerRunner:
             return _no_run(Ended.NOT_STARTED, str(unavailable))
         except (EngineLost, Refused) as error:
             return _no_run(Ended.ENGINE_LOST, str(error))
+
+    def station(self) -> DockerStation:
+        """A container that stays for jobs of one cell, whatever the plan says of others."""
+        return DockerStation(
+            self._engine,
+            self._ground,
+            folder=self._folder,
+            closing=self._closing,
+            image_of=lambda build: self._of(build)[0],
+        )
 
     @cached_property
     def _images_of_services(self) -> ImageTrials:

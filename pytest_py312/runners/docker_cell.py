@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -122,6 +123,12 @@ def lost_end(lost: EngineLost) -> End:
     return End(ended=Ended.ENGINE_LOST, trouble=f"{lost}; what was running in it counts for nothing")
 
 
+def overfull() -> End:
+    """The end of a job that wrote more than :data:`OUT_LIMIT`."""
+    trouble = f"wrote more than {in_bytes(OUT_LIMIT)} into the folder for its results"
+    return End(ended=Ended.KILLED, trouble=trouble)
+
+
 class _Container:
     """The container of one job."""
 
@@ -183,10 +190,9 @@ class _Container:
             if self._engine.wait(container, min(left, WATCH)):
                 return None
             self._engine.state(container)  # an engine that is stuck, not gone, shows itself here
-            if _size(out) > OUT_LIMIT:
+            if size_of(out) > OUT_LIMIT:
                 self._kill(container)
-                trouble = f"wrote more than {in_bytes(OUT_LIMIT)} into the folder for its results"
-                return End(ended=Ended.KILLED, trouble=trouble)
+                return overfull()
         self._engine.signal(container, "SIGINT")
         if not self._engine.wait(container, self._job.grace):
             self._kill(container)
@@ -201,11 +207,12 @@ def _cancelled() -> End:
     return End(ended=Ended.CANCELLED, trouble="the run was cancelled")
 
 
-def _size(folder: Path) -> int:
-    """Bytes of the files directly in a folder, without following a link; a lower bound is enough."""
+def size_of(folder: Path | int) -> int:
+    """Bytes of the files directly in a folder (or an open descriptor of one), without following a link; a lower bound
+    is enough."""
     size = 0
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
+    with contextlib.suppress(OSError), os.scandir(folder) as found:
+        for entry in found:
             with contextlib.suppress(OSError):
-                size += path.lstat().st_blocks * 512
+                size += entry.stat(follow_symlinks=False).st_blocks * 512
     return size

@@ -1,13 +1,14 @@
 """How each kind of container is made: what it runs, sees and may do. Pure: nothing is started here.
 
-Three kinds: a *cell* runs one probe and knows neither network nor privileges; an *attendant* is as closed and starts
-one clean process per job; a *builder* runs our own tools (uv, the byte compiler) with network and the cache writable.
+Four kinds: a *cell* runs one probe and knows neither network nor privileges; a *station* is that for several jobs of
+one cell, one after the other; an *attendant* is as closed and starts one clean process per job of any cell; a *builder*
+runs our own tools (uv, the byte compiler) with network and the cache writable.
 """
 
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,10 +19,14 @@ CACHE = str(HOME / "cache")
 SOURCE = str(HOME / "source")
 SCRATCH = str(HOME / "scratch")
 OUT = str(HOME / "out")
+RECORDS = f"{OUT}/records.jsonl"
 SPOOL = str(HOME / "spool")
 PROBE = str(HOME / "probe.py")
 BENCHMARK_PROBE = "benchmark_probe.py"
 ATTENDANT = str(HOME / "attendant.py")
+ATTENDANT_VARIABLES: Mapping[str, str] = {"HOME": SCRATCH, "USER": "app", "LOGNAME": "app", "LANG": "C.UTF-8"}
+EMPTIED = (SCRATCH, "/tmp", "/dev/shm", "/dev/mqueue")
+"""Where a job can leave something for the next one of its container."""
 UV = str(HOME / "uv")
 CERTIFICATES = str(HOME / "certificates.pem")
 
@@ -153,19 +158,38 @@ def cell_recipe(ground: Ground, job: CellJob, *, image: str, out: Path) -> Recip
 
     :raises ValueError: its environment is not in the cache, or a folder of it cannot be had.
     """
-    environment = inside(ground.cache, job.environment)
+    return replace(
+        _cell(ground, job, image=image),
+        entry=(f"{inside(ground.cache, job.environment)}/bin/python", PROBE, f"{OUT}/request.json", RECORDS),
+        binds=(*_cell_binds(ground, job), Bind(source=out, target=OUT, writable=True)),
+        variables=cell_variables(job),
+    )
+
+
+def station_recipe(ground: Ground, job: CellJob, *, image: str, spool: Path, memory: int) -> Recipe:
+    """A container for jobs of one cell that come one after the other: as for one of them, with the attendant.
+
+    :raises ValueError: as for :func:`cell_recipe`.
+    """
+    return replace(
+        _cell(ground, job, image=image),
+        entry=(job.build.executable, "-I", ATTENDANT, SPOOL, SCRATCH, PROBE, *EMPTIED),
+        binds=(*_cell_binds(ground, job), *_attendant_binds(ground, spool)),
+        variables=ATTENDANT_VARIABLES,
+        memory=memory,
+        tmpfs=_tmpfs(ground, memory),
+    )
+
+
+def _cell(ground: Ground, job: CellJob, *, image: str) -> Recipe:
+    """What a cell may do, before it is said what runs there and what it sees."""
     return Recipe(
         image=image,
-        entry=(f"{environment}/bin/python", PROBE, f"{OUT}/request.json", f"{OUT}/records.jsonl"),
+        entry=(),
         user=ground.user,
         labels=ground.labels(job.identifier),
-        binds=(
-            Bind(source=job.environment, target=environment),
-            *source_binds(job.root, job.folders),
-            *_probe_binds(ground),
-            Bind(source=out, target=OUT, writable=True),
-        ),
-        variables=cell_variables(job),
+        binds=(),
+        variables={},
         working_folder=SCRATCH,
         network="bridge" if job.network else "none",
         memory=job.memory_limit,
@@ -173,6 +197,19 @@ def cell_recipe(ground: Ground, job: CellJob, *, image: str, out: Path) -> Recip
         tmpfs=_tmpfs(ground, job.memory_limit),
         security=("no-new-privileges:true", *ground.extra_security),
     )
+
+
+def _cell_binds(ground: Ground, job: CellJob) -> tuple[Bind, ...]:
+    environment = inside(ground.cache, job.environment)
+    return (
+        Bind(source=job.environment, target=environment),
+        *source_binds(job.root, job.folders),
+        *_probe_binds(ground),
+    )
+
+
+def _attendant_binds(ground: Ground, spool: Path) -> tuple[Bind, Bind]:
+    return Bind(source=ground.attendant, target=ATTENDANT), Bind(source=spool, target=SPOOL, writable=True)
 
 
 def attendant_recipe(
@@ -188,10 +225,9 @@ def attendant_recipe(
             Bind(source=ground.cache / "envs", target=f"{CACHE}/envs"),
             Bind(source=root.resolve(), target=SOURCE),
             *_probe_binds(ground),
-            Bind(source=ground.attendant, target=ATTENDANT),
-            Bind(source=spool, target=SPOOL, writable=True),
+            *_attendant_binds(ground, spool),
         ),
-        variables={"HOME": SCRATCH, "USER": "app", "LOGNAME": "app", "LANG": "C.UTF-8"},
+        variables=ATTENDANT_VARIABLES,
         working_folder=SCRATCH,
         memory=memory,
         processes=PROCESSES * parallel,

@@ -26,7 +26,7 @@ from uv import find_uv_bin
 
 from pytest_py312.benchmarks.jobs import SECONDS, Lab, Side
 from pytest_py312.model import Cell, Interpreter, Plan, Suite, SuiteKind
-from pytest_py312.runners.base import Runner
+from pytest_py312.runners.base import Runner, station_of
 from pytest_py312.runners.docker import DockerRunner
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.testing import service
@@ -74,7 +74,7 @@ def lab(runner: Runner, root: Path, path: str, folder: Path) -> Lab:
     of = service("rag-service", path=path, baseline=HERE, suite=Suite(kind=SuiteKind.PYTEST), python_path=("src",))
     cell = Cell(service=of, interpreter=HERE)
     build = runner.find(HERE)
-    return Lab(runner, root, Side(cell=cell, build=build, environment=folder, built=False, versions={}))
+    return Lab(station_of(runner), root, Side(cell=cell, build=build, environment=folder, built=False, versions={}))
 
 
 def tell(name: str, found: list[Timed], hand: list[Timed]) -> None:
@@ -87,7 +87,7 @@ def tell(name: str, found: list[Timed], hand: list[Timed]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--docker", action="store_true", help="a container for each sample as well")
+    parser.add_argument("--docker", action="store_true", help="in a container as well")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

@@ -14,7 +14,6 @@ from pytest_py312.errors import RunnerUnavailable
 from pytest_py312.model import Interpreter, InterpreterBuild, Plan
 from pytest_py312.runners.base import TOOL_VARIABLES, CellJob, Ended
 from pytest_py312.runners.docker import DockerRunner
-from pytest_py312.runners.docker_attendant import end_of
 from pytest_py312.runners.docker_cell import judged, not_run, refused_end
 from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, State
 from pytest_py312.runners.docker_recipes import (
@@ -27,6 +26,7 @@ from pytest_py312.runners.docker_recipes import (
     source_binds,
     user_of_cells,
 )
+from pytest_py312.runners.docker_room import end_of
 
 INTERPRETERS = [Interpreter(3, minor) for minor in (9, 10, 12)]
 MIB = 1024**2
