@@ -243,7 +243,8 @@ class BenchmarkSettings:
     thresholds: tuple[tuple[str, float], ...] = ()
     """The same for single ones: (glob of test ids, change), the last that fits holds."""
     budget: float = 120.0
-    """Seconds that a round of measurements may take: of the service's benchmarks, of its import, of its suite."""
+    """Seconds that a round of measurements of the service's benchmarks may take; half of it each of what every service
+    has (its import, its start, its suite)."""
     unlike_builds: bool = False
     """Whether interpreters that were built with other optimisations are compared all the same."""
     accept_inconclusive: bool = False

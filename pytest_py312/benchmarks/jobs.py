@@ -71,6 +71,10 @@ class Lab:
         :data:`PROCESSOR_OF` each of the tests in ``watch`` (``None``: of all that take more than a moment)."""
         return self._run({"measure": "suite", "watch": None if watch is None else list(watch)}, seed)
 
+    def close(self) -> None:
+        """Leave the station."""
+        self._station.close()
+
     def _run(self, asked: Mapping[str, Any], seed: int) -> Sample:
         self._number += 1
         side = self.side

@@ -36,7 +36,7 @@ def looks_from(least: int) -> tuple[int, ...]:
     last.
     """
     first, soon, *_, last = LOOKS
-    if not first < least < last:
+    if not first < least <= last // 2:
         return LOOKS
     third = max(soon, 2 * round(0.8 * least))
     return first, least, third, 2 * round(math.sqrt(third * last) / 2), last

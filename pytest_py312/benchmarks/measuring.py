@@ -15,8 +15,10 @@ from pytest_py312.runners.base import Runner, station_of
 GENERAL_THRESHOLD = 0.25
 """The change that counts of what every service has: start and memory of interpreters differ, and only much of it is
 worth a look."""
+GENERAL_SHARE = 0.5
+"""The share of the budget that is spent on the import, the start and the suite each: they decide nothing."""
 LONGEST_RUN = 0.2
-"""A suite or a start that takes more than this share of the budget is not run again and again."""
+"""A suite or a start that takes more than this share of what may be spent on it is not run again and again."""
 UNLIKE_SHARE = 0.1
 """The share of the budget that is spent where builds are not alike: nothing is concluded from it."""
 LEAST_TEST = 0.02
@@ -52,10 +54,7 @@ class Bench:
     def __init__(
         self, runner: Runner, root: Path, *, before: Side, after: Side, families: int = 1, core: int | None = None
     ) -> None:
-        self._stations = (station_of(runner), station_of(runner))
-        self._old, self._new = (
-            Lab(station, root, side, core=core) for station, side in zip(self._stations, (before, after), strict=True)
-        )
+        self._old, self._new = (Lab(station_of(runner), root, side, core=core) for side in (before, after))
         self._families = families
         self._service = after.cell.service
         self._conditions: dict[str, tuple[str, str]] = {}
@@ -70,8 +69,8 @@ class Bench:
         try:
             return self._measure(module, starts)
         finally:
-            for station in self._stations:
-                station.close()
+            for lab in (self._old, self._new):
+                lab.close()
 
     def _measure(self, module: str, starts: tuple[Start, Start] | str) -> Speeds:
         comparisons: list[Comparison] = []
@@ -106,7 +105,7 @@ class Bench:
             name: Thing(kind="benchmark", unit="s", title=name, threshold=self._threshold(name, marked))
             for name in names
         }
-        yield from self._compared(own, _named(self._old.tests), _named(self._new.tests))
+        yield from self._compared(own, _named(self._old.tests), _named(self._new.tests), share=1.0)
 
     def _imports(self, module: str) -> Iterator[Comparison]:
         if not module:
@@ -163,17 +162,18 @@ class Bench:
 
     def _refuse_what_takes_long(self, name: str, before: Sample, after: Sample) -> None:
         longest = max(before.values.get(name, 0.0), after.values.get(name, 0.0))
-        if longest > LONGEST_RUN * self._settings.budget:
+        if longest > LONGEST_RUN * GENERAL_SHARE * self._settings.budget:
             raise MeasuringFailed(f"one run takes {longest:.0f} s, too long to be repeated within its budget")
 
     # -- a comparison
 
     def _compared(
-        self, what: Mapping[str, Thing], old: Measure, new: Measure, *, along: frozenset[str] = frozenset()
-    ) -> Iterator[Comparison]:
+        self, what: Mapping[str, Thing], old: Measure, new: Measure, *, share: float = GENERAL_SHARE,
+        along: frozenset[str] = frozenset(),
+    ) -> Iterator[Comparison]:  # fmt: skip
         unlike = "" if self._settings.unlike_builds else self._unlike()
         settings = Settings(
-            budget=self._settings.budget * (UNLIKE_SHARE if unlike else 1.0),
+            budget=self._settings.budget * share * (UNLIKE_SHARE if unlike else 1.0),
             families=self._families,
             seed=zlib.crc32(self._service.name.encode()),
             along=along,

@@ -1,6 +1,6 @@
 """What one sample costs beside calling the command by hand, in turn, in one run.
 
-    python tests/benchmarks/sample_overhead.py [--rounds 15] [--docker]
+    python -m tests.benchmarks.sample_overhead [--rounds 15] [--docker]
 
 By hand is ``python -m pytest --benchmark-only --benchmark-json=...`` in the service's folder, with the time for each
 benchmark that a sample takes; a sample is the same tests through a runner: copied, in a clean process, recorded, read.
@@ -15,25 +15,16 @@ import resource
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from uv import find_uv_bin
-
-from pytest_py312.benchmarks.jobs import SECONDS, Lab, Side
-from pytest_py312.model import Cell, Interpreter, Plan, Suite, SuiteKind
-from pytest_py312.runners.base import Runner, station_of
-from pytest_py312.runners.docker import DockerRunner
-from pytest_py312.runners.local import LocalRunner
-from pytest_py312.testing import service
+from pytest_py312.benchmarks.jobs import SECONDS
+from tests.benchmarks import benchmark_rig as rig
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
-HERE = Interpreter(*sys.version_info[:2])
-PINS = ("pytest==8.4.2", "pytest-benchmark==5.1.0", "bottle==0.13.4", "waitress==3.0.2")
 Timed = tuple[float, float]
 """Wall and processor seconds."""
 
@@ -49,14 +40,6 @@ def _used() -> float:
     return sum(one.ru_utime + one.ru_stime for one in found)
 
 
-def environment(folder: Path, python: str) -> Path:
-    """An environment with what the benchmarks need, made once."""
-    uv = find_uv_bin()
-    subprocess.run([uv, "venv", "-q", "--relocatable", "-p", python, str(folder)], check=True)
-    subprocess.run([uv, "pip", "install", "-q", "-p", str(folder / "bin/python"), *PINS], check=True)
-    return folder
-
-
 def by_hand(folder: Path, python: Path, scratch: Path) -> None:
     argv = [str(python), "-m", "pytest", "-q", "--benchmark-only", f"--benchmark-max-time={SECONDS}"]
     argv += [f"--benchmark-json={scratch / 'by-hand.json'}", "-p", "no:cacheprovider"]
@@ -68,13 +51,6 @@ def by_hand(folder: Path, python: Path, scratch: Path) -> None:
         stderr=subprocess.DEVNULL,
         check=True,
     )
-
-
-def lab(runner: Runner, root: Path, path: str, folder: Path) -> Lab:
-    of = service("rag-service", path=path, baseline=HERE, suite=Suite(kind=SuiteKind.PYTEST), python_path=("src",))
-    cell = Cell(service=of, interpreter=HERE)
-    build = runner.find(HERE)
-    return Lab(station_of(runner), root, Side(cell=cell, build=build, environment=folder, built=False, versions={}))
 
 
 def tell(name: str, found: list[Timed], hand: list[Timed]) -> None:
@@ -91,29 +67,14 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        root, cache = work / "fleet", work / "cache"
+        root = work / "fleet"
         path = "services/rag-service"
         shutil.copytree(EXAMPLE / path, root / path)
-        local = LocalRunner(
-            cache=cache, uv=Path(find_uv_bin()), run_id="overhead", run_folder=work / "run", fetch=False
-        )
-        runners: dict[str, tuple[Runner, Path]] = {
-            "a sample, local": (local, environment(cache / "envs" / "local", local.find(HERE).executable))
-        }
+        runners = {"a sample, local": rig.local(work)}
         if asked.docker:
-            (work / "docker").mkdir()
-            docker = DockerRunner(
-                plan=Plan(root=root), cache=cache, uv=Path(find_uv_bin()), run_id="overhead",
-                run_folder=work / "docker",
-            )  # fmt: skip
-            inner = cache / "envs" / "docker"
-            shutil.copytree(cache / "envs" / "local", inner, symlinks=True)
-            (inner / "bin/python").unlink()
-            (inner / "bin/python").symlink_to(docker.find(HERE).executable)
-            (inner / "pyvenv.cfg").write_text(f"home = {Path(docker.find(HERE).executable).parent}\n")
-            runners["a sample, docker"] = (docker, inner)
-        labs = {name: lab(runner, root, path, folder) for name, (runner, folder) in runners.items()}
-        python = cache / "envs" / "local" / "bin/python"
+            runners["a sample, docker"] = rig.docker(work, root)
+        labs = {name: rig.lab(runner, root, path, folder) for name, (runner, folder) in runners.items()}
+        python = work / "cache/envs/local/bin/python"
         ways: dict[str, Callable[[], object]] = {
             "by hand": lambda: by_hand(root / path, python, work),
             **{name: partial(one.tests, (), 0) for name, one in labs.items()},

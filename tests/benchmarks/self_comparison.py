@@ -1,6 +1,7 @@
 """Compares a thing with itself, again and again, and counts how often that is called slower or faster.
 
-    python tests/benchmarks/self_comparison.py [--python PROGRAM] [--runs 20] [--slow-runs 10] [--load 1] [--simulated]
+    python -m tests.benchmarks.self_comparison [--python PROGRAM] [--runs 20] [--slow-runs 10] [--load 1]
+        [--simulated | --runner local | --runner docker]
 
 Every run compares ten small workloads, measured together in fresh processes as a service's benchmarks are, on a core
 chosen as for these, while ``--load`` further processes do nothing but compute. Three series:
@@ -9,7 +10,9 @@ chosen as for these, while ``--load`` further processes do nothing but compute. 
 * 15 % more work on one side, threshold 10 %: should be slower;
 * 5 % more work on one side, threshold 3 %: must never be the same.
 
-``--simulated`` takes figures from a random source instead of processes: many more of them, and nothing of this machine.
+``--runner`` measures them as a service's own pytest-benchmark tests, in the cells of that runner and by its whole
+way, on the version of Python that runs this. ``--simulated`` takes figures from a random source instead of processes:
+many more of them, and nothing of this machine.
 """
 
 import argparse
@@ -25,27 +28,25 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 
 from pytest_py312 import benchmark_probe
 from pytest_py312.benchmarks.cores import own_core
 from pytest_py312.benchmarks.sampling import Found, Measure, Settings, Sides, compare
-from pytest_py312.model import Verdict
+from pytest_py312.model import ServiceSettings, Verdict
+from tests.benchmarks import benchmark_rig as rig
 
 WORKLOADS = ("numbers", "text", "objects", "json", "sort", "words", "floats", "calls", "copies", "errors")
 UNITS = 20
 """Units of work on the baseline; 15 % more work are 23 of them."""
 
-CHILD = """
-import copy, json, math, sys
+WORK = """
+import copy, json, math
 from functools import reduce
-sys.path.insert(0, sys.argv[1])
-from benchmark_probe import elapsed_clock, stay_on_one_core
-stay_on_one_core(int(sys.argv[3]))
-elapsed = elapsed_clock()
 
 def numbers():
     total = 0
@@ -85,6 +86,18 @@ work = {
     "numbers": numbers, "text": text, "objects": objects, "json": through_json, "sort": sort, "words": words,
     "floats": floats, "calls": calls, "copies": copies, "errors": errors,
 }
+"""
+
+CHILD = (
+    """
+import sys
+sys.path.insert(0, sys.argv[1])
+from benchmark_probe import elapsed_clock, stay_on_one_core
+stay_on_one_core(int(sys.argv[3]))
+elapsed = elapsed_clock()
+"""
+    + WORK
+    + """
 found = {}
 for name in sys.argv[4:]:
     function, times, taken = work[name], int(sys.argv[2]), []
@@ -97,6 +110,28 @@ for name in sys.argv[4:]:
     found[name] = min(taken)
 print(json.dumps(found))
 """
+)
+
+SUITE = (
+    """
+import os
+import pytest
+"""
+    + WORK
+    + """
+@pytest.mark.benchmark(max_time=0.05)
+@pytest.mark.parametrize("name", list(work))
+def test_it(benchmark, name):
+    function, times = work[name], int(os.environ["UNITS"])
+    @benchmark
+    def done():
+        for _ in range(times):
+            function()
+"""
+)
+"""The same workloads as a service's own benchmarks."""
+PATH = "services/workloads"
+TEST = "tests/test_work.py::test_it[%s]"
 
 
 @dataclass(kw_only=True)
@@ -126,7 +161,7 @@ class Series:
         )
 
 
-def by_process(python: str, core: int, units: int) -> Measure:
+def by_process(python: str, core: int, units: int) -> AbstractContextManager[Measure]:
     """Measures workloads in a fresh process of ``python`` on one core."""
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder)
@@ -138,20 +173,52 @@ def by_process(python: str, core: int, units: int) -> Measure:
         figures: dict[str, float] = json.loads(done.stdout)
         return figures
 
-    return measure
+    return nullcontext(measure)
 
 
-def simulated(source: random.Random) -> Callable[[int, int], Measure]:
+@contextmanager
+def by_runner(name: str) -> Iterator[Callable[[int, int], AbstractContextManager[Measure]]]:
+    """Measures workloads as the benchmarks of a service, each side at a station of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        suite = work / "fleet" / PATH / "tests/test_work.py"
+        suite.parent.mkdir(parents=True)
+        suite.write_text(SUITE, encoding="utf-8")
+        local, environment = rig.local(work)
+        runner, environment = rig.docker(work, work / "fleet") if name == "docker" else (local, environment)
+
+        @contextmanager
+        def of(core: int, units: int) -> Iterator[Measure]:
+            settings = ServiceSettings(environment=(("UNITS", str(units)),))
+            lab = rig.lab(runner, work / "fleet", PATH, environment, settings=settings, core=core)
+
+            def measure(names: Sequence[str], seed: int) -> Mapping[str, float]:
+                found = lab.tests([TEST % name for name in names], seed).values
+                return {name: found[TEST % name] for name in names}
+
+            try:
+                yield measure
+            finally:
+                lab.close()
+
+        try:
+            yield of
+        finally:
+            runner.close()
+            local.close()
+
+
+def simulated(source: random.Random) -> Callable[[int, int], AbstractContextManager[Measure]]:
     """Figures with 4 % of noise, of which one in twenty is disturbed badly, and a load that comes and goes."""
     level = [0.0]
 
-    def of(core: int, units: int) -> Measure:
+    def of(core: int, units: int) -> AbstractContextManager[Measure]:
         def measure(names: Sequence[str], seed: int) -> Mapping[str, float]:
             level[0] = 0.8 * level[0] + source.gauss(0, 0.02)
             spikes = {name: source.expovariate(1.0) if source.random() < 0.05 else 0.0 for name in names}
             return {name: units * math.exp(source.gauss(0, 0.04) + level[0] + spikes[name]) for name in names}
 
-        return measure
+        return nullcontext(measure)
 
     return of
 
@@ -169,15 +236,22 @@ def load(processes: int) -> Iterator[None]:
 
 
 def run(
-    title: str, runs: int, more: float, threshold: float, measures: Callable[[int, int], Measure], budget: float
+    title: str,
+    runs: int,
+    more: float,
+    threshold: float,
+    measures: Callable[[int, int], AbstractContextManager[Measure]],
+    budget: float,
 ) -> None:
     if not runs:
         return
     series = Series(title=title)
     begin = time.monotonic()
     for number in range(runs):
-        with own_core(Path(tempfile.gettempdir()) / "self-comparison", Event()) as core:
-            old, new = (measures(core or 0, units) for units in (UNITS, round(UNITS * (1 + more))))
+        with ExitStack() as stack:
+            core = stack.enter_context(own_core(Path(tempfile.gettempdir()) / "self-comparison", Event()))
+            both = (UNITS, round(UNITS * (1 + more)))
+            old, new = (stack.enter_context(measures(core or 0, units)) for units in both)
             settings = Settings(budget=budget, seed=number)
             series.take(compare(Sides(baseline=old, target=new), dict.fromkeys(WORKLOADS, threshold), settings))
         print(f"{number + 1} of {runs}: {series.counts()}", file=sys.stderr, flush=True)
@@ -191,14 +265,18 @@ def main() -> None:
     parser.add_argument("--slow-runs", type=int, default=10, help="of each planted slowdown, ten comparisons each")
     parser.add_argument("--load", type=int, default=1, help="further processes that compute meanwhile")
     parser.add_argument("--budget", type=float, default=math.inf, help="seconds for a round of ten (default: any time)")
+    parser.add_argument("--runner", choices=("local", "docker"))
     parser.add_argument("--simulated", action="store_true")
     asked = parser.parse_args()
 
-    def measures(core: int, units: int) -> Measure:
-        return by_process(asked.python, core, units)
-
-    chosen = simulated(random.Random(312)) if asked.simulated else measures
-    with load(0 if asked.simulated else asked.load):
+    with ExitStack() as stack:
+        if asked.simulated:
+            chosen = simulated(random.Random(312))
+        elif asked.runner:
+            chosen = stack.enter_context(by_runner(asked.runner))
+        else:
+            chosen = partial(by_process, asked.python)
+        stack.enter_context(load(0 if asked.simulated else asked.load))
         run("the same, threshold 10 %", asked.runs, 0.0, 0.10, chosen, asked.budget)
         run("15 % slower, threshold 10 %", asked.slow_runs, 0.15, 0.10, chosen, asked.budget)
         run("5 % slower, threshold 3 %", asked.slow_runs, 0.05, 0.03, chosen, asked.budget)

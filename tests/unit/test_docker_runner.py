@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from socket import SocketIO, socketpair
 from typing import Any
@@ -24,6 +25,7 @@ from pytest_py312.runners.docker_recipes import (
     inside,
     request_for,
     source_binds,
+    station_recipe,
     user_of_cells,
 )
 from pytest_py312.runners.docker_room import end_of
@@ -132,6 +134,21 @@ def test_an_attendant_is_as_closed_as_a_cell(ground: Ground) -> None:
     assert recipe.closed
     assert (recipe.network, recipe.memory, recipe.processes) == ("none", 512 * MIB, 1024)
     assert [bind.target for bind in recipe.binds if bind.writable] == ["/py312/spool"]
+
+
+def test_a_station_sees_and_may_what_a_job_of_its_cell_would(ground: Ground) -> None:
+    """All but where its jobs come in and go out, and none of the variables that are of one job."""
+    job = job_of(ground, variables=(("PYTHONHASHSEED", "3"),))
+    folder = ground.cache.parent / "out"
+    cell = cell_recipe(ground, job, image="i", out=folder)
+    station = station_recipe(ground, job, image="i", spool=folder, memory=job.memory_limit)
+    differing = {field.name for field in fields(cell) if getattr(cell, field.name) != getattr(station, field.name)}
+    assert differing == {"entry", "binds", "variables"}
+    targets, others = ({bind.target: bind for bind in recipe.binds} for recipe in (cell, station))
+    assert others.keys() - targets.keys() == {"/py312/spool", "/py312/attendant.py"}
+    assert [bind.target for bind in station.binds if bind.writable] == ["/py312/spool"]
+    assert set(station.entry[-4:]) == {*station.tmpfs, "/dev/shm", "/dev/mqueue"}
+    assert "PYTHONHASHSEED" not in station.variables
 
 
 def test_a_builder_works_with_this_machines_index_and_proxy(ground: Ground) -> None:

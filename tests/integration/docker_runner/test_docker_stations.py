@@ -1,4 +1,4 @@
-"""Jobs of one cell that follow each other in a container that stays, on a real engine: alone, and as if each were first."""
+"""Jobs of one cell that follow each other in a container that stays, on a real engine: each as if it were the first."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pytest_py312.runners.base import CellRun, Ended
-from pytest_py312.runners.docker_station import DockerStation
 from pytest_py312.runners.docker_recipes import CELL_LABEL, RUN_LABEL
+from pytest_py312.runners.docker_station import DockerStation
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench
 
 pytestmark = pytest.mark.docker

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.benchmarks.jobs import Lab, Side, read_sample
 from pytest_py312.benchmarks.sampling import MeasuringFailed
+from pytest_py312.runners.base import station_of
 from pytest_py312.testing import FakeRunner, build_of, cell_of, cell_run_of, service
 
 END = {"event": "end", "code": 0}
@@ -19,7 +20,7 @@ TEST = "tests/test_speed.py::test_it"
 def lab(runner: FakeRunner, core: int | None = None, **changes: Any) -> Lab:
     cell = cell_of("3.12", service(**changes))
     side = Side(cell=cell, build=build_of("3.12"), environment=Path("/environment"), built=False, versions={})
-    return Lab(runner, Path("/fleet"), side, core=core)
+    return Lab(station_of(runner), Path("/fleet"), side, core=core)
 
 
 def test_the_hash_seed_is_the_pairs() -> None:
@@ -74,6 +75,8 @@ def test_a_process_that_did_not_come_to_its_end_measured_nothing() -> None:
     told = {"event": "measured", "name": TEST, "value": 0.25, "unit": "s"}
     with pytest.raises(MeasuringFailed, match="time limit"):
         read_sample(cell_run_of(told, trouble="time limit of 900 s reached"))
+    with pytest.raises(MeasuringFailed, match="ended early, with exit code 0"):
+        read_sample(cell_run_of(told))
     with pytest.raises(MeasuringFailed, match="cannot be imported"):
         read_sample(cell_run_of({"event": "trouble", "what": "app cannot be imported", "detail": "E: no"}, END))
 

@@ -4,10 +4,13 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pytest_py312.benchmarks.judging import ERROR, LOOKS, Reading, Round, edges_of, read
+from pytest_py312.benchmarks.judging import ERROR, LOOKS, Reading, Round, edges_of, looks_from, read
 from pytest_py312.benchmarks.statistics import Interval
 from pytest_py312.model import Verdict
 
@@ -112,6 +115,18 @@ def test_the_least_pairs_that_can_tell(names: int, families: int, confirming: bo
         measured.add("0", [2.0 + pair / 100 for pair in range(count)])
         measured.look()
         assert (measured.readings()["0"].p_value < ERROR) is sure
+
+
+@given(st.integers(min_value=1, max_value=40).map(lambda half: 2 * half))
+def test_the_second_look_is_the_first_that_can_tell_a_change(least: int) -> None:
+    """There are as many looks as ever, since each has its share of the error; the first can tell that nothing has
+    changed. What is clear is not measured any further for the sake of the next look."""
+    looks = looks_from(least)
+    assert len(looks) == len(LOOKS)
+    assert all(later > sooner for sooner, later in pairwise(looks))
+    assert {look % 2 for look in looks} == {0}
+    assert (looks[0], looks[-1]) == (LOOKS[0], LOOKS[-1])
+    assert least in looks[:2] or least < LOOKS[0]
 
 
 def test_a_round_that_was_cut_short() -> None:

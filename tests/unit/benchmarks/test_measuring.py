@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -238,3 +239,57 @@ def test_builds_that_are_not_alike_take_a_tenth_of_the_budget() -> None:
     assert (found.verdict, found.confirmed) == (Verdict.NOT_COMPARABLE, False)
     rounds = [sum(asked["measure"] == "tests" for asked in cells.asked) for cells in (alike, unlike)]
     assert rounds[1] < rounds[0]
+
+
+@dataclass
+class Keeper(FakeRunner):
+    """A runner that keeps stations; ``stations`` are those that it was asked for."""
+
+    stations: list["Kept"] = field(default_factory=list)
+
+    def station(self) -> "Kept":
+        self.stations.append(Kept(runner=self))
+        return self.stations[-1]
+
+
+@dataclass
+class Kept:
+    """A station that writes down on which interpreters its jobs run."""
+
+    runner: Keeper
+    on: set[str] = field(default_factory=set)
+    closed: bool = False
+
+    def run(self, job: CellJob) -> CellRun:
+        assert not self.closed
+        self.on.add(str(job.build.interpreter))
+        return self.runner.run(job)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_each_side_has_one_place_for_all_its_measurements(fails: bool) -> None:
+    """Both are left at the end, whatever that is like."""
+
+    def no(job: CellJob) -> CellRun:
+        raise RuntimeError("no")
+
+    of = service(settings=ServiceSettings())
+    sides = [
+        Side(cell=cell_of(on, of), build=build_of(on), environment=Path("/env"), built=False, versions=VERSIONS)
+        for on in ("3.9", "3.12")
+    ]
+    runner = Keeper(cell=no if fails else Cells({QUICK: 0.01}))
+    with pytest.raises(RuntimeError) if fails else nullcontext():
+        Bench(runner, Path("/fleet"), before=sides[0], after=sides[1]).measure("app.main", UNSTARTED)
+    assert [station.closed for station in runner.stations] == [True, True]
+    assert [station.on for station in runner.stations] == ([{"3.9"}, set()] if fails else [{"3.9"}, {"3.12"}])
+
+
+def test_what_decides_nothing_gets_half_of_the_budget() -> None:
+    """A suite that would not fit into that so many times is not measured."""
+    settings = BenchmarkSettings(budget=100.0)
+    assert "too long" not in str(measure(Cells({"suite": 9.0}), versions={}, settings=settings).notes)
+    assert "too long" in str(measure(Cells({"suite": 11.0}), versions={}, settings=settings).notes)

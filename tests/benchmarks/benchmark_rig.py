@@ -1,0 +1,70 @@
+"""What the benchmarks of benchmarking stand on: environments and runners for a service on this interpreter."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from pytest_py312.benchmarks.jobs import Lab, Side
+from pytest_py312.model import Cell, Interpreter, Plan, ServiceSettings, Suite, SuiteKind
+from pytest_py312.runners.base import Runner, station_of
+from pytest_py312.runners.docker import DockerRunner
+from pytest_py312.runners.local import LocalRunner
+from pytest_py312.testing import service
+
+HERE = Interpreter(*sys.version_info[:2])
+PINS = ("pytest==8.4.2", "pytest-benchmark==5.1.0", "bottle==0.13.4", "waitress==3.0.2")
+
+
+def environment(folder: Path, python: str) -> Path:
+    """An environment with what the benchmarks need, made once."""
+    uv = find_uv_bin()
+    subprocess.run([uv, "venv", "-q", "--relocatable", "-p", python, str(folder)], check=True)
+    subprocess.run([uv, "pip", "install", "-q", "-p", str(folder / "bin/python"), *PINS], check=True)
+    return folder
+
+
+def local(work: Path) -> tuple[Runner, Path]:
+    """The local runner, and an environment for it. ``work`` is a scratch folder."""
+    uv = Path(find_uv_bin())
+    runner = LocalRunner(cache=work / "cache", uv=uv, run_id="rig", run_folder=work / "run", fetch=False)
+    return runner, environment(work / "cache/envs/local", runner.find(HERE).executable)
+
+
+def docker(work: Path, root: Path) -> tuple[Runner, Path]:
+    """The docker runner for the fleet at ``root``, and an environment for it: that of :func:`local`, which has to be
+    there, with the image's interpreter."""
+    (work / "docker").mkdir()
+    runner = DockerRunner(
+        plan=Plan(root=root), cache=work / "cache", uv=Path(find_uv_bin()), run_id=f"rig-{os.getpid()}",
+        run_folder=work / "docker",
+    )  # fmt: skip
+    inner, program = work / "cache/envs/docker", Path(runner.find(HERE).executable)
+    shutil.copytree(work / "cache/envs/local", inner, symlinks=True)
+    (inner / "bin/python").unlink()
+    (inner / "bin/python").symlink_to(program)
+    (inner / "pyvenv.cfg").write_text(f"home = {program.parent}\n")
+    return runner, inner
+
+
+def lab(
+    runner: Runner,
+    root: Path,
+    path: str,
+    folder: Path,
+    *,
+    settings: ServiceSettings | None = None,
+    core: int | None = None,
+) -> Lab:
+    """Measures the service in ``path`` below ``root`` with the environment in ``folder``, at a station of its own."""
+    of = service(
+        path.rpartition("/")[2], path=path, baseline=HERE, suite=Suite(kind=SuiteKind.PYTEST), python_path=("src",),
+        settings=settings or ServiceSettings(),
+    )  # fmt: skip
+    side = Side(
+        cell=Cell(service=of, interpreter=HERE), build=runner.find(HERE), environment=folder, built=False, versions={}
+    )
+    return Lab(station_of(runner), root, side, core=core)
