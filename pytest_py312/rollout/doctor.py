@@ -90,7 +90,7 @@ def _swarm(facts: EngineFacts, target: str) -> list[Row]:
 
 
 def kernel_row(option: str, found: bool | None) -> Row:
-    """``found`` as :func:`.kernel.has_feature` says it."""
+    """``found`` as :func:`.kernel.has_feature` says it. Services without virtual addresses do without IP_VS."""
     if found is None:
         return Row(
             area="kernel",
@@ -98,6 +98,7 @@ def kernel_row(option: str, found: bool | None) -> Row:
             health=Health.UNKNOWN,
             detail="the kernel does not tell, or is that of another machine",
             remedy=f"on the engine's machine: zgrep CONFIG_{option} /proc/config.gz /boot/config-$(uname -r)",
+            needed=False,
         )
     remedies = {
         "IP_VS": 'without it virtual addresses and the ingress mesh do not work: "dnsrr" and ports in host mode do',
@@ -109,6 +110,7 @@ def kernel_row(option: str, found: bool | None) -> Row:
         health=Health.OK if found else Health.TROUBLE,
         detail="there" if found else "not there",
         remedy="" if found else remedies.get(option, f"use a kernel with CONFIG_{option}"),
+        needed=option != "IP_VS",
     )
 
 

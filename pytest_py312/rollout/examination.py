@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from pytest_py312 import clock
 from pytest_py312.errors import Py312Error, RolloutRefused, StateError
-from pytest_py312.model import Service
+from pytest_py312.interpreters import Remembered, find_local
+from pytest_py312.model import Interpreter, Service
 from pytest_py312.rollout import doctor
 from pytest_py312.rollout.commands import Ground
 from pytest_py312.rollout.doctor import Health, Row
@@ -30,6 +31,8 @@ from pytest_py312.rollout.settings import DeploySettings, EnvironmentSettings, R
 from pytest_py312.rollout.stages import is_unfinished
 from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable
 from pytest_py312.rollout.targets.protocol import Target, TargetError
+from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.workshop import default_cache
 
 LIMIT = 5.0
 """Seconds for a connection, and for a question to a Prometheus."""
@@ -54,6 +57,7 @@ def examined(ground: Ground, environment: str, stage: int | None) -> list[Row]:
         *_prometheus_rows(settings, where, services),
         *_told_rows(where),
         *_service_rows(ground, settings, services, runs, target),
+        *_interpreter_rows(ground, target),
     ]
 
 
@@ -240,6 +244,41 @@ def _refusal(url: str) -> str:
 def _place(url: str) -> str:
     """Host and port: the rest of it is often a secret."""
     return urlsplit(url).netloc.rpartition("@")[2] or "?"
+
+
+def _interpreter_rows(ground: Ground, target: Target | None) -> Iterator[Row]:
+    """What the gate runs on: a rollout does without, but not whoever has to prove a change in a hurry."""
+    told: object = target
+    for interpreter in sorted(ground.plan.interpreters):
+        image = ground.plan.image_of(interpreter)
+        place = _local(interpreter)
+        try:
+            if not place and isinstance(told, Inspectable) and told.image_facts(image) is not None:
+                place = f"the image {image}"
+        except TargetError as error:
+            place = ""
+            image = f"{image} ({error})"
+        yield Row(
+            area="interpreters",
+            what=str(interpreter),
+            health=Health.OK if place else Health.TROUBLE,
+            detail=place or f"neither on this machine nor as the image {image}",
+            remedy="" if place else f"the gate needs it: uv python install {interpreter}, or docker pull {image}",
+            needed=False,
+        )
+
+
+def _local(interpreter: Interpreter) -> str:
+    """What this machine has of an interpreter; empty where it has none."""
+    from uv import find_uv_bin
+
+    try:
+        build = find_local(
+            interpreter, uv=find_uv_bin(), fetch=False, remembered=Remembered(default_cache() / "interpreters")
+        )
+    except CellUnavailable:
+        return ""
+    return f"{build.version}, {build.origin}"
 
 
 # ---- images, and the way back

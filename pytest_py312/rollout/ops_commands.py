@@ -44,7 +44,7 @@ def _doctor(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
     lines = table([(row.health.value, row.area, row.what, row.detail) for row in rows])
     text = []
     for row, line in zip(rows, lines, strict=True):
-        text.append(line if row.needed else f"{line} (not needed)")
+        text.append(line if row.needed else f"{line} (does not count)")
         text += [f"    {row.remedy}"] if row.remedy else []
     text.append("all that is needed is well" if code == 0 else "not all that is needed is well")
     return "\n".join(text) + "\n", code

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from pytest_py312 import clock
 from pytest_py312.rollout.events import Locked
+from pytest_py312.rollout.evidence import document_of
 from pytest_py312.rollout.journal import FILE, Journal
+from pytest_py312.rollout.live_view import view_of
 from pytest_py312.rollout.model import Measurement, Moment, Result, Sample
 from pytest_py312.rollout.moments import this_moment
 from pytest_py312.rollout.settings import SoakSettings
@@ -90,6 +92,7 @@ def main() -> None:
         print(f"journal {size / 2**20:.0f} MiB, {size / slots / len(services):.0f} bytes a sample")
         begun = clock.stopwatch()
         journal.newest("test")
+        journal.newest_samples("r1")
         print(f"the look of `status`: {(clock.stopwatch() - begun) * 1000:.1f} ms; memory so far {peak():.0f} MiB")
         settings = SoakSettings(interval=options.interval, duration=2 * duration, initial_delay=0.0)
         watched = [Watched(service=name, probes=(Well(),), settings=settings) for name in services]
@@ -101,6 +104,17 @@ def main() -> None:
         for number in range(count):
             asyncio.run(soak._take(slots + 1 + number))
         print(f"a sample of all services: {(clock.stopwatch() - begun) / count * 1000:.1f} ms")
+        begun = clock.stopwatch()
+        view = view_of(soak.progress(), soak.credited, soak.tallies, journal.history("r1"))
+        print(f"what a page shows: {(clock.stopwatch() - begun) * 1000:.1f} ms ({len(view.services)} services)")
+        begun = clock.stopwatch()
+        found = journal.damage()
+        print(f"the journal read from end to end: {clock.stopwatch() - begun:.1f} s ({len(found)} troubles)")
+        begun = clock.stopwatch()
+        made = document_of(journal, "test", 1, intervals={"r1": options.interval})
+        print(
+            f"evidence in {clock.stopwatch() - begun:.1f} s ({len(made['runs'])} run); memory at most {peak():.0f} MiB"
+        )
         journal.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.errors import OptionError, RunnerUnavailable
+from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.rollout import doctor
 from pytest_py312.rollout.doctor import Health, Row, is_well
 from pytest_py312.rollout.journal import FILE
@@ -17,7 +18,8 @@ from pytest_py312.rollout.kernel import has_feature
 from pytest_py312.rollout.targets.docker_facts import facts_in
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
 from pytest_py312.rollout.targets.protocol import TargetLost
-from pytest_py312.testing import FakeTarget, service_tree
+from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.testing import FakeTarget, build_of, service_tree
 from tests.unit.rollout.shells import PLAN, Shell, shell_in
 
 FACTS = EngineFacts(name="Docker", version="26.1", cgroup="2", swarm="inactive")
@@ -48,6 +50,13 @@ def test_a_swarm_needs_what_a_single_engine_does_not() -> None:
     worker = replace(FACTS, swarm="active")
     assert health(doctor.engine_rows(worker, "swarm"), "swarm") is Health.TROUBLE
     assert health(doctor.engine_rows(replace(worker, is_manager=True), "swarm"), "swarm") is Health.OK
+
+
+def test_services_do_without_virtual_addresses_and_not_without_their_network() -> None:
+    assert not doctor.kernel_row("IP_VS", False).needed
+    assert '"dnsrr" and ports in host mode do' in doctor.kernel_row("IP_VS", False).remedy
+    assert doctor.kernel_row("VXLAN", False).needed
+    assert not doctor.kernel_row("VXLAN", None).needed, "that of another machine can never be told from here"
 
 
 def test_an_engine_of_which_little_is_known_is_not_called_well() -> None:
@@ -142,6 +151,20 @@ def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return shell
 
 
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The Pythons of this machine, which no unit test looks for."""
+    there = ["3.9", "3.10", "3.11", "3.12"]
+
+    def find(interpreter: Interpreter, **_: object) -> InterpreterBuild:
+        if str(interpreter) not in there:
+            raise CellUnavailable("none")
+        return build_of(str(interpreter))
+
+    monkeypatch.setattr("pytest_py312.rollout.examination.find_local", find)
+    return there
+
+
 def rows_of(shell: Shell, *, code: int, line: str = "doctor") -> dict[tuple[str, str], dict[str, Any]]:
     document = shell.document(line, code=code)
     assert document["well"] is (code == 0)
@@ -214,6 +237,17 @@ def test_a_service_that_does_not_run_is_no_way_back(py312: Shell) -> None:
     for one in py312.target.containers.values():
         one.running = one.name != "auth"
     assert "does not run" in rows_of(py312, code=1)["way back", "auth"]["detail"]
+
+
+def test_what_the_gate_runs_on_is_told_and_does_not_count(py312: Shell, machine: list[str]) -> None:
+    machine.clear()
+    py312.target.images["python:3.11-slim"] = ImageFacts(id="x")
+    rows = rows_of(py312, code=0)
+    assert rows["interpreters", "3.11"]["detail"] == "the image python:3.11-slim"
+    assert rows["interpreters", "3.12"]["health"] == "trouble"
+    assert "uv python install 3.12, or docker pull python:3.12-slim" in rows["interpreters", "3.12"]["remedy"]
+    machine.append("3.12")
+    assert rows_of(py312, code=0)["interpreters", "3.12"]["detail"] == "3.12.1, a test"
 
 
 def test_what_a_dead_run_left_is_told(py312: Shell) -> None:
