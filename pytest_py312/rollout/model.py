@@ -141,6 +141,8 @@ class Observation:
     exit_code: int | None = None
     out_of_memory: bool = False
     health: str = ""
+    undone: str = ""
+    """What the target has brought back by itself, or stopped half way, in its words; empty where it has not."""
 
     @property
     def interpreter(self) -> Interpreter | None:

@@ -34,6 +34,8 @@ LATENCY = "latency"
 """Seconds, from the beginning of the question to the last byte of the answer."""
 INTERPRETER = "interpreter"
 DRIFT = "drift"
+UNDONE = "undone"
+"""That the target itself has taken the new version away: it was no good, and nobody else has acted."""
 HEALTH_CHECK = "health check"
 """What the engine's own check of the container says, where it has one."""
 LIMIT = 5.0
@@ -232,6 +234,8 @@ class ContainerProbe:
     def _identity(self, seen: Observation | None) -> list[Measurement]:
         if seen is None:
             return [measured("container", Reading.failed("it is gone, and nothing has its name"))]
+        if seen.container.id != self.container.id and seen.undone:
+            return [measured(UNDONE, Reading.failed(seen.undone))]
         if seen.container.id != self.container.id:
             told = f"container {seen.container.id[:12]} serves, where {self.container.id[:12]} was deployed"
             return [measured(DRIFT, Reading.failed(told))]

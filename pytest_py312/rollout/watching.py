@@ -14,7 +14,7 @@ from pytest_py312.rollout.judging import (
     severity_of,
 )
 from pytest_py312.rollout.model import Breach, Measurement, Result, Sample, Verdict
-from pytest_py312.rollout.probes import AVAILABILITY, DRIFT, HEALTH_CHECK, INTERPRETER, LATENCY, Probe
+from pytest_py312.rollout.probes import AVAILABILITY, DRIFT, HEALTH_CHECK, INTERPRETER, LATENCY, UNDONE, Probe
 from pytest_py312.rollout.providers.engine import CPU_COUNTER, MEMORY, OUT_OF_MEMORY, RESTART_COUNTER
 from pytest_py312.rollout.settings import CompareSettings, MetricSettings, SoakSettings
 from pytest_py312.rollout.tally import OLD, Tally
@@ -26,13 +26,14 @@ GROWTH_FLOOR = 2 * 1024 * 1024
 """Bytes an hour; less is no leak that a soak could tell from noise."""
 COMPARISON = " compared"
 """Ends the name of a metric whose comparison with the old version is told."""
-_AT_ONCE = frozenset({OUT_OF_MEMORY, INTERPRETER})
+_AT_ONCE = frozenset({OUT_OF_MEMORY, INTERPRETER, UNDONE})
 """Facts that no second look makes any less true."""
 _TIMES = frozenset({LATENCY, LOAD_LATENCY})
 _TOLD = (Result.SUCCESSFUL, Result.FAILED)
 _TROUBLES = {
     AVAILABILITY: Trouble.AVAILABILITY,
     HEALTH_CHECK: Trouble.AVAILABILITY,
+    UNDONE: Trouble.AVAILABILITY,
     LATENCY: Trouble.LATENCY,
     LOAD_LATENCY: Trouble.LATENCY,
     OUT_OF_MEMORY: Trouble.OUT_OF_MEMORY,

@@ -23,7 +23,7 @@ from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, Target
 from pytest_py312.rollout.targets.swarm_lock import SwarmLock
 from pytest_py312.rollout.targets.swarm_nodes import Nodes
 from pytest_py312.rollout.targets.swarm_services import Services
-from pytest_py312.rollout.targets.swarm_shelf import Shelf, is_kept
+from pytest_py312.rollout.targets.swarm_shelf import Shelf, kept
 from pytest_py312.rollout.targets.swarm_specs import (
     first_spec,
     going_back,
@@ -79,8 +79,10 @@ class SwarmTarget:
 
     @in_swarm_words()
     def has_container(self, container: str) -> bool:
-        """Whether the spec of that name is kept."""
-        return is_kept(self._engine, container)
+        """Whether a spec is kept, and its image is where it can serve again."""
+        document = kept(self._engine, container)
+        image = image_in(document["TaskTemplate"]) if document else ""
+        return bool(image) and self.image_facts(image) is not None
 
     # ---- looking
 
@@ -100,6 +102,7 @@ class SwarmTarget:
             restarts=len(ended),
             exit_code=ended[0].exit_code if ended else None,
             out_of_memory=any(self._ran_out(spec, task) for task in ended[:1]),
+            undone=standing.undone,
         )
 
     def _interpreters(self, spec: ServiceSpec, up: tuple[Task, ...]) -> tuple[Interpreter, ...]:

@@ -20,9 +20,22 @@ NAME_LABEL = "pytest-py312.rollout.name"
 _PREFIX = "py312-spec-"
 
 
-def is_kept(engine: Engine, spec: str) -> bool:
-    """Whether a spec is kept, of whatever service. Raises as the engine's client does."""
-    return any(one["Spec"]["Name"] == _PREFIX + spec for one in configs(engine, {"name": _PREFIX + spec}))
+def kept(engine: Engine, spec: str) -> dict[str, Any] | None:
+    """A spec of whatever service by its id; ``None`` where it is not kept. Raises as the engine's client does."""
+    found = _config(engine, spec)
+    if found is None:
+        return None
+    try:
+        document: dict[str, Any] = json.loads(base64.b64decode(found["Spec"]["Data"]))
+        document["TaskTemplate"]["ContainerSpec"]["Image"]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise TargetRefused(f"the config {_PREFIX}{spec} is no spec of ours") from error
+    return document
+
+
+def _config(engine: Engine, spec: str) -> Any:
+    name = _PREFIX + spec
+    return next((one for one in configs(engine, {"name": name}) if one["Spec"]["Name"] == name), None)
 
 
 class Shelf:
@@ -43,25 +56,15 @@ class Shelf:
 
     def get(self, spec: str) -> dict[str, Any] | None:
         """A spec that is kept."""
-        found = self._of(spec)
-        if found is None:
-            return None
-        try:
-            document: dict[str, Any] = json.loads(base64.b64decode(found["Spec"]["Data"]))
-            if id_of(self._name, document["TaskTemplate"]) == spec:
-                return document
-        except (KeyError, TypeError, ValueError, RecursionError):
-            pass
-        raise TargetRefused(f"the config {_PREFIX}{spec} is not the spec that its name says")
+        document = kept(self._engine, spec)
+        if document is not None and id_of(self._name, document["TaskTemplate"]) != spec:
+            raise TargetRefused(f"the config {_PREFIX}{spec} is not the spec that its name says")
+        return document
 
     def base(self, spec: str) -> str:
         """What served when a spec was made."""
-        found = self._of(spec)
+        found = _config(self._engine, spec)
         return str((found["Spec"].get("Labels") or {}).get(BASE_LABEL, "")) if found else ""
-
-    def _of(self, spec: str) -> Any:
-        found = configs(self._engine, {"name": _PREFIX + spec})
-        return next((one for one in found if one["Spec"]["Name"] == _PREFIX + spec), None)
 
     def clear(self, run: str, *, keep: str = "") -> None:
         """Remove what a run has put there."""

@@ -13,6 +13,7 @@ from pytest_py312.rollout.probes import (
     AVAILABILITY,
     DRIFT,
     INTERPRETER,
+    UNDONE,
     ContainerHealth,
     ContainerProbe,
     Probe,
@@ -93,6 +94,7 @@ def test_what_the_target_cannot_measure_proves_nothing_unless_the_plan_says_so()
     [
         (None, "container"),
         (Observation(container=Container(id="somebody-elses", image="x"), running=True), DRIFT),
+        (Observation(container=Container(id="the-old-one", image="x"), running=True, undone="went back"), UNDONE),
         (Observation(container=NEW, running=True, interpreters=(Interpreter(3, 9),)), INTERPRETER),
         (Observation(container=NEW, running=True, interpreters=(Interpreter(3, 9), TARGET)), INTERPRETER),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_py312.rollout.burning import Budget
 from pytest_py312.rollout.model import Breach, Measurement, Moment, Reaction, Result, Sample, Severity, Verdict
-from pytest_py312.rollout.probes import AVAILABILITY, INTERPRETER, LATENCY, Probe
+from pytest_py312.rollout.probes import AVAILABILITY, INTERPRETER, LATENCY, UNDONE, Probe
 from pytest_py312.rollout.providers.engine import CPU_COUNTER, OUT_OF_MEMORY
 from pytest_py312.rollout.settings import CompareSettings, MetricSettings, SoakSettings
 from pytest_py312.rollout.tally import CONFIRMED, OLD, Tally
@@ -42,7 +42,7 @@ def only(found: list[Breach]) -> tuple[Severity, Reaction]:
     return breach.severity, breach.reaction
 
 
-@pytest.mark.parametrize("metric", [OUT_OF_MEMORY, INTERPRETER])
+@pytest.mark.parametrize("metric", [OUT_OF_MEMORY, INTERPRETER, UNDONE])
 def test_facts_need_no_second_look(metric: str) -> None:
     assert only(breaches(watched(), tally_of((failed(metric),)))) == (Severity.SEVERE, Reaction.ROLL_BACK)
 
