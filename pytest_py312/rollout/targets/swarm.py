@@ -7,6 +7,7 @@ the first minute; it forgets that when it is restarted, and so nothing here reli
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +37,7 @@ from pytest_py312.rollout.targets.swarm_specs import (
 )
 from pytest_py312.rollout.targets.swarm_tasks import Standing, Task
 from pytest_py312.rollout.targets.swarm_words import in_swarm_words
-from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused
 
 POLL = 0.25
 
@@ -184,10 +185,12 @@ class SwarmTarget:
         return ""
 
     def _log(self, spec: ServiceSpec, task: Task, *, since: float) -> list[str]:
-        engine = self._nodes.engine(task.node)
-        if engine is None or not task.container:
-            return []
-        return log_of(engine, task.container, tail=LOG_LINES, since=since or None)
+        """What a task has logged. That its node cannot be asked keeps nobody from going back."""
+        with suppress(EngineLost, Refused, TargetRefused):
+            engine = self._nodes.engine(task.node)
+            if engine is not None and task.container:
+                return log_of(engine, task.container, tail=LOG_LINES, since=since or None)
+        return []
 
     @in_swarm_words()
     def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:

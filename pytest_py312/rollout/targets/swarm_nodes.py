@@ -118,7 +118,12 @@ class Nodes:
 
     def have(self, image: str, nodes: Iterable[str]) -> bool | None:
         """Whether each of the nodes has an image, as far as their engines can be asked; ``None`` where one cannot."""
-        engines = [self.engine(node) for node in sorted(set(nodes))] or [self._engine]
-        if any(engine is not None and engine.image_id(image) is None for engine in engines):
-            return False
-        return None if None in engines else True
+        found = [self._has(node, image) for node in sorted(set(nodes))] or [self._engine.image_id(image) is not None]
+        return False if False in found else None if None in found else True
+
+    def _has(self, node: str, image: str) -> bool | None:
+        try:
+            engine = self.engine(node)
+            return None if engine is None else engine.image_id(image) is not None
+        except (EngineLost, TargetRefused):
+            return None  # a node that cannot be asked keeps nobody from going back

@@ -73,6 +73,8 @@ def test_a_good_stage_serves_on_the_target_beside_which_nothing_stopped_and_can_
         assert spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["GREETING=from auth"]
         new = run["auth"].new
         assert new is not None
+        assert here.target.has_container(here.old["auth"])
+        assert not here.target.has_container("0" * 32)
         usage = here.target.sample(here.spec("auth"), new, since=0.0)
         assert usage.memory is not None
         assert usage.memory > 2 * 1024**2
@@ -267,6 +269,16 @@ def test_the_second_operator_is_refused_and_changes_nothing(a_place: ASwarmPlace
         here.swarm.manager.docker("service", "update", "-d", "--env-add", "BY=hand", f"{here.name}-auth")
         with pytest.raises(TargetRefused, match="was changed by somebody else since it was looked at"):
             here.target.switch(here.spec("auth"), made)
+
+
+def test_only_so_many_specs_are_kept_beside_those_that_are_needed(a_place: ASwarmPlace) -> None:
+    with a_place("auth") as here:
+        spec = replace(here.spec("auth"), retain=2)
+        for run in ("r1", "r2", "r3", "r3"):
+            made = here.target.prepare(spec, image=here.images["3.12"], run=run)
+        names = [one.removeprefix("py312-spec-") for one in here.configs()]
+        assert len(names) == 3
+        assert {here.old["auth"], made.id} < set(names)
 
 
 def test_a_change_that_came_too_late_is_made_of_what_there_is_by_then(a_place: ASwarmPlace) -> None:
