@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pytest_py312.rollout.model import Result, Sample
 from pytest_py312.rollout.settings import SoakSettings
 from pytest_py312.rollout.tally import Tally
-from pytest_py312.rollout.watching import NOT_JUDGED
+from pytest_py312.rollout.watching import is_note
 
 MOST = 20
 """So many different lines of a log are named."""
@@ -27,7 +27,7 @@ def samples_text(tally: Tally) -> str:
     """A line for each metric: how its samples ended, and the newest value, with what was said about it."""
     lines = []
     for metric, series in tally.series.items():
-        if metric in NOT_JUDGED or series.last is None:
+        if is_note(metric) or series.last is None:
             continue
         counts = ", ".join(f"{count} {kind.value}" for kind, count in series.counts.items())
         value = "" if series.last.value is None else f"; newest {series.last.value:g}"

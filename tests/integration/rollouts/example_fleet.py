@@ -1,0 +1,262 @@
+"""The example fleet on a real engine: its services in images of several Pythons, serving on today's.
+
+The images have what the services' Dockerfiles put there, made in a moment and without any network: what is to be
+installed is copied, as it is the same for all Pythons.
+"""
+
+import io
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from uv import find_uv_bin
+
+from pytest_py312.plugin_rollout import PENDING
+from pytest_py312.rollout.model import ServiceSpec
+from pytest_py312.rollout.targets.docker import DockerTarget
+from pytest_py312.runners.docker_engine import Engine, Refused, connect, told_apart
+from tests.integration.rollouts.services import LABEL
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "suoke"
+SITE = "/site"
+TAG = "py312-fleet-test"
+SOAK = """
+[soak]
+interval = "1s"
+duration = "3s"
+initial-delay = 0
+"""
+_numbers = itertools.count()
+
+
+def example_stages() -> Mapping[int, tuple[str, ...]]:
+    """Number of each stage in the example's plan -> its services, by their folders."""
+    plan = tomllib.loads((EXAMPLE / "py312.toml").read_text(encoding="utf-8"))
+    folders = [*map(folder_below, sorted(EXAMPLE.glob("services/**/requirements.txt")))]
+    return {
+        stage["number"]: tuple(
+            folder
+            for word in stage["services"]
+            for folder in folders
+            if Path(folder).match(word) or folder.rpartition("/")[2] == word
+        )
+        for stage in plan["stage"]
+    }
+
+
+def folder_below(file: Path) -> str:
+    return file.parent.relative_to(EXAMPLE).as_posix()
+
+
+def name_of(folder: str) -> str:
+    return folder.rpartition("/")[2]
+
+
+@dataclass(kw_only=True)
+class Fleet:
+    """An environment in which services of the example serve, of which nothing is left afterwards."""
+
+    engine: Engine
+    target: DockerTarget
+    root: Path
+    """A copy of the example, with a plan of its own."""
+    name: str
+    stages: Mapping[int, Sequence[str]]
+    cache: Path
+    old: dict[str, str] = field(default_factory=dict)
+    """Service -> id of the container that serves on today's Python."""
+
+    @property
+    def folders(self) -> list[str]:
+        return [folder for folders in self.stages.values() for folder in folders]
+
+    def container(self, service: str) -> str:
+        return f"{self.name}-{service}"
+
+    def write_plan(self, today: str) -> None:
+        lines = [
+            'target = "3.12"',
+            f'interpreters = ["{today}", "3.12"]',
+            f"services = {[*self.folders]}",
+            "fetch-interpreters = true",
+            f'[defaults]\nbaseline = "{today}"',
+            f'[deploy]\nimage = "{TAG}/{{service}}:{{version}}"\nport = 8000\nhealth = "/health"\nversion = "/health"',
+            'readiness-delay = 0\ndrain = "5s"\nready-timeout = "60s"',
+            SOAK,
+        ]
+        for number, folders in self.stages.items():
+            lines.append(
+                f"[[stage]]\nnumber = {number}\nservices = {[*folders]}\ncritical = {str(number == 1).lower()}"
+            )
+        lines += [
+            f'[service."{name_of(folder)}"]\ndeploy = {{ container = "{self.container(name_of(folder))}" }}'
+            for folder in self.folders
+        ]
+        (self.root / "py312.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def pytest(self, *arguments: str, code: int) -> str:
+        """Run pytest as a user does, and return what it prints."""
+        found, out = self.ran(*arguments)
+        assert found == code, out
+        return out
+
+    def ticked(self, *arguments: str) -> str:
+        """Run it as a schedule does, until it says something else than to come back, and return what it prints."""
+        for _ in range(60):
+            code, out = self.ran(*arguments)
+            if code != PENDING:
+                break
+        assert code == 0, out
+        return out
+
+    def ran(self, *arguments: str) -> tuple[int, str]:
+        """Exit status and output."""
+        argv = [sys.executable, "-m", "pytest", "--py312-runner=local", f"--py312-cache-dir={self.cache}", *arguments]
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        done = subprocess.run(
+            argv, cwd=self.root, env=variables, capture_output=True, text=True, timeout=600, check=False
+        )
+        return done.returncode, done.stdout[-8000:] + done.stderr[-3000:]
+
+    def locks(self) -> list[str]:
+        """Names of the containers by which somebody holds this environment."""
+        with told_apart():
+            found = self.engine.client.containers(all=True, filters={"name": f"lock-{self.name}"})
+        return [one["Names"][0] for one in found]
+
+    def serving(self, stage: int) -> set[str]:
+        """The Pythons that the services of a stage are served by, asked of their processes."""
+        found = set()
+        for folder in self.stages[stage]:
+            seen = self.target.observe(self.spec(name_of(folder)))
+            assert seen is not None
+            assert seen.running
+            found.add(str(seen.interpreter))
+        return found
+
+    def spec(self, service: str) -> ServiceSpec:
+        return ServiceSpec(service=service, container=self.container(service), port=8000, health="/health")
+
+    def start_old(self, today: str) -> None:
+        for folder in self.folders:
+            service = name_of(folder)
+            with told_apart():
+                made = self.engine.client.create_container(
+                    f"{TAG}/{service}:{today}",
+                    name=self.container(service),
+                    environment={"PORT": "8000"},
+                    labels={LABEL: self.name},
+                    stop_signal="SIGINT",  # the first process of a container ignores what it has no handler for
+                    host_config=self.engine.client.create_host_config(restart_policy={"Name": "unless-stopped"}),
+                )
+                self.engine.client.start(made["Id"])
+            self.old[service] = made["Id"]
+        deadline = time.monotonic() + 60
+        for folder in self.folders:
+            spec = self.spec(name_of(folder))
+            seen = self.target.observe(spec)
+            assert seen is not None
+            while (ready := self.target.ready(spec, seen.container)).phase.value != "ready":
+                assert time.monotonic() < deadline, f"{folder}: {ready.detail}"
+                time.sleep(0.1)
+
+    def clear(self) -> None:
+        with told_apart():
+            found = self.engine.client.containers(all=True, filters={"name": self.name})
+        for one in found:
+            with suppress(Refused), told_apart():  # gone already
+                self.engine.client.remove_container(one["Id"], force=True, v=True)
+
+
+@contextmanager
+def example_fleet(folder: Path, stages: Mapping[int, Sequence[str]], *, today: str = "3.11") -> Iterator[Fleet]:
+    """The services of ``stages`` (by their folders) on ``today``, with images of 3.12 that wait."""
+    root = folder / "suoke"
+    shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".py312", "__pycache__"))
+    site = _site(folder)
+    engine = connect()
+    made = Fleet(
+        engine=engine,
+        target=DockerTarget(engine),
+        root=root,
+        name=f"py312f{os.getpid()}n{next(_numbers)}",
+        stages=stages,
+        cache=folder / "cache",
+    )
+    try:
+        made.write_plan(today)
+        for path in made.folders:
+            for python in (today, "3.12"):
+                build(engine, root / path, site, python)
+        made.start_old(today)
+        yield made
+    finally:
+        made.clear()
+        engine.close()
+
+
+# ---- images
+
+
+def _site(folder: Path) -> Path:
+    """What all services of the example require, which is the same on all Pythons."""
+    found = folder / "site"
+    argv = [find_uv_bin(), "pip", "install", "-q", "--target", str(found), "bottle==0.13.4", "waitress==3.0.2"]
+    subprocess.run([*argv, "--python", sys.executable], check=True, timeout=120)
+    return found
+
+
+def build(engine: Engine, service: Path, site: Path, python: str) -> None:
+    """An image of a service on ``python``, with what the last stage of its Dockerfile copies, runs and starts."""
+    file = next(place for place in (service / "Dockerfile", service / "deploy/docker/Dockerfile") if place.is_file())
+    last = re.split(r"(?m)^FROM ", file.read_text(encoding="utf-8"))[-1]
+    copied = [line.split()[1:] for line in last.splitlines() if line.startswith("COPY ") and "--from" not in line]
+    kept = [line for line in last.splitlines() if line.startswith(("CMD ", "RUN python "))]
+    dockerfile = "\n".join(
+        [
+            f"FROM python:{python}-slim",
+            "WORKDIR /service",
+            "COPY root/ /",
+            f"ENV PYTHONPATH=/service/src:/service:{SITE} PYTHONUNBUFFERED=1",
+            *kept,
+        ]
+    )
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(dockerfile.encode())
+        archive.addfile(entry, io.BytesIO(dockerfile.encode()))
+        archive.add(site, f"root{SITE}", filter=_plain)
+        for *sources, _ in copied:
+            for source in sources:
+                archive.add(service / source, f"root/service/{source.rstrip('/')}", filter=_plain)
+    context.seek(0)
+    with told_apart():
+        messages: Iterator[Any] = engine.client.build(
+            fileobj=context,
+            custom_context=True,
+            tag=f"{TAG}/{service.name}:{python}",
+            rm=True,
+            labels={LABEL: "image"},
+            decode=True,
+        )
+        for message in messages:
+            assert "error" not in message, message
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """The same for whoever owns the checkout and whenever it was made, so that images are built once."""
+    entry.uid = entry.gid = 0
+    entry.mtime = 0
+    return None if "__pycache__" in entry.name else entry
