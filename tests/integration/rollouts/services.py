@@ -22,22 +22,33 @@ from pytest_py312.runners.docker_engine import Engine, Refused, connect, told_ap
 from pytest_py312.runners.docker_owner import this_process
 
 SERVER = """
-import http.server, itertools, json, os, signal, sys, threading
+import http.server, itertools, json, os, signal, sys, threading, time
 
 kind = sys.argv[1]
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 if kind == "crash":
     raise SystemExit("no module named nothing")
+if os.path.exists("/dead"):
+    raise SystemExit("what /die has left cannot be mended by a start")
+if kind == "leak":
+    hoard = []
+    threading.Thread(target=lambda: [(hoard.append(b"x" * 2**25), time.sleep(0.2)) for _ in range(9)]).start()
 if kind == "late":
     threading.Timer(6.0, lambda: os._exit(3)).start()
 
 numbers = itertools.count()
+SHARES = {"errs": 10, "few": 20}
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         well = self.path != "/health" or kind != "sick"
-        if self.path == "/work" and kind == "errs":  # one of ten, while its health is good
-            well = next(numbers) % 10 != 0
+        if self.path == "/work" and kind in SHARES:  # while its health is good
+            well = next(numbers) % SHARES[kind] != 0
+        if self.path == "/query":
+            time.sleep(0.15 if kind == "slow" else 0.1)
+        if self.path == "/die":
+            open("/dead", "w").close()
+            os._exit(3)
         body = json.dumps({"python": sys.version.split()[0], "greeting": os.environ.get("GREETING", "")}).encode()
         if self.path.startswith("/says/"):
             body = self.path[6:].encode()
@@ -52,14 +63,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 print("serving", flush=True)
 http.server.HTTPServer(("", 8000), Handler).serve_forever()
 """
-KINDS = ("good", "sick", "crash", "late", "errs")
+KINDS = ("good", "sick", "crash", "late", "errs", "few", "slow", "leak")
 LABEL = "pytest-py312.test"
 _numbers = itertools.count()
 
 
-def built(engine: Engine, python: str, kind: str = "good") -> str:
-    """The id of an image that serves on ``python``; built once, in a moment, as it only adds a file."""
+def built(engine: Engine, python: str, kind: str = "good", claims: str = "") -> str:
+    """The id of an image that serves on ``python``; built once, in a moment, as it only adds a file.
+
+    :param claims: the version that its variables tell, where that is another one.
+    """
     dockerfile = f'FROM python:{python}-slim\nCOPY server.py /server.py\nCMD ["python", "/server.py", "{kind}"]\n'
+    if claims:
+        dockerfile += f"ENV PYTHON_VERSION={claims}\n"
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
         for name, text in (("Dockerfile", dockerfile), ("server.py", SERVER)):
@@ -67,7 +83,7 @@ def built(engine: Engine, python: str, kind: str = "good") -> str:
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
     context.seek(0)
-    tag = f"py312-rollout-test:{python}-{kind}"
+    tag = f"py312-rollout-test:{python}-{kind}{'-claims' if claims else ''}"
     with told_apart():
         for message in engine.client.build(
             fileobj=context, custom_context=True, tag=tag, rm=True, labels={LABEL: "image"}, decode=True
