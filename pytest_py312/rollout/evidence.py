@@ -259,7 +259,8 @@ def compatibility_in(report: Any, services: Sequence[str], digest: str) -> dict[
     for outcome in report["outcomes"]:
         if not isinstance(outcome, dict) or outcome.get("service") not in services:
             continue
-        findings = [one for one in outcome.get("findings") or () if isinstance(one, dict)]
+        told = outcome.get("findings")
+        findings = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
         found.append(
             {
                 **{name: outcome.get(name) for name in ("service", "interpreter", "check", "status", "reason")},
@@ -270,7 +271,7 @@ def compatibility_in(report: Any, services: Sequence[str], digest: str) -> dict[
     return {
         "sha256": digest,
         "generated": report.get("generated"),
-        "tool": (report.get("tool") or {}).get("version"),
+        "tool": tool.get("version") if isinstance(tool := report.get("tool"), dict) else None,
         "target": report.get("target"),
         "exit_status": report.get("exit_status"),
         "without_outcome": [name for name in services if name not in {one["service"] for one in found}],

@@ -155,6 +155,8 @@ class Journal:
 
     def names(self, environment: str | None = None, stage: int | None = None) -> list[str]:
         """All runs of an environment and a stage (or of any), the oldest first."""
+        if stage is not None and abs(stage) >= 2**63:
+            return []  # more than SQLite can be asked for
         rows = self._database.read(
             lambda execute: execute(
                 "SELECT run FROM runs WHERE (?1 IS NULL OR environment = ?1) AND (?2 IS NULL OR stage = ?2) "

@@ -89,7 +89,10 @@ async def _watching(options: argparse.Namespace, watcher: Watcher, page: LivePag
     stop = Stop()
     async with AsyncExitStack() as opened:
         if options.port is not None:
-            port = await opened.enter_async_context(serving(watcher.text, page=page.text, port=options.port))
+            try:
+                port = await opened.enter_async_context(serving(watcher.text, page=page.text, port=options.port))
+            except (OSError, OverflowError) as error:
+                raise OptionError(f"--port {options.port}: cannot be listened on: {error}") from error
             watcher.teller.told(
                 f"to be seen at http://127.0.0.1:{port}/, figures are at http://127.0.0.1:{port}/metrics"
             )

@@ -1,5 +1,6 @@
 """What is written down about a stage for an auditor, and whether it is still what it was."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -8,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from pytest_py312.__main__ import _parsers
 from pytest_py312.errors import OptionError
 from pytest_py312.rollout.bundle import NoEvidence, troubles_of, write_bundle
 from pytest_py312.rollout.evidence import compatibility_in, document_of
 from pytest_py312.rollout.model import Measurement, Moment, Result, Sample, Usage
-from pytest_py312.rollout.pages import evidence_page
+from pytest_py312.rollout.ops_commands import run_command
+from pytest_py312.rollout.pages import evidence_page, own_digest
 from tests.unit.rollout.shells import Shell, shell_in
 from tests.unit.rollout.watchers import ME, Watching
 
@@ -110,6 +115,8 @@ def test_the_same_journal_gives_the_same_bytes(py312: Shell, tmp_path: Path) -> 
 def test_a_stage_that_was_never_deployed_has_no_evidence(py312: Shell) -> None:
     with pytest.raises(OptionError, match="stage 2 was never deployed in test"):
         py312("evidence --stage 2")
+    with pytest.raises(OptionError, match="never deployed"):
+        py312(f"evidence --stage {10**30}")
     with pytest.raises(OptionError, match="cannot be written"):
         py312(f"evidence --stage 1 --out {py312.plan}/x")
 
@@ -148,6 +155,25 @@ def test_what_is_no_report_is_refused(py312: Shell, document: object) -> None:
         py312(f"evidence --stage 1 --report {report(py312, document)}")
     with pytest.raises(OptionError, match="--report nowhere"):
         py312("evidence --stage 1 --report nowhere")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["schema", "outcomes", "service", "findings", "tool", "auth"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON, JSON)
+def test_whatever_a_report_holds_it_is_read_or_refused(document: object, outcomes: object) -> None:
+    for one in (document, {"schema": 1, "outcomes": outcomes}, {"schema": 1, "outcomes": [outcomes], "tool": document}):
+        with contextlib.suppress(ValueError):
+            assert set(compatibility_in(one, ["auth"], "d")) >= {"sha256", "outcomes"}
 
 
 # ---- verifying
@@ -214,6 +240,26 @@ def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(NoEvidence, match=r"x\.html is not there"):
         troubles_of(tmp_path / "x.json")
+
+
+PATHS = ("runs", "outcome", "services", "tool", "stage", "journal", "compatibility", "environment", "target")
+
+
+@given(st.sampled_from(PATHS), JSON)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+def test_whatever_a_bundle_holds_it_is_verified_or_refused(py312: Shell, path: str, value: object) -> None:
+    """Its digests fit: only what is in it is a stranger's."""
+    document, page, said = bundle(py312)
+    text = json.dumps({**said, path: value})
+    document.write_text(text)
+    html = re.sub(
+        r'(evidence-sha256" content=")\w+', rf"\g<1>{hashlib.sha256(text.encode()).hexdigest()}", page.read_text()
+    )
+    own = re.findall(r'page-sha256" content="(\w+)"', html)[0]
+    page.write_text(html.replace(own, own_digest(html, own), 1))
+    options = _parsers()[0].parse_args(["evidence", "--verify", str(document)])
+    with contextlib.suppress(OptionError):
+        assert run_command(options, py312.ground)[1] in (0, 1)
 
 
 # ---- untrusted text

@@ -212,3 +212,14 @@ def test_rules_and_dashboard_are_printed(py312: Shell) -> None:
 def test_a_load_that_is_none_is_refused(py312: Shell, step: str) -> None:
     with pytest.raises(OptionError, match="200 requests a second"):
         py312(f"load http://127.0.0.1:1/ {step}")
+
+
+@pytest.mark.parametrize("port", [1, 99999])
+def test_a_port_that_cannot_be_had_is_told(py312: Shell, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise PermissionError("not for you")
+
+    if port == 1:  # which root may have
+        monkeypatch.setattr(watch_commands, "serving", refused)
+    with pytest.raises(OptionError, match=f"--port {port}: cannot be listened on"):
+        py312(f"watch --stage 1 --port {port}")
