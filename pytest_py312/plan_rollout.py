@@ -14,9 +14,11 @@ from pytest_py312 import plan_values as read
 from pytest_py312.errors import perhaps
 from pytest_py312.patterns import glob_problem
 from pytest_py312.plan_file import PlanFile, read_plan_file
+from pytest_py312.plan_targets import DEFAULTS, check_target, deployment, engines, namespace
 from pytest_py312.plan_values import Node
 from pytest_py312.rollout.conditions import parse_condition
 from pytest_py312.rollout.settings import (
+    KUBERNETES,
     Changes,
     CompareSettings,
     Confirm,
@@ -57,8 +59,10 @@ def rollout_in(file: PlanFile) -> RolloutSettings:
     top = root.members("")
     deploy = _table(top["deploy"], (*_DEPLOY, "environments"), "deploy") if "deploy" in top else {}
     soak = _table(top["soak"], (*_SOAK, "compare", "metric"), "soak") if "soak" in top else {}
+    values = _values(deploy, _DEPLOY)
+    check_target(root)
     made = RolloutSettings(
-        deploy=replace(DeploySettings(), **_values(deploy, _DEPLOY)),
+        deploy=replace(DeploySettings(), **{**DEFAULTS.get(values.get("target", ""), {}), **values}),
         soak=_checked(replace(SoakSettings(), **_values(soak, _SOAK)), top.get("soak")),
         compare=replace(CompareSettings(), **(_compare(soak["compare"]) if "compare" in soak else {})),
         metrics=_metrics(soak["metric"]) if "metric" in soak else (),
@@ -205,11 +209,6 @@ def _names(node: Node) -> tuple[str, ...]:
     return tuple(read.pattern(item) for item in node.items('["auth-service"]'))
 
 
-def _engines(node: Node) -> tuple[tuple[str, str], ...]:
-    example = '{ worker-1 = "tcp://10.0.0.12:2376" }'
-    return tuple((name, item.text('"tcp://10.0.0.12:2376"')) for name, item in node.members(example).items())
-
-
 def _image(node: Node) -> str:
     text = node.text('"registry/{service}:{version}"')
     plain = replace(node, value=text.replace("{service}", "service"))
@@ -253,7 +252,7 @@ _DEPLOY: _Readers = {
     "monitor": ("monitor", _delay),
     "drain": ("drain", _delay),
     "retain": ("retain", _count(1, 1000, "5")),
-    "target": ("target", _choice("docker", "swarm")),
+    "target": ("target", _choice("docker", "swarm", KUBERNETES)),
     "image": ("image", _image),
     "container": ("container", _matching(_CONTAINER, "the name of a container", '"user-service"')),
     "port": ("port", _count(1, 65535, "8080")),
@@ -262,6 +261,8 @@ _DEPLOY: _Readers = {
     "health-command": ("health_command", lambda node: read.strings(node, '["python", "check.py"]')),
     "version": ("version", _path),
     "network": ("network", _matching(_CONTAINER, "the name of a network", '"backend"')),
+    "deployment": ("deployment", deployment),
+    "namespace": ("namespace", namespace),
     "needs": ("needs", _names),
     "publish": ("publish", _published),
     "require-drill": ("require_drill", Node.flag),
@@ -326,7 +327,9 @@ def _environments(node: Node) -> tuple[EnvironmentSettings, ...]:
     readers: _Readers = {
         "after": ("after", lambda node: read.strings(node, '["test"]')),
         "engine": ("engine", lambda node: node.text('"ssh://deploy@host"')),
-        "engines": ("engines", _engines),
+        "engines": ("engines", engines),
+        "context": ("context", lambda node: node.text('"staging"')),
+        "namespace": ("namespace", namespace),
         "prometheus": ("prometheus", _url),
         "textfile": ("textfile", lambda node: node.text('"/var/lib/node_exporter/py312.prom"')),
         "webhooks": ("webhooks", lambda node: tuple(_url(item) for item in node.items('["https://chat/hook"]'))),

@@ -26,6 +26,8 @@ ONLY_IN = {
     "aiohttp": ("rollout.providers.http", "rollout.serving", "rollout.load"),
     "prometheus_client": ("rollout.exposition",),
     "grpc": ("rollout.providers.grpc_health",),
+    "kubernetes": ("rollout.targets.kubernetes_api",),
+    "websocket": ("rollout.targets.kubernetes_api",),
     "pytest": ("plugin", "plugin_*", "hookspecs", "testing", "probe", "benchmark_probe"),
     "_pytest": ("plugin_*",),
     # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
@@ -35,7 +37,7 @@ ONLY_IN = {
 
 LAZY = frozenset(
     {"docker", "requests", "urllib3", "rich", "scipy", "sqlite3", "jinja2", "markupsafe", "vl_convert", "aiohttp",
-     "prometheus_client", "grpc"}
+     "prometheus_client", "grpc", "kubernetes", "websocket"}
 )  # fmt: skip
 """Never imported before they are needed: the first is slow, and pytest starts without any of them."""
 EAGER_ALL_THE_SAME = {"sqlite3": ("store",)}

@@ -27,7 +27,7 @@ from pytest_py312.rollout.moments import this_host, this_moment
 from pytest_py312.rollout.planning import image_of, spec_of
 from pytest_py312.rollout.providers.prometheus import filled_in, query
 from pytest_py312.rollout.providers.readings import Reading
-from pytest_py312.rollout.settings import DeploySettings, EnvironmentSettings, RolloutSettings
+from pytest_py312.rollout.settings import KUBERNETES, DeploySettings, EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.stages import is_unfinished
 from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable
 from pytest_py312.rollout.targets.protocol import Target, TargetError
@@ -68,7 +68,7 @@ def _target_rows(ground: Ground, settings: RolloutSettings, environment: str) ->
     try:
         target = ground.target()
     except (Py312Error, TargetError) as error:
-        return None, [_unreachable(str(error))]
+        return None, [_unreachable(str(error), settings.deploy.target)]
     try:
         holder = target.lock(environment).holder()
         lock = Row(
@@ -87,7 +87,7 @@ def _target_rows(ground: Ground, settings: RolloutSettings, environment: str) ->
         facts = target.engine_facts()
         after = clock.timestamp()
     except TargetError as error:
-        return None, [_unreachable(str(error))]
+        return None, [_unreachable(str(error), settings.deploy.target)]
     rows = [*doctor.engine_rows(facts, settings.deploy.target), lock]
     rows.append(doctor.engine_clock_row((before + after) / 2, facts.time, after - before))
     here = _is_here(facts)
@@ -101,8 +101,10 @@ def _target_rows(ground: Ground, settings: RolloutSettings, environment: str) ->
     return target, rows
 
 
-def _unreachable(why: str) -> Row:
+def _unreachable(why: str, target: str) -> Row:
     remedy = "start it, or set DOCKER_HOST, or give this user the right to its socket"
+    if target == KUBERNETES:
+        remedy = "look with the same context: kubectl get deployments"
     return Row(area="engine", what="reachable", health=Health.TROUBLE, detail=why, remedy=remedy)
 
 

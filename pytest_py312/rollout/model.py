@@ -198,6 +198,10 @@ class ServiceSpec:
     drain: float = 30.0
     retain: int = 5
     """How many containers of earlier runs are kept, of those that served."""
+    namespace: str = ""
+    """Where it lies in a cluster; empty is the environment's."""
+    pod_container: str = ""
+    """Which container of its pods is the service's, where they have several. ``container`` is its Deployment then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,13 +1,13 @@
 """Plan and fleet -> the run of a stage: which services, in which order, from which image, under which name. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Fleet, Interpreter, Plan, Service
 from pytest_py312.patterns import matches
 from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.rules import deployment_order
-from pytest_py312.rollout.settings import DeploySettings, RolloutSettings
+from pytest_py312.rollout.settings import KUBERNETES, DeploySettings, RolloutSettings
 
 
 def stage_services(plan: Plan, fleet: Fleet, stage: int) -> list[Service]:
@@ -48,6 +48,8 @@ def spec_of(service: Service, deploy: DeploySettings) -> ServiceSpec:
         monitor=deploy.monitor,
         drain=deploy.drain,
         retain=deploy.retain,
+        namespace=deploy.namespace,
+        pod_container=deploy.container if deploy.target == KUBERNETES else "",
     )
 
 
@@ -96,6 +98,8 @@ def run_of(
         for name, deploy in deploys.items()
     }
     order = deployment_order(list(services), needs)
+    specs = {name: spec_of(services[name], deploys[name]) for name in order}
+    _check_names(specs.values())
     return StageRun(
         run=name,
         environment=environment,
@@ -103,7 +107,7 @@ def run_of(
         target=plan.target,
         deployments=tuple(
             Deployment(
-                spec=spec_of(services[one], deploys[one]),
+                spec=specs[one],
                 image=image_id(image_of(services[one], deploys[one], plan.target)),
                 wants_twin=settings.soak_of(stage=stage, name=one, path=services[one].path).twin,
             )
@@ -114,3 +118,15 @@ def run_of(
         needs_drill=settings.deploy_of(stage=stage, name="", path="").require_drill,
         asked=dict(asked or {}),
     )
+
+
+def _check_names(specs: Iterable[ServiceSpec]) -> None:
+    """Two services of one name would replace each other."""
+    known: dict[tuple[str, str], str] = {}
+    for spec in specs:
+        other = known.setdefault((spec.namespace, spec.container), spec.service)
+        if other != spec.service:
+            raise RolloutRefused(
+                f"{other} and {spec.service} would both be {spec.container}; give one another name in deploy of "
+                f'[service."{spec.service}"]'
+            )

@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pytest_py312.patterns import matches
+from pytest_py312.rollout.names import dns_label
+
+KUBERNETES = "kubernetes"
 
 Changes = Mapping[str, Any]
 """Field of a settings class -> the value that is laid over it."""
@@ -118,8 +121,15 @@ class DeploySettings:
     require_drill: bool = False
     """Whether the first stage of an environment that comes after others needs a way back that was drilled."""
 
+    deployment: str = ""
+    """In a cluster: the name of its Deployment; ``container`` is then that of its container in the pods."""
+    namespace: str = ""
+    """In a cluster: where it lies, if not where the environment does."""
+
     def container_of(self, service: str) -> str:
-        """Its name on the engine, where a ``/`` cannot stand."""
+        """Its name on the engine, where a ``/`` cannot stand; in a cluster, that of its Deployment."""
+        if self.target == KUBERNETES:
+            return self.deployment or dns_label(service)
         return self.container or service.replace("/", ".")
 
 
@@ -156,6 +166,10 @@ class EnvironmentSettings:
     """Address of the engine; empty is the usual one."""
     engines: tuple[tuple[str, str], ...] = ()
     """(node of a swarm, address of its engine), for all but the node of :attr:`engine`."""
+    context: str = ""
+    """That of the kubeconfig which reaches its cluster; empty is the current one."""
+    namespace: str = ""
+    """Where its services and its lock lie in the cluster; empty is that of the context."""
     prometheus: str = ""
     """Its URL, for metrics of the provider ``prometheus``."""
     textfile: str = ""

@@ -153,6 +153,12 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
         ('[deploy.environments]\nprod = { after = ["tset"] }\ntest = {}', 'perhaps you meant "test"'),
         ('[defaults]\nsoak = { interval = "1m" }', r"\[defaults\] has no such key"),
         ("[service.user]\nsoak = { duratio = 3 }", 'perhaps you meant "duration"'),
+        ('[deploy]\nnamespace = "shop"', 'means nothing where the target is "docker"'),
+        ('[deploy]\ntarget = "kubernetes"\ndrain = "5s"', 'means nothing where the target is "kubernetes"'),
+        ('[deploy]\ntarget = "kubernetes"\n[service.user]\ndeploy = { publish = ["80:80"] }', "means nothing"),
+        ('[deploy]\ntarget = "kubernetes"\nenvironments = { a = { engine = "ssh://a" } }', "means nothing"),
+        ('[deploy]\nenvironments = { a = { context = "staging" } }', "means nothing"),
+        ('[deploy]\ntarget = "kubernetes"\nnamespace = "Shop"', "the name of a namespace"),
     ],
 )
 def test_mistakes_are_named_with_their_line(tmp_path: Path, text: str, message: str) -> None:
@@ -205,3 +211,21 @@ notify = [["tell-us", "--urgent"]]
 def test_an_address_or_a_command_that_is_none_is_a_mistake(tmp_path: Path, written: str) -> None:
     with pytest.raises(PlanError, match=r"expected|empty list"):
         read(tmp_path, f"[deploy.environments.prod]\n{written}\n")
+
+
+def test_a_cluster_has_deployments_contexts_and_more_time(tmp_path: Path) -> None:
+    text = """
+[deploy]
+target = "kubernetes"
+environments = { test = { context = "staging", namespace = "shop" } }
+
+[service."agent-services/*"]
+deploy = { deployment = "agents", container = "app", namespace = "agents", ready_timeout = "20m" }
+"""
+    found = read(tmp_path, text)
+    assert found.deploy.ready_timeout == 600.0
+    assert found.deploy.container_of("agent-services/laoke_service") == "agent-services-laoke-service"
+    changed = found.deploy_of(stage=1, name="agent-services/laoke", path="agent-services/laoke")
+    assert (changed.container_of("x"), changed.container, changed.namespace) == ("agents", "app", "agents")
+    assert changed.ready_timeout == 1200.0
+    assert found.environment("test") == EnvironmentSettings(name="test", context="staging", namespace="shop")

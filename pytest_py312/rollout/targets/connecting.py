@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from pytest_py312.rollout.settings import EnvironmentSettings, RolloutSettings
+from pytest_py312.rollout.settings import KUBERNETES, EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.targets.protocol import Target
 
 
@@ -42,7 +42,20 @@ def _swarm(where: EnvironmentSettings) -> Iterator[Target]:
         yield SwarmTarget(engine(where.engine), engines=dict(where.engines), connect=engine)
 
 
+@contextmanager
+def _kubernetes(where: EnvironmentSettings) -> Iterator[Target]:
+    from pytest_py312.rollout.targets.kubernetes import KubernetesTarget
+    from pytest_py312.rollout.targets.kubernetes_api import connect
+
+    cluster = connect(where.context, where.namespace)
+    try:
+        yield KubernetesTarget(cluster, pinned=bool(where.after))
+    finally:
+        cluster.close()
+
+
 _TARGETS: Mapping[str, Callable[[EnvironmentSettings], AbstractContextManager[Target]]] = {
     "docker": _docker,
     "swarm": _swarm,
+    KUBERNETES: _kubernetes,
 }
