@@ -78,6 +78,8 @@ class Page:
     files: Mapping[str, tuple[File, ...]] = field(default_factory=dict)
     reason: str = ""
     """Why it is unknown, in words that a sentence can end with."""
+    worked_out: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was told from it, by the question: sets ask the same ones, and a page may have thousands of files."""
 
 
 def unknown(name: str, reason: str) -> Page:

@@ -113,13 +113,9 @@ def target_of(
         glibc = found if library == "glibc" else ""
     places = tuple(_platforms(system, machine, glibc))
     version = build.version.rstrip("+")
-    minor = (build.interpreter.major, build.interpreter.minor)
-    own = f"cp{minor[0]}{minor[1]}"
-    # abis are named, as packaging would otherwise look at the Python that runs this
-    tags = [*cpython_tags(minor, [own], places), *compatible_tags(minor, own, places)]
     return Target(
         version=version,
-        tags=frozenset(str(tag) for tag in tags),
+        tags=_tags(build.interpreter.major, build.interpreter.minor, places),
         platforms=frozenset(places),
         environment={
             "implementation_name": "cpython",
@@ -140,6 +136,14 @@ def target_of(
     )
 
 
+@lru_cache(maxsize=64)
+def _tags(major: int, minor: int, places: tuple[str, ...]) -> frozenset[str]:
+    own = f"cp{major}{minor}"
+    # abis are named, as packaging would otherwise look at the Python that runs this
+    tags = [*cpython_tags((major, minor), [own], places), *compatible_tags((major, minor), own, places)]
+    return frozenset(str(tag) for tag in tags)
+
+
 def _platforms(system: str, machine: str, glibc: str) -> Iterator[str]:
     if system == "Darwin":
         yield from mac_platforms(arch=machine)
@@ -154,8 +158,9 @@ def _platforms(system: str, machine: str, glibc: str) -> Iterator[str]:
     yield f"linux_{machine}"
 
 
+@lru_cache(maxsize=16384)
 def parsed(text: str) -> Requirement | None:
-    """A requirement, or ``None`` for what is none."""
+    """A requirement, which is not to be changed, or ``None`` for what is none."""
     try:
         return Requirement(text)
     except (ValueError, RecursionError):
@@ -172,6 +177,14 @@ def is_wanted(requirement: Requirement, target: Target) -> bool:
 
 def screen(page: Page, text: str, target: Target) -> Verdict:
     """What becomes of the requirement ``text``, whose project ``page`` is about. Never raises."""
+    key = (text, target)
+    if key not in page.worked_out:
+        page.worked_out[key] = _screened(page, text, target)
+    verdict: Verdict = page.worked_out[key]
+    return verdict
+
+
+def _screened(page: Page, text: str, target: Target) -> Verdict:
     requirement = parsed(text)
     if requirement is None:
         return Verdict(standing=Standing.UNREADABLE, name=page.name)
@@ -195,23 +208,30 @@ def _version(text: str) -> Version | None:
         return None
 
 
+def _files_until(cut_off: datetime | None, page: Page) -> dict[Version, list[File]]:
+    found: dict[Version, list[File]] = {}
+    for text, files in page.files.items():
+        version = _version(text)
+        current = files if cut_off is None else [file for file in files if _is_older(file, cut_off)]
+        if version is not None and current:
+            found.setdefault(version, []).extend(current)
+    return found
+
+
+def _is_older(file: File, cut_off: datetime) -> bool:
+    uploaded = moment(file.uploaded)
+    return uploaded is None or uploaded <= cut_off
+
+
 class _Releases:
     """The releases of a page that are old enough for the target."""
 
     def __init__(self, page: Page, target: Target) -> None:
         self._target = target
-        self._files: dict[Version, list[File]] = {}
-        for text, files in page.files.items():
-            version = _version(text)
-            current = [file for file in files if self._is_old_enough(file)]
-            if version is not None and current:
-                self._files.setdefault(version, []).extend(current)
-
-    def _is_old_enough(self, file: File) -> bool:
-        if self._target.cut_off is None:
-            return True
-        uploaded = moment(file.uploaded)
-        return uploaded is None or uploaded <= self._target.cut_off
+        key = ("files", target.cut_off)
+        if key not in page.worked_out:
+            page.worked_out[key] = _files_until(target.cut_off, page)
+        self._files: dict[Version, list[File]] = page.worked_out[key]
 
     def judge(self, name: str, specifier: SpecifierSet) -> Verdict:
         prereleases = True if self._target.prereleases else None
