@@ -6,7 +6,7 @@
     simple/<project>.json           pages of the index          builds/<key>.json  sources that do not build
     source/<key>.json               what files use              images/<key>.json  what is known of images
     oracle/<version>/               answers of interpreters     libraries/         the same, asked for libraries
-    tmp/<name>/                     work in progress
+    parts/<scope>.<key>.json        parts of sets           tmp/<name>/        work in progress
 
 Everything in it can be made again, so removing costs time and never a verdict. Whole entries are removed, the one whose
 last use is the longest ago first: it is renamed into a folder of its own first, so nobody ever sees half of one.
@@ -31,7 +31,7 @@ from pytest_py312.runs import runs_folder
 DAY = 24 * 3600.0
 """Seconds. Most file systems record a reading once a day at most, so an entry may have been used that much later."""
 
-_FILES = ("locks", "builds", "interpreters", "images", "simple", "source")
+_FILES = ("locks", "builds", "interpreters", "images", "simple", "source", "parts")
 """Folders whose files are entries, each by itself."""
 
 _ORACLES = ("oracle", "libraries/oracle")

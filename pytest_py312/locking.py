@@ -95,15 +95,22 @@ class Locking:
         raise Blocked((about, *findings))
 
     def _is_foreseen(self, wanted: Wanted, build: InterpreterBuild) -> bool:
-        """Whether what this run knows of the index settles that ``wanted`` is blocked, before the resolver is asked.
+        """Whether what is known of the index and of parts of sets settles that ``wanted`` is blocked.
 
-        The index is only looked at where another set was refused: those that resolve have no use for it.
+        The whole set is not asked about then. The index is only looked at where another set was refused: those that
+        resolve have no use for it.
         """
-        if not self._indexes or self._resolver.uv is not self._resolver or self._resolver.offline:
+        uv = self._resolver.uv
+        if uv is not self._resolver or self._resolver.offline:
             return False
-        from pytest_py312.blockers import is_foreseen
+        if uv.parts.of(wanted, build).clashes(wanted.lines):
+            return True
+        if not self._indexes:
+            return False
+        from pytest_py312.blockers import is_foreseen, is_known_to_clash
 
-        return is_foreseen(wanted, build, self.index(wanted, build))
+        index = self.index(wanted, build)
+        return is_foreseen(wanted, build, index) or is_known_to_clash(wanted, build, uv, index, once=self._once)
 
     def _resolved(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
         """Services that ask for the same are resolved once, also when they ask at the same moment."""

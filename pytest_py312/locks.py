@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from packaging.utils import canonicalize_name
 
 from pytest_py312 import clock
-from pytest_py312.model import Finding, Location
+from pytest_py312.model import Finding, InterpreterBuild, Location
 
 NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 """A project's name in a text, as a group."""
@@ -73,6 +74,12 @@ class Lock:
     @property
     def versions(self) -> dict[str, str]:
         return {pin.name: pin.version for pin in self.pins}
+
+
+class Keyed(Protocol):
+    """Who knows what an answer depends on."""
+
+    def key(self, wanted: Wanted, build: InterpreterBuild) -> str: ...
 
 
 class Blocked(Exception):

@@ -4,18 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from pytest_py312 import clock
 from pytest_py312.codec import decode, encode
+from pytest_py312.locks import Keyed
 from pytest_py312.model import Finding, InterpreterBuild, Location
 from pytest_py312.resolution import Wanted, write_whole
-
-
-class Keyed(Protocol):
-    """Who knows what an answer depends on."""
-
-    def key(self, wanted: Wanted, build: InterpreterBuild) -> str: ...
 
 
 class Refusals:

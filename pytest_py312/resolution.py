@@ -24,7 +24,9 @@ from pytest_py312.locks import Unchecked as Unchecked
 from pytest_py312.locks import Wanted as Wanted
 from pytest_py312.locks import write_whole as write_whole
 from pytest_py312.model import Finding, InterpreterBuild
+from pytest_py312.parts import Parts
 from pytest_py312.runners.base import CommandRun, Ended, Runner
+from pytest_py312.solutions import solution_of
 from pytest_py312.uv_settings import index_settings, only_index, settings_digest
 
 MOST_ROUNDS = 8
@@ -43,6 +45,8 @@ class Resolver:
         self._runner = runner
         self._lock_hours = lock_hours
         self._locks = KeptLocks(cache=cache, lock_hours=lock_hours)
+        self.parts = Parts(cache=cache, keyed=self, lock_hours=lock_hours)
+        """What answers to :meth:`guess` and :meth:`refusal` have shown of sets and their parts."""
         self._settings = settings_digest(os.environ)
         self._index_urls: dict[tuple[str, ...], str | None] = {}
         self._asking = threading.Lock()
@@ -75,10 +79,12 @@ class Resolver:
     def guess(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
         """Why ``wanted`` does not resolve from what is in uv's cache, or ``None`` when it does: then it resolves.
 
-        A reason is a guess and no more: a project that is not in the cache looks like one that does not exist.
+        A reason is a guess and no more: a project that is not in the cache looks like one that does not exist, and what
+        other sets had to build is built here as well.
         """
+        sources = dict.fromkeys((*from_source, *self.parts.of(wanted, build).built()))
         try:
-            self._ask(wanted, build, from_source, offline=True)
+            self._learn(wanted, build, tuple(sources), offline=True)
         except Blocked as blocked:
             return blocked.findings[0]
         except Unchecked as reason:
@@ -91,7 +97,7 @@ class Resolver:
         :raises Unchecked: it could not be found out.
         """
         try:
-            self._ask(wanted, build, from_source)
+            self._learn(wanted, build, from_source)
         except Blocked as blocked:
             return blocked.findings[0]
         return None
@@ -104,7 +110,9 @@ class Resolver:
         with self._asking:
             if options not in self._index_urls:
                 asked = Wanted(lines=(), options=options)
-                said = self._compile(asked, build, (), more=("--emit-index-url", "--emit-find-links"), settings="")
+                said = self._compile(
+                    asked, build, (), more=("--no-annotate", "--emit-index-url", "--emit-find-links"), settings=""
+                )
                 self._index_urls[options] = only_index(said.stdout) if said.ok else None
             return self._index_urls[options]
 
@@ -135,18 +143,38 @@ class Resolver:
     def _ask(
         self, wanted: Wanted, build: InterpreterBuild, sources: Sequence[str] = (), *, offline: bool = False
     ) -> Lock:
+        text, from_source = self._answer(wanted, build, sources, offline=offline, more=("--no-annotate",))
+        return Lock(pins=pins_of(text, from_source, "\n".join(wanted.options)), created=clock.timestamp())
+
+    def _learn(
+        self, wanted: Wanted, build: InterpreterBuild, sources: Sequence[str] = (), *, offline: bool = False
+    ) -> None:
+        """As :meth:`_ask`, where it is only asked whether there is a lock: what it shows is remembered in parts.py."""
+        why = ("--annotation-style", "split")
+        text, from_source = self._answer(wanted, build, sources, offline=offline, more=why)
+        scope = self.parts.of(wanted, build)
+        scope.add_built(name for name in from_source if name not in sources)
+        solution = solution_of(wanted.lines, text)
+        if solution is not None:
+            scope.add_solution(solution)
+
+    def _answer(
+        self, wanted: Wanted, build: InterpreterBuild, sources: Sequence[str], *, offline: bool, more: Sequence[str]
+    ) -> tuple[str, list[str]]:
+        """What uv printed, and what it had to build for that.
+
+        :raises Blocked, Unchecked: see :meth:`resolve`.
+        """
         from_source = list(sources)
         for _ in range(MOST_ROUNDS):
-            answer = self._compile(wanted, build, from_source, offline=offline)
+            answer = self._compile(wanted, build, from_source, offline=offline, more=more)
             if answer.ok:
-                return Lock(
-                    pins=pins_of(answer.stdout, from_source, "\n".join(wanted.options)), created=clock.timestamp()
-                )
+                return answer.stdout, from_source
             words = _folded(answer.stderr)
-            more = [name for name in _without_wheels(words) if name not in from_source]
-            if not more:
+            without = [name for name in _without_wheels(words) if name not in from_source]
+            if not without:
                 raise _refusal(answer, words, wanted, build)
-            from_source += more
+            from_source += without
         raise Unchecked(f"the resolution did not settle in {MOST_ROUNDS} rounds (built from source: {from_source})")
 
     def _compile(
@@ -170,7 +198,7 @@ class Resolver:
             requirements.write_text("\n".join((*wanted.options, *wanted.lines)) + "\n", encoding="utf-8")
             constraints.write_text("\n".join(wanted.constraints) + "\n", encoding="utf-8")
             inside = self._runner.inside
-            argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--color", "never"]
+            argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--color", "never"]
             argv += ["--directory", inside(folder), "--python", "{python}", "--only-binary", ":all:"]
             argv += [word for name in from_source for word in ("--no-binary", name)]
             argv += ["--exclude-newer", wanted.exclude_newer] if wanted.exclude_newer else []

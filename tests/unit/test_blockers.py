@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from pytest_py312.blockers import UNTOLD, all_blockers, is_foreseen
+from pytest_py312.blockers import UNTOLD, all_blockers, is_foreseen, is_known_to_clash
 from pytest_py312.index import File, Index, Page, PageState, unknown
 from pytest_py312.model import Confidence, Finding, InterpreterBuild, Location, Severity
 from pytest_py312.once import Once
+from pytest_py312.parts import Parts
 from pytest_py312.resolution import Resolver, Unchecked, Wanted
 from pytest_py312.testing import FakeRunner, build_of
 
@@ -311,6 +312,65 @@ def test_what_two_sets_ask_alike_is_asked_once() -> None:
     assert oracle.asked.count(frozenset("ab")) == 1
 
 
+# ---- what is known already
+
+
+def found_with(parts: Parts, oracle: Oracle, wanted: Wanted, on: str = "3.12") -> list[Finding]:
+    """All that blocks ``wanted`` where ``parts`` are known from other sets."""
+    oracle.parts = parts
+    return all_blockers(wanted, build_of(on), oracle, KnownIndex())
+
+
+def test_a_set_that_was_edited_is_asked_about_once_more_and_its_conflicts_are_not() -> None:
+    first, again = Oracle("ab", "cd", "ac"), Oracle("ab", "cd", "ac")
+    before = found_in(wanting(*"abcdef"), first)
+
+    assert found_with(first.parts, again, wanting(*"abcdefz")) == before
+    assert not any(len(names) <= 2 for names in again.asked)
+    assert len(again.asked) == 1
+
+
+def test_what_clashes_on_one_interpreter_is_tried_first_on_the_next() -> None:
+    """By itself, before the whole set is; where it does not clash there, nothing is said of it."""
+    first, again = Oracle("ab", "cd"), Oracle("cd", "ef")
+    found_in(wanting(*"abcdefg"), first, on="3.9")
+
+    assert told(found_with(first.parts, again, wanting(*"abcdefg"))) == {
+        ("PY101", ("c", "d")),
+        ("PY101", ("e", "f")),
+    }
+    assert [frozenset("ab"), frozenset("cd")] == again.asked[:2]
+
+
+def test_a_clash_of_lines_of_which_the_set_has_more_is_not_taken_for_the_smallest() -> None:
+    """``b==1`` and ``b==2`` clash by themselves, whatever ``a`` and ``b==1`` do."""
+    parts = Oracle().parts
+    parts.of(wanting("a"), build_of("3.12")).add_clash(
+        ["a", "b==1"], Finding(code="PY101", message="they do not fit", names=("a", "b"))
+    )
+
+    assert told(found_with(parts, Oracle(["b"]), wanting("a", "b==1", "b==2", "c"))) == {("PY101", ("b",))}
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_set_is_known_to_clash_by_another_set_or_by_another_interpreter(interpreter: str) -> None:
+    oracle = Oracle("ab")
+    found_in(wanting(*"abc"), oracle, on="3.11")
+    asked = len(oracle.asked)
+
+    def clashes(*lines: str, on: str = interpreter, by: Oracle = oracle) -> bool:
+        return is_known_to_clash(wanting(*lines), build_of(on), by, KnownIndex())
+
+    assert clashes(*"abx", on="3.11")
+    assert not clashes(*"acx")
+    assert len(oracle.asked) == asked
+    assert clashes(*"abx")
+    assert oracle.asked[asked:] == [frozenset("ab")]
+    other = Oracle()
+    other.parts = oracle.parts
+    assert not clashes(*"abx", by=other)
+
+
 @pytest.mark.parametrize("interpreter", TOGETHER)
 def test_a_set_is_foreseen_as_blocked_only_by_pages_that_are_there_already(interpreter: str) -> None:
     index = KnownIndex(
@@ -404,3 +464,26 @@ def test_what_is_told_clashes_and_what_is_left_does_not(
     for finding in findings:
         assert any(one <= set(finding.names) for one in conflicts)
         assert set(finding.names) in least
+
+
+some_conflicts = st.lists(st.sets(st.sampled_from("abcdef"), min_size=1, max_size=3), max_size=4)
+
+
+@settings(deadline=None)  # on a busy machine one example may take its time
+@given(some_conflicts, some_conflicts, st.sampled_from(Cache))
+def test_what_is_known_changes_nothing_but_what_is_asked(
+    conflicts: list[set[str]], elsewhere: list[set[str]], cached: Cache
+) -> None:
+    """What another interpreter clashed on, and what this one did in a smaller set."""
+    oracles = [Oracle(*(sorted(one) for one in conflicts), cached=cached) for _ in range(3)]
+    oracles[1].parts = oracles[2].parts = Oracle().parts
+    other = Oracle(*(sorted(one) for one in elsewhere))
+    found_with(oracles[1].parts, other, wanting(*"abcdef"), on="3.9")
+    found_with(oracles[1].parts, oracles[2], wanting(*"abcd"))
+
+    plain, knowing = (
+        found_in(wanting(*"abcdef"), oracles[0]),
+        found_with(oracles[1].parts, oracles[1], wanting(*"abcdef")),
+    )
+
+    assert told(plain) == told(knowing)

@@ -37,13 +37,21 @@ WANTED = Wanted(
 
 
 class SpokenTo(FakeRunner):
-    """uv as it would answer: ``conflict`` says whether a set of lines is refused, and how."""
+    """uv as it would answer: ``conflict`` says whether a set of lines is refused, and how.
+
+    ``sets`` are those that it was asked about.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sets: list[frozenset[str]] = []
 
     def tool(self, build: object, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0) -> CommandRun:
         if "--emit-index-url" in argv:
             return command_run_of("# no index on the web\n--index-url file:///srv/simple\n")
         self.tools.append(tuple(argv))
         lines = Path(argv[-1]).read_text().split()
+        self.sets.append(frozenset(lines))
         if "mysqlclient" in lines:
             return command_run_of(stderr=NO_COMPILER, exit_code=1)
         if {"fastapi==0.110.0", "starlette==0.27.0"} <= set(lines):
@@ -85,6 +93,27 @@ def test_a_set_that_resolves_asks_the_resolver_and_nobody_else(tmp_path: Path) -
     assert asked.lock(Wanted(lines=("six",)), build_of()).versions == {"six": "1.16.0"}
     assert len(runner.tools) == 1
     assert not (tmp_path / "simple").exists()
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_set_that_was_edited_is_blocked_by_what_is_known_of_it(tmp_path: Path, interpreter: str) -> None:
+    (finding,) = blocked(locking(tmp_path)[0], on=interpreter)
+    again, asked = locking(tmp_path)
+
+    assert blocked(again, replace(WANTED, lines=(*LINES, "attrs")), on=interpreter) == (finding,)
+    assert asked.sets != []
+    assert not any({"fastapi==0.110.0", "starlette==0.27.0"} <= lines for lines in asked.sets)
+
+
+def test_what_clashes_on_one_interpreter_is_asked_about_first_on_the_next(tmp_path: Path) -> None:
+    asked, runner = locking(tmp_path)
+    told = {on: blocked(asked, on=on)[0].names for on in ("3.9", "3.10")}
+    before = len(runner.sets)
+    told["3.12"] = blocked(asked)[0].names
+
+    assert set(told.values()) == {("fastapi", "starlette")}
+    assert runner.sets[before] == {"fastapi==0.110.0", "starlette==0.27.0"}
+    assert frozenset(LINES) not in runner.sets[before:]
 
 
 def test_the_places_are_those_of_who_asks(tmp_path: Path) -> None:
