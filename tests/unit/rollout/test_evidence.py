@@ -8,10 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import pytest_py312
 from pytest_py312.__main__ import _parsers
 from pytest_py312.errors import OptionError
 from pytest_py312.rollout.bundle import NoEvidence, troubles_of, write_bundle
@@ -22,6 +24,7 @@ from pytest_py312.rollout.pages import evidence_page, own_digest
 from tests.unit.rollout.shells import Shell, shell_in
 from tests.unit.rollout.watchers import ME, Watching
 
+SCHEMA = json.loads((Path(pytest_py312.__file__).parent / "resources" / "evidence.schema.json").read_text())
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e\udc80"
 
 
@@ -36,7 +39,9 @@ def bundle(shell: Shell, line: str = "evidence --stage 1") -> tuple[Path, Path, 
     made = shell.document(line)
     document, page = Path(made["json"]), Path(made["html"])
     assert hashlib.sha256(document.read_bytes()).hexdigest() == made["sha256"]
-    return document, page, json.loads(document.read_text())
+    said = json.loads(document.read_text())
+    jsonschema.validate(said, SCHEMA)
+    return document, page, said
 
 
 def test_a_stage_that_was_brought_back_is_told_from_beginning_to_end(py312: Shell) -> None:
