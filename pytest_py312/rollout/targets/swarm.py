@@ -143,12 +143,12 @@ class SwarmTarget:
         if standing is None:
             return Readiness(phase=Phase.BROKEN, detail="its service is gone")
         ended = [task for task in standing.ended(container.id) if age_of(task.changed) < YOUNG]
-        is_whole = standing.is_whole(container.id)
-        if standing.spec_id != container.id or (standing.is_paused and not is_whole):
+        is_asked_for = standing.spec_id == container.id
+        if standing.is_whole(container.id) and (is_asked_for or not standing.undone):
+            return self._healthy(spec, standing)  # also where the service was changed in what no task is replaced for
+        if not is_asked_for or standing.is_paused:
             told = standing.undone or "something else was deployed in its place"
             return Readiness(phase=Phase.BROKEN, detail=f"{told}{self._last_words(spec, ended)}")
-        if is_whole:
-            return self._healthy(spec, standing)
         up = {task.place for task in standing.up}
         if any(task.place not in up for task in ended):
             told = f"a task has ended with exit code {ended[0].exit_code}"

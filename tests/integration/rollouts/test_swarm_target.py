@@ -274,6 +274,12 @@ def test_only_so_many_specs_are_kept_beside_those_that_are_needed(a_place: ASwar
         spec = replace(here.spec("auth"), retain=2)
         for run in ("r1", "r2", "r3", "r3"):
             made = here.target.prepare(spec, image=here.images["3.12"], run=run)
+        # what no task is replaced for takes nothing from what serves
+        here.swarm.manager.docker(
+            "service", "update", "-d", "--constraint-add", "node.role==manager", f"{here.name}-auth"
+        )
+        assert here.target.ready(spec, Container(id=here.old["auth"], image="")).phase is Phase.READY
+        assert here.serving() == here.all_old()
         names = [one.removeprefix("py312-spec-") for one in here.configs()]
         assert len(names) == 3
         assert {here.old["auth"], made.id} < set(names)
