@@ -123,8 +123,8 @@ class KubernetesTarget:
         probed = is_probed(template_of(found), spec.pod_container)
         said = readiness_of(found, pods, container.id, probed=probed)
         if said.phase is Phase.BROKEN:
-            words = [text for pod in pods if pod.trouble for text in self._last_words(spec, found, pod)]
-            told = f"; its last words: {' / '.join(words[-3:])}" if words else ""
+            words = _or_why_not(lambda: self._last_words(spec, found, pods))
+            told = f"; its last words: {words}" if words else ""
             return Readiness(phase=Phase.BROKEN, detail=said.detail + told, again=said.again)
         if said.phase is Phase.READY and spec.health and spec.port:
             return self._healthy(spec, [one for one in pods if one.serves], said)
@@ -140,13 +140,15 @@ class KubernetesTarget:
                 return Readiness(phase=Phase.STARTING, detail=told, again=said.again)
         return Readiness(phase=Phase.READY, again=said.again)
 
-    def _last_words(self, spec: ServiceSpec, deployment: Said, pod: Pod) -> list[str]:
+    def _last_words(self, spec: ServiceSpec, deployment: Said, pods: Sequence[Pod]) -> str:
+        """Of the first one that cannot serve and has said something."""
         name = str(container_in(template_of(deployment), spec.pod_container)["name"])
-        for previous in (False, True):
-            log = self._cluster.log(self._namespace(spec), pod.name, name, tail=3, since=None, previous=previous)
-            if log.strip():
-                return list(last_lines(log, 3))
-        return []
+        for pod in [one for one in pods if one.trouble][:AT_ONCE]:
+            for previous in (False, True):
+                log = self._cluster.log(self._namespace(spec), pod.name, name, tail=3, since=None, previous=previous)
+                if log.strip():
+                    return " / ".join(last_lines(log, 3))
+        return ""
 
     def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
         found = self._cluster.deployment(self._namespace(spec), spec.container)
@@ -189,6 +191,12 @@ class KubernetesTarget:
             raise TargetRefused(f"the template of {spec.container} was changed by somebody else since it was looked at")
         if found["spec"].get("paused"):
             raise TargetRefused(PAUSED)
+        master = next((one for one in found["metadata"].get("ownerReferences") or () if one.get("controller")), None)
+        if master is not None:
+            whose = f"{master['kind']} {master['name']}"
+            raise TargetRefused(
+                f"the Deployment {spec.container} is made by {whose}, which would undo any change of it"
+            )
         templates = self._templates(spec)
         templates.remove_of(spec, run)
         templates.forget(spec, serving=instead_of)
@@ -205,10 +213,10 @@ class KubernetesTarget:
         if old is None:
             self._templates(spec).remove_of(spec, run)
             return ""
-        logged = self._logged_by(spec, old)
+        told = _or_why_not(lambda: self._logged_by(spec, old))
         self._put(spec, old.id, lambda now: True)
-        self._templates(spec).remove_of(spec, run)
-        return logged
+        left = _or_why_not(lambda: self._templates(spec).remove_of(spec, run))
+        return "\n".join(text for text in (told, left) if text)
 
     def _put(self, spec: ServiceSpec, digest: str, may_replace: Callable[[str], bool]) -> None:
         """Let the Deployment have the template of that digest, and nothing else changed.
@@ -287,3 +295,11 @@ class KubernetesTarget:
             return asyncio.run(all_of_them())
         except TimeoutError:
             raise TargetLost(f"pods did not answer within {ASK_LIMIT:g} s") from None
+
+
+def _or_why_not(act: Callable[[], str | None]) -> str:
+    """What is good to have, and must keep nothing back from its way: what ``act`` returns, or why it was refused."""
+    try:
+        return act() or ""
+    except TargetRefused as error:
+        return str(error)

@@ -22,6 +22,8 @@ NEEDED = "the target kubernetes needs pytest-py312[kubernetes]"
 FIELD_MANAGER = "pytest-py312"
 
 _RAW: dict[str, Any] = {"_preload_content": False, "_request_timeout": LIMIT}
+_POLICY = re.compile(r"forbidden: (?!User )| denied ")
+"""Of an answer 403: a quota or an admission policy says so, and no role would help."""
 _HANDSHAKE = re.compile(r"Handshake status (\d{3})")
 _NOT_NOW = frozenset({0, 408, 425, 429, 500, 502, 503, 504})
 """States of HTTP that say nothing about what was asked; 0 is the client's own: there was no connection."""
@@ -239,6 +241,8 @@ def _told(error: Any, right: str) -> Exception:
         return TargetLost(f"the cluster does not answer ({right}): {message or status}")
     if status == 401:
         return TargetRefused(f"the cluster does not know the user of this context ({right}); log in to it again")
+    if status == 403 and _POLICY.search(message):
+        return TargetRefused(f"the cluster forbids it ({right}): {message}")
     if status == 403:
         return TargetRefused(f"the right to {right} is missing: {message}")
     if status == 404:

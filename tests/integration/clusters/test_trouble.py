@@ -281,6 +281,40 @@ def test_a_right_that_is_missing_is_named(small: Shop, verb: str, resource: str,
     assert small.templates_are_old()
 
 
+@pytest.mark.parametrize("image", ["3.12-crash", "3.12-never"])
+def test_no_right_that_is_only_good_to_have_keeps_a_stage_from_coming_back(small: Shop, image: str) -> None:
+    small.server.forbidden |= {("get", "pods/log"), ("delete", "configmaps")}
+    with small.driver() as (driver, journal):
+        run = driver.deploy(small.run(image))
+        notes = " ".join(str(entry.what) for entry in journal.history("r1"))
+    assert run.state is S.ROLLED_BACK
+    assert small.serving() == small.all_old()
+    assert "the right to delete configmaps is missing" in notes
+    assert [name.partition(" ")[0] for name in small.left_over()] == ["configmaps"] * 2
+
+
+def test_what_a_policy_forbids_is_not_called_a_missing_right(small: Shop) -> None:
+    def full(verb: str, resource: str, name: str) -> None:
+        if (verb, resource) == ("create", "configmaps"):
+            raise Refusal(403, "Forbidden", 'configmaps "auth" is forbidden: exceeded quota: objects')
+
+    small.server.before = full
+    with small.driver() as (driver, _):
+        run = driver.deploy(small.run("3.12"))
+    assert "the cluster forbids it (create configmaps): " in run.reason
+
+
+def test_what_an_operator_makes_is_left_to_it(small: Shop) -> None:
+    master = {"apiVersion": "shop/v1", "kind": "Shop", "name": "main", "uid": "1", "controller": True}
+    body = {**small.deployment("auth")}
+    body["metadata"] = {**body["metadata"], "ownerReferences": [master]}
+    small.server.store.update("deployments", NAMESPACE, "auth", body)
+    with small.driver() as (driver, _):
+        run = driver.deploy(small.run("3.12"))
+    assert "the Deployment auth is made by Shop main, which would undo any change of it" in run.reason
+    assert small.left_over() == []
+
+
 def test_without_the_right_to_a_lease_nothing_is_begun(small: Shop) -> None:
     small.server.forbidden.add(("create", "leases"))
     with small.driver() as (driver, journal):
