@@ -58,6 +58,7 @@ TOP_KEYS = (
     "waiver",
     "deploy",
     "soak",
+    "contract",
 )
 STAGE_KEYS = ("number", "name", "services", "critical", "deploy", "soak")
 WAIVER_KEYS = ("service", "code", "test", "reason", "owner", "until")
@@ -115,6 +116,8 @@ def default_plan(root: Path) -> Plan:
 def _speaks_of_rollouts(table: Mapping[str, Any]) -> bool:
     """Whether a plan says, somewhere, how anything is deployed or watched."""
     stages, services = table.get("stage"), table.get("service")
+    if "contract" in table:
+        return True
     within = [
         *(stages if isinstance(stages, list) else ()),
         *(services.values() if isinstance(services, Mapping) else ()),

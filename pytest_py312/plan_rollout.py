@@ -5,7 +5,6 @@ carry what it never uses.
 """
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ from typing import Any
 from pytest_py312 import plan_values as read
 from pytest_py312.errors import perhaps
 from pytest_py312.patterns import glob_problem
+from pytest_py312.plan_contracts import contracts_in
 from pytest_py312.plan_file import PlanFile, read_plan_file
+from pytest_py312.plan_tables import Reader, Readers, table, values
 from pytest_py312.plan_targets import DEFAULTS, check_target, deployment, engines, namespace
 from pytest_py312.plan_values import Node
 from pytest_py312.rollout.conditions import parse_condition
@@ -37,10 +38,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _GRPC = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,120}", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
 
-_Reader = Callable[[Node], Any]
-_Readers = Mapping[str, tuple[str, _Reader]]
-"""Key -> the field it stands for, and how it is read."""
-
 
 def load_rollout(path: Path) -> RolloutSettings:
     """The settings of a rollout in the plan file at ``path``.
@@ -57,15 +54,16 @@ def rollout_in(file: PlanFile) -> RolloutSettings:
     """
     root = Node(file=file, key=(), value=file.table)
     top = root.members("")
-    deploy = _table(top["deploy"], (*_DEPLOY, "environments"), "deploy") if "deploy" in top else {}
-    soak = _table(top["soak"], (*_SOAK, "compare", "metric"), "soak") if "soak" in top else {}
-    values = _values(deploy, _DEPLOY)
+    deploy = table(top["deploy"], (*_DEPLOY, "environments"), "deploy") if "deploy" in top else {}
+    soak = table(top["soak"], (*_SOAK, "compare", "metric"), "soak") if "soak" in top else {}
+    given = values(deploy, _DEPLOY)
     check_target(root)
     made = RolloutSettings(
-        deploy=replace(DeploySettings(), **{**DEFAULTS.get(values.get("target", ""), {}), **values}),
-        soak=_checked(replace(SoakSettings(), **_values(soak, _SOAK)), top.get("soak")),
+        deploy=replace(DeploySettings(), **{**DEFAULTS.get(given.get("target", ""), {}), **given}),
+        soak=_checked(replace(SoakSettings(), **values(soak, _SOAK)), top.get("soak")),
         compare=replace(CompareSettings(), **(_compare(soak["compare"]) if "compare" in soak else {})),
         metrics=_metrics(soak["metric"]) if "metric" in soak else (),
+        contracts=contracts_in(top["contract"]) if "contract" in top else (),
         environments=_environments(deploy["environments"]) if "environments" in deploy else (),
         stages=tuple(_of_stages(top["stage"])) if "stage" in top else (),
         services=tuple(_of_services(top["service"])) if "service" in top else (),
@@ -74,23 +72,6 @@ def rollout_in(file: PlanFile) -> RolloutSettings:
         if kind == "soak":
             _checked(replace(made.soak, **changes), _stage_node(top["stage"], stage))
     return made
-
-
-def _table(node: Node, known: tuple[str, ...], title: str) -> dict[str, Node]:
-    """The keys of a table, all of them known. An underscore may stand for the dash."""
-    found: dict[str, Node] = {}
-    for written, member in node.members("a table").items():
-        name = written.replace("_", "-")
-        if name not in known:
-            raise member.error(f"`{title}` has no such key{perhaps(name, known)}; its keys are {', '.join(known)}")
-        if name in found:
-            raise member.error(f'stands here twice, also as "{name}"; remove one')
-        found[name] = member
-    return found
-
-
-def _values(members: Mapping[str, Node], readers: _Readers) -> dict[str, Any]:
-    return {field: reader(members[key]) for key, (field, reader) in readers.items() if key in members}
 
 
 # ---- values
@@ -109,11 +90,11 @@ def _share(node: Node) -> float:
     return float(value)
 
 
-def _count(least: int, most: int, example: str) -> _Reader:
+def _count(least: int, most: int, example: str) -> Reader:
     return lambda node: node.integer(least=least, most=most, example=example)
 
 
-def _choice(*words: str) -> _Reader:
+def _choice(*words: str) -> Reader:
     return lambda node: read.choice(node, words)
 
 
@@ -122,7 +103,7 @@ def _delay(node: Node) -> float:
     return 0.0 if node.value in (0, "0s", "0") and not isinstance(node.value, bool) else read.duration(node)
 
 
-def _number(low: float, high: float, example: str) -> _Reader:
+def _number(low: float, high: float, example: str) -> Reader:
     def reader(node: Node) -> float:
         value = node.value
         if not isinstance(value, int | float) or isinstance(value, bool):
@@ -134,7 +115,7 @@ def _number(low: float, high: float, example: str) -> _Reader:
     return reader
 
 
-def _matching(pattern: re.Pattern[str], what: str, example: str) -> _Reader:
+def _matching(pattern: re.Pattern[str], what: str, example: str) -> Reader:
     def reader(node: Node) -> str:
         text = node.text(example)
         if not pattern.fullmatch(text):
@@ -170,19 +151,19 @@ def _argv(node: Node) -> tuple[str, ...]:
 
 
 def _confirm(node: Node) -> Confirm:
-    readers: _Readers = {
+    readers: Readers = {
         "probes": ("probes", _count(1, 100, "5")),
         "every": ("every", read.duration),
         "bad": ("bad", _count(1, 100, "4")),
     }
-    found = replace(Confirm(), **_values(_table(node, tuple(readers), "confirm"), readers))
+    found = replace(Confirm(), **values(table(node, tuple(readers), "confirm"), readers))
     if found.bad > found.probes:
         raise node.error(f"asks for {found.bad} bad ones of {found.probes} probes")
     return found
 
 
 def _load(node: Node) -> TrafficSettings:
-    readers: _Readers = {
+    readers: Readers = {
         "rate": ("rate", _number(0, 5000, "20")),
         "path": ("path", _path),
         "seconds": ("seconds", read.duration),
@@ -190,10 +171,10 @@ def _load(node: Node) -> TrafficSettings:
         "errors": ("errors", _share),
         "budget": ("budget", _share),
     }
-    members = _table(node, tuple(readers), "load")
+    members = table(node, tuple(readers), "load")
     if "rate" not in members:
         raise node.error('has no "rate", how many requests a second are to be made; add one, such as rate = 20')
-    return replace(TrafficSettings(), **_values(members, readers))
+    return replace(TrafficSettings(), **values(members, readers))
 
 
 def _condition(node: Node) -> str:
@@ -221,7 +202,7 @@ def _published(node: Node) -> tuple[str, ...]:
     return tuple(one(item) for item in node.items('["127.0.0.1:8080:80"]'))
 
 
-_SOAK: _Readers = {
+_SOAK: Readers = {
     "interval": ("interval", read.duration),
     "duration": ("duration", read.duration),
     "initial-delay": ("initial_delay", _delay),
@@ -238,7 +219,7 @@ _SOAK: _Readers = {
     "twin": ("twin", Node.flag),
     "load": ("load", _load),
 }
-_COMPARE: _Readers = {
+_COMPARE: Readers = {
     "test": ("test", _choice("mann-whitney")),
     "confidence": ("confidence", _number(0.5, 1, "0.98")),
     "max-ratio": ("max_ratio", _number(1, 100, "1.25")),
@@ -246,7 +227,7 @@ _COMPARE: _Readers = {
     "looks": ("looks", _count(1, 100, "2")),
     "align": ("align", _choice("same-time")),
 }
-_DEPLOY: _Readers = {
+_DEPLOY: Readers = {
     "ready-timeout": ("ready_timeout", read.duration),
     "readiness-delay": ("readiness_delay", _delay),
     "monitor": ("monitor", _delay),
@@ -268,7 +249,7 @@ _DEPLOY: _Readers = {
     "require-drill": ("require_drill", Node.flag),
 }
 _LIMITS = ("consecutive-failure-limit", "failure-limit", "inconclusive-limit", "consecutive-error-limit")
-_METRIC: _Readers = {
+_METRIC: Readers = {
     "provider": ("provider", _choice(*PROVIDERS)),
     "query": ("query", lambda node: node.text('"/health"')),
     "requests": ("requests", lambda node: node.text('"sum(increase(requests_total[{window}]))"')),
@@ -281,11 +262,11 @@ _METRIC: _Readers = {
     "window": ("window", read.duration),
     "services": ("services", _names),
 }
-_METRIC_LIMITS: _Readers = {key: _SOAK[key] for key in (*_LIMITS, "min-requests", "missing", "confirm")}
+_METRIC_LIMITS: Readers = {key: _SOAK[key] for key in (*_LIMITS, "min-requests", "missing", "confirm")}
 
 
 def _compare(node: Node) -> dict[str, Any]:
-    return _values(_table(node, tuple(_COMPARE), "compare"), _COMPARE)
+    return values(table(node, tuple(_COMPARE), "compare"), _COMPARE)
 
 
 def _checked(soak: SoakSettings, node: Node | None) -> SoakSettings:
@@ -303,7 +284,7 @@ def _metrics(node: Node) -> tuple[MetricSettings, ...]:
         raise node.error("expected a list of tables; write [[soak.metric]], with two brackets, above each")
     found: dict[str, MetricSettings] = {}
     for item in node.items("[[soak.metric]]"):
-        members = _table(item, ("name", *_METRIC, *_METRIC_LIMITS, "compare"), "metric")
+        members = table(item, ("name", *_METRIC, *_METRIC_LIMITS, "compare"), "metric")
         for key, example in (("name", '"errors"'), ("provider", '"prometheus"')):
             if key not in members:
                 raise item.error(f'has no "{key}"; add one, such as {key} = {example}')
@@ -316,15 +297,15 @@ def _metrics(node: Node) -> tuple[MetricSettings, ...]:
             )
         found[name] = MetricSettings(
             name=name,
-            limits=tuple(_values(members, _METRIC_LIMITS).items()),
+            limits=tuple(values(members, _METRIC_LIMITS).items()),
             compare=tuple(_compare(members["compare"]).items()) if "compare" in members else (),
-            **_values(members, _METRIC),
+            **values(members, _METRIC),
         )
     return tuple(found.values())
 
 
 def _environments(node: Node) -> tuple[EnvironmentSettings, ...]:
-    readers: _Readers = {
+    readers: Readers = {
         "after": ("after", lambda node: read.strings(node, '["test"]')),
         "engine": ("engine", lambda node: node.text('"ssh://deploy@host"')),
         "engines": ("engines", engines),
@@ -341,7 +322,7 @@ def _environments(node: Node) -> tuple[EnvironmentSettings, ...]:
     for name, item in tables.items():
         if not _NAME.fullmatch(name):
             raise item.error("is no name of an environment (letters, digits, _, - and .)")
-        made = EnvironmentSettings(name=name, **_values(_table(item, tuple(readers), "an environment"), readers))
+        made = EnvironmentSettings(name=name, **values(table(item, tuple(readers), "an environment"), readers))
         for before in made.after:
             if before not in tables or before == name:
                 raise item.error(f'comes after "{before}", which is no other environment{perhaps(before, [*tables])}')
@@ -356,13 +337,13 @@ def _changes(item: Node) -> list[tuple[str, Changes]]:
     members = item.members("a table")
     found: list[tuple[str, Changes]] = []
     if "deploy" in members:
-        deploy = _table(members["deploy"], tuple(_DEPLOY), "deploy")
+        deploy = table(members["deploy"], tuple(_DEPLOY), "deploy")
         if "target" in deploy:
             raise deploy["target"].error("holds for the whole plan, whose lock lies with it; write it in [deploy]")
-        found.append(("deploy", _values(deploy, _DEPLOY)))
+        found.append(("deploy", values(deploy, _DEPLOY)))
     if "soak" in members:
-        soak = _table(members["soak"], (*_SOAK, "compare"), "soak")
-        found.append(("soak", _values(soak, _SOAK)))
+        soak = table(members["soak"], (*_SOAK, "compare"), "soak")
+        found.append(("soak", values(soak, _SOAK)))
         if "compare" in soak:
             found.append(("compare", _compare(soak["compare"])))
     return found

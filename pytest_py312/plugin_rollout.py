@@ -22,6 +22,7 @@ from pytest_py312.plugin_processes import is_spread
 from pytest_py312.reports.text import prose
 from pytest_py312.rollout.asking import DURATION, INTERVAL, asked_in, with_asked
 from pytest_py312.rollout.commands import Ground, wanted_of
+from pytest_py312.rollout.contract_command import edges_of
 from pytest_py312.rollout.old_ones import OldOnes
 from pytest_py312.rollout.planning import stage_services
 from pytest_py312.rollout.staging import Staging, Unproven, Wish
@@ -236,7 +237,8 @@ class RolloutItems:
             self.steps = [Step(kind="verify", about=service) for service in self.services]
             self._answers: Answers = OldOnes(ground, stage=self.wish.stage, environment=self.wish.environment)
         else:
-            self.steps = steps_of(self.services, self.wish.stage, deploys=self.wish.deploys)
+            edges = edges_of(settings, self.services)
+            self.steps = steps_of(self.services, self.wish.stage, deploys=self.wish.deploys, edges=edges)
             self._answers = Steps(Staging(ground, self.wish, unproven=unproven, stop=self._stop))
 
     # -- collection

@@ -15,7 +15,7 @@ OURS = "pytest_py312"
 
 ONLY_IN = {
     # probe and attendant run inside cells, where nothing of ours is installed
-    "subprocess": ("command", "probe", "benchmark_probe"),
+    "subprocess": ("command", "probe", "benchmark_probe", "rollout.contract_script"),
     "multiprocessing": (),
     "docker": ("runners.docker_*",),
     "sqlite3": ("store",),
@@ -51,6 +51,7 @@ NEVER = (
     ("probe", "*"),
     ("benchmark_probe", "*"),
     ("attendant", "*"),
+    ("rollout.contract_script", "*"),
     ("checks.*", "runners.*"),
     ("checks.*", "suite"),
     ("checks.*", "pipeline"),

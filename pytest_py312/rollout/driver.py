@@ -31,7 +31,7 @@ from pytest_py312.rollout.rules import standing_on
 from pytest_py312.rollout.stages import INTERRUPTED, WATCHED, advance, is_half_done, is_unfinished, next_act
 from pytest_py312.rollout.starting import check_ground
 from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
-from pytest_py312.rollout.twins import made_twin, remove_twin
+from pytest_py312.rollout.twins import made_twin, trouble_removing_twin
 
 PATIENCE = 4
 """Interruptions of which the last leaves things as they are."""
@@ -191,17 +191,14 @@ class Driver:
         return self._holding.unlock(environment, force=force)
 
     def detach(self, name: str) -> None:
-        """Let go of the environment if the run is over, and of what stood beside it. While it is not, the lock outlives
-        this process."""
-        run = self._journal.run(name)
-        if not run.state.is_over:
-            return
-        if next_act(run) is None:
-            self._holding.let_go(run)
+        """Let go of the environment, and of what stood beside, if the run is over; else the lock outlives us."""
+        if not (run := self._journal.run(name)).state.is_over:
             return
         try:
-            self._holding.hold(run, even_from_the_living=True)
-            self._through(run)
+            if next_act(run) is not None:
+                self._holding.hold(run, even_from_the_living=True)
+                self._through(run)
+            self._holding.let_go(run)
         except (RolloutRefused, TargetError) as error:
             self._told(f"something of stage {run.stage} is left for `py312 recover`: {error}")
 
@@ -317,12 +314,10 @@ class Driver:
 
     def _untwinned(self, run: StageRun, one: Deployment) -> Event | None:
         self._holding.check(run)
-        try:
-            remove_twin(self._target, run, one)
-        except TargetError as error:
-            self._told(f"the old version beside {one.service} could not be removed: {error}")
-            return None
-        return TwinRemoved(service=one.service)
+        trouble = trouble_removing_twin(self._target, run, one)
+        if trouble:
+            self._told(trouble)
+        return None if trouble else TwinRemoved(service=one.service)
 
     def _unready(self, one: Deployment, container: Container, delay: float | None = None) -> str:
         """Wait until ``container`` is ready, and say why it is not. ``delay`` is for one of which nobody knows."""

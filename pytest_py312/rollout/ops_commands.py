@@ -187,6 +187,16 @@ def _compare(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
         return compare_command.told(compare_command.of_stage(options, ground, journal), options, table)
 
 
+# ---- contract
+
+
+def _contract(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    from pytest_py312.rollout import contract_command
+
+    with opened_journal(options, ground) as journal:
+        return contract_command.run_command(options, ground, journal)
+
+
 # ---- drill
 
 
@@ -236,6 +246,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Ground], tuple[str, int]]] = 
     "doctor": _doctor,
     "evidence": _evidence,
     "drill": _drill,
+    "contract": _contract,
     "compare": _compare,
     "roadmap": _roadmap,
 }

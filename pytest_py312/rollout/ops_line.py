@@ -11,6 +11,7 @@ OPERATING = {
     "evidence": "write down for an auditor what the journal knows of a stage, or verify what was written",
     "roadmap": "print all stages as Markdown: services, their Python now and then, where each stands, what comes next",
     "compare": "hold the new version against the old one, by what was recorded: its twin, two windows, two loads",
+    "contract": "let the versions of services that rely on each other meet: old and new, calls and data",
     "drill": "deploy a stage only to see it brought back, on purpose; where the plan allows it",
 }
 """Look before, prove afterwards."""
@@ -58,6 +59,10 @@ def _drill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
 
+def _contract(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stage", type=int, metavar="N", required=True, help="contracts of the services of this one")
+
+
 def _roadmap(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(env=None)  # all of them, unless one is named
 
@@ -74,7 +79,14 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--new", nargs="+", default=[], metavar="FILE", help="the same of the new one")
 
 
-_ADDED = {"compare": _compare, "doctor": _doctor, "roadmap": _roadmap, "evidence": _evidence, "drill": _drill}
+_ADDED = {
+    "compare": _compare,
+    "doctor": _doctor,
+    "roadmap": _roadmap,
+    "evidence": _evidence,
+    "contract": _contract,
+    "drill": _drill,
+}
 
 
 def _add_test(parser: argparse.ArgumentParser) -> None:

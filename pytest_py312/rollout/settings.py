@@ -157,6 +157,55 @@ class MetricSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Doing:
+    """What is done in a container: a command, or a function of the service (``module:function``)."""
+
+    command: tuple[str, ...] = ()
+    function: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.command or self.function)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContractSettings:
+    """What a service relies on another for: that it answers, or that what ``first`` writes ``second`` can read.
+
+    A call has either a ``path`` of ``second`` or something to ``call``; data is what ``write`` gives, in a ``format``
+    (then ``write`` is a function) or as it is.
+    """
+
+    first: str
+    """The one that calls, or writes."""
+    second: str
+    """The one that is called, or reads."""
+    path: str = ""
+    call: Doing = Doing()
+    write: Doing = Doing()
+    read: Doing = Doing()
+    format: str = ""
+    limit: float = 10.0
+
+    @property
+    def edge(self) -> str:
+        return f"{self.first}->{self.second}"
+
+    @property
+    def is_data(self) -> bool:
+        return bool(self.write)
+
+    @property
+    def what(self) -> str:
+        """What it is about, in a few words."""
+        named = self.write if self.is_data else self.call
+        return f"{self.format or 'data'} of {_in_words(named)}" if self.is_data else self.path or _in_words(named)
+
+
+def _in_words(doing: Doing) -> str:
+    return doing.function or " ".join(doing.command)[:80]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EnvironmentSettings:
     """Where a stage is deployed. ``after``: environments that have to accept the very same first."""
 
@@ -190,6 +239,7 @@ class RolloutSettings:
     soak: SoakSettings = SoakSettings()
     compare: CompareSettings = CompareSettings()
     metrics: tuple[MetricSettings, ...] = ()
+    contracts: tuple[ContractSettings, ...] = ()
     environments: tuple[EnvironmentSettings, ...] = ()
     stages: tuple[tuple[int, str, Changes], ...] = ()
     """(number, ``deploy``, ``soak`` or ``compare``, what it changes)."""

@@ -14,6 +14,9 @@ from pytest_py312.errors import Py312Error, RolloutRefused
 from pytest_py312.model import Service
 from pytest_py312.rollout.asking import settings_of, with_asked
 from pytest_py312.rollout.commands import Ground, Wanted, target_of, wanted_of
+from pytest_py312.rollout.contract_command import contracting
+from pytest_py312.rollout.contracting import Contracting
+from pytest_py312.rollout.contracts import ContractResult
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Breached, Decided, DeployFailed, RollbackAsked
 from pytest_py312.rollout.holding import myself
@@ -25,6 +28,7 @@ from pytest_py312.rollout.stages import INTERRUPTED, WATCHED, is_half_done
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
 from pytest_py312.rollout.targets.protocol import Target, TargetError
 from pytest_py312.rollout.watcher import Watcher
+from pytest_py312.rollout.watching import CONTRACT, breach
 
 GOING_UP = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
 GOING_BACK = frozenset({StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED})
@@ -74,6 +78,7 @@ class Staging:
         self._lost = ""
         self._closing = ""
         self._has_ticked = False
+        self._contracting: Contracting | None = None
         self._loop = asyncio.Runner()
 
     # ---- what it stands on
@@ -187,6 +192,37 @@ class Staging:
     def history(self) -> list[Entry]:
         """What was written down of the run."""
         return self.journal.history(self.run.run)
+
+    # ---- between services
+
+    def contracts(self, edge: str) -> list[ContractResult]:
+        """What there is to be said of each contract of an edge, ``caller->callee``.
+
+        :raises RolloutRefused: one cannot be kept here, or names a service that there is not.
+        """
+        settings = self._ground.settings()
+        if self._contracting is None:
+            runs = self.journal.newest(self.wish.environment)
+            self._contracting = contracting(self.target, runs, settings, self.services.values())
+        return [self._contracting.result(one) for one in settings.contracts if one.edge == edge]
+
+    def contract_broken(self, edge: str, detail: str) -> StageRun:
+        """Write down that a contract does not hold, and do what follows of that."""
+        run, (caller, _, callee) = self.run, edge.partition("->")
+        service = callee if callee in run.services else caller
+        if run.state not in WATCHED:
+            return run
+        watcher = self.watcher or self._watcher(run, with_asked(self._ground.settings(), run.stage, run.asked))
+        watched = next(one for one in watcher.watched if one.service == service)
+        found = breach(watched, f"{CONTRACT} {edge}", detail)
+        known = {each.what.breach.key for each in self.history() if isinstance(each.what, Breached)}
+        if found.key in known or found.key in run.decided:
+            return run
+        after = self.journal.record(run.run, Breached(breach=found), owner=self.driver.owner)
+        self._loop.run(watcher.teller.changed(run, after))
+        self.watcher = None  # it is watched from here on as it stands by now
+        self._run = watcher.ended(Progress(run=after)).run
+        return self._run
 
     # ---- the beginning
 
@@ -330,6 +366,8 @@ class Staging:
             return self._found()
         finally:
             self._loop.close()
+            if self._contracting is not None:
+                self._contracting.close()
             self.journal.close()
 
     def _found(self) -> StageRun | None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pytest_py312.errors import Py312Error
+from pytest_py312.rollout.contract_command import text_of
+from pytest_py312.rollout.contracts import of_edge
 from pytest_py312.rollout.events import Breached, Drifted
-from pytest_py312.rollout.model import Reaction, StageRun, StageState, Verdict
+from pytest_py312.rollout.model import Reaction, Result, StageRun, StageState, Verdict
 from pytest_py312.rollout.probes import DRIFT
 from pytest_py312.rollout.soak_text import in_hours, limits_text, log_text, samples_text
 from pytest_py312.rollout.staging import GOING_BACK, NotDone, Staging
@@ -45,16 +47,21 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """A kind of step. ``of_stage`` is one that asks about the stage, ``deploys`` one that only a deployment has."""
+    """A kind of step. ``of_stage`` is one that asks about the stage, ``of_edges`` about a pair of services; ``deploys``
+    one that only a deployment has."""
 
     name: str
     answer: Callable[[Staging, str], Answer]
     of_stage: bool = False
     deploys: bool = False
+    of_edges: bool = False
 
 
-def steps_of(services: Sequence[str], stage: int, *, deploys: bool) -> list[Step]:
-    """All steps in their order, which is the same for every stage; ``services`` in the order of deployment."""
+def steps_of(services: Sequence[str], stage: int, *, deploys: bool, edges: Sequence[str] = ()) -> list[Step]:
+    """All steps in their order, which is the same for every stage; ``services`` in the order of deployment.
+
+    :param edges: pairs of services with a contract, ``caller->callee``.
+    """
     found = []
     for kind in KINDS:
         if kind.deploys and not deploys:
@@ -62,7 +69,7 @@ def steps_of(services: Sequence[str], stage: int, *, deploys: bool) -> list[Step
         if kind.of_stage:
             found.append(Step(kind=kind.name, about="" if kind.name == PREFLIGHT else f"stage-{stage}"))
         else:
-            found += [Step(kind=kind.name, about=service) for service in services]
+            found += [Step(kind=kind.name, about=about) for about in (edges if kind.of_edges else services)]
     return found
 
 
@@ -124,6 +131,24 @@ def _verify(staging: Staging, service: str) -> Answer:
     elif trouble := staging.driver.verify(run.run, service):
         return _failed(f"{service}: {trouble}")
     return _passed(f"{service} runs on Python {run.target}: its process says so")
+
+
+def _contract(staging: Staging, edge: str) -> Answer:
+    run = staging.up_to()
+    if run.state in GOING_BACK:
+        return _skipped(f"not tried: {_now(staging, run)}: {run.reason}")
+    results = staging.contracts(edge)
+    sections = (("versions that met", text_of(results)),)
+    worst = of_edge(results)
+    reason = "; ".join(f"{one.what}: {one.reason}" for one in results if one.reason)
+    if worst is Result.SUCCESSFUL:
+        return Answer(status=StepStatus.PASSED, reason=reason, sections=sections)
+    if worst is Result.FAILED:
+        run = staging.contract_broken(edge, reason)
+        reason = f"{reason}; {_now(staging, run)}"
+    else:
+        reason = f"cannot be told: {reason}"
+    return Answer(status=StepStatus.FAILED, reason=reason, sections=sections)
 
 
 # ---- watched
@@ -190,7 +215,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(name=PREFLIGHT, answer=_preflight, of_stage=True),
     Kind(name="deploy", answer=_deploy, deploys=True),
     Kind(name="verify", answer=_verify),
-    # what calls a service that is up, before it is watched, has its row here: contracts between services, load
+    # what calls a service that is up, before it is watched, has its row here
+    Kind(name="contract", answer=_contract, of_edges=True),
     Kind(name="soak", answer=_soak),
     Kind(name="compare", answer=_compare),
     Kind(name=VERDICT, answer=_verdict, of_stage=True),

@@ -34,9 +34,11 @@ def made_twin(
     return TwinMade(service=one.service, twin=None, reason=trouble)
 
 
-def remove_twin(target: Target, run: StageRun, one: Deployment) -> None:
-    """
-    :raises TargetError: it may still be there.
-    """
-    if isinstance(target, Twinning):
-        target.remove_twin(one.spec, run=run.run)
+def trouble_removing_twin(target: Target, run: StageRun, one: Deployment) -> str:
+    """Remove the twin of a service; why it may still be there, ``""`` where it is gone."""
+    try:
+        if isinstance(target, Twinning):
+            target.remove_twin(one.spec, run=run.run)
+    except TargetError as error:
+        return f"the old version beside {one.service} could not be removed: {error}"
+    return ""

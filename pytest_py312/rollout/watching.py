@@ -21,6 +21,8 @@ from pytest_py312.rollout.tally import OLD, Tally
 from pytest_py312.rollout.traffic import LOAD_LATENCY
 
 CRASH_LOOP = "crash loop"
+CONTRACT = "contract"
+"""Begins the name of what is told of a contract; the edge follows."""
 GROWTH = "memory growth"
 GROWTH_FLOOR = 2 * 1024 * 1024
 """Bytes an hour; less is no leak that a soak could tell from noise."""
@@ -208,6 +210,8 @@ def breach(watched: Watched, metric: str, detail: str, *, ratio: float = 1.0) ->
     name = metric.removesuffix(COMPARISON).removesuffix(BURNING)
     planned = watched.rule(name)
     trouble = _TROUBLES.get(metric.removesuffix(COMPARISON), Trouble.METRIC)
+    if metric.startswith(f"{CONTRACT} "):
+        trouble = Trouble.CONTRACT
     if metric.endswith(BURNING):
         trouble = Trouble.ERROR_BURN
     severity = severity_of(trouble, ratio=ratio, critical=planned.settings.critical)

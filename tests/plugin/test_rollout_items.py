@@ -1,9 +1,10 @@
 """A stage's rollout as items of one run, on a target in memory, with a clock that nobody waits for."""
 
+import json
 import os
 import signal
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +12,8 @@ import pytest
 
 from pytest_py312 import clock, plugin_rollout
 from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import StageRun, StageState, Usage
+from pytest_py312.rollout.model import Container, ServiceSpec, StageRun, StageState, Usage
+from pytest_py312.rollout.targets.protocol import TargetUnreachable
 from pytest_py312.testing import FakeTarget, service_tree
 from tests.plugin.gate_helpers import FLEET, Faked
 
@@ -122,6 +124,40 @@ class Stage:
         return {
             name: image.rpartition("-")[2] for name, image in self.target.serving().items() if name != "late-service"
         }
+
+
+@dataclass
+class Meeting(Watched):
+    """Its containers do what they are told; ``cannot_read`` is the image that does not."""
+
+    cannot_read: str = ""
+    told: list[str] = field(default_factory=list)
+
+    def execute(self, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
+        request, python = json.loads(argv[-1]), container.image.rpartition("-")[2]
+        self.told.append(f"{request['do']} on {python}")
+        well = request["do"] == "write" or container.image != self.cannot_read
+        answer = {"ok": well, "detail": "" if well else "KeyError: 'user'", "data": "YQ==", "python": python}
+        return 0, f"py312-contract {json.dumps(answer)}"
+
+    def stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        self.told.append(f"stand in for {spec.service}")
+        return Container(id=f"stand-in-{spec.service}", image=old.image)
+
+    def dismiss(self, container: Container) -> None:
+        self.told.append(f"dismiss {container.id}")
+
+    def met(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
+        raise TargetUnreachable("they are in no network together")
+
+
+CONTRACT = """
+[[contract]]
+writer = "user-service"
+reader = "auth-service"
+write = "app.cache:example"
+format = "pickle"
+"""
 
 
 OLD = {"auth-service": "3.9", "user-service": "3.9"}
@@ -284,6 +320,27 @@ def test_a_severe_breach_fails_the_service_to_blame(stage: Stage) -> None:
         ]
     )
     assert stage.serving() == OLD
+
+
+@pytest.mark.parametrize("cannot_read", ["", "new-3.12", "old-3.9"])
+def test_a_contract_that_only_the_new_version_breaks_brings_the_stage_back(stage: Stage, cannot_read: str) -> None:
+    """Where the old ones do not get along either, nothing can be said."""
+    (stage.faked.root / "py312.toml").write_text(PLAN + CONTRACT)
+    stage.target = target = Meeting(cannot_read=cannot_read)
+    for name in SERVICES:
+        target.serve(name, "old-3.9")
+    result = stage.run("-v", code=1 if cannot_read else 0)
+    edge = f"{STAGE}::contract[[]user-service->auth-service]"
+    result.stdout.fnmatch_lines([f"{edge} {'FAILED' if cannot_read else 'PASSED'}*"])
+    assert target.told[:3] == ["write on 3.12", "read on 3.12", "stand in for user-service"]
+    assert target.told[-2:] == ["dismiss stand-in-user-service", "dismiss stand-in-auth-service"]
+    if cannot_read == "new-3.12":
+        assert stage.newest.state is StageState.ROLLED_BACK
+        assert stage.newest.reason.startswith("auth-service: contract user-service->auth-service: pickle of app.cache")
+        assert stage.serving() == OLD
+    else:
+        assert stage.newest.state is StageState.ACCEPTED
+        assert stage.serving() == NEW
 
 
 def test_a_held_stage_is_a_failure_and_is_watched_on(stage: Stage) -> None:

@@ -13,7 +13,9 @@ from pytest_py312.plan_rollout import load_rollout
 from pytest_py312.rollout.settings import (
     CompareSettings,
     Confirm,
+    ContractSettings,
     DeploySettings,
+    Doing,
     EnvironmentSettings,
     RolloutSettings,
     SoakSettings,
@@ -97,6 +99,32 @@ def test_a_metric_has_limits_of_its_own(tmp_path: Path) -> None:
     assert compared == CompareSettings(max_ratio=1.5, confidence=0.99)
 
 
+def test_contracts_are_calls_or_data(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """
+[[contract]]
+caller = "gateway"
+callee = "auth"
+call = ["check", "{callee}"]
+
+[[contract]]
+writer = "gateway"
+reader = "auth"
+write = "app.cache:example"
+format = "pickle"
+limit = "3s"
+""",
+    ).contracts
+    assert found == (
+        ContractSettings(first="gateway", second="auth", call=Doing(command=("check", "{callee}"))),
+        ContractSettings(
+            first="gateway", second="auth", write=Doing(function="app.cache:example"), format="pickle", limit=3.0
+        ),
+    )
+    assert [one.what for one in found] == ["check {callee}", "pickle of app.cache:example"]
+
+
 def test_environments_come_one_after_the_other(tmp_path: Path) -> None:
     found = read(tmp_path, '[deploy.environments]\ntest = {}\nprod = { after = ["test"] }\n')
     assert found.environment("prod") == EnvironmentSettings(name="prod", after=("test",))
@@ -127,6 +155,15 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
         ("[soak]\nload = { path = '/x' }", r"py312\.toml:2: soak\.load: has no \"rate\""),
         ("[soak]\nload = { rate = 0 }", r"py312\.toml:2: .*between 0 and 5000"),
         ("[soak]\nload = { rate = 9, second = 3 }", r'perhaps you meant "seconds"'),
+        ("[contract]\ncaller = 'a'", r"py312\.toml:1: contract: .*with two brackets"),
+        ("[[contract]]\ncaller = 'a'\npath = '/x'", r'py312\.toml:1: .*has no "callee"'),
+        ("[[contract]]\ncaller = 'a'\ncallee = 'b'", r'needs a "path" of the callee or something to "call"'),
+        ("[[contract]]\ncaller = 'a'\ncallee = 'b'\npath = '/x'\nwrite = 'a:b'", r"py312\.toml:5: .*does not belong"),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'", r'something that can "read", or a "format"'),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a b'\nformat = 'json'", r"a function \(module:function\)"),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = ['x']\nformat = 'json'", "gives bytes"),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'\nformat = 'hash'", 'needs something to "read"'),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'\nformat = 'pickel'", 'perhaps you meant "pickle"'),
         ("[soak]\nintervall = 3", r'py312\.toml:2: soak\.intervall: .*perhaps you meant "interval"'),
         ('[deploy]\n\nredy_timeout = "3s"', r'py312\.toml:3: .*perhaps you meant "ready-timeout"'),
         ("[soak.compare]\nmaxratio = 2", 'perhaps you meant "max-ratio"'),

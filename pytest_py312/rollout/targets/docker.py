@@ -18,18 +18,19 @@ from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask,
 from pytest_py312.rollout.targets import docker_facts
 from pytest_py312.rollout.targets.docker_health import executed, unwell
 from pytest_py312.rollout.targets.docker_lock import DockerLock
+from pytest_py312.rollout.targets.docker_meeting import met
 from pytest_py312.rollout.targets.docker_reach import Reach
 from pytest_py312.rollout.targets.docker_setup import (
     RUN_LABEL,
     SERVICE_LABEL,
     Said,
     cpu_of,
-    is_twin,
     memory_of,
     request_like,
     request_of,
+    stands_beside,
 )
-from pytest_py312.rollout.targets.docker_twin import remove_twins, start_twin
+from pytest_py312.rollout.targets.docker_twin import remove_twins, start_stand_in, start_twin
 from pytest_py312.rollout.targets.docker_words import in_words, inspected, labelled, log_of, remove
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
 from pytest_py312.rollout.targets.interpreters import (
@@ -243,7 +244,7 @@ class DockerTarget:
     def _others(self, spec: ServiceSpec, chosen: str) -> list[Said]:
         """Whoever else has the name, or runs for the service. A twin does neither."""
         ours = labelled(self._engine, spec, f"{SERVICE_LABEL}={spec.service}")
-        ids = {str(one["Id"]) for one in ours if not is_twin(one)}
+        ids = {str(one["Id"]) for one in ours if not stands_beside(one)}
         named = inspected(self._engine, spec.container)
         ids |= {str(named["Id"])} if named else set()
         found = [said for one in sorted(ids - {chosen}) if (said := inspected(self._engine, one)) is not None]
@@ -279,7 +280,7 @@ class DockerTarget:
         if self._engine.image_id(old.image) is None:
             raise TargetRefused(f"the old container {old.id[:12]} is gone, and so is its image {old.image[:19]}")
         # set up like the one that was made after it, wherever that has come to
-        made = [one for one in self._made_by(spec, run) if not is_twin(one)]
+        made = [one for one in self._made_by(spec, run) if not stands_beside(one)]
         like = inspected(self._engine, spec.container) or (
             inspected(self._engine, str(made[0]["Id"])) if made else None
         )
@@ -300,7 +301,7 @@ class DockerTarget:
         for one in found:
             if one["Id"] == keep:
                 continue
-            if not is_twin(one):
+            if not stands_beside(one):
                 logged += log_of(self._engine, one["Id"], tail=40)
             remove(self._engine, str(one["Id"]))
         return logged
@@ -311,7 +312,7 @@ class DockerTarget:
         kept = [
             one
             for one in labelled(self._engine, spec, f"{SERVICE_LABEL}={spec.service}")
-            if one.get("State") == "exited" and not is_twin(one)
+            if one.get("State") == "exited" and not stands_beside(one)
         ]
         kept.sort(key=lambda one: int(one["Created"]), reverse=True)
         for one in kept[max(0, spec.retain - 1) :]:
@@ -324,6 +325,20 @@ class DockerTarget:
     def remove_twin(self, spec: ServiceSpec, *, run: str) -> None:
         with in_words():
             remove_twins(self._engine, spec, run=run)
+
+    # ---- for one another, see :class:`.protocol.Meeting`
+
+    def stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        with in_words():
+            return start_stand_in(self._engine, spec, old, run=run)
+
+    def dismiss(self, container: Container) -> None:
+        with in_words():
+            remove(self._engine, container.id)
+
+    def met(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
+        with in_words():
+            return met(self._engine, spec, callee, caller)
 
     def lock(self, environment: str) -> Lock:
         return DockerLock(self._engine, environment, self._any_image)

@@ -11,7 +11,8 @@ from pytest_py312.rollout.targets.docker_setup import Said
 from pytest_py312.rollout.targets.protocol import TargetRefused
 from pytest_py312.runners.docker_engine import Engine
 
-MOST_PRINTED = 4096
+MOST_PRINTED = 256 * 1024
+"""Bytes: what one container writes for another is printed."""
 
 
 def unwell(engine: Engine, said: Said, spec: ServiceSpec, reach: Reach, *, limit: float) -> str:

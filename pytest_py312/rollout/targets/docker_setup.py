@@ -14,6 +14,8 @@ RUN_LABEL = "pytest-py312.rollout.run"
 ROLE_LABEL = "pytest-py312.rollout.role"
 TWIN = "twin"
 """Role of the old version that runs beside the new one."""
+STAND_IN = "stand-in"
+"""Role of a container of the old version that does nothing, and can be told to."""
 TWIN_VARIABLE = "PY312_TWIN"
 """Environment variable by which a service can learn that it is a twin, and leave its queue alone."""
 
@@ -94,6 +96,20 @@ def as_twin(request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def as_stand_in(request: Mapping[str, Any], *, seconds: int) -> dict[str, Any]:
+    """``request``, made by :func:`as_twin`, for a container in which nothing of the service runs, and which is gone by
+    itself."""
+    sleep = f"import time; time.sleep({seconds})"
+    return {
+        **request,
+        "Entrypoint": ["python3", "-c", sleep],
+        "Cmd": [],
+        "Healthcheck": {"Test": ["NONE"]},
+        "Labels": request["Labels"] | {ROLE_LABEL: STAND_IN},
+        "HostConfig": request["HostConfig"] | {"RestartPolicy": {"Name": "no"}, "AutoRemove": True},
+    }
+
+
 def _read_only(bind: str) -> str:
     """``/srv/data:/data:rw`` -> ``/srv/data:/data:ro``."""
     source, _, rest = bind.partition(":")
@@ -102,10 +118,10 @@ def _read_only(bind: str) -> str:
     return ":".join((source, inside, ",".join(["ro", *kept])))
 
 
-def is_twin(listed: Said) -> bool:
-    """Whether a container is a twin, as the engine lists it or says it."""
+def stands_beside(listed: Said) -> bool:
+    """Whether a container, as the engine lists it or says it, is none that serves: a twin, a stand-in."""
     labels = listed.get("Labels") or (listed.get("Config") or {}).get("Labels") or {}
-    return bool(labels.get(ROLE_LABEL) == TWIN)
+    return bool(labels.get(ROLE_LABEL))
 
 
 def _unnamed_volumes(container: Said) -> list[str]:

@@ -4,6 +4,7 @@ It is a container of its own and not the old one started again: that one has the
 the way back, which nothing may change.
 """
 
+import secrets
 from typing import Any
 
 from pytest_py312.rollout.model import Container, ServiceSpec
@@ -12,12 +13,16 @@ from pytest_py312.rollout.targets.docker_setup import (
     RUN_LABEL,
     SERVICE_LABEL,
     TWIN,
+    as_stand_in,
     as_twin,
     request_like,
 )
 from pytest_py312.rollout.targets.docker_words import inspected, labelled, remove
 from pytest_py312.rollout.targets.protocol import TargetRefused
 from pytest_py312.runners.docker_engine import Engine, told_apart
+
+STAND_IN_SECONDS = 900
+"""After which a stand-in is gone, whoever has forgotten it."""
 
 
 def start_twin(engine: Engine, spec: ServiceSpec, old: Container, *, run: str) -> Container:
@@ -26,6 +31,18 @@ def start_twin(engine: Engine, spec: ServiceSpec, old: Container, *, run: str) -
     :raises Refused, EngineLost: as the engine's client does.
     """
     remove_twins(engine, spec)
+    request = _beside(engine, spec, old, run=run)
+    return _started(engine, request, f"{spec.container}.twin-{run}", old.image)
+
+
+def start_stand_in(engine: Engine, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+    """See :class:`.protocol.Meeting`; raises as :func:`start_twin` does."""
+    request = as_stand_in(_beside(engine, spec, old, run=run), seconds=STAND_IN_SECONDS)
+    return _started(engine, request, f"{spec.container}.stand-in-{secrets.token_hex(4)}", old.image)
+
+
+def _beside(engine: Engine, spec: ServiceSpec, old: Container, *, run: str) -> dict[str, Any]:
+    """A request for a container that is set up like the old one, and gets in nobody's way."""
     said = inspected(engine, old.id)
     if said is None:
         raise TargetRefused(f"the old container {old.id[:12]} is gone, and nothing tells how it was set up")
@@ -34,13 +51,14 @@ def start_twin(engine: Engine, spec: ServiceSpec, old: Container, *, run: str) -
         raise TargetRefused(f"its network is that of {mode}, where a second one cannot have its port")
     with told_apart():
         image: Any = engine.client.inspect_image(old.image)  # type: ignore[no-untyped-call]  # so in its stubs
-    request = as_twin(request_like(said, image, spec=spec, image=old.image, run=run))
+    return as_twin(request_like(said, image, spec=spec, image=old.image, run=run))
+
+
+def _started(engine: Engine, request: dict[str, Any], name: str, image: str) -> Container:
     with told_apart():
-        made: Any = engine.client.create_container_from_config(  # type: ignore[no-untyped-call]  # so in its stubs
-            request, name=f"{spec.container}.twin-{run}"
-        )
+        made: Any = engine.client.create_container_from_config(request, name=name)  # type: ignore[no-untyped-call]  # so in its stubs
         engine.client.start(made["Id"])
-    return Container(id=str(made["Id"]), image=old.image)
+    return Container(id=str(made["Id"]), image=image)
 
 
 def remove_twins(engine: Engine, spec: ServiceSpec, *, run: str = "") -> None:

@@ -4,6 +4,7 @@ A rollback is always *to this container*, never "to the previous one": what was 
 the same process before it was killed, has acted in between.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
@@ -83,6 +84,33 @@ class Twinning(Protocol):
 
     def remove_twin(self, spec: ServiceSpec, *, run: str) -> None:
         """Remove what :meth:`twin` has made for ``run``; nothing to remove is fine. ``restore`` does so, too."""
+        ...
+
+
+@runtime_checkable
+class Meeting(Protocol):
+    """A target whose containers can be told to do something, for one another. All raise as a :class:`Target` does."""
+
+    def execute(self, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
+        """See :class:`~pytest_py312.rollout.health_probes.Executing`."""
+        ...
+
+    def stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        """Start a container that is set up like ``old`` and does nothing, so that it can be told to.
+
+        It is gone by itself after a while; :meth:`dismiss` ends it.
+        """
+        ...
+
+    def dismiss(self, container: Container) -> None:
+        """End a stand-in."""
+        ...
+
+    def met(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
+        """Host and port by which ``caller`` reaches ``spec.port`` of ``callee``.
+
+        :raises TargetUnreachable: they are in no network together.
+        """
         ...
 
 

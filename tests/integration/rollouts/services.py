@@ -177,7 +177,7 @@ class Place(PlaceOf[DockerTarget]):
                 made = self.engine.client.create_container(
                     self.images["3.9"],
                     name=container,
-                    environment={"GREETING": f"from {service}"},
+                    environment={"GREETING": f"from {service}", "PYTHONHASHSEED": "0"},
                     labels={LABEL: self.name},
                     host_config=self.engine.client.create_host_config(restart_policy={"Name": "unless-stopped"}),
                 )

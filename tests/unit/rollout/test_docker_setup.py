@@ -9,11 +9,11 @@ from pytest_py312.rollout.targets.docker_setup import (
     TWIN,
     as_twin,
     cpu_of,
-    is_twin,
     last_lines,
     memory_of,
     request_like,
     request_of,
+    stands_beside,
 )
 from tests.unit.rollout.runs import spec
 
@@ -130,9 +130,9 @@ def test_a_twin_gets_in_nobodys_way() -> None:
     assert host["Binds"] == ["/srv/data:/data:ro", "/srv/more:/more:ro,z", "unnamed:/cache:ro"]
     assert [one.get("ReadOnly") for one in host["Mounts"]] == [True, None]
     assert host["VolumesFrom"] == ["other:ro"]
-    assert is_twin({"Labels": made["Labels"]})
-    assert is_twin({"Config": {"Labels": made["Labels"]}})
-    assert not is_twin(said)
+    assert stands_beside({"Labels": made["Labels"]})
+    assert stands_beside({"Config": {"Labels": made["Labels"]}})
+    assert not stands_beside(said)
 
 
 def test_a_service_that_nothing_served_before() -> None:

@@ -1,0 +1,68 @@
+"""Keeping the contracts of a stage: for ``py312 contract``, and for whoever shows each edge as a step."""
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+
+from pytest_py312.codec import encode
+from pytest_py312.errors import OptionError
+from pytest_py312.model import Service
+from pytest_py312.rollout.commands import Ground, target_of
+from pytest_py312.rollout.contracting import Contracting
+from pytest_py312.rollout.contracts import ContractResult, concerned
+from pytest_py312.rollout.journal import Journal
+from pytest_py312.rollout.model import Result, StageRun
+from pytest_py312.rollout.planning import spec_of, stage_services
+from pytest_py312.rollout.settings import RolloutSettings
+from pytest_py312.rollout.targets.protocol import Target
+
+
+def edges_of(settings: RolloutSettings, services: Sequence[str]) -> list[str]:
+    """``caller->callee`` of each contract that one of ``services`` is a party of, each edge once."""
+    return list(dict.fromkeys(contract.edge for contract in concerned(settings.contracts, services)))
+
+
+def contracting(
+    target: Target, runs: Sequence[StageRun], settings: RolloutSettings, services: Iterable[Service]
+) -> Contracting:
+    """What keeps contracts between ``services`` on a target; to be closed in the end.
+
+    :param runs: the newest run of each stage in the environment.
+    :raises RolloutRefused: the target cannot do this.
+    """
+    specs = {
+        one.name: spec_of(one, settings.deploy_of(stage=one.stage, name=one.name, path=one.path)) for one in services
+    }
+    return Contracting(target, runs, specs)
+
+
+def run_command(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
+    """
+    :raises Py312Error: it was refused, or cannot be done here.
+    """
+    settings, fleet = ground.settings(), ground.fleet()
+    services = [one.name for one in stage_services(ground.plan, fleet, options.stage)]
+    if not concerned(settings.contracts, services):
+        raise OptionError(f"the plan has no [[contract]] of a service of stage {options.stage}")
+    keeping = contracting(target_of(ground, options.env), journal.newest(options.env), settings, fleet.services)
+    try:
+        results = keeping.results(settings.contracts, services)
+    finally:
+        keeping.close()
+    code = 0 if all(one.result is Result.SUCCESSFUL for one in results) else 1
+    if options.json:
+        document = {"schema": 1, "environment": options.env, "stage": options.stage, "kept": code == 0}
+        return json.dumps({**document, "contracts": [encode(one) for one in results]}, indent=2) + "\n", code
+    return text_of(results), code
+
+
+def text_of(results: Sequence[ContractResult]) -> str:
+    """Each contract with the versions that met."""
+    from pytest_py312.reports.text import prose
+
+    lines = []
+    for one in results:
+        told = {Result.SUCCESSFUL: "kept", Result.FAILED: "broken"}.get(one.result, "cannot be told")
+        lines.append(f"{one.edge}  {one.what}  {told}" + (f": {one.reason}" if one.reason else ""))
+        lines += [f"    {each}" for each in one.tried]
+    return "\n".join(prose(line) for line in lines) + "\n"
