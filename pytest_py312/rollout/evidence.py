@@ -16,6 +16,7 @@ from pytest_py312.rollout.events import Breached, Decided, Drifted, Locked
 from pytest_py312.rollout.journal import Entry, Journal
 from pytest_py312.rollout.load import quantile
 from pytest_py312.rollout.model import Deployment, Intent, Result, StageRun
+from pytest_py312.rollout.soak import NEVER_IGNORED
 from pytest_py312.rollout.stages import advance
 from pytest_py312.rollout.tally import Credit, Series, Tally
 from pytest_py312.rollout.watching import drift_in
@@ -59,7 +60,9 @@ def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
     at, planned = journal.begun(name)
     history = journal.history(name)
     run = journal.run(name)
-    samples = [_of_service(journal, run, service) for service in run.services]
+    # read once: a long soak has a million of them
+    credit = Credit(run.services, interval, _ignored(run)) if interval is not None else None
+    samples = [_of_service(journal, run, service, credit) for service in run.services]
     return {
         "run": name,
         "begun": at,
@@ -77,7 +80,7 @@ def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
         "soak": {
             "wanted": run.soak,
             "credited": run.credited,
-            "credited_by_samples": _credit(journal, run, interval),
+            "credited_by_samples": credit.seconds if credit is not None else None,
             "interval": interval,
             "first_slot": run.first_slot,
         },
@@ -162,13 +165,17 @@ def _breaches(entries: Iterable[Entry]) -> Iterable[dict[str, Any]]:
 # ---- what was measured
 
 
-def _of_service(journal: Journal, run: StageRun, service: str) -> tuple[dict[str, Any], list[tuple[int, float]]]:
-    """The summary of a service, and (slot, seconds since the epoch) of its samples."""
+def _of_service(
+    journal: Journal, run: StageRun, service: str, credit: Credit | None
+) -> tuple[dict[str, Any], list[tuple[int, float]]]:
+    """The summary of a service, and (slot, seconds since the epoch) of its samples; those that count are credited."""
     samples = journal.samples(run.run, service)
     tally = Tally()
     troubles: dict[str, str] = {}
     for sample in samples:
         tally.add(sample)
+        if credit is not None and sample.slot >= run.first_slot and not drift_in(sample):
+            credit.add(sample)
         troubles |= {
             one.metric: one.detail for one in sample.measurements if one.result is not Result.SUCCESSFUL and one.detail
         }
@@ -200,17 +207,9 @@ def _metric(name: str, series: Series, trouble: str) -> dict[str, Any]:
     }
 
 
-def _credit(journal: Journal, run: StageRun, interval: float | None) -> float | None:
-    """What the samples prove, counted anew; ``None`` where the interval is not known for certain."""
-    if interval is None:
-        return None
-    ignored = [key for key in run.decided if not key.endswith((": drift", ": interpreter"))]
-    credit = Credit(run.services, interval, ignored)
-    for service in run.services:
-        for sample in journal.samples(run.run, service, first_slot=run.first_slot):
-            if not drift_in(sample):
-                credit.add(sample)
-    return credit.seconds
+def _ignored(run: StageRun) -> list[str]:
+    """What a person's decision takes out of a sample's judgement; what serves and on which interpreter it cannot."""
+    return [key for key in run.decided if not key.endswith(tuple(f": {name}" for name in NEVER_IGNORED))]
 
 
 def _gaps(samples: Sequence[tuple[Mapping[str, Any], list[tuple[int, float]]]]) -> list[dict[str, Any]]:
