@@ -152,15 +152,26 @@ class BenchmarkRecorder:
 
 
 class MachineKnown:
-    """Answers in pytest-benchmark's place what takes it a second to find out, and takes its figures.
+    """Answers in pytest-benchmark's place what takes it a second each to find out, and takes its figures.
 
     Of the rounds of a process the fastest counts. Others on the same core's other thread make rounds take up to twice
     as long, for as long as they run: how many of a process's rounds that hits is luck, and so are mean and median.
     """
 
-    def __init__(self, records: Any, failed: set[str]) -> None:
+    def __init__(self, records: Any, failed: set[str], clock: Callable[[], float]) -> None:
         self._records = records
         self._failed = failed
+        self._clock = clock
+
+    def pytest_collection_finish(self) -> None:
+        """How fine the clock is; it is asked for the length of a round that is too short to be told."""
+        from pytest_benchmark.fixture import BenchmarkFixture
+
+        # an attribute of its own, in 3.4 to 5.2; one that has it no more, or under another name, takes its second
+        known = getattr(BenchmarkFixture, "_precisions", None)
+        precision = precision_of(self._clock)
+        if isinstance(known, dict) and precision:
+            known.setdefault(self._clock, precision)
 
     def pytest_benchmark_generate_machine_info(self) -> dict[str, str]:
         return {"python_version": platform.python_version()}
@@ -175,10 +186,15 @@ class MachineKnown:
             self._records.add("measured", name=found["fullname"], value=found["stats"]["min"], unit="s")
 
 
-def _give_clock() -> str:
+def precision_of(clock: Callable[[], float]) -> float:
+    """The least seconds that a clock has told between two looks, of a thousand times; 0 where it stood still."""
+    gaps = [-(clock() - clock()) for _ in range(1000)]
+    return min((gap for gap in gaps if gap > 0), default=0.0)
+
+
+def _give_clock(clock: Callable[[], float]) -> str:
     """Make the clock importable for pytest-benchmark, and return its dotted name."""
     module = types.ModuleType("py312_clock")
-    clock = elapsed_clock()
     if clock is time.perf_counter:
         return "time.perf_counter"
     clock.__module__ = module.__name__  # some versions look it up again where it says that it comes from
@@ -201,8 +217,9 @@ def measure_tests(request: Request, records: Any, probe: Any) -> int:
     if request.get("select"):
         arguments = [item for item in arguments if item.startswith("-") or not os.path.exists(item.split("::")[0])]
     file = os.path.join(request["scratch"], "benchmarks.json")
+    clock = elapsed_clock()
     arguments += [
-        "--benchmark-enable", "--benchmark-only", "--benchmark-json=" + file, "--benchmark-timer=" + _give_clock(),
+        "--benchmark-enable", "--benchmark-only", "--benchmark-json=" + file, "--benchmark-timer=" + _give_clock(clock),
         "--benchmark-max-time=%s" % request["seconds"], "--benchmark-min-time=0.001", "--benchmark-warmup=on",
         "--benchmark-warmup-iterations=10", "--maxfail=0", "-q", *_without_disturbers(),
     ]  # fmt: skip
@@ -210,7 +227,7 @@ def measure_tests(request: Request, records: Any, probe: Any) -> int:
         arguments += ["--", *request["select"]]
     sys.argv = ["pytest", *arguments]
     recorder = BenchmarkRecorder(records, probe.tail)
-    code = int(pytest.main(arguments, plugins=[recorder, MachineKnown(records, recorder.failed)]))
+    code = int(pytest.main(arguments, plugins=[recorder, MachineKnown(records, recorder.failed, clock)]))
     records.add("exit", code=code)
     return code
 
