@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_py312 import probe
-from pytest_py312.benchmark_probe import elapsed_clock
+from pytest_py312.benchmark_probe import elapsed_clock, precision_of
 from pytest_py312.benchmarks.jobs import Sample, read_sample
 from pytest_py312.benchmarks.sampling import MeasuringFailed
 from pytest_py312.testing import cell_run_of, service_tree
@@ -172,6 +172,26 @@ def test_nobody_looks_at_the_processor_for_every_sample(tmp_path: Path) -> None:
     )
     sample = measured(tmp_path, {"test_speed.py": SPEED, "conftest.py": spoilt}, measure="tests")
     assert set(sample.values) == {"test_speed.py::test_it", "test_speed.py::test_with_a_threshold"}
+
+
+def test_nobody_tries_the_clock_for_a_second_in_every_sample(tmp_path: Path) -> None:
+    """pytest-benchmark would, to find out how fine it is; a benchmark that brings its own clock has it tried."""
+    spoilt = "import pytest_benchmark.fixture as fixture\n\ndef tried(timer):\n    raise ValueError(timer.__name__)\n\n"
+    spoilt += "fixture.compute_timer_precision = tried\n"
+    own = "import time\nimport pytest\n\n@pytest.mark.benchmark(timer=time.process_time)\n"
+    own += "def test_of_the_processor(benchmark):\n    benchmark(sum, [1, 2, 3])\n"
+    files = {"test_speed.py": SPEED, "test_own.py": own, "conftest.py": spoilt}
+    sample = measured(tmp_path, files, measure="tests")
+    assert set(sample.values) == {"test_speed.py::test_it", "test_speed.py::test_with_a_threshold"}
+    assert "ValueError: process_time" in sample.failed["test_own.py::test_of_the_processor"]
+
+
+def test_a_clock_is_as_fine_as_its_smallest_step() -> None:
+    """One that stands still tells nothing, and is no finer than any other for that."""
+    steps = iter([0.0, 2.0, 2.0, 2.5, 2.5, 2.5] + [9.0] * 1994)
+    assert precision_of(lambda: next(steps)) == 0.5
+    assert precision_of(lambda: 1.0) == 0.0
+    assert 0 < precision_of(elapsed_clock()) < 0.01
 
 
 def test_the_clock_goes_on_while_nothing_is_done() -> None:
