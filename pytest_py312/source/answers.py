@@ -33,7 +33,8 @@ def signature_from(data: Any) -> Signature | None:
     if not isinstance(data, dict):
         return None
     positional, keywords, deprecated = (data.get(name) for name in ("positional", "keywords", "deprecated"))
-    if not (_are_texts(positional) and _are_texts(keywords) and isinstance(deprecated, list)):
+    required = data.get("required", [])
+    if not (_are_texts(positional) and _are_texts(keywords) and _are_texts(required) and isinstance(deprecated, list)):
         return None
     if not all(_are_texts(pair) and len(pair) == 2 for pair in deprecated):
         return None
@@ -43,6 +44,7 @@ def signature_from(data: Any) -> Signature | None:
         any_positional=data.get("any_positional") is True,
         any_keyword=data.get("any_keyword") is True,
         deprecated=tuple((name, text) for name, text in deprecated),
+        required=tuple(required),
     )
 
 

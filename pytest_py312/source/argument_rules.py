@@ -12,9 +12,11 @@ from pytest_py312.source.values import (
     COROUTINE,
     FUNCTION,
     NONE,
+    NOTHING_KNOWN,
     OBJECT,
     STD,
     TEMPLATE,
+    UNKNOWN,
     Given,
     Value,
     alternatives,
@@ -89,10 +91,21 @@ def int_of(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
 
 def sample(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
     given = arguments.at(0, "population")
+    if given.kind is NOTHING_KNOWN and node.args and _gives_set(node.args[0]):
+        scan.rule("sample-of-set", node, "random.sample", sure=False)
+        return
     for one in alternatives(given):
         if one.kind is STD and one.module == "builtins" and _SET.fullmatch(one.path):
             scan.rule("sample-of-set", node, "random.sample", sure=given is one)
             return
+
+
+def _gives_set(node: ast.expr) -> bool:
+    """``weights.keys()``, ``hosts.difference(down)``: by the names of methods that hardly anything else has."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    views = node.func.attr in ("keys", "items") and not node.args
+    return views or (node.func.attr in ("difference", "intersection", "symmetric_difference") and bool(node.args))
 
 
 def seed(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
@@ -256,6 +269,12 @@ def to_dict(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None
         scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
 
 
+def boolean_action(scan: Scan, node: ast.Call, arguments: Given) -> None:
+    action = dotted(arguments.named.get("action", UNKNOWN))
+    if action == "argparse.BooleanOptionalAction" and {"type", "choices", "metavar"} & set(arguments.named):
+        scan.rule("boolean-action", node, action)
+
+
 def old_constant(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:
     if isinstance(node.func, ast.Name):  # of an attribute its reading warns
         scan.rule("ast-old-class", node, dotted(value))
@@ -268,6 +287,9 @@ def importer(scan: Scan, node: ast.Call, name: str) -> None:
     if imports and "loader" in last_name(receiver).lower():
         scan.rule("load-module", node, name, sure=False)
 
+
+WARNING_WHEN_MADE = frozenset({"urllib.request.FancyURLopener", "urllib.request.URLopener"})
+"""Classes that warn when an instance is made, of a class that derives from them as well."""
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(OLD_CONSTANTS, old_constant),
@@ -300,7 +322,7 @@ RULES: dict[str, Rule] = {
     "shutil.unpack_archive": unpacked,
     **dict.fromkeys(("os.fork", "os.forkpty", "pty.fork"), fork),
     **dict.fromkeys(("asyncio.get_child_watcher", "asyncio.set_child_watcher"), simple("child-watcher")),
-    "urllib.request.FancyURLopener": simple("url-opener"),
+    **dict.fromkeys(WARNING_WHEN_MADE, simple("url-opener")),
     **{
         f"importlib.machinery.{loader}().load_module": simple("load-module")
         for loader in ("SourceFileLoader", "SourcelessFileLoader", "ExtensionFileLoader")

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from pytest_py312.source import argument_rules, enum_rules, rules
+from pytest_py312.source import argument_rules, enum_rules, handed_on, needed_rules, rules
 from pytest_py312.source.argument_rules import Rule
 from pytest_py312.source.declared import annotated
 from pytest_py312.source.dynamic import texts
@@ -14,11 +14,14 @@ from pytest_py312.source.values import (
     FOREIGN,
     FUNCTION,
     ITEMS,
+    RECORD,
     STD,
     TEMPLATE,
     TEXT,
+    TEXTS,
     UNKNOWN,
     Given,
+    Keys,
     Value,
     alternatives,
 )
@@ -43,6 +46,8 @@ def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given)
     name = dotted(value)
     if name in argument_rules.MORE:
         argument_rules.MORE[name](scan, node, value, arguments)
+    if name in handed_on.NAMES:
+        handed_on.keywords_handed_on(scan, node, name, value, arguments)
     rule = _RULES.get(name)
     if rule is not None:
         rule(scan, node, value, arguments)
@@ -57,12 +62,20 @@ def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given)
     elif value.module == "pathlib" and value.path.endswith(("Path().relative_to", "Path().is_relative_to")):
         if len(node.args) > 1:
             scan.rule("relative-to-many", node, dotted(value).replace("()", ""))
+    elif value.module == "argparse" and value.path.endswith(".add_argument"):
+        argument_rules.boolean_action(scan, node, arguments)
     elif value.module == "pathlib" and value.path.endswith("Path().open"):
         _open_mode(scan, node, arguments, 0)
     elif value.module == "random" and value.path.startswith(("Random().", "SystemRandom().")):
         inner = _RULES.get(f"random.{value.path.partition('.')[2]}")
         if inner is not None:
             inner(scan, node, value, arguments)
+
+
+def made_of_standard(scan: Scan, node: ast.Call, base: Value) -> None:
+    """An instance of an own class that leaves making it to a standard class."""
+    if dotted(base) in argument_rules.WARNING_WHEN_MADE:
+        argument_rules.RULES[dotted(base)](scan, node, base, Given())
 
 
 def selects(node: ast.Call, value: Value) -> bool:
@@ -75,6 +88,8 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
     name = dotted(value)
     if selects(node, value):
         return UNKNOWN
+    if value.module == "builtins" and value.path in _OF_DICT and isinstance(node.func, ast.Attribute):
+        return _of_dict(named(scan, node.func.value), node)
     if name == "typing.cast" and node.args:
         return annotated(scan, node.args[0])
     if name in ("copy.copy", "copy.deepcopy") and arguments and arguments[0].is_instance:
@@ -93,6 +108,21 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
     return given
 
 
+_OF_DICT = frozenset({"dict().get", "dict().values", "dict().items"})
+
+
+def _of_dict(owner: Value, node: ast.Call) -> Value:
+    """What methods of a dict display of constant texts give."""
+    if owner.data.__class__ is not Keys or not owner.data.values:
+        return UNKNOWN
+    keys: Keys = owner.data
+    if node.args:
+        return keys.at(getattr(node.args[0], "value", None))
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "values":
+        return Value(TEXTS, data=keys.values)
+    return Value(ITEMS, data=Value(RECORD, data=(UNKNOWN, keys.at(None))))
+
+
 def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> None:
     """By the name of the method alone: such names as only one thing has."""
     if not isinstance(node.func, ast.Attribute):
@@ -100,7 +130,11 @@ def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> 
         if of_type or name.endswith("CodeType"):
             argument_rules.code_type(scan, node, UNKNOWN, arguments)
         return
-    if name in ("relative_to", "is_relative_to") and len(node.args) > 1:
+    if name == "add_argument":
+        argument_rules.boolean_action(scan, node, arguments)
+    elif name == "from_bytes":
+        needed_rules.of_bytes(scan, node)
+    elif name in ("relative_to", "is_relative_to") and len(node.args) > 1:
         scan.rule("relative-to-many", node, f"pathlib.PurePath.{name}", sure=False)
     elif name in ("execute", "executemany") and any(one.module == "sqlite3" for one in scan.imports):
         _sqlite(scan, node, UNKNOWN, arguments)
@@ -167,7 +201,11 @@ def _pattern(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None
         if one.kind not in (TEXT, TEMPLATE, BYTES):
             continue
         pattern = one.data
-        inner = _INNER_FLAGS.search(pattern if isinstance(pattern, str) else pattern.decode("latin-1"), 1)
+        text = pattern if isinstance(pattern, str) else pattern.decode("latin-1")
+        before, scan.guard = scan.guard, one.guard or scan.guard
+        needed_rules.pattern(scan, node, text)
+        scan.guard = before
+        inner = _INNER_FLAGS.search(text, 1)
         if inner is None or len(pattern) > LONGEST_PATTERN:
             continue
         flags = _flags(scan, node, _FLAGS_AT[value.path])
@@ -217,8 +255,10 @@ def _context(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> Non
     if given is None:
         if not node.keywords and not node.args:
             scan.rule("ssl-context", node, "ssl.SSLContext")
-    elif given.kind is STD and given.module == "ssl" and given.path in OLD_PROTOCOLS:
-        scan.rule("ssl-context", node, f"ssl.{given.path}")
+        return
+    for one in alternatives(given):
+        if one.kind is STD and one.module == "ssl" and one.path in OLD_PROTOCOLS:
+            scan.rule("ssl-context", node, f"ssl.{one.path}", sure=one is given)
 
 
 def _extract(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:
@@ -298,6 +338,7 @@ _RULES: dict[str, Rule] = {
     "asyncio.set_event_loop": _set_event_loop,
     "builtins.str": _text,
     "builtins.print": _text,
+    **dict.fromkeys(("datetime.datetime.fromisoformat", "datetime.date.fromisoformat"), needed_rules.iso_text),
     "builtins.format": _format,
     "builtins.bool": _bool,
 }

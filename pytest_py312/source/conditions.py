@@ -12,7 +12,7 @@ from typing import Any
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.values import CONDITION, FOREIGN, FUNCTION, MANY, NONE, NOTHING_KNOWN, OBJECT, SKIP, STD, Value
-from pytest_py312.source.version_tests import compared, prefixed
+from pytest_py312.source.version_tests import answered, compared, prefixed
 from pytest_py312.source.walking import UNSURE, Scan
 
 NEVER: Condition = ("false",)
@@ -187,9 +187,17 @@ def _in_names(scan: Scan, left: ast.Constant, right: ast.expr) -> Condition:
         return _has(named(scan, right.args[0]), name)
     if isinstance(right, ast.Attribute) and right.attr in ("__dict__", "__all__"):
         return _has(named(scan, right.value), name)
-    if dotted(named(scan, right)) in ("sys.modules", "sys.stdlib_module_names", "sys.builtin_module_names"):
+    if _names_of_modules(scan, right):
         return ("has", name, "") if scan.is_standard(name) else NEVER if name == "__pypy__" else UNSURE
     return UNSURE
+
+
+def _names_of_modules(scan: Scan, node: ast.expr) -> bool:
+    """``sys.modules``, ``sys.stdlib_module_names``, ``getattr(sys, "stdlib_module_names", ())``"""
+    names = ("sys.modules", "sys.stdlib_module_names", "sys.builtin_module_names")
+    if isinstance(node, ast.Call) and last_name(node.func) == "getattr" and len(node.args) > 1:
+        return f"{dotted(named(scan, node.args[0]))}.{getattr(node.args[1], 'value', '')}" in names
+    return dotted(named(scan, node)) in names
 
 
 def _has(value: Value, name: str) -> Condition:
@@ -245,7 +253,7 @@ def _called(scan: Scan, value: Value, node: ast.Call) -> Condition:
     """What a call of an own function says, or of one of another file."""
     if value.kind is FUNCTION and value.data.condition is not None:
         found: Condition = value.data.condition
-        return found
+        return found if found[0] != "asks" else answered(found, node.args) or UNSURE
     return _of_other_file(scan, value) if value.kind is FOREIGN and not node.args and not node.keywords else UNSURE
 
 

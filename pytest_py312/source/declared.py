@@ -9,6 +9,7 @@ from pytest_py312.source.conditions import condition_of
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import CLASS, ITEMS, NOTHING_KNOWN, OBJECT, STD, UNKNOWN, Value
+from pytest_py312.source.version_tests import asked_by
 from pytest_py312.source.walking import UNSURE, Scan, result_of
 
 NO_INSTANCES = frozenset({"typing", "collections.abc", "types", "abc", "numbers"})
@@ -113,6 +114,9 @@ def condition_given(scan: Scan, node: Any) -> Condition | None:
     if not isinstance(only, ast.Return) or only.value is None or len(node.body) > 1 + described:
         return None
     found = condition_of(scan, only.value)
+    if found == UNSURE and isinstance(only.value, ast.Compare):
+        parameters = [one.arg for one in (*node.args.posonlyargs, *node.args.args)]
+        return asked_by(scan, only.value, parameters, node.args.vararg.arg if node.args.vararg else "")
     return None if found == UNSURE or isinstance(only.value, ast.Constant) else found
 
 

@@ -8,12 +8,13 @@ from pytest_py312.source import class_rules, hooks
 from pytest_py312.source.conditions import negated, skip_of
 from pytest_py312.source.declared import annotated, condition_given, given_by, is_evaluated, not_evaluated
 from pytest_py312.source.facts import ClassFact, Inherited, Kind
-from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
     CLASS,
     FOREIGN,
     FUNCTION,
+    MANY,
     NOTHING_KNOWN,
     OBJECT,
     STD,
@@ -40,7 +41,9 @@ def read_function(scan: Scan, node: Any) -> None:
     arguments = node.args
     for default in (*arguments.defaults, *arguments.kw_defaults):
         if default is not None:
-            visit(scan, default)
+            value = visit(scan, default)
+            if value.kind is STD and default.__class__ is ast.Attribute and _calls_default(node, default):
+                scan.only_named(default)
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     if is_evaluated(scan):
         extra = [one for one in (arguments.vararg, arguments.kwarg) if one is not None]
@@ -109,8 +112,12 @@ def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: i
     if node.args.defaults and not node.args.kwonlyargs:
         for argument, default in zip(every[::-1], node.args.defaults[::-1], strict=False):
             is_text = isinstance(default, ast.Constant) and isinstance(default.value, str)
-            if is_text and names[argument.arg].kind is NOTHING_KNOWN:
+            if names[argument.arg].kind is not NOTHING_KNOWN:
+                continue
+            if is_text:
                 names[argument.arg] = visit(scan, default)
+            elif default.__class__ is ast.Attribute or default.__class__ is ast.Name:
+                names[argument.arg] = _perhaps(named(scan, default))
     for argument in (node.args.vararg, node.args.kwarg):
         if argument is not None:
             names[argument.arg] = UNKNOWN
@@ -129,6 +136,20 @@ def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: i
         scan.queue.appendleft(deferred)
     else:
         scan.queue.append(deferred)
+
+
+def _calls_default(node: Any, default: ast.expr) -> bool:
+    """Whether a function calls the parameter that has this default: then of these calls is told what is wrong."""
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    places = zip(arguments[::-1], node.args.defaults[::-1], strict=False)
+    name = next((argument.arg for argument, given in places if given is default), "")
+    return any(isinstance(one, ast.Call) and last_name(one.func) == name for one in ast.walk(node)) if name else False
+
+
+def _perhaps(value: Value) -> Value:
+    """What a parameter with this default may be: the default, or something else."""
+    known = value.kind is STD and value.path and value.path[-1] != ")"
+    return Value(MANY, data=(value, UNKNOWN)) if known else UNKNOWN
 
 
 def run_deferred(scan: Scan) -> None:
@@ -218,7 +239,7 @@ def _look_up(scan: Scan, wanted: OnOwn) -> None:
         scan.inherited.append(Inherited(owner, name, wanted.instance, *place, wanted.guard, call))
         return
     for base in wanted.owner.standard_bases():
-        if base.module == "builtins":
+        if base.module == "builtins" and name != "add_note":
             continue
         path = f"{base.path}{'()' if wanted.instance else ''}.{name}"
         value = Value(STD, base.module, path, base.guard)

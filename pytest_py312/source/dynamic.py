@@ -13,6 +13,7 @@ from pytest_py312.source.values import (
     FOREIGN,
     GETTER,
     MANY,
+    MAYBE,
     NAMESPACE,
     OBJECT,
     PARTIAL,
@@ -52,18 +53,19 @@ def read_dynamic(scan: Scan, node: ast.Call, name: str, arguments: Given, *, ful
 
 
 def _import(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
-    found = [_imported(scan, node, text) for text in texts(arguments.at(0, "name"))]
+    given = [one for one in alternatives(arguments.at(0, "name")) if one.kind is TEXT]
+    found = [_imported(scan, node, one.data, one.guard, sure=one.path != MAYBE) for one in given]
     return either(found) if found else UNKNOWN
 
 
-def _imported(scan: Scan, node: ast.Call, text: str) -> Value:
+def _imported(scan: Scan, node: ast.Call, text: str, bound: int, *, sure: bool) -> Value:
     if not _NAME.fullmatch(text):
         return UNKNOWN
     if not scan.is_standard(text):
         where = "module" if scan.function is None else "function"
         scan.imports.append(ModuleImport(text, "", 0, *scan.place(node, text), scan.guard, where))
         return Value(FOREIGN, text, "", scan.guard)
-    scan.refer(node, Value(STD, text), Kind.DYNAMIC, name=text)
+    scan.refer(node, Value(STD, text, "", bound), Kind.DYNAMIC, sure=sure, name=text)
     scan.add_submodule(text)
     first = isinstance(node.func, ast.Name) and node.func.id == "__import__" and len(node.args) < 4
     return Value(STD, text.partition(".")[0] if first else text, "", scan.guard)
@@ -281,9 +283,10 @@ def _target(scan: Scan, node: ast.Call, text: str) -> None:
 
 
 def _code(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
-    """``exec("import imp")``: only a constant that is handed over as it stands, without names of its own."""
-    if len(node.args) == 1 and arguments[0].kind in (TEXT, CODE):
-        read_code(scan, node, arguments[0].data)
+    """``exec("import imp")``: only a constant that is handed over as it stands."""
+    if arguments and arguments[0].kind in (TEXT, CODE):
+        alone = len(node.args) > 1 or bool(node.keywords)
+        read_code(scan, node, arguments[0].data, alone=alone)
     return UNKNOWN
 
 
@@ -301,8 +304,11 @@ def _timed(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     return None
 
 
-def read_code(scan: Scan, node: ast.expr, text: str) -> None:
-    """Reads code in a text. All it uses is said to be used where the text is run."""
+def read_code(scan: Scan, node: ast.expr, text: str, *, alone: bool = False) -> None:
+    """Reads code in a text. All it uses is said to be used where the text is run.
+
+    ``alone``: it has a namespace of its own, and sees none of the names of this file.
+    """
     if len(text) > LONGEST_CODE or scan.shift is not None:
         return
     try:
@@ -310,17 +316,19 @@ def read_code(scan: Scan, node: ast.expr, text: str) -> None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     end = node.end_col_offset or 0
-    before = (scan.names, scan.outer, scan.log, scan.owner, scan.guard)
+    before = (scan.names, scan.outer, scan.log, scan.owner, scan.guard, scan.module)
     scan.shift = (node.lineno, node.col_offset + 1, end + 1 if node.end_lineno == node.lineno else node.col_offset + 1)
     scan.names, scan.log = {}, None
-    if before[0] is not scan.module:
+    if alone:
+        scan.module, scan.outer = scan.names, ()
+    elif before[0] is not scan.module:
         scan.outer = (before[0], *scan.outer)
     waiting = len(scan.queue)
     block(scan, tree.body)
     while len(scan.queue) > waiting:
         scan.queue.pop()
     scan.shift = None
-    scan.names, scan.outer, scan.log, scan.owner, scan.guard = before
+    scan.names, scan.outer, scan.log, scan.owner, scan.guard, scan.module = before
 
 
 def command_line(scan: Scan, node: ast.List | ast.Tuple, found: Sequence[Value]) -> None:

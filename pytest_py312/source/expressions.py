@@ -2,7 +2,7 @@
 
 import ast
 
-from pytest_py312.source import call_rules, enum_rules, rules
+from pytest_py312.source import call_rules, enum_rules, guessed_elements, rules
 from pytest_py312.source.dynamic import got, read_dynamic, special_of
 from pytest_py312.source.facts import Call, Kind, LooseMethod
 from pytest_py312.source.fallbacks import RAISES, exceptions
@@ -97,8 +97,10 @@ def read_attribute(scan: Scan, node: ast.Attribute, call: Call | None = None) ->
     else:
         base = HANDLERS[inner.__class__](scan, inner)
     if base.kind is NOTHING_KNOWN:
+        if base is guessed_elements.FOUND and inner.__class__ is ast.Name:
+            guessed_elements.used(scan, inner.id, steps[-1].attr)
         rules.attribute_of_unknown(scan, node)
-        return base
+        return UNKNOWN
     return _stepped(scan, base, steps, call)
 
 
@@ -277,6 +279,8 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
     name = last_name(node.func)
     given = read_dynamic(scan, node, name, arguments, full=False)
     call_rules.call_of_unknown(scan, node, name, arguments)
+    if name == "find":
+        given = given or guessed_elements.found(scan, node)
     return given or UNKNOWN
 
 
@@ -287,6 +291,7 @@ def _made(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     bases = own.standard_bases()
     if len(bases) == 1 and not taken and not own.foreign_bases() and bases[0].module != "builtins":
         scan.refer(node.func, bases[0], Kind.USE, how(node, arguments))
+        call_rules.made_of_standard(scan, node, bases[0])
 
 
 def _initialised(scan: Scan, node: ast.Call, function: ast.Attribute, call: Call) -> None:

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Question
 
-FORMAT = 5
+FORMAT = 6
 """Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
 
 Condition = tuple[Any, ...]
 """When code runs, as nested tuples (see ``reach.py``): ``("version", ">=", (3, 12))``, ``("has", module, path)``,
-``("missing", questions, foreign modules)``, ``("not", c)``, ``("and", c, ...)``, ``("or", c, ...)``, ``("false",)``,
-``("imported", dotted name)`` until files are linked, ``("unknown",)``."""
+``("missing", questions, foreign modules)``, ``("takes", module, path, positional, keywords)``, ``("not", c)``,
+``("and", c, ...)``, ``("or", c, ...)``, ``("false",)``, ``("imported", dotted name)`` until files are linked,
+``("unknown",)``."""
 
 
 class Kind:
@@ -241,7 +242,7 @@ class FileFacts:
 def _asked_by(condition: Condition) -> Iterator[tuple[str, str]]:
     if not condition:
         return
-    if condition[0] == "has":
+    if condition[0] in ("has", "takes"):
         yield condition[1], condition[2]
     elif condition[0] == "missing":
         yield from condition[1]

@@ -1,10 +1,12 @@
 """``try`` statements: which exceptions of their body do no harm, and when their handlers run."""
 
 import ast
+import builtins
 from typing import Any
 
 from pytest_py312.source.facts import Condition, Kind
-from pytest_py312.source.values import EXCEPTIONS, STD, UNKNOWN, Value
+from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.values import CLASS, EXCEPTIONS, OBJECT, STD, UNKNOWN, Value
 from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit
 
 OF_IMPORTS = frozenset({"ImportError", "ModuleNotFoundError"})
@@ -12,6 +14,7 @@ OF_NAMES = frozenset({"AttributeError", "NameError"})
 OF_ALL = frozenset({"Exception", "BaseException", ""})
 RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 """What these are told to expect does no harm."""
+_EXCEPTIONS = frozenset(name for name, kind in vars(builtins).items() if hasattr(kind, "__traceback__"))
 SIMPLE = (ast.Import, ast.ImportFrom, ast.Pass)
 
 
@@ -21,12 +24,15 @@ def read_try(scan: Scan, node: Any) -> Condition | None:
     caught = caught_by(scan, node)
     references, imports = len(scan.references), len(scan.imports)
     found: dict[str, Condition] = {}
+    calls: dict[str, Condition] = {}
 
     def body() -> bool:
         scan.guard = scan.guarded((), caught)
         inner = scan.guard
         ended = block(scan, node.body)
         found["imports"], found["names"], found["all"] = _missing(scan, inner, references, imports)
+        if "TypeError" in caught:
+            calls.update(_calls(scan, inner, references))
         scan.guard = before
         if ended or not node.orelse:
             return ended
@@ -38,10 +44,11 @@ def read_try(scan: Scan, node: Any) -> Condition | None:
 
     def handler(one: ast.ExceptHandler) -> bool:
         raised = visit(scan, one.type) if one.type is not None else UNKNOWN
-        scan.guard = scan.guarded(_runs_if(scan, node, one, found))
+        scan.guard = scan.guarded(_refused_before(scan, one, calls) or _runs_if(scan, node, one, found))
         if one.name:
             known = raised.kind is STD and raised.path and not raised.path.endswith(")")
-            scan.bind(one.name, Value(STD, raised.module, f"{raised.path}()", raised.guard) if known else UNKNOWN)
+            made = Value(STD, raised.module, f"{raised.path}()", raised.guard) if known else _builtin(scan, one.type)
+            scan.bind(one.name, Value(OBJECT, data=raised.data) if raised.kind is CLASS else made)
         ended = block(scan, one.body)
         scan.guard = before
         return ended
@@ -68,6 +75,16 @@ def _instead(scan: Scan, node: Any, ends: list[bool], found: dict[str, Condition
     left = [one for one, ended in zip(node.handlers, ends[1:], strict=False) if not ended]
     reasons = [_runs_if(scan, node, one, found) for one in left]
     return None if UNSURE in reasons or not reasons else ("or", *reasons)
+
+
+def _builtin(scan: Scan, node: ast.expr | None) -> Value:
+    """An instance of a builtin exception."""
+    if isinstance(node, ast.Tuple):
+        known = [_builtin(scan, item).kind is STD for item in node.elts]
+        return Value(STD, "builtins", "Exception()") if known and all(known) else UNKNOWN
+    if not isinstance(node, ast.Name) or node.id not in _EXCEPTIONS or scan.get(node.id) is not None:
+        return UNKNOWN
+    return Value(STD, "builtins", f"{node.id}()")
 
 
 def caught_by(scan: Scan, node: Any) -> tuple[str, ...]:
@@ -120,6 +137,29 @@ def _missing(scan: Scan, guard: int, references: int, imports: int) -> tuple[Con
         if one.guard == guard and (one.level or not scan.is_standard(one.module))
     }
     return _condition(imported, foreign), _condition(named, set()), _condition(imported | named, foreign)
+
+
+def _calls(scan: Scan, guard: int, references: int) -> dict[str, Condition]:
+    """The standard functions that the body calls, by their names, with how it does."""
+    found: dict[str, Condition] = {}
+    for one in scan.references[references:]:
+        if one.guard == guard and one.call is not None and not one.call.starred and not one.call.double_starred:
+            name = f"{one.module}.{one.path}"
+            found[name] = ("takes", one.module, one.path, one.call.positional, one.call.keywords)
+    return found
+
+
+def _refused_before(scan: Scan, handler: ast.ExceptHandler, calls: dict[str, Condition]) -> Condition:
+    """When a handler for ``TypeError`` runs that calls what the body calls, in another way: where that is refused."""
+    if not calls or "TypeError" not in exceptions(scan, handler.type):
+        return ()
+    for node in ast.walk(ast.Module(handler.body, [])):
+        tried = calls.get(dotted(named(scan, node.func))) if isinstance(node, ast.Call) else None
+        if tried is not None and isinstance(node, ast.Call):
+            names = tuple([keyword.arg for keyword in node.keywords])
+            if (len(node.args), names) != tried[3:]:
+                return ("not", tried)
+    return ()
 
 
 def _condition(questions: set[tuple[str, str]], foreign: set[str]) -> Condition:

@@ -265,6 +265,8 @@ class _File:
         on = self.on_baseline
         if self.witnesses.baseline.version >= needed.since or not on.runs(fact.guard):
             return
+        if not fact.sure and fact.detail in self.defined:
+            return
         if self.witnesses.target.version >= needed.since and not on.catches(fact.guard, frozenset(needed.raises)):
             place = Location(path=self.path, line=fact.line, column=fact.column)
             yield not_there(place, needed.what, self.witnesses.baseline, confidence(fact.sure))

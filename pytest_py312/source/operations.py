@@ -24,11 +24,13 @@ from pytest_py312.source.values import (
     TEXT,
     TEXTS,
     UNKNOWN,
+    Keys,
     OwnFunction,
     Value,
     alternatives,
     either,
 )
+from pytest_py312.source.version_tests import unpacked
 from pytest_py312.source.walking import HANDLERS, UNSURE, Scan, extended, visit, visit_all
 
 _EXCEPTION = re.compile(r"Error$|Exception$|Warning$")
@@ -71,8 +73,8 @@ def read_choice(scan: Scan, node: ast.IfExp) -> Value:
 
 
 def _bound_here(scan: Scan, value: Value, before: int) -> Value:
-    if scan.guard != before and value.kind is STD:
-        return Value(STD, value.module, value.path, scan.guard)
+    if scan.guard != before and value.kind in (STD, TEXT):
+        return Value(value.kind, value.module, value.path, scan.guard, value.data)
     return value
 
 
@@ -147,7 +149,7 @@ def bind_target(scan: Scan, target: Any, value: Value) -> None:
     if target.__class__ is ast.Name:
         scan.bind(target.id, value)
     elif target.__class__ is ast.Tuple or target.__class__ is ast.List:
-        parts = value.data if value.kind is RECORD else ()
+        parts = value.data if value.kind is RECORD else unpacked(value)
         for number, item in enumerate(target.elts):
             bind_target(scan, item, parts[number] if number < len(parts) else UNKNOWN)
     elif target.__class__ is ast.Starred:
@@ -233,10 +235,11 @@ def read_dict(scan: Scan, node: ast.Dict) -> Value:
     for key in node.keys:
         if key is not None:
             HANDLERS[key.__class__](scan, key)
-    for value in node.values:
-        HANDLERS[value.__class__](scan, value)
+    found = [HANDLERS[value.__class__](scan, value) for value in node.values]
     keys = [getattr(key, "value", None) for key in node.keys]
-    names = tuple(key for key in keys if isinstance(key, str))
+    names = Keys([key for key in keys if isinstance(key, str)])
+    if found and all(one.kind is TEXT for one in found):
+        names.values = tuple([one.data for one in found])
     return Value(STD, "builtins", "dict()", data=names if len(names) == len(keys) else None)
 
 

@@ -201,10 +201,12 @@ def with_warnings(library: Library, signature: inspect.Signature, place: Place, 
     P = inspect.Parameter
     positional = [n for n, k in kinds.items() if k in (P.POSITIONAL_ONLY, P.POSITIONAL_OR_KEYWORD)]
     keywords = [n for n, k in kinds.items() if k in (P.POSITIONAL_OR_KEYWORD, P.KEYWORD_ONLY)]
+    bare = [n for n, parameter in signature.parameters.items() if parameter.default is P.empty]
     texts = {name: (call, names) for fact, names in facts for name, call in fact.deprecated.items()}
     return {
         "positional": [name for name in positional if name not in refused],
         "keywords": [name for name in keywords if name not in refused],
+        "required": [name for name in bare if kinds[name] not in (P.VAR_POSITIONAL, P.VAR_KEYWORD)],
         "any_positional": P.VAR_POSITIONAL in kinds.values(),
         "any_keyword": P.VAR_KEYWORD in kinds.values(),
         "deprecated": [

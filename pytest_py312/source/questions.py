@@ -5,7 +5,7 @@ gives. ``Question(module="threading", path="Thread().isAlive")`` is the method `
 ``threading.Thread``; an empty path is the module itself, as ``import`` brings it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 
@@ -23,7 +23,8 @@ class Question:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signature:
     """How something is called. ``positional`` are the names that may be given by position, in their order, ``keywords``
-    those that may be given by name; ``deprecated`` are parameters that warn when given, with their warning's text.
+    those that may be given by name; ``deprecated`` are parameters that warn when given, with their warning's text;
+    ``required`` are those without a default.
     """
 
     positional: tuple[str, ...]
@@ -31,6 +32,15 @@ class Signature:
     any_positional: bool = False
     any_keyword: bool = False
     deprecated: tuple[tuple[str, str], ...] = ()
+    required: tuple[str, ...] = ()
+
+    def takes(self, positional: int, keywords: Collection[str]) -> bool:
+        """Whether a call with so many arguments by position, and these by name, is taken."""
+        if positional > len(self.positional) and not self.any_positional:
+            return False
+        if not self.any_keyword and not set(keywords) <= set(self.keywords):
+            return False
+        return set(self.required) <= {*self.positional[:positional], *keywords}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -67,12 +67,18 @@ class Reach:
         answer = self._testimony.answers.get(Question(module=module, path=path))
         return None if answer is None else answer.present
 
+    def _takes(self, module: str, path: str, positional: int, keywords: Sequence[str]) -> bool | None:
+        answer = self._testimony.answers.get(Question(module=module, path=path))
+        return None if answer is None or answer.signature is None else answer.signature.takes(positional, keywords)
+
     def truth(self, condition: Condition) -> bool | None:
         kind = condition[0]
         if kind == "version":
             return version_truth(self._testimony.version, condition[1], condition[2], condition[3])
         if kind == "has":
             return self.has(condition[1], condition[2])
+        if kind == "takes":
+            return self._takes(condition[1], condition[2], condition[3], condition[4])
         if kind == "missing":
             # what cannot be told is taken to be there: then a fallback is not run, and nothing is said about it
             return any(self.has(*question) is False for question in condition[1]) or any(

@@ -113,6 +113,13 @@ RULES: dict[str, RuleMeaning] = {
     "mock-assertion": _breaks(
         (3, 12), "{0} is no assertion: a mock refuses the name", "write assert_{0}", "AttributeError"
     ),
+    "mock-misspelt": _breaks(
+        (3, 10), "{0} is no assertion: a mock refuses the name", "spell it assert_...", "AttributeError"
+    ),
+    "boolean-action": _warns(
+        (3, 12), "{0} with type, choices or metavar is deprecated", "leave them out: they have no effect",
+        until=(3, 14), then="{0} takes no type, choices or metavar", raises=("TypeError",),
+    ),
     "typed-dict-keywords": _warns(
         (3, 11), "fields of {0} by keywords are deprecated", "hand over a dict, or write a class",
         until=(3, 13), then="{0} takes no fields by keywords any more", raises=("TypeError",),
@@ -270,5 +277,14 @@ class Needed:
 
 NEEDED: dict[str, Needed] = {
     "union-of-types": Needed(since=(3, 10), what="X | Y for types"),
+    "regex-possessive": Needed(
+        since=(3, 11), what="a possessive or atomic part of a regular expression", raises=("error", "PatternError")
+    ),
+    "iso-text": Needed(
+        since=(3, 11), what="fromisoformat of a text that isoformat does not write", raises=("ValueError",)
+    ),
+    "enum-contains": Needed(since=(3, 12), what="asking an enumeration whether it has a value that is no member"),
+    "from-bytes": Needed(since=(3, 11), what="the default of byteorder of int.from_bytes"),
+    "bit-count": Needed(since=(3, 10), what="int.bit_count", raises=("AttributeError",)),
     "zip-strict": Needed(since=(3, 10), what="the parameter strict of zip"),
 }

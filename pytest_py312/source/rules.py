@@ -6,7 +6,7 @@ Each finder notes a fact under the name of a rule; ``rule_table.py`` says what t
 import ast
 import re
 
-from pytest_py312.source import dynamic, enum_rules
+from pytest_py312.source import dynamic, enum_rules, guessed_elements, needed_rules
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.stdlib import BUILTIN_TYPES
@@ -21,11 +21,11 @@ from pytest_py312.source.values import (
     TEMPLATE,
     TEXT,
     UNKNOWN,
+    Keys,
     Value,
 )
-from pytest_py312.source.walking import Scan
+from pytest_py312.source.walking import ELEMENT_MODULES, Scan
 
-ELEMENT_MODULES = ("xml.etree.ElementTree", "xml.etree.cElementTree")
 _ELEMENT = re.compile(
     r"(?:Element|SubElement|fromstring|XML)\(\)(?:\.find\(\))?|(?:parse|ElementTree)\(\)\.(?:getroot|find)\(\)"
     r"|(?:parse|ElementTree)\(\)\.getroot\(\)\.find\(\)"
@@ -69,12 +69,18 @@ MISSPELT = frozenset({"any_call", "called_once", "called_once_with", "called_wit
 """Assertions without their ``assert_``: a mock took them for attributes, and they never failed."""
 
 
-_NOTABLE = MISSPELT | {"co_lnotab", "s", "n"}
+_NOTABLE = MISSPELT | {"bit_count", "co_lnotab", "s", "n"}
+_SWAPPED = ("asert", "aseert", "assrt")
+"""How ``assert`` is misspelt, as mocks know it."""
 
 
 def attribute_of_unknown(scan: Scan, node: ast.Attribute) -> None:
     if node.attr not in _NOTABLE:  # nearly all
+        if node.attr[:2] == "as" and node.attr.startswith(_SWAPPED) and scan.names_mocks():
+            scan.rule("mock-misspelt", node, node.attr, sure=False)
         return
+    if node.attr == "bit_count" and not any(one.module.startswith(("numpy", "gmpy2")) for one in scan.imports):
+        scan.rule("bit-count", node, node.attr, sure=False)
     if node.attr in MISSPELT and isinstance(node.ctx, ast.Load) and scan.names_mocks():
         scan.rule("mock-assertion", node, node.attr, sure=False)
     if node.attr == "co_lnotab" and isinstance(node.ctx, ast.Load):
@@ -102,9 +108,16 @@ def attribute_of_builtin(scan: Scan, node: ast.Attribute, value: Value) -> None:
 def attribute_of_standard(scan: Scan, node: ast.Attribute, value: Value) -> None:
     if node.attr == "co_lnotab":
         scan.rule("co-lnotab", node, "co_lnotab")
-    if node.attr in MISSPELT and value.module == "unittest.mock" and MOCKS.match(value.path):
-        scan.rule("mock-assertion", node, node.attr)
-    if value.module == "importlib.metadata" and value.path in ENTRY_POINTS:
+    module = value.module
+    if module == "unittest.mock":
+        if node.attr in MISSPELT and MOCKS.match(value.path):
+            scan.rule("mock-assertion", node, node.attr)
+        elif node.attr.startswith(_SWAPPED) and MOCKS.match(value.path):
+            scan.rule("mock-misspelt", node, node.attr)
+    elif module == "ast":
+        if node.attr in ("s", "n") and "()." in value.path:
+            scan.rule("ast-value", node, f"ast.Constant.{node.attr}", sure=False)
+    elif module == "importlib.metadata" and value.path in ENTRY_POINTS:
         scan.rule("entry-points-mapping", node, f"importlib.metadata.{value.path}")
 
 
@@ -129,6 +142,8 @@ def item_of(scan: Scan, node: ast.Subscript, value: Value) -> Value:
         return scan.module_value(name) if isinstance(name, str) and name.isidentifier() else UNKNOWN
     if value.kind is NAMESPACE and isinstance(getattr(node.slice, "value", None), str):
         return dynamic.attribute_by_name(scan, node, value.data, node.slice.value)  # type: ignore[attr-defined]
+    if value.data.__class__ is Keys:
+        return value.data.at(getattr(node.slice, "value", None))
     if value.kind is ITEMS:
         return value if isinstance(node.slice, ast.Slice) else value.data
     if value.module in ELEMENT_MODULES and value.kind is STD and not isinstance(node.slice, ast.Slice):
@@ -149,6 +164,8 @@ def truth_of(scan: Scan, node: ast.expr, value: Value) -> None:
     """``if element:``"""
     if isinstance(node, ast.Name) and node.id == "NotImplemented":
         scan.rule("not-implemented-truth", node, "NotImplemented")
+    elif value is guessed_elements.FOUND and isinstance(node, ast.Name):
+        guessed_elements.asked(scan, node)
     elif value.kind is STD and value.module in ELEMENT_MODULES and _ELEMENT.fullmatch(value.path):
         scan.rule("element-truth", node, f"{value.module}.Element")
 
@@ -164,6 +181,8 @@ CONTAINMENT = frozenset({ast.In, ast.NotIn})
 def membership(scan: Scan, node: ast.Compare, found: list[Value]) -> None:
     """``"group" in entry_points()``"""
     for op, left, right in zip(node.ops, found, found[1:], strict=False):
+        if op.__class__ in CONTAINMENT:
+            needed_rules.membership(scan, node, left, right)
         is_asked = left.kind is TEXT and op.__class__ in CONTAINMENT
         if is_asked and dotted(right) == "importlib.metadata.entry_points()":
             scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")

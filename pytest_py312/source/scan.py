@@ -7,7 +7,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from pytest_py312.source import argument_rules, definitions, expressions, fallbacks, operations, statements
+from pytest_py312.source import (
+    argument_rules,
+    definitions,
+    expressions,
+    fallbacks,
+    guessed_elements,
+    operations,
+    statements,
+)
 from pytest_py312.source.comments import read_ignores
 from pytest_py312.source.facts import Condition, Failure, FileFacts
 from pytest_py312.source.values import CONDITION, FUNCTION
@@ -76,6 +84,7 @@ def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> Fil
     definitions.run_deferred(scan)
     classes = definitions.finish_classes(scan)
     argument_rules.forked_with_threads(scan)
+    guessed_elements.judged(scan)
     in_characters = _characters(text)
     return FileFacts(
         path=path,
@@ -98,7 +107,7 @@ def _flags(scan: Scan) -> Iterator[tuple[str, Condition]]:
     for name, value in scan.module.items():
         if value.kind is CONDITION and value.data[0] != "part":
             yield name, value.data
-        elif value.kind is FUNCTION and value.data.condition is not None:
+        elif value.kind is FUNCTION and value.data.condition is not None and value.data.condition[0] != "asks":
             yield name, value.data.condition
 
 

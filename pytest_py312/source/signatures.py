@@ -7,7 +7,17 @@ from pytest_py312.source import replacements
 from pytest_py312.source.facts import Reference
 from pytest_py312.source.questions import Answer, Question, Signature
 from pytest_py312.source.reach import Reach
-from pytest_py312.source.witnesses import NO_ANSWER, Witnesses, confidence, label, location, name_of, since, too_new
+from pytest_py312.source.witnesses import (
+    NO_ANSWER,
+    Witnesses,
+    confidence,
+    label,
+    location,
+    name_of,
+    not_there,
+    since,
+    too_new,
+)
 
 CALL_FAILS = frozenset({"TypeError"})
 
@@ -26,15 +36,33 @@ def call_findings(
             yield from _refused(path, reference, before.signature, after.signature, witnesses)
     if before.signature is None or after.signature is None or not on_baseline.runs(*places):
         return
+    if on_baseline.catches(reference.guard, CALL_FAILS):
+        return
     for name in _keywords_refused(reference, before.signature):
-        if name in after.signature.keywords and not on_baseline.catches(reference.guard, CALL_FAILS):
+        all_by_now = after.signature.any_keyword and not before.signature.keywords
+        if name in after.signature.keywords or all_by_now:
             yield too_new(path, reference, witnesses.baseline, name)
+    left_out = [name for name in _left_out(reference, before.signature) if name not in after.signature.required]
+    if left_out and not _left_out(reference, after.signature):
+        name = name_of(reference.module, reference.path)
+        what = f"the default of {' and '.join(left_out)} of {name}"
+        place = location(path, reference)
+        yield not_there(place, what, witnesses.baseline, confidence(reference.sure), f"{name}()")
 
 
 def _keywords_refused(reference: Reference, signature: Signature) -> list[str]:
     if reference.call is None or signature.any_keyword:
         return []
     return [name for name in reference.call.keywords if name not in signature.keywords]
+
+
+def _left_out(reference: Reference, signature: Signature) -> list[str]:
+    """Parameters without a default that a call does not give."""
+    call = reference.call
+    if call is None or call.starred or call.double_starred:
+        return []
+    given = {*signature.positional[: call.positional], *call.keywords}
+    return [name for name in signature.required if name not in given]
 
 
 def _no_longer_named(reference: Reference, before: Signature, after: Signature) -> list[str]:

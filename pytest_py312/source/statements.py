@@ -19,6 +19,7 @@ from pytest_py312.source.values import (
     SKIP,
     STD,
     TEMPLATE,
+    TEXT,
     UNKNOWN,
     Value,
 )
@@ -115,8 +116,8 @@ def _assign(scan: Scan, target: Any, source: ast.expr, value: Value) -> None:
         for one, part in zip(target.elts, source.elts, strict=False):  # type: ignore[attr-defined]
             bind_target(scan, one, _meaning(scan, part, named(scan, part)))
         return
-    if value.kind is STD and value.guard != scan.guard:
-        value = Value(STD, value.module, value.path, scan.guard if not value.guard else value.guard)
+    if value.kind in (STD, TEXT) and not value.guard and scan.guard:
+        value = Value(value.kind, value.module, value.path, scan.guard, value.data)
     bind_target(scan, target, value)
 
 
@@ -224,7 +225,7 @@ def _narrowed(scan: Scan, test: ast.expr) -> dict[str, tuple[Value, Value]]:
             continue
         kind, name = named(scan, part.args[1]), last_name(part.args[0])
         before = scan.names.get(name) if isinstance(part.args[0], ast.Name) else None
-        known = before is not None and before.kind is NOTHING_KNOWN
+        known = before is not None and (before.kind is NOTHING_KNOWN or before.module == "builtins")
         if before is None or not known or kind.kind is not STD or not kind.path or "()" in kind.path:
             continue
         if kind.module not in NO_INSTANCES:

@@ -11,6 +11,8 @@ from pytest_py312.source.memory import Memory
 from pytest_py312.source.questions import Question
 from pytest_py312.source.typeshed import Absent, Undeclared, Unknown
 
+CONCRETE = {("asyncio.events", "AbstractEventLoop"): ("asyncio", "SelectorEventLoop")}
+"""What stubs say is given, and what really is: the methods of the abstract class keep parameters that are refused."""
 RESULT_RELEASES = ((3, 10), (3, 13))
 """What a function gives is looked up for these, the first that knows it, whatever interpreter is asked."""
 
@@ -67,6 +69,7 @@ def _result(question: Question) -> list[list[str]]:
         if not rest:
             return []  # of a class that is called by its name every release says the same
         if classes:
-            found = dict.fromkeys((thing.module, f"{thing.name}().{rest}") for thing in classes)
+            given = [CONCRETE.get((thing.module, thing.name), (thing.module, thing.name)) for thing in classes]
+            found = dict.fromkeys((module, f"{name}().{rest}") for module, name in given)
             return [list(pair) for pair in found]
     return []

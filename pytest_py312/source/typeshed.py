@@ -342,12 +342,17 @@ def _signature(node: Function, *, bound: bool) -> Signature:
     hidden += [name for name in named if name.startswith("__") and not name.endswith("__")]
     named = [name for name in named if name not in hidden]
     positional = [*hidden, *named]
+    count = len(arguments.defaults)
+    alone = [argument.arg for argument in arguments.kwonlyargs]
+    optional = set(positional[len(positional) - count :])
+    optional |= {name for name, default in zip(alone, arguments.kw_defaults, strict=True) if default is not None}
     if bound and positional:
         named = [name for name in named if name != positional[0]]
         del positional[0]
     return Signature(
         positional=tuple(positional),
-        keywords=(*named, *(argument.arg for argument in arguments.kwonlyargs)),
+        keywords=(*named, *alone),
         any_positional=arguments.vararg is not None,
         any_keyword=arguments.kwarg is not None,
+        required=tuple([name for name in (*positional, *alone) if name not in optional]),
     )

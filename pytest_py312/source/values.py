@@ -20,6 +20,8 @@ SKIP = "skip"
 """A mark that skips a test; ``data`` is the condition under which it does."""
 TEXT = "text"
 """A constant text; ``data``."""
+MAYBE = "maybe"
+"""The path of a text that is one of a dict: which is taken only running shows."""
 TEMPLATE = "template"
 """A text of which parts are not known; ``data`` has an ``x`` in their place."""
 TEXTS = "texts"
@@ -82,6 +84,24 @@ class Given(list[Value]):
     def at(self, place: int, name: str) -> Value:
         """The argument that is handed over at a place, or by name; nothing is known where there is none."""
         return self[place] if place < len(self) else self.named.get(name, UNKNOWN)
+
+
+MOST_VALUES = 20
+"""Of a dict that are looked at where nobody knows which is taken."""
+
+
+class Keys(tuple[str, ...]):
+    """The keys of a dict display, where all are constant texts; ``values`` are its values, where they are texts."""
+
+    values: tuple[str, ...] = ()
+
+    def at(self, key: object) -> Value:
+        """The value of a key; one of all values where the key is not known."""
+        if not self.values:
+            return UNKNOWN
+        if isinstance(key, str):
+            return Value(TEXT, data=self.values[self.index(key)]) if key in self else UNKNOWN
+        return either([Value(TEXT, path=MAYBE, data=text) for text in dict.fromkeys(self.values[:MOST_VALUES])])
 
 
 @dataclass(slots=True, eq=False)

@@ -6,10 +6,11 @@ A part is named by a word that :mod:`pytest_py312.source.reach` knows the value 
 
 import ast
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_py312.source.naming import dotted, last_name, named
-from pytest_py312.source.values import CONDITION
+from pytest_py312.source.values import CONDITION, Value
 from pytest_py312.source.walking import Scan
 
 OPERATORS = {
@@ -59,6 +60,20 @@ def _index(scan: Scan, node: ast.Subscript) -> str:
             return "text 1" if _number(node.slice) == 0 else ""
         return {1: "text 1", 3: "text 3", 4: "text 4"}.get(end, "")
     return "text" if part == "words" and isinstance(node.slice, ast.Constant) and _number(node.slice) == 0 else ""
+
+
+_UNPACKED = {
+    **dict.fromkeys(("full", "two", "three"), ("major", "minor")),
+    **dict.fromkeys(("texts", "texts two"), ("major text", "minor text")),
+}
+
+
+def unpacked(value: Value) -> tuple[Value, ...]:
+    """What unpacking a part of the version gives: ``major, minor = sys.version_info[:2]``"""
+    whole = value.data[1] if value.kind is CONDITION and value.data[0] == "part" else ""
+    if dotted(value) == "sys.version_info":
+        whole = "full"
+    return tuple([Value(CONDITION, data=("part", part)) for part in _UNPACKED.get(whole, ())])
 
 
 def _slice_end(index: ast.expr) -> int:
@@ -149,9 +164,14 @@ def _printf(scan: Scan, node: ast.BinOp) -> str:
     return "text two" if version_part(scan, node.right) == "two" else ""
 
 
+def _bound(scan: Scan, node: ast.NamedExpr) -> str:
+    return version_part(scan, node.value)
+
+
 _READERS: dict[type[ast.expr], Any] = {
     ast.Name: _name, ast.Attribute: _name, ast.Subscript: _index, ast.Call: _call, ast.Tuple: _tuple, ast.List: _tuple,
-    ast.JoinedStr: _text, ast.BinOp: _printf, ast.GeneratorExp: _comprehension, ast.ListComp: _comprehension,
+    ast.NamedExpr: _bound, ast.JoinedStr: _text, ast.BinOp: _printf, ast.GeneratorExp: _comprehension,
+    ast.ListComp: _comprehension,
 }  # fmt: skip
 
 
@@ -171,6 +191,41 @@ def compared(scan: Scan, left: ast.expr, op: ast.cmpop, right: ast.expr) -> tupl
     if not part or not operator or not _fits(part, value, operator):
         return None
     return ("version", operator, value, part)
+
+
+def asked_by(scan: Scan, node: ast.expr, parameters: Sequence[str], rest: str) -> tuple[Any, ...] | None:
+    """``sys.version_info >= (major, minor)`` in a function of these parameters: ``("asks", ">=", part, places)``.
+
+    ``places`` are those of the arguments that are compared; empty: all arguments are (``*wanted``).
+    """
+    if not isinstance(node, ast.Compare) or len(node.ops) > 1:
+        return None
+    part, operator = version_part(scan, node.left), OPERATORS.get(type(node.ops[0]), "")
+    if not part or not operator:
+        return None
+    right = node.comparators[0]
+    if isinstance(right, ast.Tuple):
+        names = [last_name(item) for item in right.elts]
+        known = bool(names) and set(names) <= set(parameters)
+        return ("asks", operator, part, tuple([parameters.index(name) for name in names])) if known else None
+    if not isinstance(right, ast.Name):
+        return None
+    if right.id == rest:
+        return ("asks", operator, part, ())
+    return ("asks", operator, part, parameters.index(right.id)) if right.id in parameters else None
+
+
+def answered(asks: tuple[Any, ...], arguments: Sequence[ast.expr]) -> tuple[Any, ...] | None:
+    """The condition that a call of such a function stands for; ``None`` where its arguments are not constants."""
+    _, operator, part, places = asks
+    given = [constant_of(argument) for argument in arguments]
+    if isinstance(places, int):
+        value = given[places] if places < len(given) else None
+    else:
+        wanted = places or range(len(given))
+        value = tuple([given[place] if place < len(given) else None for place in wanted])
+        value = None if None in value or not value else value
+    return ("version", operator, value, part) if value is not None and _fits(part, value, operator) else None
 
 
 def _of_parsed(scan: Scan, left: ast.Call, operator: str, right: ast.Call) -> tuple[Any, ...] | None:

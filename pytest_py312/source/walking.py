@@ -101,6 +101,10 @@ class Scan:
         """Whether the file says by an attribute how tar archives are unpacked."""
         self.forks: list[tuple[ast.Call, str, int]] = []
         """Calls that make a child process of this one, with their names and the guards round them."""
+        self.truths: list[tuple[ast.Name, int, Any]] = []
+        """Names whose truth is asked for, with the guard and the function round them, where they may be elements."""
+        self.elements: set[tuple[str, Any]] = set()
+        """Names that are used as elements of a tree, with the function that does."""
         self.field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = []
         self.lambda_caught: tuple[str, ...] = ()
         """Exceptions that do no harm where the lambdas that are read next are called."""
@@ -319,6 +323,7 @@ def extended(scan: Scan, value: Value, name: str) -> Value:
     return Value(STD, value.module, f"{value.path}.{name}", value.guard)
 
 
+ELEMENT_MODULES = ("xml.etree.ElementTree", "xml.etree.cElementTree")
 GIVE_PATHS = frozenset({
     "absolute", "cwd", "expanduser", "home", "joinpath", "readlink", "relative_to", "rename", "replace", "resolve",
     "with_name", "with_stem", "with_suffix",
@@ -332,6 +337,8 @@ def result_of(value: Value) -> Value:
         owner, _, name = value.path.rpartition(".")
         if owner and name in GIVE_PATHS:
             return Value(STD, value.module, owner if owner.endswith("()") else f"{owner}()", value.guard)
+    if value.path.endswith("().getroot") and value.module in ELEMENT_MODULES:
+        return Value(STD, value.module, "Element()", value.guard)
     if not value.path or value.path.endswith(")") or value.path.count("()") >= MOST_CALLS:
         return UNKNOWN
     return Value(STD, value.module, f"{value.path}()", value.guard)

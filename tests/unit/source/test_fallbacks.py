@@ -2,6 +2,7 @@
 
 import pytest
 
+from pytest_py312.source.questions import Signature
 from tests.unit.source.hearing import codes, heard
 
 
@@ -42,6 +43,27 @@ def test_an_attribute_is_no_import() -> None:
 )
 def test_other_things_that_catch(text: str) -> None:
     assert heard(text) == ()
+
+
+PLAIN = Signature(positional=(), keywords=())
+WITH_LOOP = Signature(positional=(), keywords=("loop",))
+GROUPED = Signature(positional=(), keywords=("group",))
+
+
+@pytest.mark.parametrize(
+    ("body", "signature", "runs"),
+    [("asyncio.Lock()", PLAIN, False), ("asyncio.Lock(group=1)", GROUPED, False), ("asyncio.Lock(3)", PLAIN, True),
+     ("json.dumps(x)", PLAIN, True)],
+)  # fmt: skip
+def test_another_call_of_the_same_is_for_those_that_refuse_the_first(
+    body: str, signature: Signature, runs: bool
+) -> None:
+    """``except TypeError`` round a call is no guard of what stands in it, unless it calls the same in another way."""
+    text = f"import asyncio, json\ntry:\n    {body}\nexcept TypeError:\n    asyncio.Lock(loop=x)\n"
+
+    found = heard(text, before={"asyncio:Lock": WITH_LOOP}, after={"asyncio:Lock": signature})
+
+    assert ("PY204 5" in codes(found)) is runs
 
 
 def test_what_follows_handlers_that_leave_runs_only_where_the_body_worked() -> None:

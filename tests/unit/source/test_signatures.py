@@ -61,6 +61,48 @@ def test_a_parameter_that_warns() -> None:
     assert [(one.code, one.remedy) for one in found] == [("PY220", "leave loop out")]
 
 
+ALL = Signature(positional=("kind", "value"), keywords=("kind", "value"), required=("kind", "value"))
+ONE = Signature(positional=("error", "value"), keywords=("value",), required=("error",))
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [("(x)", True), ("(x, y)", False), ("(x, value=y)", False), ("(*x)", False), ("(x, **y)", False), ("()", False)],
+)
+def test_a_default_that_the_baseline_lacks(call: str, told: bool) -> None:
+    """What may be left out by now, and was asked for before; what all releases refuse is nothing new."""
+    known = {"traceback:format_exception": ALL}, {"traceback:format_exception": ONE}
+    found = heard(f"import traceback\ntraceback.format_exception{call}\n", before=known[0], after=known[1])
+
+    assert [one.code for one in found] == (["PY210"] if told else [])
+
+
+def test_keywords_that_the_target_takes_all() -> None:
+    """Of a function that took none before; others hand what they do not know on to somebody who may refuse it."""
+    before, after = Signature(positional=(), keywords=()), Signature(positional=(), keywords=(), any_keyword=True)
+    found = heard(
+        "import asyncio\nasyncio.Queue(x=1)", before={"asyncio:Queue": before}, after={"asyncio:Queue": after}
+    )
+
+    assert [one.code for one in found] == ["PY210"]
+    assert (
+        heard("import asyncio\nasyncio.Queue(x=1)", before={"asyncio:Queue": WITHOUT}, after={"asyncio:Queue": OPEN})
+        == ()
+    )
+
+
+def test_keywords_that_are_handed_on() -> None:
+    """``subprocess.run`` takes all that ``Popen`` takes, and says so of neither."""
+    before, after = (
+        Signature(positional=("args",), keywords=("args", "cwd")),
+        Signature(positional=("args",), keywords=("args", "cwd", "process_group")),
+    )
+    text = "import subprocess\nsubprocess.run(x, check=True, timeout=3, cwd='.', process_group=0)\n"
+    found = heard(text, before={"subprocess:Popen": before}, after={"subprocess:Popen": after})
+
+    assert [(one.code, one.names) for one in found] == [("PY210", ("subprocess.Popen(process_group)",))]
+
+
 def test_more_arguments_by_position_than_are_taken() -> None:
     before, after = Signature(positional=("x", "random"), keywords=()), Signature(positional=("x",), keywords=())
     known = {"random:shuffle": before}, {"random:shuffle": after}

@@ -49,6 +49,8 @@ SPELLINGS = (
     "'getargspec' in dir(inspect)",
     "'getargspec' in vars(inspect)",
     "'imp' in sys.modules",
+    "'imp' in getattr(sys, 'stdlib_module_names', ())",
+    "(version := sys.version_info) < (3, 12)",
     "importlib.util.find_spec('imp')",
     "importlib.util.find_spec('imp') is not None",
     "(spec := importlib.util.find_spec('imp')) is not None",
@@ -78,6 +80,14 @@ def test_the_other_way_round_it_is(spelling: str) -> None:
         "import sys\nis_old = lambda: sys.version_info < (3, 12)\nif is_old():\n    import imp\n",
         "import sys\ndef old():\n    '''Is it?'''\n    return sys.version_info < (3, 12)\nif old():\n    import imp\n",
         "import sys\nclass Compat:\n    OLD = sys.version_info < (3, 12)\nif Compat.OLD:\n    import imp\n",
+        "import sys\nmajor, minor = sys.version_info[:2]\nif minor < 12:\n    import imp\n",
+        "import sys\nmajor, minor, *rest = sys.version_info\nif (major, minor) < (3, 12):\n    import imp\n",
+        "import platform\nmajor, minor, _ = platform.python_version_tuple()\nif int(minor) < 12:\n    import imp\n",
+        "import sys\ndef below(*wanted):\n    return sys.version_info < wanted\nif below(3, 12):\n    import imp\n",
+        "import sys\ndef minor_below(n):\n    return sys.version_info[1] < n\nif minor_below(12):\n    import imp\n",
+        "import sys\ndef below(a, b):\n    return sys.version_info < (a, b)\nif below(3, 12):\n    import imp\n",
+        "import importlib, sys\nif sys.version_info < (3, 12):\n    NAME = 'imp'\nelse:\n    NAME = 'json'\n"
+        "importlib.import_module(NAME)\n",
         "import sys\ndef f():\n    if sys.version_info >= (3, 12):\n        return\n    import imp\n",
         "import sys\nfor x in 'ab':\n    if sys.version_info >= (3, 12):\n        continue\n    import imp\n",
         "import sys\nassert sys.version_info >= (3, 9)\nif sys.version_info >= (3, 12): raise SystemExit\nimport imp\n",
@@ -88,6 +98,13 @@ def test_the_other_way_round_it_is(spelling: str) -> None:
 )
 def test_tests_are_followed_through_names_functions_exits_and_marks(text: str) -> None:
     assert heard(text) == ()
+
+
+@pytest.mark.parametrize("call", ["below(*x)", "below(3)", "below(x, 12)", "below(3, 13)"])
+def test_calls_that_say_nothing_of_the_target_or_let_it_through(call: str) -> None:
+    text = f"import sys\ndef below(a, b):\n    return sys.version_info < (a, b)\nif {call}:\n    import imp\n"
+
+    assert codes(heard(text)) == ["PY201 5"]
 
 
 def test_flags_of_other_files_are_followed() -> None:
