@@ -233,13 +233,14 @@ def way_back_row(service: str, *, container: bool | None, image: bool | None) ->
     if image:
         told = "its container is gone" if container is False else "its container cannot be asked for"
         return Row(area="way back", what=service, health=Health.OK, detail=f"the old image is there; {told}")
-    if image is None:
+    if image is None and container is None:
         return Row(
             area="way back", what=service, health=Health.UNKNOWN, detail="the target does not tell",
             remedy="look for the old container before anything is pruned",
         )  # fmt: skip
     return Row(
-        area="way back", what=service, health=Health.TROUBLE, detail="the old container is gone, and so is its image",
+        area="way back", what=service, health=Health.TROUBLE,
+        detail="the old container is gone" + (", and so is its image" if image is False else ""),
         remedy="pull or load the old image; until then a rollback of it cannot be done",
     )  # fmt: skip
 

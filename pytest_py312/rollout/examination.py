@@ -29,7 +29,7 @@ from pytest_py312.rollout.providers.prometheus import filled_in, query
 from pytest_py312.rollout.providers.readings import Reading
 from pytest_py312.rollout.settings import KUBERNETES, DeploySettings, EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.stages import is_unfinished
-from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable
+from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable, Keeping
 from pytest_py312.rollout.targets.protocol import Target, TargetError
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.workshop import default_cache
@@ -328,10 +328,10 @@ def _way_back_row(
     if target is None:
         return Row(area="way back", what=service.name, health=Health.UNKNOWN, detail="there is no engine to ask")
     if standing is not None and standing.old is not None:
-        if teller is None:
-            return doctor.way_back_row(service.name, container=None, image=None)
-        image = teller.image_facts(standing.old.image) is not None
-        return doctor.way_back_row(service.name, container=teller.has_container(standing.old.id), image=image)
+        told: object = target
+        kept = told.keeps(standing.spec, standing.old) if isinstance(told, Keeping) else None
+        image = teller.image_facts(standing.old.image) is not None if teller is not None else None
+        return doctor.way_back_row(service.name, container=kept, image=image)
     seen = target.observe(spec_of(service, deploy))
     if seen is None:
         return doctor.serving_row(service.name, "", serves=False)

@@ -78,8 +78,8 @@ class DockerTarget:
     def image_facts(self, reference: str) -> ImageFacts | None:
         return docker_facts.image_facts(self._engine, reference)
 
-    def has_container(self, container: str) -> bool:
-        return docker_facts.has_container(self._engine, container)
+    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
+        return docker_facts.has_container(self._engine, container.id)
 
     # ---- looking
 

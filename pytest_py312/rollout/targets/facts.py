@@ -7,6 +7,8 @@ be unknown.
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from pytest_py312.rollout.model import Container, ServiceSpec
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineFacts:
@@ -51,6 +53,11 @@ class Inspectable(Protocol):
         """An image by its name or id; ``None`` where it is not there."""
         ...
 
-    def has_container(self, container: str) -> bool:
-        """Whether a container is there, running or not, by its id."""
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A target that can be asked whether it still has what served before. Raises as a target does."""
+
+    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
+        """Whether ``container`` is there, serving or not, so that a rollback can go to it."""
         ...

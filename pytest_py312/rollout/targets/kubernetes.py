@@ -253,6 +253,15 @@ class KubernetesTarget:
         logs = self._of_each(going[:AT_ONCE], lambda pod: self._log(spec, pod, name, None)[-40:])
         return "\n".join(line for log in logs for line in log)
 
+    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
+        """See :class:`.facts.Keeping`."""
+        found = self._cluster.deployment(self._namespace(spec), spec.container)
+        if found is None:
+            return False
+        if digest_of(template_of(found)) == container.id:
+            return True
+        return self._templates(spec).find(spec, container.id, found) is not None
+
     def lock(self, environment: str) -> Lock:
         return KubernetesLock(self._cluster, environment)
 

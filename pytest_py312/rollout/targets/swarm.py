@@ -79,9 +79,9 @@ class SwarmTarget:
         return ImageFacts(id=pinned) if pinned else None
 
     @in_swarm_words()
-    def has_container(self, container: str) -> bool:
+    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
         """Whether a spec is kept, and its image is where it can serve again."""
-        document = kept(self._engine, container)
+        document = kept(self._engine, container.id)
         image = image_in(document["TaskTemplate"]) if document else ""
         return bool(image) and self.image_facts(image) is not None
 

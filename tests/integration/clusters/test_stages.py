@@ -22,6 +22,13 @@ def test_a_good_stage_serves_on_the_target_with_its_settings_and_can_come_back(h
         assert container["env"] == [{"name": "GREETING", "value": "from auth"}]
         assert container["image"] == "shop/auth:3.12"
         assert here.template("auth")["metadata"]["annotations"] == {RUN_LABEL: "r1"}
+        spec, old, new = run["auth"].spec, run["auth"].old, run["auth"].new
+        assert old is not None
+        assert new is not None
+        assert here.target.keeps(spec, old), "the way back, as the doctor sees it"
+        assert here.target.keeps(spec, new)
+        assert not here.target.keeps(spec, replace(old, id="0" * 40))
+        assert not here.target.keeps(replace(spec, container="nothing"), old)
 
         assert driver.rollback(run.run, reason="by hand").state is S.ROLLED_BACK
     assert here.serving() == here.all_old()

@@ -80,8 +80,8 @@ def test_a_good_stage_serves_on_the_target_beside_which_nothing_stopped_and_can_
         facts, old = here.target.engine_facts(), run["auth"].old
         assert (facts.swarm, facts.is_manager, facts.is_beside) == ("active", True, True)
         assert old is not None
-        assert here.target.has_container(old.id), "the way back, as the doctor sees it"
-        assert not here.target.has_container("none")
+        assert here.target.keeps(here.spec("auth"), old), "the way back, as the doctor sees it"
+        assert not here.target.keeps(here.spec("auth"), replace(old, id="none"))
         assert here.target.image_facts(f"{REGISTRY}/nothing:3.12") is None
 
         assert driver.rollback(run.run, reason="by hand").state is S.ROLLED_BACK

@@ -16,7 +16,7 @@ from pytest_py312.rollout.command_line import WATCHING
 from pytest_py312.rollout.commands import Ground
 from pytest_py312.rollout.events import Credited, Judged
 from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Container, StageRun, Usage, Verdict
+from pytest_py312.rollout.model import Container, ServiceSpec, StageRun, Usage, Verdict
 from pytest_py312.rollout.ops_line import OPERATING
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
 from pytest_py312.rollout.targets.protocol import TargetRefused
@@ -64,8 +64,8 @@ class ToldTarget(FakeTarget):
     def image_facts(self, reference: str) -> ImageFacts | None:
         return self.images.get(reference)
 
-    def has_container(self, container: str) -> bool:
-        return container in self.containers
+    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
+        return container.id in self.containers
 
     def sample(self, *arguments: Any, **named: Any) -> Usage:
         return self.usage

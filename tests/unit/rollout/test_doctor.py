@@ -88,15 +88,22 @@ def test_an_image_that_says_another_python_is_trouble_and_one_that_says_none_is_
     assert told(ImageFacts(id="x")) is told(ImageFacts(id="x", python="3.12")) is Health.OK
 
 
-def test_one_of_container_and_image_is_way_back_enough() -> None:
-    def told(container: bool, image: bool) -> Health:
-        return doctor.way_back_row("auth", container=container, image=image).health
-
-    assert [told(*pair) for pair in ((True, False), (False, True), (False, False))] == [
-        Health.OK,
-        Health.OK,
-        Health.TROUBLE,
-    ]
+@pytest.mark.parametrize(
+    ("container", "image", "expected"),
+    [
+        (True, False, Health.OK),
+        (True, None, Health.OK),
+        (False, True, Health.OK),
+        (None, True, Health.OK),
+        (False, False, Health.TROUBLE),
+        (False, None, Health.TROUBLE),
+        (None, None, Health.UNKNOWN),
+    ],
+)
+def test_one_of_container_and_image_is_way_back_enough(
+    container: bool | None, image: bool | None, expected: Health
+) -> None:
+    assert doctor.way_back_row("auth", container=container, image=image).health is expected
 
 
 # ---- reading
