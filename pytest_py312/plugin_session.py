@@ -334,7 +334,7 @@ class GateSession:
             self._mending.finish(session, report.outcomes)  # last: what it changes is judged, and reported, anew
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-        if config.option.collectonly:
+        if config.option.collectonly or (self.rollout is not None and self.rollout.stands_alone):
             return
         writer = terminalreporter
         unicode = "utf" in (getattr(writer._tw._file, "encoding", "") or "").lower()

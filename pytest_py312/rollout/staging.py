@@ -22,6 +22,7 @@ from pytest_py312.rollout.events import Breached, Decided, DeployFailed, Rollbac
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Entry, Journal, LostRun
 from pytest_py312.rollout.model import Reaction, StageRun, StageState
+from pytest_py312.rollout.planning import stage_services
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.soak import Progress
 from pytest_py312.rollout.stages import INTERRUPTED, WATCHED, is_half_done
@@ -273,15 +274,10 @@ class Staging:
         return all(found is not None and found.running and found.container.image == image for found, image in seen)
 
     def _begun(self, before: StageRun | None) -> StageRun:
+        self._check_proven()
         wanted = self._wanted
         if before is not None and before.state is StageState.ROLLED_BACK and not before.is_drill:
             self._check_again(before, wanted.run)
-        left = self._unproven([*wanted.run.services])
-        if left:
-            more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-            raise RolloutRefused(
-                f"{self} is not deployed, as not all of its checks are proven: {', '.join(left[:SHOWN])}{more}"
-            )
         self._examine()
         begun = self.driver.begin(wanted.run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
         self._run = begun  # whatever happens from here on, close() brings it back
@@ -290,6 +286,15 @@ class Staging:
             self._run = run
             raise RolloutRefused(f"{self} is {run.state.value}: {run.reason}")
         return run
+
+    def _check_proven(self) -> None:
+        services = stage_services(self._ground.plan, self._ground.fleet(), self.wish.stage)
+        left = self._unproven([service.name for service in services])
+        if left:
+            more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+            raise RolloutRefused(
+                f"{self} is not deployed, as not all of its checks are proven: {', '.join(left[:SHOWN])}{more}"
+            )
 
     def _check_again(self, before: StageRun, wanted: StageRun) -> None:
         """What has failed is not deployed over and over by a run on a schedule.

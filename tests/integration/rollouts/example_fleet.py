@@ -6,6 +6,7 @@ installed is copied, as it is the same for all Pythons.
 
 import io
 import itertools
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import sys
 import tarfile
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,12 +32,7 @@ from tests.integration.rollouts.services import LABEL
 EXAMPLE = Path(__file__).parents[3] / "examples" / "suoke"
 SITE = "/site"
 TAG = "py312-fleet-test"
-SOAK = """
-[soak]
-interval = "1s"
-duration = "3s"
-initial-delay = 0
-"""
+SOAK = {"interval": "1s", "duration": "3s", "initial-delay": 0}
 _numbers = itertools.count()
 
 
@@ -53,6 +49,15 @@ def example_stages() -> Mapping[int, tuple[str, ...]]:
         )
         for stage in plan["stage"]
     }
+
+
+def toml(value: object) -> str:
+    """A value of TOML; tables stand in one line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value)
 
 
 def folder_below(file: Path) -> str:
@@ -74,6 +79,7 @@ class Fleet:
     name: str
     stages: Mapping[int, Sequence[str]]
     cache: Path
+    ports: dict[str, int] = field(default_factory=dict)
     old: dict[str, str] = field(default_factory=dict)
     """Service -> id of the container that serves on today's Python."""
 
@@ -85,24 +91,21 @@ class Fleet:
         return f"{self.name}-{service}"
 
     def write_plan(self, today: str) -> None:
-        lines = [
-            'target = "3.12"',
-            f'interpreters = ["{today}", "3.12"]',
-            f"services = {[*self.folders]}",
-            "fetch-interpreters = true",
-            f'[defaults]\nbaseline = "{today}"',
-            f'[deploy]\nimage = "{TAG}/{{service}}:{{version}}"\nport = 8000\nhealth = "/health"\nversion = "/health"',
-            'readiness-delay = 0\ndrain = "5s"\nready-timeout = "60s"',
-            SOAK,
-        ]
-        for number, folders in self.stages.items():
-            lines.append(
-                f"[[stage]]\nnumber = {number}\nservices = {[*folders]}\ncritical = {str(number == 1).lower()}"
-            )
-        lines += [
-            f'[service."{name_of(folder)}"]\ndeploy = {{ container = "{self.container(name_of(folder))}" }}'
-            for folder in self.folders
-        ]
+        """The example's own plan for the services that are here, with short soaks."""
+        plan = tomllib.loads((EXAMPLE / "py312.toml").read_text(encoding="utf-8"))
+        plan |= {"interpreters": [today, "3.12"], "services": self.folders, "defaults": {"baseline": today}}
+        plan["deploy"] |= {"image": f"{TAG}/{{service}}:{{version}}", "ready-timeout": "60s"}
+        plan["soak"] = SOAK
+        for stage in plan["stage"]:
+            stage["services"] = [*self.stages[stage["number"]]]
+            stage.pop("soak", None)
+        settings = {name_of(folder): plan["service"].get(name_of(folder), {}) for folder in self.folders}
+        self.ports = {service: own["deploy"]["port"] for service, own in settings.items()}
+        for service, own in settings.items():
+            own["deploy"] = {**own.get("deploy", {}), "container": self.container(service)}
+            own.pop("benchmark", None)
+        plan["service"] = settings
+        lines = [f"{key} = {toml(value)}" for key, value in plan.items()]
         (self.root / "py312.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def pytest(self, *arguments: str, code: int) -> str:
@@ -146,7 +149,9 @@ class Fleet:
         return found
 
     def spec(self, service: str) -> ServiceSpec:
-        return ServiceSpec(service=service, container=self.container(service), port=8000, health="/health")
+        return ServiceSpec(
+            service=service, container=self.container(service), port=self.ports[service], health="/health"
+        )
 
     def start_old(self, today: str) -> None:
         for folder in self.folders:
@@ -155,7 +160,6 @@ class Fleet:
                 made = self.engine.client.create_container(
                     f"{TAG}/{service}:{today}",
                     name=self.container(service),
-                    environment={"PORT": "8000"},
                     labels={LABEL: self.name},
                     stop_signal="SIGINT",  # the first process of a container ignores what it has no handler for
                     host_config=self.engine.client.create_host_config(restart_policy={"Name": "unless-stopped"}),
@@ -180,10 +184,20 @@ class Fleet:
 
 
 @contextmanager
-def example_fleet(folder: Path, stages: Mapping[int, Sequence[str]], *, today: str = "3.11") -> Iterator[Fleet]:
-    """The services of ``stages`` (by their folders) on ``today``, with images of 3.12 that wait."""
+def example_fleet(
+    folder: Path,
+    stages: Mapping[int, Sequence[str]],
+    *,
+    today: str = "3.11",
+    changed: Callable[[Path], None] = lambda root: None,
+) -> Iterator[Fleet]:
+    """The services of ``stages`` (by their folders) on ``today``, with images of 3.12 that wait.
+
+    :param changed: is given the copy of the example before anything is made of it.
+    """
     root = folder / "suoke"
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".py312", "__pycache__"))
+    changed(root)
     site = _site(folder)
     engine = connect()
     made = Fleet(
@@ -210,10 +224,11 @@ def example_fleet(folder: Path, stages: Mapping[int, Sequence[str]], *, today: s
 
 
 def _site(folder: Path) -> Path:
-    """What all services of the example require, which is the same on all Pythons."""
+    """What the services of the example need to start, in versions that are the same for all Pythons."""
     found = folder / "site"
-    argv = [find_uv_bin(), "pip", "install", "-q", "--target", str(found), "bottle==0.13.4", "waitress==3.0.2"]
-    subprocess.run([*argv, "--python", sys.executable], check=True, timeout=120)
+    argv = [find_uv_bin(), "pip", "install", "-q", "--target", str(found), "--python", sys.executable]
+    names = ("bottle==0.13.4", "waitress==3.0.2", "packaging==24.2", "pyyaml==6.0.1")
+    subprocess.run([*argv, *names], check=True, timeout=120)
     return found
 
 
