@@ -63,6 +63,6 @@ def text_of(results: Sequence[ContractResult]) -> str:
     lines = []
     for one in results:
         told = {Result.SUCCESSFUL: "kept", Result.FAILED: "broken"}.get(one.result, "cannot be told")
-        lines.append(f"{one.edge}  {one.what}  {told}" + (f": {one.reason}" if one.reason else ""))
-        lines += [f"    {each}" for each in one.tried]
-    return "\n".join(prose(line) for line in lines) + "\n"
+        lines.append(f"{prose(one.edge)}  {prose(one.what)}  {told}" + (f": {prose(one.reason)}" if one.reason else ""))
+        lines += [f"    {prose(str(each))}" for each in one.tried]
+    return "\n".join(lines) + "\n"

@@ -24,6 +24,11 @@ duration = "1h"
 number = 1
 services = ["auth"]
 
+[[contract]]
+caller = "auth"
+callee = "auth"
+path = "/version"
+
 [service.auth]
 deploy = {{ container = "{container}", port = 8000, health = "/health", version = "/version" }}
 """
@@ -48,6 +53,12 @@ def test_a_stage_goes_up_and_comes_back(
         assert document["runs"][0]["services"][0]["old"] == here.old["auth"]
         assert document["held_by"]["run"] == document["runs"][0]["run"]
         typed("deploy", "--stage", "1", code=4)  # it is up already
+        told = typed("contract", "--stage", "1")
+        assert told.startswith("auth->auth  /version  kept: not tried: the old auth does not run")
+        assert "    old -> new: holds (200)\n" in told
+        assert {one["result"] for one in json.loads(typed("contract", "--stage", "1", "--json"))["contracts"]} == {
+            "successful"
+        }
         assert typed("rollback", "--stage", "1", "--reason", "a drill") == "stage 1 is rolled back: a drill\n"
         assert here.serving() == here.all_old()
         assert "nobody holds" in typed("status")
