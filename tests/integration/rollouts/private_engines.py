@@ -116,9 +116,6 @@ class PrivateEngine:
         """Cut its link."""
         _run("ip", "-n", self.namespace, "link", "set", "e0", "down")
 
-    def heal(self) -> None:
-        _run("ip", "-n", self.namespace, "link", "set", "e0", "up")
-
     def remove(self) -> None:
         """All of it: containers, mounts, control groups, files. Each step is tried, whatever became of the others."""
         self.kill()
@@ -128,7 +125,7 @@ class PrivateEngine:
                     os.kill(int(line.parent.name), signal.SIGKILL)
         for line in Path("/proc").glob("[0-9]*/cmdline"):  # shims and containerd of this engine
             with contextlib.suppress(OSError):
-                if str(self.folder).encode() in line.read_bytes():
+                if f"{self.folder}/".encode() in line.read_bytes():
                     os.kill(int(line.parent.name), signal.SIGKILL)
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed([one for one in mounts if one.startswith(f"{self.folder}/")]):
