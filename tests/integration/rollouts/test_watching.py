@@ -118,7 +118,7 @@ def seen_of(here: Place, twin: Container) -> tuple[str, object, str]:
 
 def test_errors_that_only_traffic_shows_bring_a_stage_back(a_place: APlace, tmp_path: Path) -> None:
     """Its health is good, and one of ten requests fails; the old version beside it answers all of them."""
-    load = TrafficSettings(rate=80, path="/work", seconds=2.0)
+    load = TrafficSettings(rate=40, path="/work", seconds=2.0)
     settings = replace(SETTINGS, interval=4.0, duration=400.0, load=load)
     with a_place("auth") as here, here.driver() as (driver, journal):
         run = replace(here.run("3.12 errs", name=here.name), soak=settings.duration)
@@ -126,10 +126,13 @@ def test_errors_that_only_traffic_shows_bring_a_stage_back(a_place: APlace, tmp_
         assert run.state is StageState.SOAKING, run.reason
         run = asyncio.run(soak_of(here, driver, journal, run, tmp_path, settings).wait(Stop())).run
         assert run.state is StageState.ROLLING_BACK
-        assert run.reason.startswith("auth: load errors burn: the error budget of 0.001 burns 1"), run.reason
+        assert run.reason.startswith("auth: load errors burn: the error budget of 0.001 burns "), run.reason
         figures = {one.metric: one.value for one in journal.samples(run.run, "auth")[-1].measurements}
-        assert (figures["load errors"], figures["load errors requests"]) == (0.1, 160.0)
-        assert (figures["old load errors"], figures["twin"]) == (0.0, 1.0)
+        new, old, count = (figures[name] for name in ("load errors", "old load errors", "load errors requests"))
+        assert new is not None
+        assert old is not None
+        assert (count, figures["twin"]) == (80.0, 1.0)
+        assert new >= 0.1 > 0.05 > old, "an engine that is busy with others may lose some of both"
         assert {"load latency", "load rate"} <= figures.keys()
         assert [one.state for one in driver.recover(here.name)] == [StageState.ROLLED_BACK]
         assert here.serving() == here.all_old()
