@@ -623,6 +623,25 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutReport:
+    """What the journal says of the stage that a run was to deploy or watch. Of one that never was, the rest is empty.
+
+    ``status`` is passed, failed or pending; ``credited`` and ``soak`` are seconds.
+    """
+
+    environment: str
+    stage: int
+    status: str
+    reason: str = ""
+    run: str = ""
+    state: str = ""
+    verdict: str = ""
+    credited: float = 0.0
+    soak: float = 0.0
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Everything a renderer may know of a run."""
 
@@ -644,3 +663,4 @@ class Report:
     builds: tuple[InterpreterBuild, ...] = ()
     speeds: tuple[Comparison, ...] = ()
     """Benchmarks, by service, then by name."""
+    rollout: RolloutReport | None = None

@@ -7,7 +7,7 @@ nodes, the order, the signals, and the exit status, which the journal settles an
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +15,7 @@ import pytest
 
 from pytest_py312.config import STATE_FOLDER
 from pytest_py312.errors import OptionError, perhaps
-from pytest_py312.model import Fleet, Plan
+from pytest_py312.model import Fleet, Plan, RolloutReport
 from pytest_py312.patterns import matches
 from pytest_py312.plugin_aim import Aim
 from pytest_py312.plugin_processes import is_spread
@@ -23,6 +23,7 @@ from pytest_py312.reports.text import prose
 from pytest_py312.rollout.asking import DURATION, INTERVAL, asked_in, with_asked
 from pytest_py312.rollout.commands import Ground, wanted_of
 from pytest_py312.rollout.contract_command import edges_of
+from pytest_py312.rollout.model import StageRun
 from pytest_py312.rollout.old_ones import OldOnes
 from pytest_py312.rollout.planning import stage_services
 from pytest_py312.rollout.staging import Staging, Unproven, Wish
@@ -47,7 +48,9 @@ class RolloutFailed(Exception):
 
 
 class Answers(Protocol):
-    """Who answers the steps of a stage."""
+    """Who answers the steps of a stage. ``ended`` is what the journal had of it when it was closed."""
+
+    ended: StageRun | None
 
     def answer(self, step: Step) -> Answer:
         """What a step comes to."""
@@ -335,6 +338,29 @@ class RolloutItems:
             return PENDING
         # an empty gate is no gate
         return pytest.ExitCode.TESTS_FAILED if status == pytest.ExitCode.NO_TESTS_COLLECTED else pytest.ExitCode.OK
+
+    def report(self) -> RolloutReport | None:
+        """What is told to programs."""
+        if self._said is None:
+            return None
+        run = self._answers.ended
+        stage = RolloutReport(
+            environment=self.wish.environment,
+            stage=self.wish.stage,
+            status=self._said.status.value,
+            reason=self._said.reason,
+        )
+        if run is None:
+            return stage
+        return replace(
+            stage,
+            run=run.run,
+            state=run.state.value,
+            verdict=run.verdict.value,
+            credited=run.credited,
+            soak=run.soak,
+            services=run.services,
+        )
 
     def show(self, terminal: Any) -> None:
         """The one line about the stage."""

@@ -306,6 +306,7 @@ class GateSession:
             tool_version=__version__,
             exit_status=exit_status,
             builds=self.workshop.builds(),
+            rollout=self.rollout.report() if self.rollout is not None else None,
         )
 
     def _cells(self, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:

@@ -20,6 +20,7 @@ from pytest_py312.model import (
     Outcome,
     PastSpeed,
     Report,
+    RolloutReport,
     Service,
     SourceChange,
     SpecifierChange,
@@ -74,10 +75,27 @@ def _document(report: Report) -> dict[str, Any]:
         "comparisons": [
             _speed(speed) for speed in sorted(report.speeds, key=lambda one: (one.service, one.kind, one.name))
         ],
-        "rollout": {},
+        "rollout": _rollout(report.rollout),
         "waivers": [_waiver(waiver) for waiver in report.plan.waivers],
         "assumptions": list(report.assumptions),
         "exit_status": int(report.exit_status),
+    }
+
+
+def _rollout(rollout: RolloutReport | None) -> dict[str, Any]:
+    if rollout is None:
+        return {}
+    return {
+        "environment": rollout.environment,
+        "stage": rollout.stage,
+        "status": rollout.status,
+        "reason": rollout.reason,
+        "run": rollout.run,
+        "state": rollout.state,
+        "verdict": rollout.verdict,
+        "credited": rollout.credited,
+        "soak": rollout.soak,
+        "services": list(rollout.services),
     }
 
 

@@ -19,6 +19,7 @@ class OldOnes:
         self._ground = ground
         self._stage = stage
         self._environment = environment
+        self.ended: StageRun | None = None
 
     @cached_property
     def _journal(self) -> Journal:

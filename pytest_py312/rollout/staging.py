@@ -6,7 +6,7 @@ journal says so.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,14 +18,15 @@ from pytest_py312.rollout.contract_command import contracting
 from pytest_py312.rollout.contracting import Contracting
 from pytest_py312.rollout.contracts import ContractResult
 from pytest_py312.rollout.driver import Driver
-from pytest_py312.rollout.events import Breached, Decided, DeployFailed, RollbackAsked
+from pytest_py312.rollout.events import Breached
+from pytest_py312.rollout.history import reason_of_its_own
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Entry, Journal, LostRun
-from pytest_py312.rollout.model import Reaction, StageRun, StageState
+from pytest_py312.rollout.model import StageRun, StageState
 from pytest_py312.rollout.planning import stage_services
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.soak import Progress
-from pytest_py312.rollout.stages import INTERRUPTED, WATCHED, is_half_done
+from pytest_py312.rollout.stages import WATCHED, is_half_done
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
 from pytest_py312.rollout.targets.protocol import Target, TargetError
 from pytest_py312.rollout.watcher import Watcher
@@ -387,17 +388,3 @@ class Staging:
         except (Py312Error, TargetError) as error:
             self.refused = str(error)
             return None
-
-
-def reason_of_its_own(history: Iterable[Entry]) -> str:
-    """Why a run went back, where that was not merely the end of the process that had begun it."""
-    reason = ""
-    for entry in history:
-        what = entry.what
-        if isinstance(what, DeployFailed) and not what.reason.startswith(INTERRUPTED):
-            reason = f"{what.service}: {what.reason}"
-        elif isinstance(what, Breached) and what.breach.reaction is Reaction.ROLL_BACK:
-            reason = f"{what.breach.key}: {what.breach.detail}"
-        elif isinstance(what, RollbackAsked) or (isinstance(what, Decided) and not what.accept):
-            reason = what.reason
-    return reason

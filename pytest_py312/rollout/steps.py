@@ -79,6 +79,8 @@ class Steps:
     def __init__(self, staging: Staging) -> None:
         self.staging = staging
         self._told: set[str] = set()
+        self.ended: StageRun | None = None
+        """What the journal had of the stage when it was closed."""
 
     def answer(self, step: Step) -> Answer:
         """The answer, worked out now or known already."""
@@ -93,7 +95,8 @@ class Steps:
     def close(self) -> Answer:
         """End it all, and say what the journal says of the stage."""
         try:
-            return verdict_of(self.staging, self.staging.close())
+            self.ended = self.staging.close()
+            return verdict_of(self.staging, self.ended)
         except (Py312Error, TargetError) as error:
             return Answer(status=StepStatus.FAILED, reason=str(error))
 

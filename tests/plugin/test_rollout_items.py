@@ -7,9 +7,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
+import pytest_py312
 from pytest_py312 import clock, plugin_rollout
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Container, ServiceSpec, StageRun, StageState, Usage
@@ -53,6 +56,7 @@ FILES = {
     "services/late-service/Dockerfile": "FROM python:3.10-slim\n",
     "services/late-service/requirements.txt": "",
 }
+SCHEMA = json.loads((Path(pytest_py312.__file__).parent / "resources/report.schema.json").read_text(encoding="utf-8"))
 SERVICES = ("auth-service", "user-service", "late-service")
 STAGE = "py312::stage-1/test"
 CHECKS = [
@@ -227,10 +231,15 @@ def test_a_list_of_items_deploys_nothing(stage: Stage) -> None:
 def test_tick_by_tick(stage: Stage) -> None:
     """75 until the whole soak is credited; JUnit has the soaks skipped and the verdict failed meanwhile."""
     for credited in ("0 s", "1 m", "2 m"):
-        result = stage.run("--py312-soak-mode=tick", "--junitxml=junit.xml", code=75)
+        result = stage.run("--py312-soak-mode=tick", "--junitxml=junit.xml", "--py312-report=report.json", code=75)
         result.stdout.fnmatch_lines([f"*pending: stage 1 in test is soaking: {credited} of 3 m credited; *due in 1 m"])
         assert "5 pending" in result.outlines[-1]
         stage.seconds += 60.0
+    document = json.loads((stage.faked.root / "report.json").read_text(encoding="utf-8"))
+    Draft202012Validator(SCHEMA).validate(document)
+    told = document["rollout"]
+    assert (told["status"], told["state"], told["credited"], told["soak"]) == ("pending", "soaking", 120.0, 180.0)
+    assert document["exit_status"] == 75
     cases = {case.get("name"): case for case in ET.parse(stage.faked.root / "junit.xml").iter("testcase")}  # our own
     assert cases["deploy[user-service]"].find("skipped") is not None, "it was up already"
     skipped = cases["soak[user-service]"].find("skipped")

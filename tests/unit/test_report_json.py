@@ -23,6 +23,7 @@ from pytest_py312.model import (
     PastSpeed,
     Plan,
     Report,
+    RolloutReport,
     Service,
     ServiceSettings,
     Severity,
@@ -126,6 +127,16 @@ def sample() -> Report:
             ),
         ),
         speeds=(SPEED,),
+        rollout=RolloutReport(
+            environment="test",
+            stage=1,
+            status="pending",
+            run="r1",
+            state="soaking",
+            credited=60.0,
+            soak=180.0,
+            services=("user-service",),
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.rollout.events import Breached, Decided, DeployFailed, Event, Resumed, RollbackAsked
+from pytest_py312.rollout.history import reason_of_its_own
 from pytest_py312.rollout.journal import Entry
 from pytest_py312.rollout.model import (
     Breach,
@@ -20,7 +21,7 @@ from pytest_py312.rollout.model import (
     StageState,
 )
 from pytest_py312.rollout.settings import CompareSettings
-from pytest_py312.rollout.staging import Staging, reason_of_its_own
+from pytest_py312.rollout.staging import Staging
 from pytest_py312.rollout.steps import Step, Steps, StepStatus, steps_of
 from pytest_py312.rollout.stopping import Stop
 from pytest_py312.rollout.tally import OLD, Tally
