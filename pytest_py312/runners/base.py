@@ -160,7 +160,7 @@ class StationKeeper(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Anywhere:
+class Anywhere:
     """A station of a runner that keeps none."""
 
     runner: Runner
@@ -174,4 +174,4 @@ class _Anywhere:
 
 def station_of(runner: Runner) -> Station:
     """A place for jobs of one cell that follow each other; the caller closes it."""
-    return runner.station() if isinstance(runner, StationKeeper) else _Anywhere(runner)
+    return runner.station() if isinstance(runner, StationKeeper) else Anywhere(runner)

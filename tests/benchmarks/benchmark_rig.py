@@ -10,7 +10,7 @@ from uv import find_uv_bin
 
 from pytest_py312.benchmarks.jobs import Lab, Side
 from pytest_py312.model import Cell, Interpreter, Plan, ServiceSettings, Suite, SuiteKind
-from pytest_py312.runners.base import Runner, station_of
+from pytest_py312.runners.base import Anywhere, Runner, station_of
 from pytest_py312.runners.docker import DockerRunner
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.testing import service
@@ -58,8 +58,10 @@ def lab(
     *,
     settings: ServiceSettings | None = None,
     core: int | None = None,
+    stays: bool = True,
 ) -> Lab:
-    """Measures the service in ``path`` below ``root`` with the environment in ``folder``, at a station of its own."""
+    """Measures the service in ``path`` below ``root`` with the environment in ``folder``, at a station of its own, or
+    (not ``stays``) as any job of a cell."""
     of = service(
         path.rpartition("/")[2], path=path, baseline=HERE, suite=Suite(kind=SuiteKind.PYTEST), python_path=("src",),
         settings=settings or ServiceSettings(),
@@ -67,4 +69,4 @@ def lab(
     side = Side(
         cell=Cell(service=of, interpreter=HERE), build=runner.find(HERE), environment=folder, built=False, versions={}
     )
-    return Lab(station_of(runner), root, side, core=core)
+    return Lab(station_of(runner) if stays else Anywhere(runner), root, side, core=core)

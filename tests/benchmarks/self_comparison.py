@@ -1,7 +1,7 @@
 """Compares a thing with itself, again and again, and counts how often that is called slower or faster.
 
     python -m tests.benchmarks.self_comparison [--python PROGRAM] [--runs 20] [--slow-runs 10] [--load 1]
-        [--simulated | --runner local | --runner docker]
+        [--simulated | --runner local | --runner docker] [--workloads 10]
 
 Every run compares ten small workloads, measured together in fresh processes as a service's benchmarks are, on a core
 chosen as for these, while ``--load`` further processes do nothing but compute. Three series:
