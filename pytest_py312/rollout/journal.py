@@ -9,6 +9,7 @@ does no harm any more.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -127,15 +128,24 @@ class Journal:
         return self._database.read(lambda execute: self._made(execute, *self._known(execute, run)))
 
     def newest(self, environment: str | None = None) -> list[StageRun]:
-        """The newest run of each stage in each environment, or in one; by environment, then by stage."""
+        """How each stage stands in each environment, or in one: its newest run; by environment, then by stage.
+
+        A run that ended before it touched anything has changed nothing of that: the one before it still stands, and is
+        what can be gone back from.
+        """
 
         def work(execute: Execute) -> list[StageRun]:
-            found = execute(
-                "SELECT id, document FROM runs WHERE id IN (SELECT max(id) FROM runs GROUP BY environment, stage) "
-                "AND (?1 IS NULL OR environment = ?1) ORDER BY environment, stage",
+            rows = execute(
+                "SELECT environment, stage, id, document FROM runs WHERE ?1 IS NULL OR environment = ?1 "
+                "ORDER BY environment, stage, id DESC",
                 (environment,),
             )
-            return [self._made(execute, number, document) for number, document in found]
+            found = []
+            for _, of_stage in groupby(rows, key=lambda row: (row[0], row[1])):
+                attempts = (self._made(execute, number, document) for _, _, number, document in of_stage)
+                last = next(attempts)
+                found.append(last if last.has_touched else next((one for one in attempts if one.has_touched), last))
+            return found
 
         return self._database.read(work)
 

@@ -342,6 +342,11 @@ class StageRun:
         return self.state not in (StageState.PLANNED, StageState.LOCKED)
 
     @property
+    def has_touched(self) -> bool:
+        """Whether anything may have been changed for it: one that ended while it still looked around has not."""
+        return self.state is not StageState.ROLLED_BACK or all(one.observed for one in self.deployments)
+
+    @property
     def is_completed(self) -> bool:
         """Whether later stages may build on this one."""
         return self.state is StageState.ACCEPTED and not self.stale and not self.is_drill

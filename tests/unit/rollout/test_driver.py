@@ -531,3 +531,15 @@ def test_a_rollback_of_what_is_back_already_changes_nothing(journal: Journal, ta
     steps = len(target.steps)
     assert mine.rollback("r1", reason="again") == once
     assert len(target.steps) == steps
+
+
+def test_a_deployment_that_touched_nothing_keeps_nobody_from_the_way_back(journal: Journal, target: FakeTarget) -> None:
+    """What serves has fallen ill since it was accepted: it is not deployed anew, and the old version is wanted back."""
+    accepted(journal, target, run_of())
+    target.unready.add(NEW)
+    mine = driver(journal, target)
+    assert mine.deploy(run_of(run="r2", image="newer-3.12")).state is S.ROLLED_BACK
+    (stands,) = journal.newest("test")
+    assert (stands.run, stands.state) == ("r1", S.ACCEPTED)
+    assert mine.rollback(stands.run, reason="by hand").state is S.ROLLED_BACK
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
