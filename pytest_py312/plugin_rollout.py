@@ -22,7 +22,7 @@ from pytest_py312.plugin_processes import is_spread
 from pytest_py312.reports.text import prose
 from pytest_py312.rollout.asking import DURATION, INTERVAL, asked_in, with_asked
 from pytest_py312.rollout.commands import Ground, wanted_of
-from pytest_py312.rollout.contract_command import edges_of
+from pytest_py312.rollout.contracts import edges_of
 from pytest_py312.rollout.model import StageRun
 from pytest_py312.rollout.old_ones import OldOnes
 from pytest_py312.rollout.planning import stage_services
@@ -240,7 +240,7 @@ class RolloutItems:
             self.steps = [Step(kind="verify", about=service) for service in self.services]
             self._answers: Answers = OldOnes(ground, stage=self.wish.stage, environment=self.wish.environment)
         else:
-            edges = edges_of(settings, self.services)
+            edges = edges_of(settings.contracts, self.services)
             self.steps = steps_of(self.services, self.wish.stage, deploys=self.wish.deploys, edges=edges)
             self._answers = Steps(Staging(ground, self.wish, unproven=unproven, stop=self._stop))
 

@@ -5,21 +5,20 @@ import json
 from collections.abc import Iterable, Sequence
 
 from pytest_py312.codec import encode
-from pytest_py312.errors import OptionError
+from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Service
 from pytest_py312.rollout.commands import Ground, target_of
 from pytest_py312.rollout.contracting import Contracting
-from pytest_py312.rollout.contracts import ContractResult, concerned
+from pytest_py312.rollout.contracts import ContractResult, concerned, of_edge, on_edge
+from pytest_py312.rollout.driver import Driver
+from pytest_py312.rollout.events import ContractKept
+from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Result, StageRun
 from pytest_py312.rollout.planning import spec_of, stage_services
 from pytest_py312.rollout.settings import RolloutSettings
+from pytest_py312.rollout.stages import WATCHED
 from pytest_py312.rollout.targets.protocol import Target
-
-
-def edges_of(settings: RolloutSettings, services: Sequence[str]) -> list[str]:
-    """``caller->callee`` of each contract that one of ``services`` is a party of, each edge once."""
-    return list(dict.fromkeys(contract.edge for contract in concerned(settings.contracts, services)))
 
 
 def contracting(
@@ -49,11 +48,30 @@ def run_command(options: argparse.Namespace, ground: Ground, journal: Journal) -
         results = keeping.results(settings.contracts, services)
     finally:
         keeping.close()
+    _write_down(options, ground, journal, results)
     code = 0 if all(one.result is Result.SUCCESSFUL for one in results) else 1
     if options.json:
         document = {"schema": 1, "environment": options.env, "stage": options.stage, "kept": code == 0}
         return json.dumps({**document, "contracts": [encode(one) for one in results]}, indent=2) + "\n", code
     return text_of(results), code
+
+
+def _write_down(
+    options: argparse.Namespace, ground: Ground, journal: Journal, results: Sequence[ContractResult]
+) -> None:
+    """What holds, where the stage is up and nobody is at it: whoever watches it tries the contracts for itself."""
+    run = next((run for run in journal.newest(options.env) if run.stage == options.stage), None)
+    kept = [edge for edge in run.untried if of_edge(on_edge(results, edge)) is Result.SUCCESSFUL] if run else []
+    if run is None or run.state not in WATCHED or not kept:
+        return
+    driver = Driver(journal, target_of(ground, options.env), myself(), told=ground.told)
+    try:
+        driver.attach(run.run)
+    except RolloutRefused as error:
+        ground.told(f"that they hold is not written down: {error}")
+        return
+    for edge in kept:
+        journal.record(run.run, ContractKept(edge=edge), owner=driver.owner)
 
 
 def text_of(results: Sequence[ContractResult]) -> str:

@@ -73,6 +73,16 @@ def concerned(contracts: Sequence[ContractSettings], services: Collection[str]) 
     return [one for one in contracts if {one.first, one.second} & set(services)]
 
 
+def edges_of(contracts: Sequence[ContractSettings], services: Collection[str]) -> list[str]:
+    """``caller->callee`` of each contract that one of ``services`` is a party of, each edge once."""
+    return list(dict.fromkeys(contract.edge for contract in concerned(contracts, services)))
+
+
+def on_edge(results: Sequence[ContractResult], edge: str) -> list[ContractResult]:
+    """Those of one ``caller->callee``."""
+    return [one for one in results if one.edge == edge]
+
+
 def of_edge(results: Sequence[ContractResult]) -> Result:
     """The worst of several."""
     order = (Result.FAILED, Result.INCONCLUSIVE, Result.SUCCESSFUL)

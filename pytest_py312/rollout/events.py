@@ -99,6 +99,13 @@ class Drifted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ContractKept:
+    """What two services rely on each other for was tried, in all ways that could be had, and holds."""
+
+    edge: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
     """The last judgement, over the whole soak."""
 
@@ -180,6 +187,7 @@ Event = (
     | Credited
     | Breached
     | Drifted
+    | ContractKept
     | Judged
     | Decided
     | RollbackAsked

@@ -11,6 +11,9 @@ from enum import Enum
 
 from pytest_py312.model import Interpreter
 
+CONTRACT = "contract"
+"""Begins the name of the metric of a contract, before its edge."""
+
 
 class StageState(Enum):
     """Where a stage stands in an environment. Only *accepted* is a stage that is done."""
@@ -322,6 +325,10 @@ class StageRun:
     """Whether its way back has to have been drilled before it may begin, where others come before its environment."""
     is_drill: bool = False
     """Whether it is deployed only to be rolled back; it never counts as accepted."""
+    contracts: tuple[str, ...] = ()
+    """``caller->callee`` of all that services of the stage rely on each other for."""
+    kept: tuple[str, ...] = ()
+    """Those of them that were tried and hold."""
     drill: str = ""
     """What came of a drill: ``passed``, ``failed``, or empty while it is none or not over."""
 
@@ -350,6 +357,12 @@ class StageRun:
     def is_completed(self) -> bool:
         """Whether later stages may build on this one."""
         return self.state is StageState.ACCEPTED and not self.stale and not self.is_drill
+
+    @property
+    def untried(self) -> tuple[str, ...]:
+        """Contracts of which nobody knows whether they hold, and for which no person has answered."""
+        answered = {key.partition(f": {CONTRACT} ")[2] for key in self.decided}
+        return tuple(edge for edge in self.contracts if edge not in self.kept and edge not in answered)
 
     def __getitem__(self, service: str) -> Deployment:
         for one in self.deployments:

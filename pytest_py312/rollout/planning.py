@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Fleet, Interpreter, Plan, Service
 from pytest_py312.patterns import matches
+from pytest_py312.rollout.contracts import edges_of
 from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.rules import deployment_order
 from pytest_py312.rollout.settings import KUBERNETES, DeploySettings, RolloutSettings
@@ -117,6 +118,7 @@ def run_of(
         configuration=settings.digest,
         needs_drill=settings.deploy_of(stage=stage, name="", path="").require_drill,
         asked=dict(asked or {}),
+        contracts=tuple(edges_of(settings.contracts, list(services))),
     )
 
 

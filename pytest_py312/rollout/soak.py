@@ -308,7 +308,7 @@ class Soak:
                 await self._record(Breached(breach=breach))
         await self._show(SHOWN_EACH)
         if self._run.state is StageState.SOAKED:
-            said = last_judgement(self._watched, self._tallies, self._run.decided)
+            said = last_judgement(self._watched, self._tallies, self._run.decided, self._run.untried)
             await self._record(Judged(verdict=said.verdict, reason=said.reason[:2000]))
 
     @property

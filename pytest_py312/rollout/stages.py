@@ -15,6 +15,7 @@ from pytest_py312.errors import RolloutRefused
 from pytest_py312.rollout.events import (
     BecameReady,
     Breached,
+    ContractKept,
     Credited,
     Decided,
     DeployFailed,
@@ -212,8 +213,15 @@ def _hold(run: StageRun, key: str, detail: str) -> StageRun:
     return replace(run, state=S.HELD, held_for=held_for, reason=run.reason or f"{key}: {detail}")
 
 
+def _contract_kept(run: StageRun, event: ContractKept) -> StageRun:
+    _in(run, event, *WATCHED)
+    return run if event.edge in run.kept else replace(run, kept=(*run.kept, event.edge))
+
+
 def _judged(run: StageRun, event: Judged) -> StageRun:
     _in(run, event, S.SOAKED)
+    if event.verdict is Verdict.PASSED and run.untried:
+        raise IllegalEvent(f"passed, and {', '.join(run.untried)} not tried")
     if event.verdict is Verdict.PASSED:
         return _accepted(run, event.reason)
     held = _hold(run, "verdict", event.reason or event.verdict.value)
@@ -315,6 +323,7 @@ _HANDLERS: dict[type, Callable[[StageRun, Any], StageRun]] = {
     Credited: _credited,
     Breached: _breached,
     Drifted: _drifted,
+    ContractKept: _contract_kept,
     Judged: _judged,
     Decided: _decided,
     RollbackAsked: _rollback_asked,

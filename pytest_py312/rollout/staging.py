@@ -18,11 +18,11 @@ from pytest_py312.rollout.contract_command import contracting
 from pytest_py312.rollout.contracting import Contracting
 from pytest_py312.rollout.contracts import ContractResult
 from pytest_py312.rollout.driver import Driver
-from pytest_py312.rollout.events import Breached
+from pytest_py312.rollout.events import Breached, ContractKept
 from pytest_py312.rollout.history import reason_of_its_own
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Entry, Journal, LostRun
-from pytest_py312.rollout.model import StageRun, StageState
+from pytest_py312.rollout.model import CONTRACT, StageRun, StageState
 from pytest_py312.rollout.planning import stage_services
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.soak import Progress
@@ -30,7 +30,7 @@ from pytest_py312.rollout.stages import WATCHED, is_half_done
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
 from pytest_py312.rollout.targets.protocol import Target, TargetError
 from pytest_py312.rollout.watcher import Watcher
-from pytest_py312.rollout.watching import CONTRACT, breach
+from pytest_py312.rollout.watching import breach
 
 GOING_UP = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
 GOING_BACK = frozenset({StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED})
@@ -207,6 +207,11 @@ class Staging:
             runs = self.journal.newest(self.wish.environment)
             self._contracting = contracting(self.target, runs, settings, self.services.values())
         return [self._contracting.result(one) for one in settings.contracts if one.edge == edge]
+
+    def contract_kept(self, edge: str) -> None:
+        """Write down that a contract holds: without it the stage is not accepted."""
+        if self.run.state in WATCHED and edge not in self.run.kept:
+            self._run = self.journal.record(self.run.run, ContractKept(edge=edge), owner=self.driver.owner)
 
     def contract_broken(self, edge: str, detail: str) -> StageRun:
         """Write down that a contract does not hold, and do what follows of that."""

@@ -13,7 +13,7 @@ from pytest_py312.rollout.judging import (
     reaction_to,
     severity_of,
 )
-from pytest_py312.rollout.model import Breach, Measurement, Result, Sample, Verdict
+from pytest_py312.rollout.model import CONTRACT, Breach, Measurement, Result, Sample, Verdict
 from pytest_py312.rollout.probes import AVAILABILITY, DRIFT, HEALTH_CHECK, INTERPRETER, LATENCY, UNDONE, Probe
 from pytest_py312.rollout.providers.engine import CPU_COUNTER, MEMORY, OUT_OF_MEMORY, RESTART_COUNTER
 from pytest_py312.rollout.settings import CompareSettings, MetricSettings, SoakSettings
@@ -21,7 +21,6 @@ from pytest_py312.rollout.tally import OLD, Tally
 from pytest_py312.rollout.traffic import LOAD_LATENCY
 
 CRASH_LOOP = "crash loop"
-CONTRACT = "contract"
 """Begins the name of what is told of a contract; the edge follows."""
 GROWTH = "memory growth"
 GROWTH_FLOOR = 2 * 1024 * 1024
@@ -241,9 +240,17 @@ def drift_in(sample: Sample | None) -> str:
     return next((one.detail or "something else serves" for one in found if one.result is Result.FAILED), "")
 
 
-def last_judgement(watched: Sequence[Watched], tallies: Mapping[str, Tally], decided: Sequence[str] = ()) -> Judgement:
-    """What is to be said of the whole soak, once it is credited. ``decided`` was accepted by a person."""
-    failed, unclear, compared = [], [], False
+def last_judgement(
+    watched: Sequence[Watched],
+    tallies: Mapping[str, Tally],
+    decided: Sequence[str] = (),
+    untried: Sequence[str] = (),
+) -> Judgement:
+    """What is to be said of the whole soak, once it is credited.
+
+    ``decided`` was accepted by a person; ``untried`` are contracts of which nobody knows whether they hold.
+    """
+    failed, unclear, compared = [], [f"{CONTRACT} {edge}: was not tried" for edge in untried], False
     for one in watched:
         tally = tallies[one.service]
         failed += [

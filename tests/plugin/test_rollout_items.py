@@ -333,7 +333,7 @@ def test_a_severe_breach_fails_the_service_to_blame(stage: Stage) -> None:
 
 @pytest.mark.parametrize("cannot_read", ["", "new-3.12", "old-3.9"])
 def test_a_contract_that_only_the_new_version_breaks_brings_the_stage_back(stage: Stage, cannot_read: str) -> None:
-    """Where the old ones do not get along either, nothing can be said."""
+    """Where the old ones do not get along either, nothing can be said, and a person has to."""
     (stage.faked.root / "py312.toml").write_text(PLAN + CONTRACT)
     stage.target = target = Meeting(cannot_read=cannot_read)
     for name in SERVICES:
@@ -348,8 +348,18 @@ def test_a_contract_that_only_the_new_version_breaks_brings_the_stage_back(stage
         assert stage.newest.reason.startswith("auth-service: contract user-service->auth-service: pickle of app.cache")
         assert stage.serving() == OLD
     else:
-        assert stage.newest.state is StageState.ACCEPTED
+        assert stage.newest.state is (StageState.HELD if cannot_read else StageState.ACCEPTED)
         assert stage.serving() == NEW
+
+
+def test_a_contract_that_was_deselected_is_not_kept(stage: Stage) -> None:
+    (stage.faked.root / "py312.toml").write_text(PLAN + CONTRACT)
+    stage.target = target = Meeting()
+    for name in SERVICES:
+        target.serve(name, "old-3.9")
+    stage.run("-k", "not contract", code=1)
+    assert stage.newest.state is StageState.HELD
+    assert stage.newest.reason == "verdict: contract user-service->auth-service: was not tried"
 
 
 def test_a_held_stage_is_a_failure_and_is_watched_on(stage: Stage) -> None:

@@ -17,7 +17,7 @@ import pytest
 from pytest_py312 import clock
 from pytest_py312.config import load_plan
 from pytest_py312.rollout.commands import Ground
-from pytest_py312.rollout.contract_command import edges_of
+from pytest_py312.rollout.contracts import edges_of
 from pytest_py312.rollout.model import StageRun, StageState
 from pytest_py312.rollout.staging import Staging, Wish
 from pytest_py312.rollout.steps import Answer, Steps, StepStatus, steps_of
@@ -142,7 +142,7 @@ class Case:
         wish = Wish(stage=1, environment=self.here.name, ticks=True)
         staging = Staging(self.ground, wish, unproven=lambda services: [], stop=Stop())
         steps = Steps(staging)
-        edges = edges_of(self.ground.settings(), ["auth"])
+        edges = edges_of(self.ground.settings().contracts, ["auth"])
         self.answers = {str(step): steps.answer(step) for step in steps_of(["auth"], 1, deploys=True, edges=edges)}
         with suppress(Exception):
             self.run = staging.run

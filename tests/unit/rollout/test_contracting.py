@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from pytest_py312.errors import RolloutRefused
-from pytest_py312.rollout.contract_command import edges_of
 from pytest_py312.rollout.contracting import Contracting
+from pytest_py312.rollout.contracts import edges_of
 from pytest_py312.rollout.model import Container, Result, ServiceSpec, StageRun
 from pytest_py312.rollout.settings import ContractSettings, Doing, RolloutSettings
 from pytest_py312.rollout.targets.docker_meeting import meeting_place
@@ -125,8 +125,8 @@ def test_mistakes_are_told() -> None:
 
 def test_each_edge_is_named_once() -> None:
     settings = RolloutSettings(contracts=(CALL, CALL, FUNCTION))
-    assert edges_of(settings, ["auth"]) == ["gateway->auth", "auth->gateway"]
-    assert edges_of(settings, ["user"]) == []
+    assert edges_of(settings.contracts, ["auth"]) == ["gateway->auth", "auth->gateway"]
+    assert edges_of(settings.contracts, ["user"]) == []
 
 
 # ---- where containers of an engine meet

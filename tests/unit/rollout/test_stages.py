@@ -11,6 +11,7 @@ from pytest_py312.errors import RolloutRefused
 from pytest_py312.rollout.events import (
     BecameReady,
     Breached,
+    ContractKept,
     Credited,
     Decided,
     DeployFailed,
@@ -231,6 +232,30 @@ def test_an_inconclusive_stage_is_never_accepted_by_itself() -> None:
     assert run.state is S.ACCEPTED
 
 
+EDGE = "user->auth"
+
+
+def test_a_stage_whose_contracts_nobody_has_tried_is_not_passed() -> None:
+    """Whoever chooses which items run, or uses the commands alone, cannot leave them out unseen."""
+    run = replace(soaked(), contracts=(EDGE, "gateway->auth"))
+    run = advance(run, ContractKept(edge=EDGE))
+    assert advance(run, ContractKept(edge=EDGE)) == run
+    assert run.untried == ("gateway->auth",)
+    with pytest.raises(IllegalEvent, match="gateway->auth not tried"):
+        advance(run, Judged(verdict=Verdict.PASSED))
+    run = advance(run, ContractKept(edge="gateway->auth"))
+    assert advance(run, Judged(verdict=Verdict.PASSED)).state is S.ACCEPTED
+
+
+def test_a_person_may_answer_for_a_contract() -> None:
+    run = replace(soaking(), contracts=(EDGE,))
+    found = Breach(
+        service="auth", metric=f"contract {EDGE}", severity=Severity.SEVERE, reaction=Reaction.HOLD, detail="broken"
+    )
+    run = advance(advance(run, Breached(breach=found)), Decided(accept=True, by="release engineer", reason="unused"))
+    assert run.untried == ()
+
+
 def test_a_decision_does_not_shorten_the_soak() -> None:
     run = advance(soaking(), breach(Reaction.HOLD))
     run = advance(run, Decided(accept=True, by="release engineer", reason="known"))
@@ -284,6 +309,7 @@ any_event = st.one_of(
     st.builds(Credited, seconds=seconds),
     st.builds(breach, st.sampled_from(Reaction), service=names),
     st.builds(Drifted, service=names, detail=reasons, slot=st.integers(0, 20)),
+    st.builds(ContractKept, edge=st.just(EDGE)),
     st.builds(Judged, verdict=st.sampled_from([Verdict.PASSED, Verdict.INCONCLUSIVE, Verdict.FAILED])),
     st.builds(Decided, accept=st.booleans(), by=reasons, reason=reasons),
     st.builds(RollbackAsked, reason=reasons, services=asked),

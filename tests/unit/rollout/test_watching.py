@@ -173,6 +173,11 @@ def test_all_well_is_passed_and_says_what_was_not_done() -> None:
     )
 
 
+def test_a_contract_that_nobody_has_tried_is_inconclusive() -> None:
+    said = last_judgement([watched()], {"user": tally_of((well(AVAILABILITY),))}, untried=["user->auth"])
+    assert (said.verdict, said.reason) == (Verdict.INCONCLUSIVE, "contract user->auth: was not tried")
+
+
 def test_what_is_broken_or_untold_at_the_end_is_not_passed() -> None:
     broken = tally_of(*[(failed("orders"),)] * 3)
     assert judged(watched(), broken) is Verdict.FAILED
