@@ -223,7 +223,7 @@ class RolloutItems:
         self._opened = ExitStack()
         self._stop = Stop()
         self._is_guarded = False
-        self._pending = 0
+        self._pending: set[str] = set()
         self._lines: list[str] = []
         self._said: Answer | None = None
         ground = Ground(
@@ -289,7 +289,8 @@ class RolloutItems:
         item.user_properties = [one for one in item.user_properties if one[0] != "py312_status"] + status
         if answer.status is StepStatus.PENDING:
             report.py312_pending = True  # type: ignore[attr-defined]  # a report takes what plugins give it
-            self._pending += report.failed
+            if report.failed:
+                self._pending.add(item.nodeid)  # which may be run again (--reruns)
         if report.skipped:
             place, line, _ = item.reportinfo()
             report.longrepr = (str(place), (line or 0) + 1, f"Skipped: {prose(answer.reason)}")
@@ -332,7 +333,7 @@ class RolloutItems:
             return pytest.ExitCode.INTERRUPTED
         if self._said is not None and self._said.status is StepStatus.FAILED:
             return pytest.ExitCode.TESTS_FAILED
-        if session.testsfailed > self._pending or (status == pytest.ExitCode.TESTS_FAILED and not self._pending):
+        if session.testsfailed > len(self._pending) or (status == pytest.ExitCode.TESTS_FAILED and not self._pending):
             return pytest.ExitCode.TESTS_FAILED
         if self._said is not None and self._said.status is StepStatus.PENDING:
             return PENDING

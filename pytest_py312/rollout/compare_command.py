@@ -31,6 +31,7 @@ from pytest_py312.rollout.model import StageRun, Verdict
 from pytest_py312.rollout.probes import LATENCY
 from pytest_py312.rollout.providers.engine import CPU, MEMORY
 from pytest_py312.rollout.settings import CompareSettings, RolloutSettings
+from pytest_py312.rollout.traffic import LOAD_LATENCY
 
 WITHOUT_ASKING = (LATENCY, MEMORY, CPU)
 """Compared of two windows without being named, beside the metrics of the plan."""
@@ -108,7 +109,10 @@ class _Asked:
 
     def beside(self, name: str, journal: Journal) -> list[Row]:
         tally = tally_of(journal.samples(self._run.run, name, first_slot=self._run.first_slot))
-        metrics = self._metrics or tally.compared_metrics or (LATENCY,)
+        told = tally.compared_metrics
+        # a latency that the twin never answered must not look like a good comparison of all the rest
+        told += [metric for metric in (LATENCY, LOAD_LATENCY) if metric in tally.series and metric not in told]
+        metrics = self._metrics or told or (LATENCY,)
         rules = {metric: self.rule(name, metric) for metric in metrics}
         found = beside(tally, tuple(metrics), rules, self._settings.compare)
         return [Row(service=name, metric=metric, compared=compared) for metric, compared in found]

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from pytest_py312.errors import Py312Error, RolloutRefused
 from pytest_py312.model import Service
-from pytest_py312.rollout.asking import settings_of, with_asked
+from pytest_py312.rollout.asking import DURATION, settings_of, with_asked
 from pytest_py312.rollout.commands import Ground, Wanted, target_of, wanted_of
 from pytest_py312.rollout.contract_command import contracting
 from pytest_py312.rollout.contracting import Contracting
@@ -26,6 +26,7 @@ from pytest_py312.rollout.model import CONTRACT, StageRun, StageState
 from pytest_py312.rollout.planning import stage_services
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.soak import Progress
+from pytest_py312.rollout.soak_text import in_hours
 from pytest_py312.rollout.stages import WATCHED, is_half_done
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
 from pytest_py312.rollout.targets.protocol import Target, TargetError
@@ -248,7 +249,10 @@ class Staging:
             self.resumes = True
             return run
         if not self.wish.deploys:
-            found = f"is {run.state.value} ({run.reason or 'by an earlier run'})" if run else "was never deployed"
+            found = "was never deployed"
+            if run is not None:
+                credit = f"{in_hours(run.credited)} credited"
+                found = f"is {run.state.value} ({run.reason or 'by an earlier run'}, {credit})"
             raise RolloutRefused(f"{self} {found}: there is nothing to watch; deploy it first")
         return self._begun(run)
 
@@ -270,7 +274,7 @@ class Staging:
 
     def _still_holds(self, run: StageRun) -> bool:
         """Whether what was accepted is what is asked for, and serves."""
-        if not run.is_completed:
+        if not run.is_completed or run.credited < self.wish.asked.get(DURATION, 0.0):
             return False
         if self.wish.deploys:
             wanted = self._wanted.run

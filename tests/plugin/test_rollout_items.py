@@ -14,11 +14,13 @@ from jsonschema import Draft202012Validator
 
 import pytest_py312
 from pytest_py312 import clock, plugin_rollout
+from pytest_py312.rollout.events import Decided
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Container, ServiceSpec, StageRun, StageState, Usage
 from pytest_py312.rollout.targets.protocol import TargetUnreachable
 from pytest_py312.testing import FakeTarget, service_tree
 from tests.plugin.gate_helpers import FLEET, Faked
+from tests.plugin.test_neighbours import needs
 
 PLAN = """
 target = "3.12"
@@ -362,6 +364,23 @@ def test_a_contract_that_was_deselected_is_not_kept(stage: Stage) -> None:
     assert stage.newest.reason == "verdict: contract user-service->auth-service: was not tried"
 
 
+def test_a_broken_contract_that_a_person_has_accepted_fails_no_more(stage: Stage) -> None:
+    plan = PLAN.replace('duration = "180s"', 'duration = "180s"\non-severe = "hold"') + CONTRACT
+    (stage.faked.root / "py312.toml").write_text(plan)
+    stage.target = target = Meeting(cannot_read="new-3.12")
+    for name in SERVICES:
+        target.serve(name, "old-3.9")
+    edge = f"{STAGE}::contract[[]user-service->auth-service]"
+    stage.run("--py312-soak-mode=tick", "-v", code=1).stdout.fnmatch_lines([f"{edge} FAILED*"])
+    assert stage.newest.held_for == ("auth-service: contract user-service->auth-service",)
+    run, journal = stage.newest, stage.journal()
+    journal.take(run.run, owner="a person")
+    journal.record(run.run, Decided(accept=True, by="a person", reason="read by nobody"), owner="a person")
+    journal.close()
+    stage.run("-v", code=0).stdout.fnmatch_lines([f"{edge} PASSED*"])
+    assert stage.newest.is_completed
+
+
 def test_a_held_stage_is_a_failure_and_is_watched_on(stage: Stage) -> None:
     """Somebody deploys by hand."""
 
@@ -428,6 +447,21 @@ def test_what_a_dead_process_has_left_is_finished_first(stage: Stage, monkeypatc
     result.stdout.fnmatch_lines(["*stage 1 was left deploying*"])
     assert stage.target.steps.index("restore user-service") < len(stage.target.steps) - 8
     assert stage.serving() == NEW
+
+
+def test_a_soak_that_is_longer_than_the_one_that_was_accepted_is_not_over(stage: Stage) -> None:
+    stage.run(code=0)
+    stage.run("--py312-soak=3m", deploy="", code=0)
+    result = stage.run("--py312-soak=48h", deploy="", code=1)
+    result.stdout.fnmatch_lines(["failed: *is accepted (*, 3 m credited): there is nothing to watch; deploy it first*"])
+
+
+@needs("rerunfailures")
+def test_a_stage_that_is_not_over_hides_no_failure_behind_items_that_are_run_again(stage: Stage) -> None:
+    stage.run("--py312-soak-mode=tick", code=75)
+    stage.faked.gate.answers["user-service-py3.12-suite"] = ("failed", "a test newly fails")
+    stage.seconds += 60.0
+    stage.run("--py312-soak-mode=tick", "--reruns=1", code=1)
 
 
 def test_a_soak_is_gone_on_with_as_it_was_begun(stage: Stage) -> None:

@@ -158,6 +158,28 @@ def test_without_a_twin_nothing_can_be_said(py312: Shell) -> None:
     assert (said["rows"][0]["ratio"], said["rows"][0]["p_value"]) == (None, None)
 
 
+def test_a_latency_that_the_twin_never_told_is_missed_beside_what_it_told(py312: Shell) -> None:
+    record(py312, lambda slot: 0.01, None)
+    journal = Journal(py312.ground.state)
+    run = journal.newest("test")[0].run
+    samples = [
+        replace(
+            sample,
+            slot=sample.slot + POINTS,
+            measurements=(
+                *sample.measurements,
+                *(Measurement(metric=name, result=Result.SUCCESSFUL, value=5.0) for name in ("memory", OLD + "memory")),
+            ),
+        )
+        for sample in journal.samples(run, "auth")
+    ]
+    journal.keep_samples(run, samples, owner="test")
+    journal.close()
+    said = py312.document("compare --stage 1", code=1)
+    verdicts = {row["metric"]: row["verdict"] for row in said["rows"]}
+    assert verdicts == {"memory": "passed", "latency": "inconclusive"}
+
+
 def test_too_few_points_say_nothing(py312: Shell) -> None:
     py312.plan.write_text(py312.plan.read_text() + "\n[soak.compare]\nmin-points = 100\n")
     record(py312, lambda slot: 0.02, lambda slot: 0.01)
