@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from pytest_py312 import clock
 from pytest_py312.errors import RolloutRefused, perhaps
 from pytest_py312.rollout.contracts import (
     NEW,
@@ -39,6 +40,8 @@ from pytest_py312.rollout.targets.protocol import (
 PYTHONS = ("python3", "python")
 GRACE = 20.0
 """Seconds beside a contract's limit, which is kept in the container: an interpreter has to start there."""
+AGAIN, BETWEEN = 2, 1.0
+"""So often, after so many seconds, a call that fails is made again: a blip breaks no contract."""
 _NOT_STARTED = (126, 127)
 
 
@@ -159,7 +162,13 @@ class Contracting:
             host = None
             if needs_host(contract):
                 host = self._meeting.met(second.spec, second.serving, caller)
-            return self._done(first, caller, request_to(contract, host=host), contract.limit)
+            said = self._done(first, caller, request_to(contract, host=host), contract.limit)
+            for _ in range(AGAIN):
+                if said.result is not Result.FAILED:
+                    break
+                clock.pause(BETWEEN)
+                said = self._done(first, caller, request_to(contract, host=host), contract.limit)
+            return said
         except TargetUnreachable as error:
             return Said(result=Result.FAILED, detail=str(error))
         except (TargetLost, TargetRefused) as error:

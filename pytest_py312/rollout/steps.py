@@ -8,12 +8,12 @@ from pytest_py312.errors import Py312Error
 from pytest_py312.rollout.contract_command import text_of
 from pytest_py312.rollout.contracts import of_edge
 from pytest_py312.rollout.events import Breached, Drifted
-from pytest_py312.rollout.model import Reaction, Result, StageRun, StageState, Verdict
+from pytest_py312.rollout.model import CONTRACT, Reaction, Result, StageRun, StageState, Verdict
 from pytest_py312.rollout.probes import DRIFT
 from pytest_py312.rollout.soak_text import in_hours, limits_text, log_text, samples_text
 from pytest_py312.rollout.staging import GOING_BACK, NotDone, Staging
 from pytest_py312.rollout.targets.protocol import TargetError
-from pytest_py312.rollout.watching import COMPARISON, CONTRACT, comparisons
+from pytest_py312.rollout.watching import COMPARISON, comparisons
 
 
 class StepStatus(Enum):

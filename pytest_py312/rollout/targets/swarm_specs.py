@@ -28,7 +28,9 @@ _UNTOLD = {"Runtime": "container", "Isolation": "default"}
 """What the engine writes into a service and not into its tasks, or into what it was not asked for."""
 _CHECK = (
     'exec "$(command -v python3 || command -v python)" -c '
-    "'import urllib.request; urllib.request.urlopen(\"http://127.0.0.1:{port}{path}\", timeout={limit:g})'"
+    "'import urllib.request as u; "
+    # a proxy that the service has for the world outside does not know it by this address
+    'u.build_opener(u.ProxyHandler({{}})).open("http://127.0.0.1:{port}{path}", timeout={limit:g})\''
 )
 _OURS = ("TaskTemplate", "UpdateConfig", "RollbackConfig")
 """What a rollout changes of a spec. Scale, ports and labels stay what they have become meanwhile."""

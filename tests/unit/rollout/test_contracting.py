@@ -29,6 +29,8 @@ class Answering(FakeTarget):
     away: bool = False
     pythons: tuple[str, ...] = ("python3",)
     apart: bool = False
+    failing: int = 0
+    """So many of the first answers are that it is not well."""
     asked: list[str] = field(default_factory=list)
 
     def execute(self, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
@@ -39,7 +41,8 @@ class Answering(FakeTarget):
         request = json.loads(argv[-1])
         self.asked.append(f"{container.id} {request['url']}".strip())
         python = self.python or ("3.12" if "new" in container.image else "3.9")
-        return 0, "py312-contract " + json.dumps({"ok": True, "detail": "", "data": "", "python": python})
+        well = len(self.asked) > self.failing
+        return 0, "py312-contract " + json.dumps({"ok": well, "detail": "", "data": "", "python": python})
 
     def stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
         return Container(id=f"stand-in-{spec.service}", image=old.image)
@@ -109,6 +112,14 @@ def test_blindness_is_no_broken_contract_and_a_partition_is_one() -> None:
     assert keeping(Answering(away=True), moved("auth")).result(CALL).result is Result.INCONCLUSIVE
     apart = keeping(Answering(apart=True), moved("auth")).result(CALL)
     assert (apart.result, apart.reason) == (Result.FAILED, "old -> new: broken (they are in no network together)")
+
+
+@pytest.mark.parametrize(("failing", "result"), [(2, Result.SUCCESSFUL), (3, Result.FAILED)])
+def test_a_blip_breaks_no_contract(failing: int, result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr("pytest_py312.clock.pause", rests.append)
+    assert keeping(Answering(failing=failing), moved("auth")).result(CALL).result is result
+    assert rests == [1.0, 1.0]
 
 
 def test_mistakes_are_told() -> None:

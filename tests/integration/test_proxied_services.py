@@ -1,0 +1,56 @@
+"""Services that have a proxy for the world outside are asked, and ask each other, without it."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from pytest_py312.rollout.contracting import script
+from pytest_py312.rollout.contracts import answer_in
+from pytest_py312.rollout.model import Result, ServiceSpec
+from pytest_py312.rollout.targets.swarm_specs import START_INTERVAL_API, check_of
+from tests.integration.prometheus_tools import free_port
+
+
+class Well(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Well)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def proxied() -> dict[str, str]:
+    """Variables of a process whose proxy is not there."""
+    kept = {name: text for name, text in os.environ.items() if "proxy" not in name.lower()}
+    return kept | {"http_proxy": f"http://127.0.0.1:{free_port()}"}
+
+
+def test_a_path_of_another_service_is_asked_directly(port: int, proxied: dict[str, str]) -> None:
+    request = {"do": "ask", "url": f"http://127.0.0.1:{port}/", "command": [], "function": "", "limit": 5.0}
+    done = subprocess.run(
+        [sys.executable, "-c", script(), json.dumps(request)], env=proxied, capture_output=True, text=True, check=False
+    )
+    assert answer_in(done.stdout).result is Result.SUCCESSFUL
+
+
+def test_the_health_check_that_a_swarm_is_given_asks_directly(port: int, proxied: dict[str, str]) -> None:
+    kind, text = check_of(ServiceSpec(service="a", container="a", port=port, health="/"), START_INTERVAL_API)["Test"]
+    assert kind == "CMD-SHELL"
+    assert subprocess.run(["sh", "-c", text], env=proxied, capture_output=True, check=False).returncode == 0
