@@ -161,6 +161,7 @@ def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
         return _told_only(run, options, f"would deploy stage {run.stage} in {run.environment}:"), 0
     with driving(ground, journal, target) as driver:
         done = driver.deploy(run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
+        driver.leave(done.run)
     return _ended([done], options, StageState.SOAKING)
 
 

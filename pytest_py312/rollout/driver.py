@@ -186,6 +186,17 @@ class Driver:
         self._holding.hold(run)
         return self._journal.take(name, owner=self.owner)
 
+    def leave(self, name: str) -> None:
+        """Nobody is at work on a soak from now on: whoever comes next goes on with it, on whichever machine."""
+        run = self._journal.run(name)
+        if run.state not in WATCHED or self._journal.owner(name) != self.owner:
+            return
+        try:
+            self._holding.hold(run, even_from_the_living=True)
+        except (RolloutRefused, TargetError) as error:
+            self._told(f"stage {run.stage} is left, and {run.environment} is not: {error}")
+        self._journal.leave(name, owner=self.owner)
+
     def unlock(self, environment: str, *, force: bool) -> Holder | None:
         """See :meth:`.holding.Holding.unlock`."""
         return self._holding.unlock(environment, force=force)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pytest_py312 import clock
 from pytest_py312.errors import RolloutRefused
-from pytest_py312.rollout.journal import Journal, LostRun
+from pytest_py312.rollout.journal import LEFT, Journal, LostRun
 from pytest_py312.rollout.model import Holder, StageRun
 from pytest_py312.rollout.moments import is_gone, this_host, this_operator
 from pytest_py312.rollout.targets.protocol import Target, TargetError
@@ -95,7 +95,8 @@ class Holding:
         """Whether nobody is harmed when the lock of ``holder`` is taken for ``run``."""
         if holder.journal != self._journal.identity:
             return False  # only its own journal knows what it has begun
-        if not (even_from_the_living and holder.run == run) and not is_gone(holder.process):
+        is_away = is_gone(holder.process) or self._journal.owner(holder.run) == f"{LEFT}{holder.process}"
+        if not (even_from_the_living and holder.run == run) and not is_away:
             return False
         # a process that died between the lock and the journal has begun nothing
         known = self._journal.knows(holder.run)

@@ -45,6 +45,8 @@ CREATE TABLE samples (
 """
 INTENT = "intent"
 NOTE = "note"
+LEFT = "left by "
+"""Begins the owner of a run that nobody holds; who did so last follows."""
 _EVENTS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in vars(events).values()
@@ -119,6 +121,23 @@ class Journal:
             return self._made(execute, number, document)
 
         return self._database.transact(work)
+
+    def leave(self, run: str, *, owner: str) -> None:
+        """Hold a run no longer, and say so: another process may take it, wherever it runs.
+
+        :raises LostRun: another process holds the run.
+        """
+
+        def work(execute: Execute) -> None:
+            number, _ = self._held(execute, run, owner)
+            execute("UPDATE runs SET owner = ? WHERE id = ?", (f"{LEFT}{owner}", number))
+
+        self._database.transact(work)
+
+    def owner(self, run: str) -> str:
+        """Who holds a run, with :data:`LEFT` before it who was the last to do so; empty where there is none."""
+        rows = self._database.read(lambda execute: execute("SELECT owner FROM runs WHERE run = ?", (run,)))
+        return str(rows[0][0]) if rows else ""
 
     def run(self, run: str) -> StageRun:
         """A run as far as it has come.

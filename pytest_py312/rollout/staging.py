@@ -378,6 +378,8 @@ class Staging:
                     self._run = self.driver.go_on(self._run.run)
                 except LostRun as error:
                     self._lose(error)
+            if self._run is not None and not self._lost:
+                self.driver.leave(self._run.run)
             return self._found()
         finally:
             self._loop.close()

@@ -67,9 +67,10 @@ def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: S
         return _said(Progress(run=run), options)
     settings = settings_of(run, ground.settings(), asked_in(options), accept=options.accept_config_change)
     target = ground.target()
+    driver = Driver(journal, target, myself(), told=ground.told)
     watcher = Watcher(
         journal,
-        Driver(journal, target, myself(), told=ground.told),
+        driver,
         target,
         run,
         settings=settings,
@@ -80,7 +81,9 @@ def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: S
     page = LivePage(
         watcher, journal, ground.plan, ground.fleet(), settings, lambda one: standing_in(ground, journal, one)
     )
-    return _said(watcher.ended(asyncio.run(_watching(options, watcher, page))), options)
+    progress = watcher.ended(asyncio.run(_watching(options, watcher, page)))
+    driver.leave(run.run)
+    return _said(progress, options)
 
 
 async def _watching(options: argparse.Namespace, watcher: Watcher, page: LivePage) -> Progress:
@@ -146,6 +149,7 @@ def _decide(options: argparse.Namespace, ground: Ground, journal: Journal, run: 
     asyncio.run(teller.changed(run, done))
     with suppress(TargetError):  # the lock can be taken from a process that is gone as well
         driver.detach(done.run)
+    driver.leave(done.run)
     good = done.state is not StageState.ROLLBACK_FAILED
     return _said(Progress(run=done), options)[0], 0 if good else 1
 

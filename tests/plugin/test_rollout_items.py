@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 import pytest_py312
 from pytest_py312 import clock, plugin_rollout
 from pytest_py312.rollout.events import Decided
+from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Container, ServiceSpec, StageRun, StageState, Usage
 from pytest_py312.rollout.targets.protocol import TargetUnreachable
@@ -447,6 +448,16 @@ def test_what_a_dead_process_has_left_is_finished_first(stage: Stage, monkeypatc
     result.stdout.fnmatch_lines(["*stage 1 was left deploying*"])
     assert stage.target.steps.index("restore user-service") < len(stage.target.steps) - 8
     assert stage.serving() == NEW
+
+
+def test_jobs_of_a_schedule_go_on_with_a_soak_wherever_they_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_py312.rollout.holding.is_gone", lambda process: False)
+    for number in range(3):
+        me = Me(name="ci", host="runner", process=f"job {number}")
+        monkeypatch.setattr("pytest_py312.rollout.staging.myself", lambda me=me: me)
+        stage.run("--py312-soak-mode=tick", code=75)
+        stage.seconds += 60.0
+    stage.run("--py312-soak-mode=tick", code=0)
 
 
 def test_a_soak_that_is_longer_than_the_one_that_was_accepted_is_not_over(stage: Stage) -> None:

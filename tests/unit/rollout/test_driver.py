@@ -475,6 +475,24 @@ def test_a_lock_that_somebody_swept_away_is_taken_again(journal: Journal, target
     assert "the lock of test was gone, and was taken again" in [entry.what for entry in journal.history("r1")]
 
 
+def test_a_soak_that_was_left_in_order_is_gone_on_with_from_anywhere(
+    journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another machine, or after a restart of this one, nobody can tell that a process is gone: it has to say so."""
+    monkeypatch.setattr("pytest_py312.rollout.holding.is_gone", lambda process: False)
+    first, second, third = (driver(journal, target, process=f"job {number}") for number in (1, 2, 3))
+    first.deploy(run_of())
+    first.leave("r1")
+    with pytest.raises(LostRun):
+        journal.record("r1", Credited(seconds=1.0), owner=first.owner)
+    second.attach("r1")
+    with pytest.raises(RolloutRefused, match="one at a time"):
+        third.attach("r1")
+    second.leave("r1")
+    assert third.attach("r1").state is S.SOAKING
+    journal.record("r1", Credited(seconds=1.0), owner=third.owner)
+
+
 def test_a_rollback_by_hand_takes_a_healthy_soak_from_its_watcher(
     journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
