@@ -7,7 +7,7 @@ does no harm any more.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +18,8 @@ from pytest_py312.codec import decode, encode
 from pytest_py312.errors import RolloutRefused, StateError
 from pytest_py312.rollout import events
 from pytest_py312.rollout.events import Event
-from pytest_py312.rollout.model import Intent, Measurement, Moment, Result, Sample, StageRun
+from pytest_py312.rollout.model import Intent, Moment, Sample, StageRun
+from pytest_py312.rollout.sample_texts import measurements_in, text_of
 from pytest_py312.rollout.stages import IllegalEvent, advance
 from pytest_py312.store import SMALLEST_ROOM, Database, Execute
 
@@ -52,9 +53,7 @@ _EVENTS: dict[str, type[Any]] = {
     for kind in vars(events).values()
     if isinstance(kind, type) and kind.__module__ == events.__name__
 }
-_LETTERS = {Result.SUCCESSFUL: "s", Result.FAILED: "f", Result.INCONCLUSIVE: "i", Result.ERROR: "e"}
 _T = TypeVar("_T")
-_RESULTS = {letter: result for result, letter in _LETTERS.items()}
 
 
 class LostRun(RolloutRefused):
@@ -279,7 +278,7 @@ class Journal:
         :raises LostRun: another process holds the run.
         :raises DiskFull: there is no room. They then do not count.
         """
-        rows = [(sample, _measured(sample.measurements)) for sample in samples]
+        rows = [(sample, text_of(sample.measurements)) for sample in samples]
 
         def work(execute: Execute) -> int:
             number, document = self._held(execute, run, owner)
@@ -331,7 +330,7 @@ class Journal:
                 service=service,
                 slot=slot,
                 at=Moment(wall=wall, boottime=boottime, boot=boot),
-                measurements=_measurements(text),
+                measurements=measurements_in(text),
             )
             for slot, wall, boottime, boot, text in rows
         ]
@@ -398,22 +397,3 @@ def _services(document: str) -> list[str]:
 
 def _clocks(at: Moment) -> tuple[float, float, str]:
     return at.wall, at.boottime, at.boot
-
-
-def _measured(measurements: Sequence[Measurement]) -> str:
-    """As little text as will do: there are a million of them."""
-    return _text(
-        [
-            [one.metric, _LETTERS[one.result], one.value, one.detail[:300]]
-            if one.detail
-            else [one.metric, _LETTERS[one.result], one.value]
-            for one in measurements
-        ]
-    )
-
-
-def _measurements(text: str) -> tuple[Measurement, ...]:
-    return tuple(
-        Measurement(metric=metric, result=_RESULTS[letter], value=value, detail=detail[0] if detail else "")
-        for metric, letter, value, *detail in json.loads(text)
-    )
