@@ -201,7 +201,19 @@ def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> 
             done.append(driver.rollback(runs[number].run, reason=options.reason, services=these))
             if done[-1].state is not StageState.ROLLED_BACK:
                 break  # what stands on it must not lose its ground
-    return _ended(done, options, StageState.ROLLED_BACK)
+    text, code = _ended(done, options, StageState.ROLLED_BACK)
+    return text + ("" if options.json else "".join(map(_left_new, done))), code
+
+
+def _left_new(run: StageRun) -> str:
+    """A line where what it went back to is no older Python: whoever wants that one must not take this for it."""
+    same = [one.service for one in run.deployments if one.old is not None and one.old_interpreter == run.target]
+    if run.state is not StageState.ROLLED_BACK or not same:
+        return ""
+    return (
+        f"{', '.join(same)}: what served before run {run.run} was on Python {run.target} as well, and serves again; "
+        "what served before that is not gone back to\n"
+    )
 
 
 def _unlock(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:

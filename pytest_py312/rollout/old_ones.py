@@ -37,7 +37,10 @@ class OldOnes:
             trouble = str(error)
         if trouble:
             return Answer(status=StepStatus.FAILED, reason=f"{step.about}: {trouble}")
-        return Answer(status=StepStatus.PASSED, reason=f"{step.about} is served by what served before")
+        run = self._newest()
+        old = run[step.about].old_interpreter if run else None
+        on = f", on Python {old}" if old else ""
+        return Answer(status=StepStatus.PASSED, reason=f"{step.about} is served by what served before{on}")
 
     def close(self) -> None:
         """Nothing is said beside what the steps say."""

@@ -126,6 +126,20 @@ def test_stages_come_one_after_the_other_and_go_back_in_reverse(py312: Shell) ->
     assert set(py312.target.serving().values()) == {"old-3.9"}
 
 
+def test_a_rollback_to_the_new_python_is_told_as_one(py312: Shell) -> None:
+    """A stage that was accepted is deployed anew and comes back: to what was accepted, and not to the old Python."""
+    py312("deploy --stage 1")
+    py312.accept(1)
+    plan = py312.ground.plan.root / "py312.toml"
+    plan.write_text(PLAN.replace("new-{version}", "newer-{version}"))
+    py312.target.unready.add("newer-3.12")
+    assert "is rolled back" in py312("deploy --stage 1", code=1)
+    told = py312("rollback --stage 1")
+    assert "user, auth: what served before run " in told
+    assert "was on Python 3.12 as well, and serves again" in told
+    assert py312.target.serving()["user"] == "new-3.12"
+
+
 def test_the_words_of_the_older_scripts_are_understood(py312: Shell) -> None:
     """``deploy --rollback --services NAME``, and the stage is found by the service."""
     py312("deploy --stage 1 --env test")
