@@ -72,6 +72,7 @@ def _write_down(
         return
     for edge in kept:
         journal.record(run.run, ContractKept(edge=edge), owner=driver.owner)
+    driver.leave(run.run)
 
 
 def text_of(results: Sequence[ContractResult]) -> str:
