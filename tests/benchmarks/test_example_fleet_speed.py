@@ -37,7 +37,9 @@ def fleet(tmp_path: Path) -> Path:
     plan = root / "py312.toml"
     text, times = re.subn(r"benchmark = \{ ", f"benchmark = {{ {GENERAL}, ", plan.read_text(encoding="utf-8"))
     assert times == 1
-    plan.write_text(f"{text}\n[service.palpation-service]\nbenchmark = {{ {GENERAL} }}\n", encoding="utf-8")
+    text, times = re.subn(r"(?m)^\[service\]$", f'[service]\n"palpation-service".benchmark = {{ {GENERAL} }}', text)
+    assert times == 1
+    plan.write_text(text, encoding="utf-8")
     return root
 
 
