@@ -4,9 +4,10 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_py312.checks import CHECKS
-from pytest_py312.checks.base import keeps_outcome, reads_around
+from pytest_py312.checks.base import keeps_outcome, reads_around, sees_names_around
 from pytest_py312.codec import encode
 from pytest_py312.fingerprints import code_digest
 from pytest_py312.installer import Installer
@@ -19,6 +20,9 @@ from pytest_py312.suite import folders_of
 from pytest_py312.tree import Tree
 from pytest_py312.version_files import outside_digest
 from pytest_py312.waivers import waivers_of
+
+if TYPE_CHECKING:
+    from pytest_py312.libraries.own_names import Around
 
 
 class OutcomeKeys:
@@ -34,6 +38,7 @@ class OutcomeKeys:
         self._uv_version = uv_version
         self._services = services
         self._around = ""
+        self._named: Around | None = None
         self._keys: dict[tuple[str, bool], str] = {}
 
     def of(self, item: Item, *, installs: bool) -> str:
@@ -47,13 +52,23 @@ class OutcomeKeys:
         if not whole:
             return ""
         around = self._digest_around() if reads_around(item.check) else ""
-        return hashlib.sha256(f"{whole} {item.check.name} {item.interpreter} {around}".encode()).hexdigest()
+        if sees_names_around(item.check):
+            around += " ".join(self._names_around(item.cell.service))
+        return hashlib.sha256(
+            f"{whole} {item.check.name} {item.interpreter} {around}".encode("utf-8", "surrogatepass")
+        ).hexdigest()
 
     def hold(self, item: Item) -> bool:
         """Whether the files that an item's answer rests on are what they were when its key was made."""
         folders = self._read_folders(item.cell.service)
         own = all(self._installer.demands.is_unchanged(folder) for folder in folders)
         return own and (not reads_around(item.check) or self._digest_around() == self._read_around())
+
+    def _names_around(self, service: Service) -> list[str]:
+        from pytest_py312.libraries.own_names import Around
+
+        self._named = self._named or Around(Tree(self._plan.root))
+        return sorted(self._named.names(service))
 
     def _digest_around(self) -> str:
         self._around = self._around or self._read_around()

@@ -75,7 +75,8 @@ class Check(Protocol):
     """One question asked of every cell or, where it has ``per_service = True``, once of every service: it is then
     handed the cell of the service on the target, and its outcome has no interpreter. With
     ``needs_installation = False`` nothing is resolved or installed for it. What passed is kept for as long as the
-    service's files are the same; with ``reads_around = True`` as long as those around all services are, too, and with
+    service's files are the same; with ``reads_around = True`` as long as those around all services are, too, with
+    ``sees_names_around = True`` as long as there are modules of the same names around the service, and with
     ``keeps_outcome = False`` it is asked anew in every run. ``ends_only = True``: it is asked on the baseline and the
     target, not between. ``comes_last = True``: it measures, and is asked after all others.
     """
@@ -111,6 +112,11 @@ def keeps_outcome(check: Check) -> bool:
 def reads_around(check: Check) -> bool:
     """Whether a check also reads files that lie outside of all services."""
     return bool(getattr(check, "reads_around", False))
+
+
+def sees_names_around(check: Check) -> bool:
+    """Whether an answer hangs on which modules lie around the service, whatever is in them."""
+    return bool(getattr(check, "sees_names_around", False))
 
 
 def ends_only(check: Check) -> bool:

@@ -14,6 +14,7 @@ class Libraries:
 
     name = "libraries"
     per_service = True
+    sees_names_around = True
     codes: tuple[str, ...] = ("PY120", "PY121", "PY240", "PY241", "PY242", "PY243")
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:

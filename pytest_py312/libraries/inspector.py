@@ -22,7 +22,7 @@ from pytest_py312.libraries.graph import Installed, Library, Root
 from pytest_py312.libraries.needs import OwnImports, declared, missing_names, needs_findings
 from pytest_py312.libraries.newer import NewerVersions
 from pytest_py312.libraries.own_code import foreign_roots, is_run_time, refined, used_files
-from pytest_py312.libraries.own_names import own_names
+from pytest_py312.libraries.own_names import Around, own_names
 from pytest_py312.libraries.packaging import Packaging
 from pytest_py312.libraries.reading import LibraryReader, digest_version, names_alone
 from pytest_py312.libraries.suite_tools import only_for_tools
@@ -62,6 +62,7 @@ class LibraryInspector:
     ) -> None:
         self._plan = plan
         self._tree = Tree(plan.root)
+        self._around = Around(self._tree)
         self._runner = runner
         self._installer = installer
         self._store = store
@@ -171,7 +172,7 @@ class LibraryInspector:
         read = self._read(service)
         return _Asked(
             read=read,
-            local=own_names(service, [facts.path for facts in read.facts], self._tree),
+            local=own_names(service, [facts.path for facts in read.facts], self._tree, self._around),
             run_time=run_time,
             anywhere=frozenset(item.name for one in sets for item in one.entries),
             here=here,

@@ -9,10 +9,12 @@ SHARED = frozenset({"common", "lib", "libs", "packages", "python", "shared", "sr
 """Folders above a service whose own folders are shared by services."""
 
 
-def own_names(service: Service, files: Iterable[str], tree: Tree) -> frozenset[str]:
+def own_names(service: Service, files: Iterable[str], tree: Tree, around: "Around | None" = None) -> frozenset[str]:
     """Names of all modules and folders of the service (``files`` are its Python files), and of those that lie beside
     it, above it, or in a folder that it needs. Rather too many than too few: they are not looked for among what is
     installed.
+
+    :param around: of ``tree``, for callers that ask about several services.
     """
     names: set[str] = set()
     prefix = "" if service.path == "." else f"{service.path}/"
@@ -20,26 +22,44 @@ def own_names(service: Service, files: Iterable[str], tree: Tree) -> frozenset[s
         *folders, name = path.removeprefix(prefix).split("/")
         names.update(folders)
         names.add(name.partition(".")[0])
-    for folder in _folders_around(service, tree):
-        names |= _names_in(folder, tree)
+    names |= (around or Around(tree)).names(service)
     if service.distribution is not None:
         for root in service.distribution.source_roots:
             names |= _names_in(join(service.path, root), tree)
     return frozenset(name for name in names if name.isidentifier())
 
 
-def _folders_around(service: Service, tree: Tree) -> Iterable[str]:
-    steps = [] if service.path == "." else service.path.split("/")
-    for count in range(len(steps)):
-        above = join(".", *steps[:count])
-        yield above
-        yield from (join(above, name) for name in tree.listing(above).folders if name in SHARED)
-    for needed in service.settings.needs:
-        yield from (needed, join(needed, ".."))
-    for folder in service.python_path:
-        path = join(service.path, folder)
-        if not escapes(path):
-            yield path
+class Around:
+    """Which modules lie around services; what several of them have around them is listed once."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._names: dict[str, set[str]] = {}
+        self._shared: dict[str, tuple[str, ...]] = {}
+
+    def names(self, service: Service) -> set[str]:
+        """Those of :func:`own_names` that lie beside the service, above it, or in a folder that it needs."""
+        names: set[str] = set()
+        for folder in self._folders(service):
+            if folder not in self._names:
+                self._names[folder] = _names_in(folder, self._tree)
+            names |= self._names[folder]
+        return names
+
+    def _folders(self, service: Service) -> Iterable[str]:
+        steps = [] if service.path == "." else service.path.split("/")
+        for count in range(len(steps)):
+            above = join(".", *steps[:count])
+            if above not in self._shared:
+                folders = self._tree.listing(above).folders
+                self._shared[above] = (above, *(join(above, name) for name in folders if name in SHARED))
+            yield from self._shared[above]
+        for needed in service.settings.needs:
+            yield from (needed, join(needed, ".."))
+        for folder in service.python_path:
+            path = join(service.path, folder)
+            if not escapes(path):
+                yield path
 
 
 def _names_in(folder: str, tree: Tree) -> set[str]:

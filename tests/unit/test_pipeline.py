@@ -89,6 +89,22 @@ def test_another_time_zone_is_another_question(
     assert judged_anew(*fleet_of_one, own, monkeypatch, ("UTC", "Asia/Tokyo")) == 2
 
 
+@pytest.mark.parametrize(("sees", "asked"), [(True, 2), (False, 1)])
+def test_a_module_that_is_gone_from_beside_the_service_is_missed(
+    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch, sees: bool, asked: int
+) -> None:
+    """Whether anything holds what the service imports hangs on it."""
+    own = Own(name="libraries")
+    own.sees_names_around = sees  # type: ignore[attr-defined]  # a check may say so
+    monkeypatch.setattr("pytest_py312.outcome_keys.CHECKS", (own,))
+    shared = fleet_of_one[0] / "shared_models.py"
+    shared.write_text("", encoding="utf-8")
+    judged_anew(*fleet_of_one, own, monkeypatch)
+    shared.unlink()
+
+    assert judged_anew(*fleet_of_one, own, monkeypatch) == asked
+
+
 def test_a_check_from_elsewhere_is_always_asked(
     fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
