@@ -260,6 +260,8 @@ class Database:
             if _is_full(error):
                 raise DiskFull(f"{self._path}: there is no room left for it: {error}. Make some") from error
             raise self._unusable(error) from error
+        except UnicodeEncodeError as error:
+            raise StateError(f"{error.object!r} is no text that can be written down or looked for") from error
         return done
 
     def damage(self) -> list[str]:

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from urllib.parse import urlsplit
 
 from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
@@ -158,6 +159,8 @@ def _decide(options: argparse.Namespace, ground: Ground, journal: Journal, run: 
 
 
 def _load(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+    if not _is_address(options.url):
+        raise OptionError(f"{options.url} cannot be asked: an address is such as http://127.0.0.1:8000/health")
     try:
         steps = [step_in(text) for text in options.step]
         if options.warm_up:
@@ -168,6 +171,14 @@ def _load(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
         raise OptionError(f"--step 200x60 is 200 requests a second for 60 seconds: {error}") from None
     text = json.dumps({"schema": 1, **encode(report)}, indent=2) + "\n" if options.json else _told(report, steps)
     return text, 0 if report.verdict is Verdict.PASSED else 1
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _told(report: LoadReport, steps: list[Step]) -> str:

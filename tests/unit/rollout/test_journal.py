@@ -118,6 +118,12 @@ def test_the_newest_run_of_each_stage_counts(journal: Journal) -> None:
     assert [run.run for run in journal.newest("prod")] == ["r2"]
 
 
+def test_a_name_that_is_no_text_is_refused(journal: Journal) -> None:
+    """A shell hands over whatever bytes were typed."""
+    with pytest.raises(StateError, match="no text that can be written down or looked for"):
+        journal.names("\udcff")
+
+
 def test_one_run_has_one_name(journal: Journal) -> None:
     journal.begin(planned(), owner=ME)
     with pytest.raises(StateError, match="UNIQUE"):

@@ -223,3 +223,9 @@ def test_a_port_that_cannot_be_had_is_told(py312: Shell, monkeypatch: pytest.Mon
         monkeypatch.setattr(watch_commands, "serving", refused)
     with pytest.raises(OptionError, match=f"--port {port}: cannot be listened on"):
         py312(f"watch --stage 1 --port {port}")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://", "http://[::1", "ftp://127.0.0.1/", "http://127.0.0.1:99999/"])
+def test_what_is_no_address_is_not_a_service_that_fails(py312: Shell, url: str) -> None:
+    with pytest.raises(OptionError, match=r"cannot be asked: an address is such as http://127\.0\.0\.1:8000/health"):
+        py312(f"load {url} --step 1x1")
