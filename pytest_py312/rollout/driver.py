@@ -108,7 +108,6 @@ class Driver:
         except BaseException:
             self._holding.let_go(run)
             raise
-        self._outdate(run, f"stage {run.stage} was deployed anew under it")
         return self._journal.record(run.run, Locked(by=str(self._me)), owner=self.owner)
 
     def go_on(self, name: str, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
@@ -295,6 +294,8 @@ class Driver:
         return Observed(service=one.service, old=found.container, interpreter=found.interpreter)
 
     def _prepare(self, run: StageRun, one: Deployment) -> Event:
+        if one == run.deployments[0]:  # from here on something changes
+            self._outdate(run, f"stage {run.stage} was deployed anew under it")
         return Prepared(service=one.service, new=self._target.prepare(one.spec, image=one.image, run=run.run))
 
     def _switch(self, run: StageRun, one: Deployment) -> Event:

@@ -553,11 +553,23 @@ def test_a_rollback_of_what_is_back_already_changes_nothing(journal: Journal, ta
 
 def test_a_deployment_that_touched_nothing_keeps_nobody_from_the_way_back(journal: Journal, target: FakeTarget) -> None:
     """What serves has fallen ill since it was accepted: it is not deployed anew, and the old version is wanted back."""
+    target.serve("billing", OLD)
     accepted(journal, target, run_of())
+    accepted(journal, target, run_of("billing", run="later", image="also-3.12", stage=2))
     target.unready.add(NEW)
     mine = driver(journal, target)
     assert mine.deploy(run_of(run="r2", image="newer-3.12")).state is S.ROLLED_BACK
-    (stands,) = journal.newest("test")
+    stands, later = journal.newest("test")
     assert (stands.run, stands.state) == ("r1", S.ACCEPTED)
+    assert later.is_completed, "nothing was changed under it"
     assert mine.rollback(stands.run, reason="by hand").state is S.ROLLED_BACK
-    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert target.serving() == dict.fromkeys(SERVICES, OLD) | {"billing": "also-3.12"}
+    assert not journal.run("later").is_completed
+
+
+def test_a_stage_that_is_deployed_anew_takes_the_ground_from_later_ones(journal: Journal, target: FakeTarget) -> None:
+    target.serve("billing", OLD)
+    accepted(journal, target, run_of())
+    accepted(journal, target, run_of("billing", run="later", stage=2))
+    assert driver(journal, target).deploy(run_of(run="r2", image="newer-3.12")).state is S.SOAKING
+    assert journal.run("later").stale == "stage 1 was deployed anew under it"
