@@ -16,7 +16,7 @@ from pytest_py312.rollout.events import Breached, Decided, Drifted, Locked
 from pytest_py312.rollout.journal import Entry, Journal
 from pytest_py312.rollout.load import quantile
 from pytest_py312.rollout.model import Deployment, Intent, Result, StageRun
-from pytest_py312.rollout.soak import NEVER_IGNORED
+from pytest_py312.rollout.soak import ignored_in
 from pytest_py312.rollout.stages import advance
 from pytest_py312.rollout.tally import Credit, Series, Tally
 from pytest_py312.rollout.watching import drift_in
@@ -61,7 +61,7 @@ def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
     history = journal.history(name)
     run = journal.run(name)
     # read once: a long soak has a million of them
-    credit = Credit(run.services, interval, _ignored(run)) if interval is not None else None
+    credit = Credit(run.services, interval, ignored_in(run)) if interval is not None else None
     samples = [_of_service(journal, run, service, credit) for service in run.services]
     return {
         "run": name,
@@ -205,11 +205,6 @@ def _metric(name: str, series: Series, trouble: str) -> dict[str, Any]:
         else None,
         "last_trouble": trouble,
     }
-
-
-def _ignored(run: StageRun) -> list[str]:
-    """What a person's decision takes out of a sample's judgement; what serves and on which interpreter it cannot."""
-    return [key for key in run.decided if not key.endswith(tuple(f": {name}" for name in NEVER_IGNORED))]
 
 
 def _gaps(samples: Sequence[tuple[Mapping[str, Any], list[tuple[int, float]]]]) -> list[dict[str, Any]]:

@@ -201,7 +201,7 @@ class Soak:
 
     def _replay(self) -> None:
         """Count everything anew: at the beginning, and when what counts has changed."""
-        ignored = [key for key in self._run.decided if not key.endswith(tuple(f": {name}" for name in NEVER_IGNORED))]
+        ignored = ignored_in(self._run)
         self._tallies = {one.service: Tally(one.kept) for one in self._watched}
         self._credit = Credit([one.service for one in self._watched], self._settings.interval, ignored)
         now, slack = self._now(), self._settings.interval / 2
@@ -328,6 +328,11 @@ class Soak:
         self._run = self._journal.record(self._name, event, owner=self._owner)
         if self._run.state is not before.state:
             await self._changed(before, self._run)
+
+
+def ignored_in(run: StageRun) -> list[str]:
+    """What a person's decision takes out of a sample's judgement; what serves and on which interpreter it cannot."""
+    return [key for key in run.decided if not key.endswith(tuple(f": {name}" for name in NEVER_IGNORED))]
 
 
 def _with_burst(one: Measurement, said: Result, burst: Sequence[Result]) -> Measurement:
