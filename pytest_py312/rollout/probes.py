@@ -5,7 +5,7 @@ away to tell a blip from an outage; what an engine counts since the last sample 
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -240,9 +240,8 @@ class ContainerProbe:
             told = f"container {seen.container.id[:12]} serves, where {self.container.id[:12]} was deployed"
             return [measured(DRIFT, Reading.failed(told))]
         found = [Measurement(metric=DRIFT, result=Result.SUCCESSFUL)]
-        if self.interpreter is not None and seen.interpreters and seen.interpreters != (self.interpreter,):
-            others = ", ".join(str(one) for one in seen.interpreters)
-            found.append(measured(INTERPRETER, Reading.failed(f"it runs on {others}, not on {self.interpreter}")))
+        if self.interpreter is not None and seen.interpreters:
+            found.append(measured(INTERPRETER, interpreters_read(seen.interpreters, self.interpreter)))
         if seen.health and seen.running:
             found.append(measured(HEALTH_CHECK, health_in(seen)))
         return found
@@ -263,6 +262,17 @@ class ContainerProbe:
             elif wanted != engine.CPU:  # of which there is none at the first reading
                 made.append(measured(metric.name, Reading.error(f"there is no figure {wanted}")))
         return [*made, *engine.counters_of(usage)]
+
+
+def interpreters_read(seen: Sequence[Interpreter], wanted: Interpreter) -> Reading:
+    """What the Pythons of all processes say. One that runs beside the wanted one may be a job's of a moment."""
+    others = ", ".join(str(one) for one in seen if one != wanted)
+    if wanted not in seen:
+        return Reading.failed(f"it runs on {others}, not on {wanted}")
+    if others:
+        told = f"Python {others} runs beside {wanted}; where that is meant to be, name the service's `version` path"
+        return Reading(result=Result.INCONCLUSIVE, detail=told)
+    return Reading(result=Result.SUCCESSFUL)
 
 
 def log_readings(patterns: Patterns, known: frozenset[str] | None) -> dict[str, Reading]:
