@@ -26,6 +26,14 @@ ABOUT_PROCESSES = frozenset(
 """Unit tests of modules whose very subject is a process; all other unit tests start none."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What a test starts is no worker of ours, although it inherits what says so: pytest-benchmark measures nothing in
+    one."""
+    if hasattr(config, "workerinput"):
+        for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+            os.environ.pop(name, None)
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With ``-n 2 --dist loadgroup`` one worker has all that uses the engine, and begins at once: it takes longest. The

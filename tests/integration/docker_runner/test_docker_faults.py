@@ -3,9 +3,11 @@
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -214,23 +216,24 @@ def test_what_a_killed_run_left_is_swept_by_the_next(
 
 
 @pytest.fixture
-def second_engine(images: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+def second_engine(images: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
     """A private engine that may be killed, in a network namespace of its own (its start would delete docker0)."""
     if os.getuid() != 0:
         unavailable("a second engine needs root")
-    address = f"unix://{tmp_path}/d.sock"
-    command = ["unshare", "-n", "dockerd", "--data-root", f"{tmp_path}/data", "--exec-root", f"{tmp_path}/exec"]
+    folder = Path(tempfile.mkdtemp(prefix="engine-"))  # a short path: its sockets' names have at most 107 bytes
+    address = f"unix://{folder}/d.sock"
+    command = ["unshare", "-n", "dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
     command += [
         "--pidfile",
-        f"{tmp_path}/d.pid",
+        f"{folder}/d.pid",
         "-H",
         address,
         "--bridge=none",
         "--iptables=false",
         "--ip6tables=false",
     ]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with (tmp_path / "log").open("wb") as log:
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with (folder / "log").open("wb") as log:
         engine = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
         _wait_for(lambda: engine_version(address=address))
@@ -240,7 +243,8 @@ def second_engine(images: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv("DOCKER_HOST", address)
         yield engine
     finally:
-        _end_all_of(engine, tmp_path)
+        _end_all_of(engine, folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_all_of(engine: subprocess.Popen[bytes], folder: Path) -> None:
