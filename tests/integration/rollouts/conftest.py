@@ -1,5 +1,6 @@
 """Images for the services of these tests."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.runners.docker_engine import connect
+from tests.integration.rollouts.private_engines import lack_of_namespaces
 from tests.integration.rollouts.services import Place, built, place
+from tests.integration.rollouts.swarm_places import Swarm, swarm
 
 
 @pytest.fixture(scope="session")
@@ -36,4 +39,13 @@ def a_place(tmp_path: Path, images: dict[str, str]) -> Callable[..., AbstractCon
 def here(a_place: Callable[..., AbstractContextManager[Place]]) -> Iterator[Place]:
     """Three services."""
     with a_place() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def one_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
+    reason = lack_of_namespaces()
+    if reason:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    with swarm(tmp_path_factory.mktemp("swarm")) as made:
         yield made

@@ -202,8 +202,11 @@ class Place(PlaceOf[DockerTarget]):
 
 
 @contextmanager
-def place(folder: Path, images: dict[str, str], *services: str) -> Iterator[Place]:
-    engine = connect()
+def place(folder: Path, images: dict[str, str], *services: str, address: str = "") -> Iterator[Place]:
+    """
+    :param address: of the engine, where it is not this machine's.
+    """
+    engine = connect(address) if address else connect()
     name = f"py312t{os.getpid()}n{next(_numbers)}"
     made = Place(
         engine=engine,

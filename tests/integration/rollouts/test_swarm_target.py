@@ -1,13 +1,12 @@
 """A stage on a real swarm, of engines of our own in namespaces of their own."""
 
 import asyncio
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -31,22 +30,12 @@ from pytest_py312.rollout.targets.swarm_services import Services
 from pytest_py312.rollout.watch_plan import watched_of
 from pytest_py312.runners.docker_engine import connect, told_apart
 from pytest_py312.testing import service, service_tree
-from tests.integration.rollouts.private_engines import lack_of_namespaces
-from tests.integration.rollouts.swarm_places import REGISTRY, Swarm, SwarmPlace, swarm, swarm_place
+from tests.integration.rollouts.swarm_places import REGISTRY, Swarm, SwarmPlace, swarm_place
 
 pytestmark = pytest.mark.docker
 
 S = StageState
 ASwarmPlace = Callable[..., AbstractContextManager[SwarmPlace]]
-
-
-@pytest.fixture(scope="session")
-def one_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
-    reason = lack_of_namespaces()
-    if reason:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-    with swarm(tmp_path_factory.mktemp("swarm")) as made:
-        yield made
 
 
 @pytest.fixture

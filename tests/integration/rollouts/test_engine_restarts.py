@@ -1,0 +1,90 @@
+"""The engine is killed while a stage goes up, and while it soaks: a private one, whose containers die with it."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from pytest_py312.rollout.model import Container, Result, ServiceSpec, StageState
+from pytest_py312.rollout.probes import ContainerProbe
+from pytest_py312.rollout.settings import SoakSettings
+from pytest_py312.rollout.soak import Soak
+from pytest_py312.rollout.watching import Watched
+from tests.integration.rollouts.services import Place, place
+from tests.integration.rollouts.swarm_places import Swarm
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def here(one_swarm: Swarm, tmp_path: Path) -> Iterator[Place]:
+    """Two services that a private engine serves, as containers of its own."""
+    with place(tmp_path, one_swarm.images, "auth", "user", address=one_swarm.manager.socket) as made:
+        yield made
+
+
+@pytest.mark.parametrize("restarts", [True, False], ids=["it is back soon", "it is back for the recovery"])
+def test_killed_while_a_stage_goes_up_all_is_old_again(one_swarm: Swarm, here: Place, restarts: bool) -> None:
+    """Also what was not touched yet: a container that is to run unless it was stopped stays down with some engines."""
+    begun = here.target.switch
+    again = Thread(target=one_swarm.manager.start)
+
+    def killed(spec: ServiceSpec, container: Container) -> None:
+        begun(spec, container)
+        one_swarm.manager.kill()
+        if restarts:
+            again.start()
+
+    here.target.switch = killed  # type: ignore[method-assign]  # of this one target
+    with here.driver() as (driver, _):
+        run = driver.deploy(here.run("3.12"))
+        here.target.switch = begun  # type: ignore[method-assign]  # as it was
+        if restarts:
+            again.join()
+        else:
+            assert run.state is not StageState.ROLLED_BACK, "nobody can have brought it back"
+            one_swarm.manager.start()
+        if run.state is not StageState.ROLLED_BACK:
+            (run,) = driver.recover(here.name)
+        assert run.state is StageState.ROLLED_BACK, run.reason
+        assert here.serving() == here.all_old()
+        assert not [name for name in here.containers() if ".next" in name]
+
+
+def test_killed_while_a_stage_soaks_it_is_no_fault_of_the_service(one_swarm: Swarm, here: Place) -> None:
+    """What is not measured is not credited; what the engine has started again counts as a restart, and goes on."""
+    settings = SoakSettings(interval=1.0, duration=600.0, initial_delay=0.0)
+    with here.driver() as (driver, journal):
+        run = driver.deploy(replace(here.run("3.12"), soak=settings.duration))
+        assert run.state is StageState.SOAKING, run.reason
+        watched = [
+            Watched(
+                service=one.service,
+                probes=(ContainerProbe(target=here.target, spec=one.spec, container=one.new, interpreter=run.target),),
+                critical=True,
+                settings=settings,
+            )
+            for one in run.deployments
+            if one.new is not None
+        ]
+        soak = Soak(journal, run.run, watched, settings, owner=driver.owner)
+
+        def sampled() -> dict[str, Result]:
+            before = soak.progress().slot
+            while soak.progress().slot == before:
+                asyncio.run(soak.tick())
+            return {one.metric: one.result for one in journal.samples(run.run, "auth")[-1].measurements}
+
+        assert sampled()["interpreter"] is Result.SUCCESSFUL
+        one_swarm.manager.kill()
+        assert sampled() == {"engine": Result.ERROR}
+        one_swarm.manager.start()
+        while "interpreter" not in (found := sampled()):
+            assert soak.progress().run.state is StageState.SOAKING, soak.progress().run.reason
+        assert found["interpreter"] is Result.SUCCESSFUL
+        now = soak.progress().run
+        assert (now.state, now.reason) == (StageState.SOAKING, "")
+        assert {python for _, python in here.serving().values()} == {"3.12"}
