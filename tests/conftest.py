@@ -34,18 +34,6 @@ def pytest_configure(config: pytest.Config) -> None:
             os.environ.pop(name, None)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With ``-n 2 --dist loadgroup`` one worker has all that uses the engine, and begins at once: it takes longest. The
-    files of the others stay whole, as fixtures of some take a minute."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        uses_engine = item.get_closest_marker("docker") is not None
-        item.add_marker(pytest.mark.xdist_group("engine" if uses_engine else item.path.name))
-    items.sort(key=lambda item: item.get_closest_marker("docker") is None)
-
-
 @pytest.fixture(autouse=True)
 def _environment_stays() -> Iterator[None]:
     """A test leaves ``os.environ`` as it was: use ``monkeypatch.setenv``."""

@@ -5,6 +5,7 @@ moment, another one goes on from the journal. Nothing here relies on being able 
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from pytest_py312 import clock
 from pytest_py312.errors import RolloutRefused
@@ -26,7 +27,7 @@ from pytest_py312.rollout.events import (
 )
 from pytest_py312.rollout.holding import Holding, Me
 from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Intent, StageRun
+from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Intent, StageRun, StageState
 from pytest_py312.rollout.rules import standing_on
 from pytest_py312.rollout.stages import INTERRUPTED, WATCHED, advance, is_half_done, is_unfinished, next_act
 from pytest_py312.rollout.starting import check_ground
@@ -259,7 +260,22 @@ class Driver:
             run = self._journal.record(run.run, event, owner=self.owner)
             self._told(f"{intent.act.value} {intent.service}: {_in_words(event)}")
         self._told(f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else ""))
+        if run.state is StageState.ROLLED_BACK:
+            self._look_at_the_untouched(run)
         return run
+
+    def _look_at_the_untouched(self, run: StageRun) -> None:
+        """What was left alone may be down all the same: an engine that was killed does not start all of its containers
+        again."""
+        for one in run.deployments:
+            if one.restored or one.old is None or (run.scope and one.service not in run.scope):
+                continue
+            with suppress(TargetError):
+                found = self._target.observe(one.spec)
+                if found is None or not found.running:
+                    told = f"{one.service} was not touched, and does not run by now: start {one.spec.container}"
+                    self._told(told)
+                    self._journal.note(run.run, told)
 
     def _done(self, run: StageRun, intent: Intent) -> Event | None:
         """Do one act and say what came of it. The intent is on the disk before anything is touched.

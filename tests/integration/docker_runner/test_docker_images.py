@@ -42,16 +42,17 @@ JOB = ImageJob(
 
 @pytest.fixture
 def engine(images: None) -> Iterator[Engine]:
-    """The engine, past the runner. When the test is over it has no image more than before."""
+    """The engine, past the runner. When the test is over it has no image of this process."""
     engine = connect()
-    before = all_images(engine)
     yield engine
-    assert all_images(engine) - before == set()
+    assert images_of(this_process(), engine) == set()
     engine.close()
 
 
-def all_images(engine: Engine) -> set[str]:
-    return {str(image["Id"]) for image in engine.client.images(all=True)}
+def images_of(owner: Owner, engine: Engine) -> set[str]:
+    """Those that a process has made; other tests may make theirs at the same time."""
+    found = engine.client.images(all=True, filters={"label": f"{OWNER_LABEL}={owner}"})
+    return {str(image["Id"]) for image in found}
 
 
 def buildable(path: str) -> str:
@@ -234,9 +235,9 @@ def test_images_of_a_run_that_was_killed_are_swept(engine: Engine, tmp_path: Pat
     gone = Owner(boot=me.boot, namespace=me.namespace, user=me.user, pid=me.pid, started=me.started - 1)
     for message in engine.client.build(path=str(tmp_path), labels={OWNER_LABEL: str(gone)}, decode=True, rm=True):
         assert "error" not in message
-    count = len(all_images(engine))
+    assert len(images_of(gone, engine)) == 1
     engine.sweep(me, time.time())
-    assert len(all_images(engine)) < count
+    assert images_of(gone, engine) == set()
 
 
 def test_the_gate_tells_which_image_breaks(engine: Engine, tmp_path: Path) -> None:

@@ -201,14 +201,22 @@ class Place(PlaceOf[DockerTarget]):
                 self.engine.client.remove_container(one["Id"], force=True, v=True)
 
 
+@dataclass(kw_only=True)
+class PlaceApart(Place):
+    """One on an engine in another network namespace: nobody here reaches the addresses of its containers."""
+
+    def spec(self, service: str) -> ServiceSpec:
+        return replace(super().spec(service), port=0, health="", version="")
+
+
 @contextmanager
 def place(folder: Path, images: dict[str, str], *services: str, address: str = "") -> Iterator[Place]:
     """
-    :param address: of the engine, where it is not this machine's.
+    :param address: of the engine, where it is a private one.
     """
     engine = connect(address) if address else connect()
     name = f"py312t{os.getpid()}n{next(_numbers)}"
-    made = Place(
+    made = (PlaceApart if address else Place)(
         engine=engine,
         target=DockerTarget(engine),
         folder=folder,

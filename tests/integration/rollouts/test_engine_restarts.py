@@ -28,20 +28,21 @@ def here(one_swarm: Swarm, tmp_path: Path) -> Iterator[Place]:
 
 @pytest.mark.parametrize("restarts", [True, False], ids=["it is back soon", "it is back for the recovery"])
 def test_killed_while_a_stage_goes_up_all_is_old_again(one_swarm: Swarm, here: Place, restarts: bool) -> None:
-    """Also what was not touched yet: a container that is to run unless it was stopped stays down with some engines."""
+    """What was not reached is left alone. Containers that are to run unless they were stopped stay down with some
+    engines when those were killed: that is told."""
     begun = here.target.switch
     again = Thread(target=one_swarm.manager.start)
 
     def killed(spec: ServiceSpec, container: Container) -> None:
+        here.target.switch = begun  # type: ignore[method-assign]  # the way back is not disturbed
         begun(spec, container)
         one_swarm.manager.kill()
         if restarts:
             again.start()
 
     here.target.switch = killed  # type: ignore[method-assign]  # of this one target
-    with here.driver() as (driver, _):
+    with here.driver() as (driver, journal):
         run = driver.deploy(here.run("3.12"))
-        here.target.switch = begun  # type: ignore[method-assign]  # as it was
         if restarts:
             again.join()
         else:
@@ -50,7 +51,14 @@ def test_killed_while_a_stage_goes_up_all_is_old_again(one_swarm: Swarm, here: P
         if run.state is not StageState.ROLLED_BACK:
             (run,) = driver.recover(here.name)
         assert run.state is StageState.ROLLED_BACK, run.reason
-        assert here.serving() == here.all_old()
+        auth = here.target.observe(here.spec("auth"))
+        assert auth is not None
+        assert (auth.running, auth.container.id, str(auth.interpreter)) == (True, here.old["auth"], "3.9")
+        user = here.target.observe(here.spec("user"))
+        assert user is not None
+        told = [entry.what for entry in journal.history(run.run) if "user was not touched" in str(entry.what)]
+        assert bool(told) is not user.running
+        assert user.container.id == here.old["user"]
         assert not [name for name in here.containers() if ".next" in name]
 
 
