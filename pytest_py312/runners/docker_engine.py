@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_py312.errors import RunnerUnavailable
 from pytest_py312.runners.docker_output import NeverBegun, frames
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CALL_LIMIT = 60
 """Seconds that one call to the engine may take; a loaded engine needs several to start a container."""
 START_ATTEMPTS = 3
+T = TypeVar("T")
 
 
 class EngineLost(Exception):
@@ -87,6 +88,17 @@ def told_apart() -> Iterator[None]:
     except (requests.RequestException, urllib3.exceptions.HTTPError, docker.errors.DockerException, OSError) as error:
         _close_refused(error)
         raise EngineLost(f"the Docker engine does not answer ({_reason(error)})") from error
+
+
+def if_known(ask: Callable[[], T]) -> T | None:
+    """What ``ask`` gives, :func:`told_apart`; ``None`` where the engine knows nothing of that name."""
+    try:
+        with told_apart():
+            return ask()
+    except Refused as refused:
+        if refused.not_found:
+            return None
+        raise
 
 
 def _close_refused(error: BaseException) -> None:
@@ -161,13 +173,7 @@ class Engine:
 
     def image_id(self, image: str) -> str | None:
         """The id of a local image; ``None`` when the engine has none of that name."""
-        try:
-            with told_apart():
-                return str(self._client.inspect_image(image)["Id"])  # type: ignore[no-untyped-call]  # so in its stubs
-        except Refused as refused:
-            if refused.not_found:
-                return None
-            raise
+        return if_known(lambda: str(self._client.inspect_image(image)["Id"]))  # type: ignore[no-untyped-call]  # so in its stubs
 
     def pull(self, image: str, *, time_limit: float) -> None:
         """Fetch an image from its registry, within ``time_limit`` seconds.
@@ -296,13 +302,10 @@ class Engine:
 
     def state(self, container: str) -> State | None:
         """What the engine says of a container; ``None`` when it knows none of that id."""
-        try:
-            with told_apart():
-                said = self._client.inspect_container(container)["State"]
-        except Refused as refused:
-            if refused.not_found:
-                return None
-            raise
+        found = if_known(lambda: self._client.inspect_container(container))
+        if found is None:
+            return None
+        said = found["State"]
         return State(
             running=bool(said.get("Running")),
             exit_code=int(said.get("ExitCode", -1)),

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pytest_py312.rollout.targets.docker_words import in_words
+from pytest_py312.rollout.targets.docker_words import in_words, inspected
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
-from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
+from pytest_py312.runners.docker_engine import Engine, if_known, told_apart
 
 _FRACTION = re.compile(r"\.\d+")
 _PYTHON = re.compile(r"PYTHON_VERSION=(3\.\d{1,2})(?:\.\d+)?", re.ASCII)
@@ -42,27 +42,16 @@ def facts_in(said: Mapping[str, Any], *, is_beside: bool) -> EngineFacts:
 
 @in_words()
 def image_facts(engine: Engine, reference: str) -> ImageFacts | None:
-    try:
-        with told_apart():
-            said: Any = engine.client.inspect_image(reference)  # type: ignore[no-untyped-call]  # so in its stubs
-    except Refused as refused:
-        if refused.not_found:
-            return None
-        raise
+    said: Any = if_known(lambda: engine.client.inspect_image(reference))  # type: ignore[no-untyped-call]  # so in its stubs
+    if said is None:
+        return None
     written = [_PYTHON.fullmatch(text) for text in (said.get("Config") or {}).get("Env") or ()]
     return ImageFacts(id=str(said["Id"]), python=next((found[1] for found in written if found), ""))
 
 
 @in_words()
 def has_container(engine: Engine, container: str) -> bool:
-    try:
-        with told_apart():
-            engine.client.inspect_container(container)
-    except Refused as refused:
-        if refused.not_found:
-            return False
-        raise
-    return True
+    return inspected(engine, container) is not None
 
 
 def _moment(text: str) -> float | None:

@@ -5,9 +5,8 @@ Names of volumes are not: creating one of a name that is taken silently returns 
 
 import re
 from collections.abc import Callable
-from typing import Any
 
-from pytest_py312.rollout.targets.docker_words import in_words, remove
+from pytest_py312.rollout.targets.docker_words import in_words, inspected, remove
 from pytest_py312.rollout.targets.named_lock import HOLDER_LABEL, NamedLock
 from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
 
@@ -39,13 +38,9 @@ class DockerLock(NamedLock):
         return True
 
     def _labelled(self) -> tuple[str, str] | None:
-        try:
-            with told_apart():
-                said: Any = self._engine.client.inspect_container(self._name)
-        except Refused as refused:
-            if refused.not_found:
-                return None
-            raise
+        said = inspected(self._engine, self._name)
+        if said is None:
+            return None
         return str(said["Id"]), str((said["Config"].get("Labels") or {}).get(HOLDER_LABEL, ""))
 
     def _removed(self, found: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from pytest_py312.rollout.model import ServiceSpec
 from pytest_py312.rollout.targets.docker_setup import Said, last_lines
 from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, told_apart
+from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, if_known, told_apart
 
 
 @contextmanager
@@ -30,24 +30,12 @@ def remove(engine: Engine, container: str) -> None:
 
     :raises Refused, EngineLost: as the engine's client does.
     """
-    try:
-        with told_apart():
-            engine.client.remove_container(container, force=True)
-    except Refused as refused:
-        if not refused.not_found:
-            raise
+    if_known(lambda: engine.client.remove_container(container, force=True))
 
 
 def inspected(engine: Engine, container: str) -> Said | None:
     """What the engine says of a container; ``None`` where there is none."""
-    try:
-        with told_apart():
-            found: Said = engine.client.inspect_container(container)
-            return found
-    except Refused as refused:
-        if refused.not_found:
-            return None
-        raise
+    return if_known(lambda: engine.client.inspect_container(container))
 
 
 def labelled(engine: Engine, spec: ServiceSpec, *labels: str) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_py312.rollout.targets.named_lock import HOLDER_LABEL, NamedLock
 from pytest_py312.rollout.targets.swarm_words import in_swarm_words, is_taken
-from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
+from pytest_py312.runners.docker_engine import Engine, Refused, if_known, told_apart
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,50}[A-Za-z0-9])?", re.ASCII)
 
@@ -63,9 +63,4 @@ def configs(engine: Engine, filters: dict[str, Any]) -> list[Any]:
 
 def remove_config(engine: Engine, config: str) -> None:
     """Remove one by its id; one that is gone already is fine."""
-    try:
-        with told_apart():
-            engine.client.remove_config(config)  # type: ignore[no-untyped-call]  # so in its stubs
-    except Refused as refused:
-        if not refused.not_found:
-            raise
+    if_known(lambda: engine.client.remove_config(config))  # type: ignore[no-untyped-call]  # so in its stubs

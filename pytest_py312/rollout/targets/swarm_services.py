@@ -9,7 +9,7 @@ from pytest_py312.rollout.targets.protocol import TargetRefused
 from pytest_py312.rollout.targets.swarm_specs import id_of, starts_first
 from pytest_py312.rollout.targets.swarm_tasks import Standing, standing_of
 from pytest_py312.rollout.targets.swarm_words import is_out_of_sequence, is_taken
-from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
+from pytest_py312.runners.docker_engine import Engine, Refused, if_known, told_apart
 
 ATTEMPTS = 20
 """How often a change is tried that others are quicker with."""
@@ -42,14 +42,8 @@ class Services:
         return standing_of(service, tasks)
 
     def _service(self, name: str) -> Said | None:
-        try:
-            with told_apart():
-                found: Said = self._client.inspect_service(name)
-        except Refused as refused:
-            if refused.not_found:
-                return None
-            raise
-        return found if found["Spec"]["Name"] == name else None  # an id is found as well
+        found: Said | None = if_known(lambda: self._client.inspect_service(name))
+        return found if found and found["Spec"]["Name"] == name else None  # an id is found as well
 
     def remembered(self, name: str, spec: str) -> dict[str, Any] | None:
         """The spec of that id, if the service has it, or had it before the last change."""
@@ -100,14 +94,7 @@ class Services:
         return bool(test) and test != ["NONE"]
 
     def _image(self, reference: str) -> Said | None:
-        try:
-            with told_apart():
-                found: Said = self._client.inspect_image(reference)
-        except Refused as refused:
-            if refused.not_found:
-                return None
-            raise
-        return found
+        return if_known(lambda: self._client.inspect_image(reference))
 
     def _digest(self, reference: str) -> str | None:
         if reference.startswith("sha256:"):
@@ -172,12 +159,7 @@ class Services:
 
     def remove(self, name: str) -> None:
         """Remove a service; one that is gone already is fine."""
-        try:
-            with told_apart():
-                self._client.remove_service(name)
-        except Refused as refused:
-            if not refused.not_found:
-                raise
+        if_known(lambda: self._client.remove_service(name))
 
 
 def _repository(reference: str) -> str:
