@@ -76,54 +76,75 @@ def _telling(output: str) -> str:
 def _findings(run: ImageRun, cell: Cell) -> Iterator[Finding]:
     if run.unchecked:
         return
-    at = Location(path=run.dockerfile, line=run.line)
     if run.failed:
-        yield Finding(
+        yield _of(
+            run,
             code="PY701",
             message=f"{run.dockerfile} cannot be built on {cell.interpreter}: {run.failed[:300]}{_telling(run.output)}",
             remedy=remedy_for(run.output) or "mend what the end of the output names",
-            location=at,
-            names=(run.dockerfile,),
-            detail=run.output[-_EVIDENCE:],
+            detail=run.output,
         )
         return
     if run.interpreter != cell.interpreter:
         said = f"Python {run.interpreter}" if run.interpreter else "no Python that answers"
-        yield Finding(
+        yield _of(
+            run,
             code="PY702",
             message=f"the image of {run.dockerfile} has {said}, and not {cell.interpreter}",
             remedy="move what its last stage is based on, or what it installs there",
             severity=Severity.WARNING if cell.is_baseline else Severity.ERROR,
-            location=at,
-            names=(run.dockerfile,),
-            detail=run.output[-_EVIDENCE:],
+            detail=run.output,
         )
+    yield from _of_entry(run)
+    if run.health in (Health.UNHEALTHY, Health.ENDED):
+        word = "is not healthy within the time that it declares" if run.health is Health.UNHEALTHY else run.health.value
+        yield _of(
+            run,
+            code="PY704",
+            message=f"a container of {run.dockerfile} {word}",
+            remedy="see its last words",
+            detail=run.said,
+        )
+
+
+def _of_entry(run: ImageRun) -> Iterator[Finding]:
+    """What importing the module that the image starts has shown."""
     if run.import_error:
         last = run.import_error.strip().splitlines()[-1]
-        yield Finding(
+        yield _of(
+            run,
             code="PY703",
             message=f"{run.entry}, which the image of {run.dockerfile} starts, cannot be imported: {last[:240]}",
             remedy=remedy_for(run.import_error) or "mend what the traceback ends with",
-            location=at,
             names=(run.dockerfile, run.entry),
-            detail=run.import_error[-_EVIDENCE:],
+            detail=run.import_error,
         )
     elif not run.entry:
-        yield Finding(
+        yield _of(
+            run,
             code="PY703",
             message=f"nothing tells which module the image of {run.dockerfile} starts, so none was imported",
             remedy="a health check proves what an import cannot",
             severity=Severity.NOTE,
-            location=at,
-            names=(run.dockerfile,),
         )
-    if run.health in (Health.UNHEALTHY, Health.ENDED):
-        word = "is not healthy within the time that it declares" if run.health is Health.UNHEALTHY else run.health.value
-        yield Finding(
-            code="PY704",
-            message=f"a container of {run.dockerfile} {word}",
-            remedy="see its last words",
-            location=at,
-            names=(run.dockerfile,),
-            detail=run.said[-_EVIDENCE:],
-        )
+
+
+def _of(
+    run: ImageRun,
+    *,
+    code: str,
+    message: str,
+    remedy: str,
+    severity: Severity = Severity.ERROR,
+    names: tuple[str, ...] = (),
+    detail: str = "",
+) -> Finding:
+    return Finding(
+        code=code,
+        message=message,
+        remedy=remedy,
+        severity=severity,
+        location=Location(path=run.dockerfile, line=run.line),
+        names=names or (run.dockerfile,),
+        detail=detail[-_EVIDENCE:],
+    )
