@@ -75,17 +75,10 @@ def run(
     started = clock.stopwatch()
     variables = {**(os.environ if env is None else env), **({MARK: mark} if mark else {})}
     out, err = _Tail(tail), _Tail(tail)
-    errors = subprocess.STDOUT if merge else subprocess.PIPE
-    with tempfile.TemporaryFile() as source:
-        source.write(stdin.encode("utf-8", "surrogateescape"))
-        source.seek(0)
-        try:
-            process = subprocess.Popen(
-                list(argv), cwd=cwd, env=variables, stdin=source, stdout=subprocess.PIPE, stderr=errors,
-                start_new_session=True,
-            )  # fmt: skip
-        except (OSError, ValueError) as error:
-            return _not_started(argv, error)
+    try:
+        process = _start(argv, cwd, variables, stdin, merge=merge)
+    except (OSError, ValueError) as error:
+        return _not_started(argv, error)
     watch = _Watch(process, [(process.stdout, out), (process.stderr, err)], time_limit, grace, memory_limit, cancelled)
     try:
         ended = watch.to_the_end()
@@ -103,6 +96,19 @@ def run(
         stderr=err.text(),
         seconds=clock.stopwatch() - started,
     )
+
+
+def _start(
+    argv: Sequence[str], cwd: Path | None, variables: Mapping[str, str], stdin: str, *, merge: bool
+) -> "subprocess.Popen[bytes]":
+    """The command, in a session of its own, reading ``stdin`` from a file: a pipe could fill up before it is read."""
+    with tempfile.TemporaryFile() as source:
+        source.write(stdin.encode("utf-8", "surrogateescape"))
+        source.seek(0)
+        return subprocess.Popen(
+            list(argv), cwd=cwd, env=variables, stdin=source, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
 
 
 def _not_started(argv: Sequence[str], error: Exception) -> CommandRun:
