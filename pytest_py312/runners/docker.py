@@ -20,13 +20,14 @@ from pytest_py312.runners.base import TOOLS_PER_CORE, CellJob, CellRun, CellUnav
 from pytest_py312.runners.docker_attendant import Attendants
 from pytest_py312.runners.docker_builder import Builder
 from pytest_py312.runners.docker_cell import run_in_own_container
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, connect
+from pytest_py312.runners.docker_engine import Engine, connect
 from pytest_py312.runners.docker_image import ImageTrials
 from pytest_py312.runners.docker_owner import this_process
 from pytest_py312.runners.docker_ping import engine_version as engine_version
 from pytest_py312.runners.docker_recipes import Ground, inside, user_of_cells
 from pytest_py312.runners.docker_start import ImageStarts
 from pytest_py312.runners.docker_station import DockerStation
+from pytest_py312.runners.docker_trouble import EngineLost, Refused
 from pytest_py312.service_images import ImageJob, ImageRun, ImageStart
 
 PULL_LIMIT = 600.0

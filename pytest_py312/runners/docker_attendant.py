@@ -15,9 +15,10 @@ from threading import Event, Lock, Thread
 from pytest_py312.model import InterpreterBuild
 from pytest_py312.runners.base import CellJob, CellRun, Ended
 from pytest_py312.runners.docker_cell import End, lost_end, not_run, refused_end
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused
+from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_recipes import Ground, Recipe, attendant_recipe, source_binds
 from pytest_py312.runners.docker_room import Room, Use
+from pytest_py312.runners.docker_trouble import EngineLost, Refused
 
 
 class Attendants:

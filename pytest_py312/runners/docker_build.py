@@ -17,8 +17,9 @@ from typing import Any
 from pytest_py312 import command
 from pytest_py312.readers.dockerfile import read_dockerfile
 from pytest_py312.runners.base import Ended
-from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
+from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_ping import engine_address
+from pytest_py312.runners.docker_trouble import Refused, told_apart
 
 BUILD_LIMIT = 1800.0
 """Seconds that one build may take."""

@@ -14,9 +14,10 @@ from typing import Any
 from pytest_py312.interpreters import FINGERPRINT_SCRIPT
 from pytest_py312.model import Interpreter
 from pytest_py312.runners.base import CellUnavailable, CommandRun, Ended
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused
+from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_recipes import CACHE, UV, Ground, builder_recipe
 from pytest_py312.runners.docker_records import Tail
+from pytest_py312.runners.docker_trouble import EngineLost, Refused
 
 STDOUT_LIMIT = 16 * 1024**2
 """Bytes of a tool's standard output that are kept; a lock with hashes takes some hundred thousand."""

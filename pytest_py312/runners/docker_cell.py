@@ -12,9 +12,10 @@ from pathlib import Path
 from threading import Event
 
 from pytest_py312.runners.base import CellJob, CellRun, Ended
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Launched, Refused, State
+from pytest_py312.runners.docker_engine import Engine, Launched, State
 from pytest_py312.runners.docker_recipes import Ground, cell_recipe, request_for
 from pytest_py312.runners.docker_records import in_bytes
+from pytest_py312.runners.docker_trouble import EngineLost, Refused
 from pytest_py312.runners.records import read_records
 
 WATCH = 2.0

@@ -5,10 +5,8 @@ The SDK is imported when the first engine is connected, not with this module.
 
 import contextlib
 import os
-import socket
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +17,7 @@ from pytest_py312.runners.docker_owner import Owner, is_abandoned
 from pytest_py312.runners.docker_ping import engine_address
 from pytest_py312.runners.docker_recipes import OWNER_LABEL, RUN_LABEL, Recipe
 from pytest_py312.runners.docker_records import Tail
+from pytest_py312.runners.docker_trouble import EngineLost, Refused, close_refused, if_known, reason_of, told_apart
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -27,32 +26,6 @@ CALL_LIMIT = 60
 """Seconds that one call to the engine may take; a loaded engine needs several to start a container."""
 START_ATTEMPTS = 3
 T = TypeVar("T")
-
-
-class EngineLost(Exception):
-    """The engine does not answer (any more)."""
-
-
-class Refused(Exception):
-    """The engine answered that it cannot. ``str()`` is its own explanation, ``status`` the HTTP status."""
-
-    def __init__(self, explanation: str, status: int) -> None:
-        super().__init__(explanation)
-        self.status = status
-
-    @property
-    def disk_full(self) -> bool:
-        return "no space left on device" in str(self).lower()
-
-    @property
-    def not_found(self) -> bool:
-        return self.status == 404
-
-    @property
-    def no_such_program(self) -> bool:
-        """The image does not hold the program that was to be run in it."""
-        text = str(self)
-        return "executable file not found" in text or ("exec" in text and "no such file or directory" in text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,51 +44,6 @@ class Launched:
     id: str
     output: Tail
     reader: Thread | None
-
-
-@contextlib.contextmanager
-def told_apart() -> Iterator[None]:
-    """Turn what the SDK and the libraries below it raise into :class:`EngineLost` and :class:`Refused`."""
-    import docker.errors
-    import requests
-    import urllib3
-
-    try:
-        yield
-    except docker.errors.APIError as error:
-        status = error.status_code if isinstance(error.status_code, int) else 500
-        raise Refused(str(error.explanation or error), status) from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError, docker.errors.DockerException, OSError) as error:
-        _close_refused(error)
-        raise EngineLost(f"the Docker engine does not answer ({_reason(error)})") from error
-
-
-def if_known(ask: Callable[[], T]) -> T | None:
-    """What ``ask`` gives, :func:`told_apart`; ``None`` where the engine knows nothing of that name."""
-    try:
-        with told_apart():
-            return ask()
-    except Refused as refused:
-        if refused.not_found:
-            return None
-        raise
-
-
-def _close_refused(error: BaseException) -> None:
-    """Close the sockets whose connection was refused. The SDK leaves them to the garbage collector, whose complaint
-    (ResourceWarning) ends the whole of a pytest run that turns warnings into errors."""
-    cause: BaseException | None = error
-    while cause is not None:
-        for frame, _ in traceback.walk_tb(cause.__traceback__):
-            refused = frame.f_locals.get("sock")
-            if frame.f_code.co_name == "connect" and isinstance(refused, socket.socket):
-                refused.close()
-        cause = cause.__context__
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error.args[-1]) if error.args else str(error)
-    return (text or type(error).__name__).strip()[:200]
 
 
 def _timed_out(error: BaseException) -> bool:
@@ -144,9 +72,9 @@ def connect(address: str = "") -> "Engine":
             **given, version="auto", timeout=CALL_LIMIT, use_ssh_client=address.startswith("ssh://")
         )
     except Exception as error:  # whatever the SDK makes of a wrong address, missing keys or a refused connection
-        _close_refused(error)
+        close_refused(error)
         raise RunnerUnavailable(
-            f"no Docker engine can be used at {where} ({_reason(error)}). Start it, or give this user the "
+            f"no Docker engine can be used at {where} ({reason_of(error)}). Start it, or give this user the "
             "right to its socket, or set DOCKER_HOST, or run without containers: --py312-runner=local"
         ) from error
     return Engine(client)

@@ -12,8 +12,9 @@ from uuid import uuid4
 
 from pytest_py312.runners.docker_build import Built, Order, build
 from pytest_py312.runners.docker_context import NoContext, dockerfile_in, staged
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, told_apart
+from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_recipes import PROCESSES, Ground
+from pytest_py312.runners.docker_trouble import EngineLost, Refused, told_apart
 from pytest_py312.service_images import Entry, Health, ImageJob, ImageRun, entry_of
 
 CANCELLED = "the run was cancelled"

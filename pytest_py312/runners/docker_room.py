@@ -22,10 +22,11 @@ from typing import Any
 
 from pytest_py312.runners.base import CellJob, CellRun, Ended
 from pytest_py312.runners.docker_cell import OUT_LIMIT, End, lost_end, overfull, size_of
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Launched
+from pytest_py312.runners.docker_engine import Engine, Launched
 from pytest_py312.runners.docker_recipes import SCRATCH as SCRATCHES
 from pytest_py312.runners.docker_recipes import Ground, Recipe, cell_variables, inside, request_for
 from pytest_py312.runners.docker_records import in_bytes
+from pytest_py312.runners.docker_trouble import EngineLost
 from pytest_py312.runners.records import read_bounded, read_records
 
 FIRST_LOOK = 0.005

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from pytest_py312.runners.docker_engine import EngineLost, Refused
 from pytest_py312.runners.docker_image import CANCELLED, ImageTrials, patience
+from pytest_py312.runners.docker_trouble import EngineLost, Refused
 from pytest_py312.service_images import ImageJob, ImageStart
 
 LIMIT = 120.0

@@ -16,9 +16,10 @@ from threading import Event
 from pytest_py312.model import InterpreterBuild
 from pytest_py312.runners.base import CellJob, CellRun, CellUnavailable, Ended
 from pytest_py312.runners.docker_attendant import not_shared
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused
+from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_recipes import Ground, Recipe, station_recipe
 from pytest_py312.runners.docker_room import Room, Use
+from pytest_py312.runners.docker_trouble import EngineLost, Refused
 
 
 class DockerStation:

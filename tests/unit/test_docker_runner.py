@@ -16,7 +16,7 @@ from pytest_py312.model import Interpreter, InterpreterBuild, Plan
 from pytest_py312.runners.base import TOOL_VARIABLES, CellJob, Ended
 from pytest_py312.runners.docker import DockerRunner
 from pytest_py312.runners.docker_cell import judged, not_run, refused_end
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, State
+from pytest_py312.runners.docker_engine import Engine, State
 from pytest_py312.runners.docker_recipes import (
     Ground,
     attendant_recipe,
@@ -29,6 +29,7 @@ from pytest_py312.runners.docker_recipes import (
     user_of_cells,
 )
 from pytest_py312.runners.docker_room import end_of
+from pytest_py312.runners.docker_trouble import EngineLost, Refused
 
 INTERPRETERS = [Interpreter(3, minor) for minor in (9, 10, 12)]
 MIB = 1024**2

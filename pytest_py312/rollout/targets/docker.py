@@ -42,8 +42,9 @@ from pytest_py312.rollout.targets.interpreters import (
     with_own_word,
 )
 from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetError, TargetRefused
-from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
+from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_recipes import OWNER_LABEL
+from pytest_py312.runners.docker_trouble import Refused, told_apart
 
 ASK_LIMIT = 5.0
 """Seconds for one question over HTTP, all of its answer included."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from pytest_py312.rollout.targets.docker_words import in_words, inspected
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
-from pytest_py312.runners.docker_engine import Engine, if_known, told_apart
+from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_trouble import if_known, told_apart
 
 _FRACTION = re.compile(r"\.\d+")
 _PYTHON = re.compile(r"PYTHON_VERSION=(3\.\d{1,2})(?:\.\d+)?", re.ASCII)

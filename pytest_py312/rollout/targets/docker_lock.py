@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from pytest_py312.rollout.targets.docker_words import in_words, inspected, remove
 from pytest_py312.rollout.targets.named_lock import HOLDER_LABEL, NamedLock
-from pytest_py312.runners.docker_engine import Engine, Refused, told_apart
+from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_trouble import Refused, told_apart
 
 CONFLICT = 409
 

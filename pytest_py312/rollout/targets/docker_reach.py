@@ -12,8 +12,9 @@ from typing import Any
 from pytest_py312.rollout.model import ServiceSpec
 from pytest_py312.rollout.targets.docker_setup import Said
 from pytest_py312.rollout.targets.protocol import TargetRefused, TargetUnreachable
-from pytest_py312.runners.docker_engine import Engine, told_apart
+from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_ping import engine_address
+from pytest_py312.runners.docker_trouble import told_apart
 
 CONNECT_LIMIT = 2.0
 """Seconds for a connection to an address of which it is not certain that it can be reached at all."""

@@ -19,7 +19,8 @@ from pytest_py312.rollout.targets.docker_setup import (
 )
 from pytest_py312.rollout.targets.docker_words import inspected, labelled, remove
 from pytest_py312.rollout.targets.protocol import TargetRefused
-from pytest_py312.runners.docker_engine import Engine, told_apart
+from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_trouble import told_apart
 
 STAND_IN_SECONDS = 900
 """After which a stand-in is gone, whoever has forgotten it."""

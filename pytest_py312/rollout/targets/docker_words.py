@@ -7,7 +7,8 @@ from typing import Any
 from pytest_py312.rollout.model import ServiceSpec
 from pytest_py312.rollout.targets.docker_setup import Said, last_lines
 from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused, if_known, told_apart
+from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_trouble import EngineLost, Refused, if_known, told_apart
 
 
 @contextmanager

@@ -37,7 +37,8 @@ from pytest_py312.rollout.targets.swarm_specs import (
 )
 from pytest_py312.rollout.targets.swarm_tasks import Standing, Task
 from pytest_py312.rollout.targets.swarm_words import in_swarm_words
-from pytest_py312.runners.docker_engine import Engine, EngineLost, Refused
+from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_trouble import EngineLost, Refused
 
 POLL = 0.25
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from pytest_py312.rollout.targets.named_lock import HOLDER_LABEL, NamedLock
 from pytest_py312.rollout.targets.swarm_words import in_swarm_words, is_taken
-from pytest_py312.runners.docker_engine import Engine, Refused, if_known, told_apart
+from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_trouble import Refused, if_known, told_apart
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,50}[A-Za-z0-9])?", re.ASCII)
 

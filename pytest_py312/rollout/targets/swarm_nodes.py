@@ -14,7 +14,8 @@ from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask
 from pytest_py312.rollout.targets.docker import ASK_LIMIT, DockerTarget
 from pytest_py312.rollout.targets.protocol import TargetRefused
 from pytest_py312.rollout.targets.swarm_tasks import Task
-from pytest_py312.runners.docker_engine import Engine, EngineLost, told_apart
+from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_trouble import EngineLost, told_apart
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

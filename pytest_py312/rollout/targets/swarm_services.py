@@ -9,7 +9,8 @@ from pytest_py312.rollout.targets.protocol import TargetRefused
 from pytest_py312.rollout.targets.swarm_specs import id_of, starts_first
 from pytest_py312.rollout.targets.swarm_tasks import Standing, standing_of
 from pytest_py312.rollout.targets.swarm_words import is_out_of_sequence, is_taken
-from pytest_py312.runners.docker_engine import Engine, Refused, if_known, told_apart
+from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_trouble import Refused, if_known, told_apart
 
 ATTEMPTS = 20
 """How often a change is tried that others are quicker with."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from pytest_py312.rollout.targets.docker_words import in_words
 from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
-from pytest_py312.runners.docker_engine import Refused
+from pytest_py312.runners.docker_trouble import Refused
 
 _OUT_OF_SEQUENCE = "update out of sequence"
 _WITHOUT_LEADER = ("does not have a leader", "deadline exceeded", "connection refused", "is being restarted")

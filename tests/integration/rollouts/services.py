@@ -18,8 +18,9 @@ from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.targets.docker import DockerTarget
 from pytest_py312.rollout.targets.protocol import Target
-from pytest_py312.runners.docker_engine import Engine, Refused, connect, told_apart
+from pytest_py312.runners.docker_engine import Engine, connect
 from pytest_py312.runners.docker_owner import this_process
+from pytest_py312.runners.docker_trouble import Refused, told_apart
 
 SERVER = """
 import http.server, itertools, json, os, signal, sys, threading, time

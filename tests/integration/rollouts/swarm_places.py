@@ -20,8 +20,9 @@ from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import ServiceSpec
 from pytest_py312.rollout.targets.swarm import SwarmTarget
-from pytest_py312.runners.docker_engine import Engine, connect, told_apart
+from pytest_py312.runners.docker_engine import Engine, connect
 from pytest_py312.runners.docker_owner import this_process
+from pytest_py312.runners.docker_trouble import told_apart
 from tests.integration.rollouts.private_engines import PrivateEngine, Wires, private_engine, wires
 from tests.integration.rollouts.services import PlaceOf, built
 from tests.integration.rollouts.small_images import put_in

@@ -10,7 +10,7 @@ from pytest_py312.rollout.contracting import Contracting
 from pytest_py312.rollout.contracts import ContractResult
 from pytest_py312.rollout.model import Result
 from pytest_py312.rollout.settings import ContractSettings, Doing
-from pytest_py312.runners.docker_engine import told_apart
+from pytest_py312.runners.docker_trouble import told_apart
 from tests.integration.rollouts.services import Place
 
 APlace = Callable[..., AbstractContextManager[Place]]

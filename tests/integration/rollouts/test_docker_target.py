@@ -13,7 +13,7 @@ from pytest_py312 import clock
 from pytest_py312.errors import RolloutRefused
 from pytest_py312.rollout.model import Container, Holder, ServiceSpec, StageState
 from pytest_py312.rollout.targets.protocol import Phase, Readiness, TargetRefused
-from pytest_py312.runners.docker_engine import told_apart
+from pytest_py312.runners.docker_trouble import told_apart
 from tests.integration.rollouts.services import Place, place
 
 pytestmark = pytest.mark.docker

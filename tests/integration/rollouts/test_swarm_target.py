@@ -28,7 +28,8 @@ from pytest_py312.rollout.targets.protocol import Phase, TargetRefused
 from pytest_py312.rollout.targets.swarm import SwarmTarget
 from pytest_py312.rollout.targets.swarm_services import Services
 from pytest_py312.rollout.watch_plan import watched_of
-from pytest_py312.runners.docker_engine import connect, told_apart
+from pytest_py312.runners.docker_engine import connect
+from pytest_py312.runners.docker_trouble import told_apart
 from pytest_py312.testing import service, service_tree
 from tests.integration.rollouts.swarm_places import REGISTRY, Swarm, SwarmPlace, swarm_place
 

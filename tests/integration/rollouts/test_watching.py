@@ -18,7 +18,7 @@ from pytest_py312.rollout.settings import CompareSettings, Confirm, RolloutSetti
 from pytest_py312.rollout.soak import Soak
 from pytest_py312.rollout.stopping import Stop
 from pytest_py312.rollout.watch_plan import watched_of
-from pytest_py312.runners.docker_engine import told_apart
+from pytest_py312.runners.docker_trouble import told_apart
 from pytest_py312.testing import service
 from tests.integration.rollouts.services import Place
 

@@ -9,7 +9,8 @@ from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
 from pytest_py312.rollout.targets.swarm_nodes import Nodes
 from pytest_py312.rollout.targets.swarm_services import Services
 from pytest_py312.rollout.targets.swarm_words import in_swarm_words
-from pytest_py312.runners.docker_engine import Engine, EngineLost, told_apart
+from pytest_py312.runners.docker_engine import Engine
+from pytest_py312.runners.docker_trouble import EngineLost, told_apart
 
 LOCAL = {"Id": "sha256:local", "RepoDigests": ["other/app@sha256:x", "reg:5000/app@sha256:pulled"]}
 
