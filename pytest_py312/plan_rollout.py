@@ -307,6 +307,7 @@ def _metrics(node: Node) -> tuple[MetricSettings, ...]:
 def _environments(node: Node) -> tuple[EnvironmentSettings, ...]:
     readers: Readers = {
         "after": ("after", lambda node: read.strings(node, '["test"]')),
+        "same-place-as": ("same_place_as", lambda node: read.strings(node, '["test"]')),
         "engine": ("engine", lambda node: node.text('"ssh://deploy@host"')),
         "engines": ("engines", engines),
         "context": ("context", lambda node: node.text('"staging"')),
@@ -323,9 +324,10 @@ def _environments(node: Node) -> tuple[EnvironmentSettings, ...]:
         if not _NAME.fullmatch(name):
             raise item.error("is no name of an environment (letters, digits, _, - and .)")
         made = EnvironmentSettings(name=name, **values(table(item, tuple(readers), "an environment"), readers))
-        for before in made.after:
-            if before not in tables or before == name:
-                raise item.error(f'comes after "{before}", which is no other environment{perhaps(before, [*tables])}')
+        for told, others in (("comes after", made.after), ("is in the same place as", made.same_place_as)):
+            for one in others:
+                if one not in tables or one == name:
+                    raise item.error(f'{told} "{one}", which is no other environment{perhaps(one, [*tables])}')
         found.append(made)
     return tuple(found)
 

@@ -232,6 +232,8 @@ class FakeTarget:
     """
 
     name: str = "fake"
+    place: str = ""
+    """Which one it says that it is."""
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     unready: set[str] = field(default_factory=set)
@@ -251,6 +253,9 @@ class FakeTarget:
     def serving(self) -> dict[str, str]:
         """Service -> image, of all that run."""
         return {one.name: one.image for one in self.containers.values() if one.running}
+
+    def identity(self) -> str:
+        return self.place
 
     def image_id(self, reference: str) -> str:
         return reference

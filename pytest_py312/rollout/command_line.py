@@ -54,6 +54,10 @@ def _add_standing(commands: Any) -> None:
             parser.add_argument("--rollback", action="store_true", help="the same as py312 rollback")
         if name == "unlock":
             parser.add_argument("--force", action="store_true", help="even if its holder may be at work")
+        if name == "recover":
+            parser.add_argument(
+                "--moved", action="store_true", help="the environment lies on another engine by now, and that is meant"
+            )
         if name not in ("plan", "status"):
             parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 

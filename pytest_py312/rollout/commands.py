@@ -26,8 +26,9 @@ from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Holder, StageRun, StageState
 from pytest_py312.rollout.moments import this_moment
+from pytest_py312.rollout.places import moved
 from pytest_py312.rollout.planning import image_of, run_of, stage_services
-from pytest_py312.rollout.rules import rollback_order
+from pytest_py312.rollout.rules import check_same_place, rollback_order
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.stages import is_unfinished
 from pytest_py312.rollout.standing import Standing, in_words, standing_of
@@ -111,12 +112,16 @@ def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
     away = ""
     if runs:
         try:
-            holder = ground.target().lock(options.env).holder()
+            target = ground.target()
+            here = target.identity()
+            for one in runs:
+                check_same_place(one, here)
+            holder = target.lock(options.env).holder()
         except Exception as error:  # what is in the journal can be shown without any target
             away = str(error)
     standings = {run.run: standing_in(ground, journal, run) for run in runs}
     if options.json:
-        return _document(runs, holder, standings), 0
+        return _document(runs, holder, standings, away), 0
     known = {run.stage: run for run in runs}
     lines = [f"{'stage':<7}{'state':<16}{'verdict':<14}{'credited':<18}services"]
     for number in sorted({*known, *(stage.number for stage in ground.plan.stages)}):
@@ -152,7 +157,7 @@ def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
         raise OptionError("--services is for a rollback; a stage is deployed as a whole: --stage N")
     if options.stage is None:
         raise OptionError("--stage is missing: which stage is to be deployed?")
-    target = target_of(ground, options.env)
+    target = ground.target()
     wanted = wanted_of(
         ground, stage=options.stage, environment=options.env, asked=asked_in(options), image_id=target.image_id
     )
@@ -172,11 +177,17 @@ def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> t
             return _document(left), 0
         lines = [f"would finish stage {run.stage}, which was left {run.state.value}" for run in left]
         return "\n".join(lines or [_NOTHING_LEFT.format(options.env)]) + "\n", 0
-    with driving(ground, journal, ground.target()) as driver:
+    target = ground.target()
+    with driving(ground, journal, target) as driver:
+        elsewhere = moved(journal, driver, target, options.env, by=str(myself())) if options.moved else []
         done = driver.recover(options.env)
-    if not done and not options.json:
+    if not done and not elsewhere and not options.json:
         return _NOTHING_LEFT.format(options.env) + "\n", 0
-    return _ended(done, options, StageState.ROLLED_BACK, StageState.ACCEPTED)
+    text, code = _ended(done, options, StageState.ROLLED_BACK, StageState.ACCEPTED)
+    settled = [run for run in elsewhere if run.run not in {one.run for one in done}]
+    if options.json:
+        return _document([*settled, *done]), code
+    return "".join(f"stage {run.stage} lies on {run.place}\n" for run in settled) + text, code
 
 
 def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
@@ -248,18 +259,6 @@ class Wanted:
     earlier: tuple[int, ...]
     after: tuple[str, ...]
     keep: int
-
-
-def target_of(ground: Ground, environment: str) -> Target:
-    """The target that a stage is deployed to.
-
-    :raises RolloutRefused: the plan wants another one than is at hand.
-    """
-    settings = ground.settings()
-    where = settings.environment(environment)
-    if where.engine and settings.deploy.target == "docker":
-        raise RolloutRefused(f"set DOCKER_HOST to {where.engine}: engines that the plan names are not connected yet")
-    return ground.target()
 
 
 def wanted_of(
@@ -347,13 +346,17 @@ def _ended(runs: Sequence[StageRun], options: argparse.Namespace, *wanted: Stage
 
 
 def _document(
-    runs: Sequence[StageRun], holder: Holder | None = None, standings: Mapping[str, Standing | None] | None = None
+    runs: Sequence[StageRun],
+    holder: Holder | None = None,
+    standings: Mapping[str, Standing | None] | None = None,
+    away: str = "",
 ) -> str:
     documents = [_of(run) for run in runs]
     for document in documents if standings is not None else ():
         document["watching"] = encode((standings or {})[document["run"]])
     held = {"name": holder.name, "host": holder.host, "run": holder.run, "since": holder.since} if holder else None
-    return json.dumps({"schema": 1, "held_by": held, "runs": documents}, indent=2) + "\n"
+    told = {"held_by_unknown": away} if away else {}
+    return json.dumps({"schema": 1, "held_by": held, **told, "runs": documents}, indent=2) + "\n"
 
 
 def _of(run: StageRun) -> dict[str, Any]:
@@ -365,6 +368,7 @@ def _of(run: StageRun) -> dict[str, Any]:
         "verdict": run.verdict.value,
         "reason": run.reason,
         "stale": run.stale,
+        "place": run.place or None,
         "credited": run.credited,
         "soak": run.soak,
         "held_for": list(run.held_for),

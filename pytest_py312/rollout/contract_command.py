@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Service
-from pytest_py312.rollout.commands import Ground, target_of
+from pytest_py312.rollout.commands import Ground
 from pytest_py312.rollout.contracting import Contracting
 from pytest_py312.rollout.contracts import ContractResult, concerned, of_edge, on_edge
 from pytest_py312.rollout.driver import Driver
@@ -43,7 +43,7 @@ def run_command(options: argparse.Namespace, ground: Ground, journal: Journal) -
     services = [one.name for one in stage_services(ground.plan, fleet, options.stage)]
     if not concerned(settings.contracts, services):
         raise OptionError(f"the plan has no [[contract]] of a service of stage {options.stage}")
-    keeping = contracting(target_of(ground, options.env), journal.newest(options.env), settings, fleet.services)
+    keeping = contracting(ground.target(), journal.newest(options.env), settings, fleet.services)
     try:
         results = keeping.results(settings.contracts, services)
     finally:
@@ -64,7 +64,7 @@ def _write_down(
     kept = [edge for edge in run.untried if of_edge(on_edge(results, edge)) is Result.SUCCESSFUL] if run else []
     if run is None or run.state not in WATCHED or not kept:
         return
-    driver = Driver(journal, target_of(ground, options.env), myself(), told=ground.told)
+    driver = Driver(journal, ground.target(), myself(), told=ground.told)
     try:
         driver.attach(run.run)
     except RolloutRefused as error:

@@ -89,6 +89,20 @@ def _swarm(facts: EngineFacts, target: str) -> list[Row]:
     return [Row(area="engine", what="swarm", health=health, detail=detail, remedy="" if well else remedy)]
 
 
+def place_row(here: str, trouble: str) -> Row:
+    """``here`` is which place the target says that it is, ``trouble`` why that is not where the environment lies."""
+    if not here:
+        return Row(
+            area="engine", what="identity", health=Health.UNKNOWN, detail="the target does not tell which one it is",
+            remedy="an exchanged engine is not noticed then; in a cluster, allow `get` of its own namespace",
+            needed=False,
+        )  # fmt: skip
+    if trouble:
+        remedy = "point it to the engine of before, or say that it was moved: py312 recover --moved"
+        return Row(area="engine", what="identity", health=Health.TROUBLE, detail=trouble, remedy=remedy)
+    return Row(area="engine", what="identity", health=Health.OK, detail=here)
+
+
 def kernel_row(option: str, found: bool | None) -> Row:
     """``found`` as :func:`.kernel.has_feature` says it. Services without virtual addresses do without IP_VS."""
     if found is None:

@@ -6,6 +6,7 @@ moment, another one goes on from the journal. Nothing here relies on being able 
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 from pytest_py312 import clock
 from pytest_py312.errors import RolloutRefused
@@ -99,6 +100,7 @@ class Driver:
         if not run.deployments:
             raise RolloutRefused(f"stage {run.stage} has no service that could be deployed")
         self.recover(run.environment)
+        run = replace(run, place=self._target.identity())
         check_ground(self._journal, self._target, run, list(earlier), list(after))
         self._holding.hold(run)
         try:

@@ -161,6 +161,14 @@ class Outdated:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Moved:
+    """Somebody says that the environment lies elsewhere by now, on purpose. ``place`` is as a target tells it."""
+
+    place: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Drilled:
     """A rollback that was provoked is over. ``fault`` is how it was: ``none`` for one that was merely asked for.
 
@@ -195,5 +203,6 @@ Event = (
     | RestoreFailed
     | Resumed
     | Outdated
+    | Moved
     | Drilled
 )

@@ -70,6 +70,7 @@ def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
         "by": next((each.what.by for each in history if isinstance(each.what, Locked)), ""),
         "target": str(run.target),
         "configuration": run.configuration,
+        "place": run.place or None,
         "asked": dict(sorted(run.asked.items())),
         "state": run.state.value,
         "verdict": run.verdict.value,

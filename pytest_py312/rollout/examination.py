@@ -24,9 +24,10 @@ from pytest_py312.rollout.judging import clock_jumps
 from pytest_py312.rollout.kernel import SWARM_NEEDS, has_feature
 from pytest_py312.rollout.model import Deployment, Moment, Result, StageRun
 from pytest_py312.rollout.moments import this_host, this_moment
-from pytest_py312.rollout.planning import image_of, spec_of
+from pytest_py312.rollout.planning import image_of, shares_of, spec_of
 from pytest_py312.rollout.providers.prometheus import filled_in, query
 from pytest_py312.rollout.providers.readings import Reading
+from pytest_py312.rollout.rules import check_place
 from pytest_py312.rollout.settings import KUBERNETES, DeploySettings, EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.stages import is_unfinished
 from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable, Keeping
@@ -46,9 +47,12 @@ def examined(ground: Ground, environment: str, stage: int | None) -> list[Row]:
     """
     settings = ground.settings()
     services = [one for one in ground.fleet().services if stage is None or one.stage == stage]
-    runs, rows = _journal_rows(ground, environment)
+    known, rows = _journal_rows(ground, environment)
+    runs = [run for run in known if run.environment == environment]
     rows += _disk_rows(ground)
     target, found = _target_rows(ground, settings, environment)
+    if target is not None:
+        found.append(_place_row(target, known, environment, shares_of(settings, environment)))
     where = settings.environment(environment)
     return [
         *found,
@@ -101,6 +105,18 @@ def _target_rows(ground: Ground, settings: RolloutSettings, environment: str) ->
     return target, rows
 
 
+def _place_row(target: Target, known: list[StageRun], environment: str, shares: tuple[str, ...]) -> Row:
+    try:
+        here = target.identity()
+    except TargetError as error:
+        return Row(area="engine", what="identity", health=Health.UNKNOWN, detail=str(error))
+    try:
+        check_place(environment, here, known, shares)
+    except RolloutRefused as error:
+        return doctor.place_row(here, str(error))
+    return doctor.place_row(here, "")
+
+
 def _unreachable(why: str, target: str) -> Row:
     remedy = "start it, or set DOCKER_HOST, or give this user the right to its socket"
     if target == KUBERNETES:
@@ -137,7 +153,7 @@ def _free(path: Path) -> int | None:
 
 
 def _journal_rows(ground: Ground, environment: str) -> tuple[list[StageRun], list[Row]]:
-    """The newest runs of the environment, as far as they can be read, and what is to be said of the journal."""
+    """The newest runs of all environments, as far as they can be read, and what is to be said of the journal."""
     if not (ground.state / FILE).exists():
         return [], [doctor.journal_row(None)]
     try:
@@ -149,11 +165,12 @@ def _journal_rows(ground: Ground, environment: str) -> tuple[list[StageRun], lis
         rows = [doctor.journal_row(damage, 0 if damage else len(journal.names()))]
         if damage:
             return [], rows
-        runs = journal.newest(environment)
+        known = journal.newest()
+        runs = [run for run in known if run.environment == environment]
         left = [f"stage {run.stage} was left {run.state.value}" for run in runs if is_unfinished(run)]
         newest = [found[1] for run in runs for name, found in journal.newest_samples(run.run).items() if name]
         interval = ground.settings().soak.interval
-        return runs, [*rows, doctor.left_row(left, environment), doctor.jump_row(_jump(newest, interval))]
+        return known, [*rows, doctor.left_row(left, environment), doctor.jump_row(_jump(newest, interval))]
     except StateError as error:
         return [], [doctor.journal_row([str(error)])]
     finally:

@@ -13,6 +13,7 @@ from pytest_py312.errors import RolloutRefused
 from pytest_py312.rollout.journal import LEFT, Journal, LostRun
 from pytest_py312.rollout.model import Holder, StageRun
 from pytest_py312.rollout.moments import is_gone, this_host, this_operator
+from pytest_py312.rollout.rules import check_same_place
 from pytest_py312.rollout.targets.protocol import Target, TargetError
 from pytest_py312.runners.docker_owner import this_process
 
@@ -75,8 +76,9 @@ class Holding:
         """Hold the environment of ``run`` for it.
 
         :param even_from_the_living: also where another process watches this very run.
-        :raises RolloutRefused: another one holds it, with its name.
+        :raises RolloutRefused: another one holds it, with its name; or it does not lie on this target.
         """
+        check_same_place(run, self._target.identity() if run.place else "")
         lock = self._target.lock(run.environment)
         me = self._holder(run)
         found = lock.take(me)
@@ -113,6 +115,7 @@ class Holding:
         me = self._holder(run)
         holder = lock.holder()
         if holder is None:
+            check_same_place(run, self._target.identity() if run.place else "")
             holder = lock.take(me)
             if holder is None:
                 self._journal.note(run.run, f"the lock of {run.environment} was gone, and was taken again")

@@ -329,6 +329,10 @@ class StageRun:
     """``caller->callee`` of all that services of the stage rely on each other for."""
     kept: tuple[str, ...] = ()
     """Those of them that were tried and hold."""
+    place: str = ""
+    """Where the environment lay, as the target called it; empty where that did not tell."""
+    shares: tuple[str, ...] = ()
+    """Other environments that may lie in that very place, as the plan says."""
     drill: str = ""
     """What came of a drill: ``passed``, ``failed``, or empty while it is none or not over."""
 

@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from pytest_py312.errors import Py312Error
-from pytest_py312.rollout.commands import Ground, target_of
+from pytest_py312.rollout.commands import Ground
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
@@ -27,7 +27,7 @@ class OldOnes:
 
     @cached_property
     def _target(self) -> Target:
-        return target_of(self._ground, self._environment)
+        return self._ground.target()
 
     def answer(self, step: Step) -> Answer:
         """Whether the old version of the service that ``step`` is about serves, and on which Python."""

@@ -118,7 +118,16 @@ def run_of(
         configuration=settings.digest,
         needs_drill=settings.deploy_of(stage=stage, name="", path="").require_drill,
         asked=dict(asked or {}),
+        shares=shares_of(settings, environment),
         contracts=tuple(edges_of(settings.contracts, list(services))),
+    )
+
+
+def shares_of(settings: RolloutSettings, environment: str) -> tuple[str, ...]:
+    """Environments that may lie where this one does; it is enough that one of two says so."""
+    own = settings.environment(environment).same_place_as
+    return tuple(
+        dict.fromkeys((*own, *(one.name for one in settings.environments if environment in one.same_place_as)))
     )
 
 

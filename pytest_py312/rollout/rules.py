@@ -41,6 +41,42 @@ def check_start(
                 )
 
 
+def check_place(environment: str, here: str, runs: Iterable[StageRun], shares: Sequence[str]) -> None:
+    """Refuse a place where ``environment`` has not lain so far, or where another environment lies.
+
+    :param here: as the target calls it; where it is empty, nothing can be said.
+    :param runs: the newest run of each stage in each environment.
+    :param shares: environments that may lie there as well.
+    :raises RolloutRefused: names both places, or both environments.
+    """
+    for run in runs:
+        if not run.has_touched:
+            continue
+        if run.environment == environment:
+            check_same_place(run, here)
+        elif here and run.place == here and run.environment not in shares:
+            raise RolloutRefused(
+                f"{environment} would lie on {here}, where {run.environment} lies (stage {run.stage}, run {run.run}): "
+                f"point {environment} to its own (DOCKER_HOST, or `engine`, `context` or `namespace` in "
+                f"[deploy.environments]); if both lie there on purpose, write {environment} = "
+                f'{{ same-place-as = ["{run.environment}"] }} there'
+            )
+
+
+def check_same_place(run: StageRun, here: str) -> None:
+    """Refuse to act for ``run`` where its environment does not lie.
+
+    :param here: where it would be acted; empty where that is not known.
+    :raises RolloutRefused: names both places.
+    """
+    if here and run.place and here != run.place:
+        raise RolloutRefused(
+            f"{run.environment} lies on {run.place} (stage {run.stage}, run {run.run}), and {here} answers: point it "
+            "to the one of before (DOCKER_HOST, or `engine`, `context` or `namespace` in [deploy.environments]); if it "
+            f"was exchanged on purpose, `py312 recover --env {run.environment} --moved` says so"
+        )
+
+
 def check_promotion(run: StageRun, after: Sequence[str], runs: Iterable[StageRun]) -> None:
     """Refuse a run in an environment that comes after others, unless they accepted the very same.
 

@@ -227,6 +227,8 @@ class EnvironmentSettings:
     """URLs that notices are posted to."""
     notify: tuple[tuple[str, ...], ...] = ()
     """Commands (argv each) that are given notices on their stdin."""
+    same_place_as: tuple[str, ...] = ()
+    """Environments that lie on the same engine, swarm or namespace, on purpose."""
     drill: bool = False
     """Whether stages may be deployed there only to be rolled back."""
 

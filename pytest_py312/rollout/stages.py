@@ -24,6 +24,7 @@ from pytest_py312.rollout.events import (
     Event,
     Judged,
     Locked,
+    Moved,
     Observed,
     Outdated,
     Prepared,
@@ -303,6 +304,10 @@ def _outdated(run: StageRun, event: Outdated) -> StageRun:
     return replace(run, stale=run.stale or event.reason)
 
 
+def _moved(run: StageRun, event: Moved) -> StageRun:
+    return replace(run, place=event.place)
+
+
 def _drilled(run: StageRun, event: Drilled) -> StageRun:
     _in(run, event, S.ROLLED_BACK, S.ROLLBACK_FAILED)
     if event.passed and (run.state is not S.ROLLED_BACK or not all(one.restored for one in run.deployments)):
@@ -331,5 +336,6 @@ _HANDLERS: dict[type, Callable[[StageRun, Any], StageRun]] = {
     RestoreFailed: _restore_failed,
     Resumed: _resumed,
     Outdated: _outdated,
+    Moved: _moved,
     Drilled: _drilled,
 }

@@ -13,7 +13,7 @@ from functools import cached_property
 from pytest_py312.errors import Py312Error, RolloutRefused
 from pytest_py312.model import Service
 from pytest_py312.rollout.asking import DURATION, settings_of, with_asked
-from pytest_py312.rollout.commands import Ground, Wanted, target_of, wanted_of
+from pytest_py312.rollout.commands import Ground, Wanted, wanted_of
 from pytest_py312.rollout.contract_command import contracting
 from pytest_py312.rollout.contracting import Contracting
 from pytest_py312.rollout.contracts import ContractResult
@@ -92,7 +92,7 @@ class Staging:
 
     @cached_property
     def target(self) -> Target:
-        return target_of(self._ground, self.wish.environment)
+        return self._ground.target()
 
     @cached_property
     def driver(self) -> Driver:

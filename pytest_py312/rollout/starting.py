@@ -2,7 +2,7 @@
 
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import StageRun
-from pytest_py312.rollout.rules import check_drilled, check_promotion, check_start
+from pytest_py312.rollout.rules import check_drilled, check_place, check_promotion, check_start
 from pytest_py312.rollout.targets.protocol import Target
 
 
@@ -13,6 +13,7 @@ def check_ground(journal: Journal, target: Target, run: StageRun, earlier: list[
     :raises RolloutRefused: something else has to come first.
     """
     known = journal.newest()
+    check_place(run.environment, run.place, known, run.shares)
     before = [one for one in known if one.environment == run.environment and one.stage in earlier]
     serving = {}
     for other in before:

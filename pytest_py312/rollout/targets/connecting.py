@@ -20,9 +20,9 @@ def _docker(where: EnvironmentSettings) -> Iterator[Target]:
     from pytest_py312.rollout.targets.docker import DockerTarget
     from pytest_py312.runners.docker_engine import connect
 
-    engine = connect()
+    engine = connect(where.engine)
     try:
-        yield DockerTarget(engine)
+        yield DockerTarget(engine, address=where.engine)
     finally:
         engine.close()
 

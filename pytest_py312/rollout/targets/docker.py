@@ -62,9 +62,13 @@ class DockerTarget:
 
     name = "docker"
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, address: str = "") -> None:
+        """:param address: of the engine; empty is the usual one."""
         self._engine = engine
-        self._reach = Reach(engine)
+        self._reach = Reach(engine, address)
+
+    def identity(self) -> str:
+        return docker_facts.identity(self._engine)
 
     def image_id(self, reference: str) -> str:
         with in_words():

@@ -42,6 +42,24 @@ def facts_in(said: Mapping[str, Any], *, is_beside: bool) -> EngineFacts:
 
 
 @in_words()
+def identity(engine: Engine) -> str:
+    """See :class:`.protocol.Target`. It lies in the engine's data folder, and stays when that is started anew."""
+    with told_apart():
+        said: Any = engine.client.info()
+    found = str(said.get("ID") or "")
+    return f"the Docker engine {found}" if found else ""
+
+
+@in_words()
+def swarm_identity(engine: Engine) -> str:
+    """The same of a swarm, which only its managers know."""
+    with told_apart():
+        said: Any = engine.client.info()
+    cluster = str(((said.get("Swarm") or {}).get("Cluster") or {}).get("ID") or "")
+    return f"the swarm {cluster}" if cluster else ""
+
+
+@in_words()
 def image_facts(engine: Engine, reference: str) -> ImageFacts | None:
     said: Any = if_known(lambda: engine.client.inspect_image(reference))  # type: ignore[no-untyped-call]  # so in its stubs
     if said is None:

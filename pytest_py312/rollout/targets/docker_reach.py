@@ -25,9 +25,9 @@ _ELSEWHERE = ("macvlan", "ipvlan", "overlay")
 class Reach:
     """Reaches the containers of one engine. Both methods raise as the engine's client does, too."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, address: str = "") -> None:
         self._engine = engine
-        address = engine_address()
+        address = address or engine_address()
         host = address.partition("://")[2].rpartition("@")[2].partition("/")[0].partition(":")[0]
         self._is_remote = address.startswith(("tcp://", "ssh://", "http")) and bool(host)
         self._host = host if self._is_remote else "127.0.0.1"

@@ -63,6 +63,14 @@ class KubernetesTarget:
         self._pinned = pinned
         self._seen: dict[tuple[str, str], str] = {}
 
+    def identity(self) -> str:
+        """That of the namespace of the environment: several may lie in one cluster. Empty without the right to it."""
+        try:
+            uid = self._cluster.namespace_uid()
+        except TargetRefused:
+            return ""
+        return f"the namespace {self._cluster.namespace} ({uid})" if uid else ""
+
     def image_id(self, reference: str) -> str:
         """The reference itself: which image it means is the nodes' business, who pull it."""
         if self._pinned and "@sha256:" not in reference:

@@ -63,6 +63,11 @@ class Cluster:
     def config_map(self, namespace: str, name: str) -> Said | None:
         return _or_none(lambda: self._read("get configmaps", self._core.read_namespaced_config_map, name, namespace))
 
+    def namespace_uid(self) -> str:
+        """Of the namespace where what is not told otherwise lies; empty where there is none of that name."""
+        found = _or_none(lambda: self._read("get namespaces", self._core.read_namespace, self.namespace))
+        return str(found["metadata"].get("uid", "")) if found else ""
+
     def lease(self, name: str) -> Said | None:
         read = self._leases.read_namespaced_lease
         return _or_none(lambda: self._read("get leases.coordination.k8s.io", read, name, self.namespace))

@@ -119,6 +119,13 @@ class Target(Protocol):
 
     name: str
 
+    def identity(self) -> str:
+        """Which place this is, in words that no other place has and that stay. Not a verb.
+
+        Empty where it does not tell.
+        """
+        ...
+
     def image_id(self, reference: str) -> str:
         """The id of an image that is there. Not a verb: it only looks a name up.
 

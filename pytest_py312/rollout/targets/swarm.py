@@ -57,6 +57,9 @@ class SwarmTarget:
         self._services = Services(engine)
         self._nodes = Nodes(engine, engines, connect)
 
+    def identity(self) -> str:
+        return docker_facts.swarm_identity(self._engine)
+
     @in_swarm_words()
     def image_id(self, reference: str) -> str:
         """By its digest in the registry, so that each node finds the same one; else by its id, which each node has to

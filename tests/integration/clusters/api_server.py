@@ -35,6 +35,7 @@ PATH = re.compile(
     r"/(?:api|apis/[a-z0-9.]+)/v[a-z0-9]+/namespaces/(?P<namespace>[^/]+)/(?P<resource>[a-z]+)"
     r"(?:/(?P<name>[^/]+))?(?:/(?P<sub>[a-z]+)(?:/(?P<rest>.*))?)?"
 )
+NAMESPACE_PATH = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)")
 HASH_LABEL = "pod-template-hash"
 VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
@@ -206,6 +207,8 @@ class ApiServer:
     """(verb, resource) that nobody has the right to."""
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     port: int = 0
+    cluster: str = "here"
+    """Begins the uid of its namespaces."""
 
     def _is_allowed(self, verb: str, resource: str, name: str, namespace: str) -> None:
         if (verb, resource) in self.forbidden:
@@ -216,7 +219,10 @@ class ApiServer:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         found = PATH.fullmatch(request.path)
+        namespace = NAMESPACE_PATH.fullmatch(request.path)
         try:
+            if namespace is not None:
+                return self._namespace(namespace["namespace"])
             if found is None:
                 raise Refusal(404, "NotFound", "the server could not find the requested resource")
             return await self._answer(request, found)
@@ -230,6 +236,11 @@ class ApiServer:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
+
+    def _namespace(self, name: str) -> web.Response:
+        self._is_allowed("get", "namespaces", name, name)
+        metadata = {"name": name, "uid": f"{self.cluster}-{name}"}
+        return web.json_response({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     async def _answer(self, request: web.Request, found: re.Match[str]) -> web.StreamResponse:
         namespace, resource, name = found["namespace"], found["resource"], found["name"] or ""

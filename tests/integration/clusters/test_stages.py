@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_py312.errors import RolloutRefused
 from pytest_py312.rollout.model import StageState
 from pytest_py312.rollout.targets.docker_setup import RUN_LABEL
 from pytest_py312.rollout.targets.protocol import Phase
@@ -225,3 +226,15 @@ def test_what_is_kept_cannot_be_changed(small: Shop) -> None:
     one = small.server.store.listed("configmaps", NAMESPACE)[0]
     with pytest.raises(Refusal, match="immutable"):
         small.server.store.update("configmaps", NAMESPACE, one["metadata"]["name"], {**one, "data": {}})
+
+
+def test_a_namespace_of_another_cluster_is_another_place(small: Shop) -> None:
+    with small.driver() as (driver, _):
+        run = driver.deploy(small.run("3.12"))
+        assert run.place == small.target.identity() != ""
+        small.server.cluster = "there"
+        with pytest.raises(RolloutRefused, match=r"lies on the namespace .* and the namespace .*there.* answers"):
+            driver.rollback(run.run, reason="a test")
+        small.server.forbidden.add(("get", "namespaces"))
+        assert small.target.identity() == "", "without the right to it nobody is kept from the way back"
+        assert driver.rollback(run.run, reason="a test").state is StageState.ROLLED_BACK

@@ -12,7 +12,10 @@ from pytest_py312.rollout.model import Container, Result, ServiceSpec, StageStat
 from pytest_py312.rollout.probes import ContainerProbe
 from pytest_py312.rollout.settings import SoakSettings
 from pytest_py312.rollout.soak import Soak
+from pytest_py312.rollout.targets.docker import DockerTarget
+from pytest_py312.rollout.targets.docker_facts import swarm_identity
 from pytest_py312.rollout.watching import Watched
+from pytest_py312.runners.docker_engine import connect
 from tests.integration.rollouts.services import Place, place
 from tests.integration.rollouts.swarm_places import Swarm
 
@@ -60,6 +63,22 @@ def test_killed_while_a_stage_goes_up_all_is_old_again(one_swarm: Swarm, here: P
         assert bool(told) is not user.running
         assert user.container.id == here.old["user"]
         assert not [name for name in here.containers() if ".next" in name]
+
+
+def test_an_engine_is_the_same_one_when_it_is_started_anew_and_another_one_is_another(
+    one_swarm: Swarm, here: Place
+) -> None:
+    before, swarm = here.target.identity(), swarm_identity(here.engine)
+    own = connect()
+    try:
+        assert before
+        assert DockerTarget(own).identity() not in ("", before)
+        assert swarm not in ("", before)
+    finally:
+        own.close()
+    one_swarm.manager.kill()
+    one_swarm.manager.start()
+    assert (here.target.identity(), swarm_identity(here.engine)) == (before, swarm)
 
 
 def test_killed_while_a_stage_soaks_it_is_no_fault_of_the_service(one_swarm: Swarm, here: Place) -> None:
