@@ -14,13 +14,15 @@ from pytest_py312.service_distribution import find_distribution, has_src_package
 from pytest_py312.service_files import (
     NOT_SERVICES,
     ServiceFiles,
+    has_own_code,
     has_python_image,
+    is_deployable,
     read_service,
     sign_of_service,
 )
 from pytest_py312.sources import MOST_FURTHER, find_further, find_sources, is_requirements_path, stated_sources
 from pytest_py312.suites import find_suite
-from pytest_py312.tree import Listing, Tree, join
+from pytest_py312.tree import Listing, Tree, folders_beneath, join
 
 SEARCH_DEPTH = 8
 FOLDER_LIMIT = 50_000
@@ -39,13 +41,14 @@ def discover(plan: Plan) -> Fleet:
     paths, assumptions = _stated_folders(plan, tree) if plan.services else _found_folders(plan, tree)
     names = unique_names(paths, plan.root.resolve().name or "root")
     named = [(names[path], path) for path in paths if not _excluded(plan, names[path], path)]
+    inner = folders_beneath(paths)
     if not named:
         raise NoFleetError(_nothing_found(plan))
     check_against_fleet(plan, named)
     stages = _stages(plan, named)
     services = []
     for name, path in named:
-        service, clauses = _service(plan, tree, name, path, stages.get((name, path)))
+        service, clauses = _service(plan, tree, name, path, stages.get((name, path)), inner.get(path, ()))
         services.append(service)
         assumptions += [f"{name} {clause}." for clause in clauses]
     assumptions += _nobodys(plan, tree, paths)
@@ -93,8 +96,10 @@ def _nothing_found(plan: Plan) -> str:
 
 
 def _found_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
-    """Folders that show themselves to be services, the outermost first met; the root only when there is no other."""
+    """Folders that show themselves to be services, the outermost first met. One that holds others, as the root may, is
+    one itself only when it has code of its own."""
     found: list[str] = []
+    groups: dict[str, str] = {}
     assumptions: list[str] = []
     pending = [(".", 0)]
     for _ in range(FOLDER_LIMIT):
@@ -110,14 +115,21 @@ def _found_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
                 found.append(path)
                 continue
             if sign:
-                assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
+                groups[path] = sign
         if depth < SEARCH_DEPTH:
             pending += [(join(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
     else:
         assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
-    if not found and sign_of_service(tree, ".", tree.listing(".")):
-        found.append(".")
-    return found, assumptions
+    if sign := sign_of_service(tree, ".", tree.listing(".")):
+        if not found or found == ["src"]:  # the layout of one distribution, not a service in a folder of that name
+            return ["."], assumptions
+        groups["."] = sign
+    for path, sign in groups.items():
+        if is_deployable(tree, path) and has_own_code(tree, path, found):
+            found.append(path)
+        elif path != ".":
+            assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
+    return sorted(found), assumptions
 
 
 def _is_searched(name: str) -> bool:
@@ -209,10 +221,12 @@ def _stages(plan: Plan, named: Sequence[tuple[str, str]]) -> Mapping[tuple[str, 
     }
 
 
-def _service(plan: Plan, tree: Tree, name: str, path: str, stage: Stage | None) -> tuple[Service, tuple[str, ...]]:
+def _service(
+    plan: Plan, tree: Tree, name: str, path: str, stage: Stage | None, inner: Sequence[str]
+) -> tuple[Service, tuple[str, ...]]:
     """The service, and what had to be assumed of it, as clauses that follow its name."""
     settings = settings_for(plan, name, path)
-    files = read_service(tree, path)
+    files = read_service(tree, path, inner)
     baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
     run_time, tests, requirement_clause = _requirements(plan, tree, files, settings)
@@ -241,6 +255,7 @@ def _service(plan: Plan, tree: Tree, name: str, path: str, stage: Stage | None) 
         declarations=files.declarations,
         manifest=_manifest(files, run_time),
         further=further,
+        inner=tuple(inner),
     )
     return service, tuple(filter(None, clauses))
 
@@ -268,7 +283,7 @@ def _further(plan: Plan, files: ServiceFiles, sources: Sequence[RequirementSourc
 def _suite(files: ServiceFiles, settings: ServiceSettings) -> tuple[Suite | None, str]:
     if settings.suite or settings.suite_skip_reason:
         return settings.suite, ""
-    found = find_suite(files.scan.files, files.scan.folders, files.texts)
+    found = find_suite(files.scan.files, files.scan.folders, files.texts, files.inner)
     return found.suite, found.assumption
 
 

@@ -307,4 +307,5 @@ def _folder_of(service: Service) -> SourceFolder:
         path=service.path,
         roots=tuple(join(service.path, root) for root in (".", *roots)),
         needs=service.settings.needs,
+        inner=service.inner,
     )

@@ -406,6 +406,8 @@ class Service:
     """The file that best stands for the service in an editor, relative to the root (may be empty)."""
     further: tuple[RequirementSource, ...] = ()
     """Requirements files that neither run time nor tests take: each is judged as a set of its own."""
+    inner: tuple[str, ...] = ()
+    """Folders of other services beneath it, relative to the root: what lies in them is theirs."""
 
     @property
     def images(self) -> tuple[Declaration, ...]:

@@ -1,7 +1,7 @@
 """Which folders are services, and what the files of one say: read once, by name, nothing executed."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from pytest_py312.readers.metadata import FILES, Metadata, read_metadata
 from pytest_py312.readers.setuptools import read_ini, read_setup_py
 from pytest_py312.readers.version_names import is_dockerfile
 from pytest_py312.suites import INI_FILES
-from pytest_py312.tree import Listing, Scan, Tree, join
+from pytest_py312.tree import Listing, Scan, Tree, join, relative_to
 
 SCAN_DEPTH = 6
 NOT_SERVICES = frozenset(
@@ -27,6 +27,13 @@ _NOT_PRODUCTION = frozenset(
     {"test", "tests", "testing", "scripts", "tools", "examples", "docs", "dev", "ci", ".devcontainer", "mock", "mocks"}
 )
 _REQUIREMENTS = re.compile(r"(?:[\w.-]+[-_.])?requirements(?:[-_.][\w.-]+)?\.(?:txt|in)", re.ASCII)
+_RUN_TIME = frozenset(
+    f"{name}.{ending}"
+    for name in ("requirements", "base", "common", "prod", "production", "main")
+    for ending in ("txt", "in")
+)
+_TOOLS = frozenset({"setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py"})
+"""Modules beside a repository's code that only its developers run."""
 _FILE_LIMIT = 50
 """Dockerfiles and workflows that are read of one service."""
 
@@ -40,6 +47,8 @@ class ServiceFiles:
     """The files of one service. ``scan`` and the keys of ``texts`` are relative to it; facts bear paths of the root."""
 
     path: str
+    inner: tuple[str, ...] = ()
+    """Folders of other services beneath it, relative to it; ``scan`` is without them."""
     scan: Scan
     texts: Mapping[str, str]
     dockerfiles: tuple[DockerfileText, ...]
@@ -55,9 +64,10 @@ class ServiceFiles:
         return tuple(sorted(found, key=lambda one: (one.location.path, one.location.line or 0, one.kind, one.text)))
 
 
-def read_service(tree: Tree, path: str) -> ServiceFiles:
-    """Read the files of the service at ``path``."""
-    scan = tree.scan(path, depth=SCAN_DEPTH)
+def read_service(tree: Tree, path: str, inner: Sequence[str] = ()) -> ServiceFiles:
+    """Read the files of the service at ``path``, without those in ``inner``, folders of the root that are others'."""
+    others = relative_to(path, inner)
+    scan = tree.scan(path, depth=SCAN_DEPTH).without(others)
     texts: dict[str, str] = {}
     for name in scan.named(*dict.fromkeys((*FILES, *INI_FILES))):
         text = tree.text(join(path, name))
@@ -67,6 +77,7 @@ def read_service(tree: Tree, path: str) -> ServiceFiles:
     workflows = [name for name in scan.files if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml", name)]
     return ServiceFiles(
         path=path,
+        inner=others,
         scan=scan,
         texts=texts,
         dockerfiles=tuple(
@@ -120,6 +131,30 @@ def sign_of_service(tree: Tree, path: str, listing: Listing) -> str:
     if "Pipfile" in listing.files:
         return "Pipfile"
     return next((name for name in ("pyproject.toml", "setup.py", "setup.cfg") if _has_metadata(tree, path, name)), "")
+
+
+def is_deployable(tree: Tree, path: str) -> bool:
+    """Whether a folder says what is needed to run it, and not only what to develop with."""
+    listing = tree.listing(path)
+    in_folder = tree.listing(join(path, "requirements")).files
+    return (
+        has_python_image(tree, path, listing)
+        or not _RUN_TIME.isdisjoint((*listing.files, *in_folder))
+        or "Pipfile" in listing.files
+        or any(_has_metadata(tree, path, name) for name in ("pyproject.toml", "setup.py", "setup.cfg"))
+    )
+
+
+def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
+    """Whether there are modules or packages in the folder, or in its ``src``, that lie in none of the ``services``."""
+    for folder in (path, join(path, "src")):
+        listing = tree.listing(folder)
+        if any(name.endswith(".py") and name not in _TOOLS for name in listing.files):
+            return True
+        inner = (join(folder, name) for name in listing.folders if name not in NOT_SERVICES)
+        if any(one not in services and tree.is_file(join(one, "__init__.py")) for one in inner):
+            return True
+    return False
 
 
 def has_python_image(tree: Tree, path: str, listing: Listing) -> bool:

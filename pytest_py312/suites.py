@@ -38,8 +38,11 @@ class FoundSuite:
     assumption: str = ""
 
 
-def find_suite(files: Sequence[str], folders: Sequence[str], texts_of: Mapping[str, str]) -> FoundSuite:
-    """The suite of a service with these ``files`` and ``folders`` (relative to it).
+def find_suite(
+    files: Sequence[str], folders: Sequence[str], texts_of: Mapping[str, str], inner: Sequence[str] = ()
+) -> FoundSuite:
+    """The suite of a service with these ``files`` and ``folders`` (relative to it). ``inner`` are folders of other
+    services in it, whose tests are theirs.
 
     ``texts_of`` holds the text of those of :data:`INI_FILES` that exist. pytest runs ``unittest`` classes too, so it
     is always pytest.
@@ -57,6 +60,7 @@ def find_suite(files: Sequence[str], folders: Sequence[str], texts_of: Mapping[s
         chosen, left_out = tests, no_tests
     else:
         arguments, chosen, left_out = _arguments(tests)
+    arguments += tuple(f"--ignore={folder}" for folder in inner if _is_reached(folder, arguments))
     mode = "importlib" if not settings.import_mode and _clash(chosen, set(files)) else ""
     suite = Suite(kind=SuiteKind.PYTEST, arguments=arguments, import_mode=mode)
     return FoundSuite(suite=suite, assumption=_left_out(left_out))
@@ -128,6 +132,11 @@ def _arguments(tests: Sequence[str]) -> tuple[tuple[str, ...], list[str], list[s
     left_out = [path for path in tests if path.partition("/")[0] in _NOT_TESTS]
     wanted = sorted({path.partition("/")[0] for path in chosen})
     return tuple(wanted), chosen, left_out
+
+
+def _is_reached(folder: str, arguments: Sequence[str]) -> bool:
+    """Whether pytest would look for tests in ``folder``; without arguments it looks everywhere."""
+    return not arguments or any(folder == path or folder.startswith(f"{path}/") for path in arguments)
 
 
 def _left_out(paths: Sequence[str]) -> str:

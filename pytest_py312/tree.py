@@ -7,8 +7,8 @@ All paths are POSIX strings relative to the root; the root itself is ``"."``.
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 FILE_LIMIT = 2 * 1024**2
@@ -63,10 +63,48 @@ class Scan:
         present = set(self.files)
         return tuple(name for name in names if name in present)
 
+    def without(self, folders: Collection[str]) -> "Scan":
+        """The same without what lies in ``folders``, which are relative to the folder scanned."""
+        if not folders:
+            return self
+        inside = tuple(f"{folder}/" for folder in folders)
+
+        def kept(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(name for name in names if not f"{name}/".startswith(inside))
+
+        return replace(
+            self,
+            files=kept(self.files),
+            folders=kept(self.folders),
+            linked=kept(self.linked),
+            ways=kept(self.ways),
+            astray=kept(self.astray),
+        )
+
 
 def join(*parts: str) -> str:
     """Join and normalise; ``join(".", "a")`` is ``"a"`` and the root is ``"."``."""
     return posixpath.normpath(posixpath.join(*parts))
+
+
+def relative_to(folder: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``paths`` that lie beneath ``folder``, relative to it."""
+    if folder == ".":
+        return tuple(path for path in paths if path != ".")
+    return tuple(path.removeprefix(f"{folder}/") for path in paths if path.startswith(f"{folder}/"))
+
+
+def folders_beneath(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Each of ``paths`` that has others beneath it, and those others."""
+    known = set(paths)
+    inner: dict[str, list[str]] = {}
+    for path in sorted(known - {"."}):
+        above = path
+        while above:
+            above = above.rpartition("/")[0]
+            if (above or ".") in known:
+                inner.setdefault(above or ".", []).append(path)
+    return {path: tuple(found) for path, found in inner.items()}
 
 
 def escapes(path: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.model import Service
 from pytest_py312.patterns import matches
-from pytest_py312.readers.version_names import may_say_versions
+from pytest_py312.readers.version_names import is_jenkinsfile, is_yaml, may_say_versions
 from pytest_py312.tree import Tree, join
 
 OUTSIDE_DEPTH = 5
@@ -26,16 +26,24 @@ OF_TESTS = frozenset({"assets", "cases", "data", "examples", "files", "projects"
 def outside_files(tree: Tree, services: Mapping[str, Service], exclude: Sequence[str]) -> Iterator[str]:
     """Paths of such files. ``services`` are all, by their paths; ``exclude`` are patterns of folders that are nobody's.
 
-    None where a service is the root: they are that service's then.
+    Where the root is a service, they are that one's; but what may speak of others has to be asked whether it does.
     """
-    pending = [] if "." in services else [(".", 0)]
+    alone = "." in services and len(services) == 1
+    says = may_speak_of_many if "." in services else may_say_versions
+    pending = [] if alone else [(".", 0)]
     while pending:
         folder, depth = pending.pop()
         listing = tree.listing(folder)
-        yield from (path for name in listing.files if may_say_versions(path := join(folder, name)))
+        yield from (path for name in listing.files if says(path := join(folder, name)))
         if depth < OUTSIDE_DEPTH:
             inner = [join(folder, name) for name in reversed(listing.folders) if name not in NOT_ITS_OWN]
             pending += [(path, depth + 1) for path in inner if not _is_someones(path, services, exclude)]
+
+
+def may_speak_of_many(path: str) -> bool:
+    """Whether a file may have parts for several services: workflows, compose files, manifests, pipelines."""
+    name = path.rpartition("/")[2]
+    return (is_yaml(name) or is_jenkinsfile(name)) and may_say_versions(path)
 
 
 def _is_someones(path: str, services: Mapping[str, Service], exclude: Sequence[str]) -> bool:

@@ -15,8 +15,8 @@ from pytest_py312.readers.places import Place, declarations_of
 from pytest_py312.readers.version_names import may_say_versions
 from pytest_py312.readers.version_places import read_places
 from pytest_py312.service_files import SCAN_DEPTH
-from pytest_py312.tree import Tree, Unreadable, join
-from pytest_py312.version_files import NOT_ITS_OWN, OF_TESTS, OUTSIDE_LIMIT, outside_files
+from pytest_py312.tree import Tree, Unreadable, folders_beneath, join
+from pytest_py312.version_files import NOT_ITS_OWN, OF_TESTS, OUTSIDE_LIMIT, may_speak_of_many, outside_files
 from pytest_py312.version_owners import Named, Names, index_of, named_in
 
 FILE_LIMIT = 1_000
@@ -45,10 +45,12 @@ class Outside:
     named: Named
     handed: Names
     """Services whose work other files hand to this one."""
+    rest: Names = frozenset()
+    """The service at the root, where there is one beside others: what names none is for it."""
 
     def owners(self, place: Place) -> Names:
         """The services that the place is for; none: no service is named, so it is for the fleet as a whole."""
-        return self.named.at(place.start) | self.handed
+        return self.named.at(place.start) | self.handed or self.rest
 
 
 class VersionSurvey:
@@ -59,7 +61,9 @@ class VersionSurvey:
         self._tree = Tree(root)
         self._services = {service.path: service for service in services}
         self._everyone = frozenset(service.name for service in self._services.values())
-        self._inner = _inner(self._services)
+        self._inner = folders_beneath(self._services)
+        outermost = self._services.get(".") if len(self._services) > 1 else None
+        self._root = frozenset((outermost.name,)) if outermost else frozenset()
         self._index = index_of(self._services.values())
         self._exclude = tuple(exclude)
         self._lock = threading.Lock()
@@ -87,6 +91,8 @@ class VersionSurvey:
         for name in scan.files:
             path = join(service.path, name)
             if not may_say_versions(path) or _is_material(name) or path.startswith(inner):
+                continue
+            if service.name in self._root and may_speak_of_many(path):
                 continue
             if name not in linked or not self._leads_inside(path, service.path):
                 found.append(path)
@@ -121,7 +127,8 @@ class VersionSurvey:
 
         def chosen(text: str, places: Sequence[Place]) -> Sequence[Place]:
             named = named_in(text, file.path, self._index)
-            return [place for place in places if (named.at(place.start) | file.handed or self._everyone) <= names]
+            rest = file.rest or self._everyone
+            return [place for place in places if (named.at(place.start) | file.handed or rest) <= names]
 
         return chosen
 
@@ -140,7 +147,7 @@ class VersionSurvey:
                     read[path] = places, named
         handed = _handed(uses)
         return tuple(
-            Outside(path=path, places=places, named=named, handed=handed.get(path, frozenset()))
+            Outside(path=path, places=places, named=named, handed=handed.get(path, frozenset()), rest=self._root)
             for path, (places, named) in sorted(read.items())
         )
 
@@ -185,19 +192,6 @@ def _handed(files: Sequence[tuple[str, Named]]) -> Mapping[str, Names]:
         if handed == before:
             break
     return handed
-
-
-def _inner(paths: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    """Folder to the folders of services beneath it, for those that have some."""
-    known = set(paths)
-    inner: dict[str, list[str]] = {}
-    for path in known - {"."}:
-        above = path
-        while above:
-            above = above.rpartition("/")[0]
-            if (above or ".") in known:
-                inner.setdefault(above or ".", []).append(path)
-    return inner
 
 
 def _is_material(name: str) -> bool:

@@ -22,6 +22,9 @@ def own_names(service: Service, files: Iterable[str], tree: Tree, around: "Aroun
         *folders, name = path.removeprefix(prefix).split("/")
         names.update(folders)
         names.add(name.partition(".")[0])
+    for folder in service.inner:
+        names.update(folder.split("/"))
+        names |= _names_in(folder, tree)
     names |= (around or Around(tree)).names(service)
     if service.distribution is not None:
         for root in service.distribution.source_roots:

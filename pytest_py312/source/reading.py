@@ -9,7 +9,7 @@ from pytest_py312.safe_files import Refused, read_regular
 from pytest_py312.source.facts import FileFacts, packed
 from pytest_py312.source.memory import Memory
 from pytest_py312.source.scanning import FileScanner, Task, key_of, remembered, scanner_version
-from pytest_py312.tree import Scan, Tree, Unreadable, join
+from pytest_py312.tree import Scan, Tree, Unreadable, join, relative_to
 
 FILE_LIMIT = 2 * 1024**2
 """Bytes: a larger Python file holds data that a program wrote."""
@@ -28,6 +28,8 @@ class SourceFolder:
     path: str
     roots: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    inner: tuple[str, ...] = ()
+    """Folders of other services beneath it, whose source is theirs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +164,7 @@ class SourceReader:
             seen = any(path == known or known == "." or path.startswith(f"{known}/") for known in scans)
             if seen or path == "." != folder.path or folder.path.startswith(f"{path}/"):  # what is around it is others'
                 continue
-            scans[path] = scan = self._tree.scan(path, depth=DEPTH)
+            scans[path] = scan = self._tree.scan(path, depth=DEPTH).without(relative_to(path, folder.inner))
             for way in scan.ways:
                 try:
                     pending.append(self._tree.resolved(join(path, way)))

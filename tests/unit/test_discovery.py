@@ -101,6 +101,51 @@ def test_the_root_is_a_service_when_it_is_the_only_one(tmp_path: Path) -> None:
     assert service.baseline_source == "Dockerfile:1 says python:3.10"
 
 
+@pytest.mark.parametrize(
+    ("files", "paths"),
+    [
+        ({"requirements.txt": "", "shop/__init__.py": "", "states/requirements.txt": ""}, [".", "states"]),
+        ({"setup.py": "from setuptools import setup\nsetup()\n", "src/shop/__init__.py": "", "worker/Pipfile": ""},
+         [".", "worker"]),
+        ({"Dockerfile": "FROM python:3.9\n", "main.py": "", "a/Pipfile": "", "b/Pipfile": ""}, [".", "a", "b"]),
+        ({"api/requirements.txt": "", "api/main.py": "", "api/a/Pipfile": "", "api/b/Pipfile": ""},
+         ["api", "api/a", "api/b"]),
+        ({"requirements.txt": "", "setup.py": "from setuptools import setup\nsetup()\n", "tests/test_a.py": "",
+          "a/Pipfile": ""}, ["a"]),
+        ({"requirements-dev.txt": "", "tool.py": "", "a/Pipfile": ""}, ["a"]),
+        ({"requirements.txt": "", "a/Pipfile": "", "a/__init__.py": ""}, ["a"]),
+        ({"requirements.txt": "", "tests/test_a.py": "", "src/setup.py": "from setuptools import setup\nsetup()\n"},
+         ["."]),
+    ],
+)  # fmt: skip
+def test_a_folder_with_code_of_its_own_is_a_service_beside_those_in_it(
+    tmp_path: Path, files: dict[str, str], paths: list[str]
+) -> None:
+    """What needs only its developers' tools, or holds nothing but tests, is none."""
+    assert [service.path for service in fleet_of(tmp_path, files).services] == paths
+
+
+def test_what_lies_in_services_beneath_it_is_not_a_services_own(tmp_path: Path) -> None:
+    """Neither their requirements nor their images nor their tests."""
+    fleet = fleet_of(
+        tmp_path,
+        {
+            "requirements.txt": "",
+            "main.py": "",
+            "test_main.py": "",
+            "worker/requirements.txt": "",
+            "worker/requirements-gpu.txt": "",
+            "worker/Dockerfile": "FROM python:3.10\n",
+            "worker/test_worker.py": "",
+        },
+    )
+    root, worker = fleet.services
+    assert (root.inner, root.further, root.images) == (("worker",), (), ())
+    assert root.suite == Suite(kind=SuiteKind.PYTEST, arguments=("--ignore=worker",))
+    assert [str(source) for source in worker.further] == ["worker/requirements-gpu.txt"]
+    assert worker.suite == Suite(kind=SuiteKind.PYTEST)
+
+
 def test_requirements_shared_by_a_group_do_not_hide_its_services(tmp_path: Path) -> None:
     """A folder with several services in it is a group, and that is said."""
     fleet = fleet_of(

@@ -39,8 +39,13 @@ def test_services_and_what_is_nobodys_are_left_out(tree: Tree) -> None:
     assert found(tree, "services/a", exclude=("old",)) == [".github/workflows/ci.yml", "deploy/Dockerfile.base"]
 
 
-def test_where_the_root_is_a_service_nothing_is_outside(tree: Tree) -> None:
-    assert found(tree, ".", "services/a") == []
+def test_where_the_root_is_the_only_service_nothing_is_outside(tree: Tree) -> None:
+    assert found(tree, ".") == []
+
+
+def test_where_the_root_is_one_of_several_what_may_speak_of_the_others_is_asked(tree: Tree) -> None:
+    """A job of the workflow may be for one of them; the Dockerfile is the root's own."""
+    assert found(tree, ".", "services/a") == [".github/workflows/ci.yml"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,19 @@ def survey(root: Path, files: Mapping[str, str]) -> VersionSurvey:
     return VersionSurvey(service_tree(root, files), [USER, AUTH])
 
 
+def test_a_service_at_the_root_has_what_names_no_other(tmp_path: Path) -> None:
+    """Its own files, and the jobs that are for none of those beneath it."""
+    workflow = (
+        "jobs:\n  test:\n    steps: [{with: {python-version: '3.9'}}]\n"
+        "  user-service:\n    steps: [{with: {python-version: '3.10'}}]\n"
+    )
+    files = {"Dockerfile": "FROM python:3.9\n", ".github/workflows/ci.yml": workflow}
+    root = service("shop", path=".")
+    reader = VersionSurvey(service_tree(tmp_path, files), [root, USER])
+    assert said(reader.read(root)) == {"Dockerfile": ["3.9"], ".github/workflows/ci.yml": ["3.9"]}
+    assert said(reader.read(USER)) == {".github/workflows/ci.yml": ["3.10"]}
+
+
 IN_ITS_FOLDER = {
     "Dockerfile": "FROM python:@\n",
     "deploy/docker/api.Dockerfile": "FROM python:@\n",

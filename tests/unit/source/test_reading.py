@@ -1,6 +1,7 @@
 """Reading the Python files of services: which, with what beside them, once for each content."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def test_all_python_files_of_a_service_are_read_and_none_of_its_environments(tmp
     ]
     assert asked(found, "app/main.py") == {"imp"}
     assert found.unread == ()
+
+
+def test_the_source_of_services_beneath_it_is_theirs(tmp_path: Path) -> None:
+    fleet(tmp_path, {"main.py": "import imp\n", "inner/main.py": "import cgi\n", "inner_too.py": "import pipes\n"})
+    reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
+
+    found = reader.read([replace(SERVICE, inner=(f"{SERVICE.path}/inner",))])[SERVICE.path]
+
+    assert sorted(found.contents) == [f"{SERVICE.path}/inner_too.py", f"{SERVICE.path}/main.py"]
 
 
 def test_what_lies_on_the_import_path_hides_the_standard_module(tmp_path: Path) -> None:
