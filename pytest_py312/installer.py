@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree
 from pytest_py312.lock_verdicts import LockVerdicts
 from pytest_py312.locking import RESOLVED_AT_ONCE, Locking
+from pytest_py312.locks import seeds
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service
 from pytest_py312.once import Once
-from pytest_py312.resolution import Blocked, Lock, Pin, Resolver, Unchecked, Wanted
+from pytest_py312.resolution import Blocked, Lock, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
 from pytest_py312.sources import further_services
 from pytest_py312.suite import crash_of
@@ -100,7 +102,8 @@ class Installer:
         for attempt in dict.fromkeys((constraints, ())):
             lock = self._resolver.known(self.demands.wanted(cell, built, attempt), build)
             if lock is not None:
-                return self.demands.with_own_hashes(cell, lock)
+                found = self._locking.known_like_pip(lock, build, partial(self._wanted, cell, built, attempt))
+                return self.demands.with_own_hashes(cell, found) if found else None
         return None
 
     def known_locks(self, cell: Cell) -> list[str] | None:
@@ -121,9 +124,15 @@ class Installer:
             constraints = tool_constraints(before) if isinstance(before, Lock) else ()
         if constraints:
             lock = self._locking.attempt(self.demands.wanted(cell, trees, constraints), build)
-            if lock is not None:
-                return lock  # else these tools do not work there: what does is reported as a difference
-        return self._lock_verdicts.lock(cell, build, trees)
+            if lock is not None:  # else these tools do not work there: what does is reported as a difference
+                return self._locking.like_pip(lock, build, partial(self._wanted, cell, trees, constraints))
+        lock = self._lock_verdicts.lock(cell, build, trees)
+        return self._locking.like_pip(lock, build, partial(self._wanted, cell, trees, ()))
+
+    def _wanted(
+        self, cell: Cell, trees: Sequence[Entry], constraints: tuple[str, ...], more: tuple[str, ...]
+    ) -> Wanted:
+        return self.demands.wanted(cell, trees, constraints + more)
 
     def lock(self, cell: Cell) -> Lock | Installation:
         """The lock of a cell or, where there is none, the installation that says why."""
@@ -185,9 +194,9 @@ class Installer:
         try:
             build = self._runner.find(cell.interpreter)
             trees, _ = self._built_trees(cell, build)
-            wanted = self.demands.wanted(cell, trees, (), change.specifiers, change.without)
+            wanted = partial(self.demands.wanted, cell, trees, changed=change.specifiers, without=change.without)
             try:
-                lock = self._locking.lock(wanted, build)
+                lock = self._locking.like_pip(self._locking.lock(wanted(()), build), build, wanted)
             except Blocked as blocked:
                 return Installation(build=build, findings=blocked.findings)
         except (CellUnavailable, Unchecked) as reason:
@@ -246,8 +255,7 @@ class Installer:
         wheels = {pin.line: pin for lock in locks for pin in lock.pins if not pin.from_source}
         try:
             build = self._runner.find(interpreter)
-            seeds = _seeds(build)
-            self._store.fill([*wheels.values(), *seeds], build, Wanted(lines=()))
+            self._store.fill([*wheels.values(), *seeds(build)], build, Wanted(lines=()))
         except (CellUnavailable, Blocked, Unchecked):
             return  # the cell that needs it asks again, and is told
 
@@ -276,7 +284,7 @@ class Installer:
     def _installed(self, cell: Cell, build: InterpreterBuild, lock: Lock, build_limit: float) -> Installation:
         trees, findings = self._built_trees(cell, build)
         pins = list(lock.pins)
-        pins += [seed for seed in _seeds(build) if seed.name not in lock.versions]
+        pins += [seed for seed in seeds(build) if seed.name not in lock.versions]
         self._store.fill(pins, build, self.demands.wanted(cell, trees, ()), build_limit)
         entries = [entry for pin in pins if (entry := self._store.entry(pin, build))] + trees
         lines = [
@@ -370,15 +378,6 @@ class Installer:
 
 def _baseline(cell: Cell) -> Cell:
     return replace(cell, interpreter=cell.service.baseline)
-
-
-def _seeds(build: InterpreterBuild) -> tuple[Pin, ...]:
-    """What ``python -m venv`` would have put there: before 3.12 services have a setuptools without asking for it."""
-    pins = []
-    for line in build.seed:
-        name, _, version = line.partition("==")
-        pins.append(Pin(name=name, version=version, line=line))
-    return tuple(pins)
 
 
 def _own_build(finding: Finding, folder: str, cell: Cell) -> Finding:

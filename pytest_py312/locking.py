@@ -1,11 +1,12 @@
 """The lock of a set, or everything that keeps it from having one, both from memory where an earlier run knows."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_py312.locks import Blocked, Lock, Unchecked, Wanted
+from pytest_py312.locks import Blocked, Lock, Unchecked, Wanted, replaced
 from pytest_py312.model import Finding, InterpreterBuild, Severity
 from pytest_py312.once import Once
 from pytest_py312.refusals import Refusals, placed
@@ -13,6 +14,8 @@ from pytest_py312.refusals import Refusals, placed
 if TYPE_CHECKING:
     from pytest_py312.engines import Engine
     from pytest_py312.index import Index
+
+    Constrained = Callable[[tuple[str, ...]], Wanted]
 
 RESOLVED_AT_ONCE = 6
 """Resolutions for each core: they wait for the index most of the time."""
@@ -50,6 +53,25 @@ class Locking:
         except Blocked as blocked:
             self._refusals.keep(wanted, build, blocked.findings)
             return None
+
+    def like_pip(self, lock: Lock, build: InterpreterBuild, wanted: "Constrained") -> Lock:
+        """``lock`` with what a new environment has from the start left as it is, where the set allows that.
+
+        pip takes what is there for good enough; a resolver that starts from nothing takes the newest, and setuptools 82
+        has no ``pkg_resources`` any more. ``wanted`` is the set of ``lock`` with further constraints.
+
+        :raises Unchecked: it could not be found out.
+        """
+        kept = replaced(lock, build)
+        return (self.attempt(wanted(kept), build) if kept else None) or lock
+
+    def known_like_pip(self, lock: Lock, build: InterpreterBuild, wanted: "Constrained") -> Lock | None:
+        """As :meth:`like_pip`, from memory; ``None`` where that does not know."""
+        kept = replaced(lock, build)
+        if not kept:
+            return lock
+        there = wanted(kept)
+        return self._resolver.known(there, build) or (lock if self._refusals.known(there, build) else None)
 
     def lock(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
         """The lock of ``wanted``.

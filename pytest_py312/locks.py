@@ -124,6 +124,21 @@ class KeptLocks:
         write_whole(self._folder / f"{key}.json", data)
 
 
+def seeds(build: InterpreterBuild) -> tuple[Pin, ...]:
+    """What ``python -m venv`` would have put there: before 3.12 services have a setuptools without asking for it."""
+    pins = []
+    for line in build.seed:
+        name, _, version = line.partition("==")
+        pins.append(Pin(name=name, version=version, line=line))
+    return tuple(pins)
+
+
+def replaced(lock: Lock, build: InterpreterBuild) -> tuple[str, ...]:
+    """What a new environment has from the start, as requirements, where ``lock`` has another version of it."""
+    versions = lock.versions
+    return tuple(seed.line for seed in seeds(build) if versions.get(seed.name, seed.version) != seed.version)
+
+
 def write_whole(path: Path, data: object) -> None:
     """Write a cache file so that a reader sees the whole of it or none."""
     path.parent.mkdir(parents=True, exist_ok=True)

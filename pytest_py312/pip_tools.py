@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312 import clock
 from pytest_py312.locks import NAME, Blocked, KeptLocks, Lock, Unchecked, Wanted, pins_of, write_whole
 from pytest_py312.model import Finding, InterpreterBuild
-from pytest_py312.resolution import MOST_ROUNDS, Resolver, broken_source
+from pytest_py312.resolution import Resolver, broken_source
 from pytest_py312.runners.base import CommandRun, Ended, Runner
 from pytest_py312.uv_settings import pip_settings_digest, says_which_index
 
@@ -30,6 +30,8 @@ PIP_TOOLS = "7.6.2"
 """The release that is taken on every interpreter: 3.9 is the oldest that it runs on."""
 TIME_LIMIT = 1200.0
 """Seconds for one run of pip-compile."""
+MOST_ROUNDS = 20
+"""As in resolution.py; what uv would build is allowed from the start, and each round takes many seconds."""
 
 _VERSIONS = "import json; from importlib.metadata import version as v; print(json.dumps([v('pip-tools'), v('pip')]))"
 _CUT_OFF_SINCE = 26

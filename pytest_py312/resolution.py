@@ -29,8 +29,9 @@ from pytest_py312.runners.base import CommandRun, Ended, Runner
 from pytest_py312.solutions import solution_of
 from pytest_py312.uv_settings import index_settings, only_index, settings_digest
 
-MOST_ROUNDS = 8
-"""How many times a resolution is tried again with one more project allowed to build from source."""
+MOST_ROUNDS = 200
+"""How many times a resolution is tried again with one more project allowed to build from source: uv names one at a
+time, and sets that were pinned years ago have dozens that never had a wheel."""
 
 
 class Resolver:

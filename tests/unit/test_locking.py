@@ -238,3 +238,49 @@ def test_a_refusal_is_readable_json(tmp_path: Path) -> None:
     (file,) = (tmp_path / "locks").glob("*.refused.json")
 
     assert json.loads(file.read_text())["findings"][0]["names"] == ["fastapi", "starlette"]
+
+
+# ---- what a new environment has from the start
+
+
+class WithSetuptools(FakeRunner):
+    """uv, for a set that takes any setuptools that ``allows`` does."""
+
+    def __init__(self, allows: str) -> None:
+        super().__init__()
+        self._allows = allows
+
+    def tool(self, build: object, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0) -> CommandRun:
+        if "--emit-index-url" in argv:
+            return command_run_of("--index-url file:///srv/simple\n")
+        constraints = Path(argv[argv.index("--constraint") + 1]).read_text() if "--constraint" in argv else ""
+        if constraints and self._allows not in constraints:
+            return command_run_of(stderr=CONFLICT, exit_code=1)
+        return command_run_of(f"{constraints.strip() or 'setuptools==82.0.0'}\n")
+
+
+@pytest.mark.parametrize(
+    ("seed", "allows", "taken"),
+    [
+        (("setuptools==58.1.0",), "58.1.0", "58.1.0"),
+        (("setuptools==58.1.0",), "65.0.0", "82.0.0"),
+        ((), "", "82.0.0"),
+    ],
+    ids=["what is there does", "the set asks for a newer one", "there is none on 3.12"],
+)
+def test_what_is_there_from_the_start_is_kept_where_the_set_allows_it(
+    tmp_path: Path, seed: tuple[str, ...], allows: str, taken: str
+) -> None:
+    """As pip does. A second run knows, and asks nobody."""
+    build = replace(build_of("3.9"), seed=seed)
+    runner = WithSetuptools(allows)
+    resolver = Resolver(cache=tmp_path, runner=runner, uv_version="0.9.0", lock_hours=24.0)
+    locking = Locking(cache=tmp_path, resolver=resolver, once=Once(None), lock_hours=24.0)
+
+    def wanted(kept: tuple[str, ...]) -> Wanted:
+        return Wanted(lines=("pyramid",), constraints=kept)
+
+    lock = locking.like_pip(locking.lock(wanted(()), build), build, wanted)
+
+    assert lock.versions == {"setuptools": taken}
+    assert locking.known_like_pip(lock, build, wanted) == lock

@@ -153,8 +153,19 @@ def test_a_project_that_never_had_a_wheel_may_be_built(tmp_path: Path, line: str
     assert [(pin.name, pin.from_source) for pin in asked.resolve(wanting(line), build_of()).pins] == [("docopt", True)]
 
 
+def test_a_set_of_many_projects_without_wheels_is_resolved(tmp_path: Path) -> None:
+    """uv names one of them at a time."""
+    names = [f"old{number}" for number in range(40)]
+    answers = [refused(NO_WHEEL.replace("numpy", name)) for name in names]
+    pinned = "".join(f"{name}==1.0\n" for name in names)
+
+    lock = resolver(tmp_path, [*answers, command_run_of(pinned)])[0].resolve(wanting(*names), build_of())
+
+    assert {pin.name for pin in lock.pins if pin.from_source} == set(names)
+
+
 def test_a_resolution_that_never_settles_is_unchecked(tmp_path: Path) -> None:
-    answers = [refused(NO_WHEEL.replace("numpy", f"numpy{number}")) for number in range(20)]
+    answers = [refused(NO_WHEEL.replace("numpy", f"numpy{number}")) for number in range(201)]
 
     with pytest.raises(Unchecked, match="did not settle"):
         resolver(tmp_path, answers)[0].resolve(wanting("numpy"), build_of())
