@@ -6,37 +6,15 @@ So each node's own engine is asked: the one we speak to for its node, and those 
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.errors import RunnerUnavailable, perhaps
 from pytest_py312.rollout.providers.http import Answer, NoAnswer, NotAsked, ask
 from pytest_py312.rollout.targets.docker import ASK_LIMIT, DockerTarget
 from pytest_py312.rollout.targets.protocol import TargetRefused
-from pytest_py312.rollout.targets.swarm_tasks import Task
+from pytest_py312.rollout.targets.swarm_tasks import Node, Task, node_of
 from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_trouble import EngineLost, told_apart
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Node:
-    """A node, as the swarm lists it. ``address`` is by which its ports are reached."""
-
-    id: str
-    name: str
-    address: str
-
-
-def node_of(said: Mapping[str, Any]) -> Node:
-    address = str((said.get("Status") or {}).get("Addr", ""))
-    manager = str((said.get("ManagerStatus") or {}).get("Addr", ""))
-    if address in ("", "0.0.0.0") and manager:  # what some managers say of themselves
-        address = manager.rpartition(":")[0].strip("[]")
-    return Node(
-        id=str(said["ID"]),
-        name=str((said.get("Description") or {}).get("Hostname", "")) or str(said["ID"]),
-        address=address,
-    )
 
 
 class Nodes:

@@ -40,7 +40,8 @@ class Services:
             return None
         with told_apart():
             tasks = self._client.tasks(filters={"service": service["ID"]})
-        return standing_of(service, tasks)
+            nodes = self._client.nodes()
+        return standing_of(service, tasks, nodes)
 
     def _service(self, name: str) -> Said | None:
         found: Said | None = if_known(lambda: self._client.inspect_service(name))

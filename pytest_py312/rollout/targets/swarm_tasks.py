@@ -6,6 +6,7 @@ moment later, and it announces a finished rollback of which no task runs. Each t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from pytest_py312.rollout.targets.docker_setup import Said
@@ -13,6 +14,32 @@ from pytest_py312.rollout.targets.swarm_specs import id_of, image_in, run_in, wa
 
 ENDED = frozenset({"complete", "failed", "rejected"})
 """States of tasks that have ended by themselves."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """A node, as the swarm lists it. ``address`` is by which its ports are reached."""
+
+    id: str
+    name: str
+    address: str
+    is_down: bool = False
+    """Whether the managers have not heard of it for so long that they have given its tasks up."""
+
+
+def node_of(said: Said) -> Node:
+    """A node, as the engine lists it."""
+    status = said.get("Status") or {}
+    address = str(status.get("Addr", ""))
+    manager = str((said.get("ManagerStatus") or {}).get("Addr", ""))
+    if address in ("", "0.0.0.0") and manager:  # what some managers say of themselves
+        address = manager.rpartition(":")[0].strip("[]")
+    return Node(
+        id=str(said["ID"]),
+        name=str((said.get("Description") or {}).get("Hostname", "")) or str(said["ID"]),
+        address=address,
+        is_down=status.get("State") == "down",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,15 +62,20 @@ class Task:
     changed: str = ""
     ports: Mapping[int, int] = field(default_factory=dict)
     """Port inside -> port of its node."""
+    lost_with: str = ""
+    """The name of its node where that is down: what it was doing last is then all that the swarm has to say of it."""
 
     @property
     def is_up(self) -> bool:
         """Whether it runs, and is to. One with a health check runs only when that has succeeded."""
-        return self.is_wanted and self.state == "running"
+        return self.is_wanted and self.state == "running" and not self.lost_with
 
 
-def task_of(name: str, said: Said) -> Task:
-    """A task of the service ``name``, as the engine lists it."""
+def task_of(name: str, said: Said, down: Mapping[str, str] = MappingProxyType({})) -> Task:
+    """A task of the service ``name``, as the engine lists it.
+
+    :param down: id -> name of each node that is down.
+    """
     status = said.get("Status") or {}
     container = status.get("ContainerStatus") or {}
     template = said.get("Spec") or {}
@@ -64,6 +96,7 @@ def task_of(name: str, said: Said) -> Task:
         created=str(said.get("CreatedAt", "")),
         changed=str(status.get("Timestamp", "")),
         ports=_ports(status),
+        lost_with=down.get(node, ""),
     )
 
 
@@ -125,7 +158,7 @@ class Standing:
         if others:
             told += f", {others} of another version still do"
         waiting = [task for task in self.tasks if task.is_wanted and not task.is_up]
-        return told + "".join(f"; one is {task.state}" + (f" ({task.error})" if task.error else "") for task in waiting)
+        return told + "".join(f"; one is {_waiting(task)}" for task in waiting)
 
     def ended(self, spec: str) -> tuple[Task, ...]:
         """Tasks of a template that have ended by themselves, the newest first."""
@@ -143,6 +176,12 @@ class Standing:
         return self.update.get("State") in ("paused", "rollback_paused")
 
 
+def _waiting(task: Task) -> str:
+    if task.lost_with:
+        return f"on the node {task.lost_with}, which is down"
+    return task.state + (f" ({task.error})" if task.error else "")
+
+
 _DONE = {
     "paused": "stopped the update",
     "rollback_started": "begun to go back by itself",
@@ -151,10 +190,11 @@ _DONE = {
 }
 
 
-def standing_of(service: Said, tasks: Iterable[Said]) -> Standing:
-    """A service and its tasks, as the engine lists them."""
+def standing_of(service: Said, tasks: Iterable[Said], nodes: Iterable[Said] = ()) -> Standing:
+    """A service, its tasks, and the nodes that these may be on, as the engine lists them."""
     name = str(service["Spec"]["Name"])
-    found = [task_of(name, said) for said in tasks]
+    down = {found.id: found.name for found in map(node_of, nodes) if found.is_down}
+    found = [task_of(name, said, down) for said in tasks]
     return Standing(
         name=name,
         spec=service["Spec"],

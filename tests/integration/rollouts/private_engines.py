@@ -162,6 +162,13 @@ class Wires:
             _run(*f"{inside} {words}".split())
         return namespace, address
 
+    def unplug(self, number: int) -> None:
+        """Remove a namespace, and its place on the bridge."""
+        namespace = f"{self.name}n{number}"
+        _run("ip", "-n", f"{self.name}s", "link", "delete", f"p{number}")
+        _run("ip", "netns", "delete", namespace)
+        self.namespaces.remove(namespace)
+
 
 @contextlib.contextmanager
 def wires() -> Iterator[Wires]:
@@ -203,3 +210,4 @@ def private_engine(folder: Path, plugged: Wires, number: int = 1) -> Iterator[Pr
         yield made
     finally:
         made.remove()
+        plugged.unplug(number)

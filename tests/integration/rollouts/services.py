@@ -5,9 +5,10 @@ import itertools
 import os
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -17,7 +18,7 @@ from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.targets.docker import DockerTarget
-from pytest_py312.rollout.targets.protocol import Target
+from pytest_py312.rollout.targets.protocol import Phase, Target
 from pytest_py312.runners.docker_engine import Engine, connect
 from pytest_py312.runners.docker_owner import this_process
 from pytest_py312.runners.docker_trouble import Refused, told_apart
@@ -34,8 +35,12 @@ if os.path.exists("/dead"):
 if kind == "leak":
     hoard = []
     threading.Thread(target=lambda: [(hoard.append(b"x" * 2**25), time.sleep(0.2)) for _ in range(9)]).start()
-if kind == "late":
-    threading.Timer(6.0, lambda: os._exit(3)).start()
+if kind == "late":  # for as long as whoever serves it says so, however often it is started again
+    def wait():
+        while not os.path.exists("/shared/broken"):
+            time.sleep(0.1)
+        os._exit(3)
+    threading.Thread(target=wait, daemon=True).start()
 
 numbers = itertools.count()
 SHARES = {"errs": 10, "few": 20}
@@ -95,6 +100,14 @@ def built(engine: Engine, python: str, kind: str = "good", claims: str = "") -> 
     return found
 
 
+def eventually(fact: Callable[[], bool], otherwise: str, limit: float = 180.0) -> None:
+    """Wait for a fact that stays once it is one; what is so for a moment only may come and go between two looks."""
+    deadline = time.monotonic() + limit
+    while not fact():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.1)
+
+
 AnyTarget = TypeVar("AnyTarget", bound=Target)
 
 
@@ -147,6 +160,12 @@ class PlaceOf(Generic[AnyTarget]):
         finally:
             journal.close()
 
+    def is_ready(self, service: str) -> bool:
+        """Whether what serves says that it is well."""
+        seen = self.target.observe(self.spec(service))
+        assert seen is not None
+        return self.target.ready(self.spec(service), seen.container).phase is Phase.READY
+
     def serving(self) -> dict[str, tuple[str, str]]:
         """Service -> (id of the container, its Python), asked of what serves."""
         found = {}
@@ -184,14 +203,8 @@ class Place(PlaceOf[DockerTarget]):
                 )
                 self.engine.client.start(made["Id"])
             self.old[service] = made["Id"]
-        deadline = time.monotonic() + 20
         for service in self.services:
-            spec = self.spec(service)
-            seen = self.target.observe(spec)
-            assert seen is not None
-            while self.target.ready(spec, seen.container).phase.value != "ready":
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            eventually(partial(self.is_ready, service), f"{service} does not serve on 3.9")
 
     def clear(self) -> None:
         """All of this place, and its lock."""

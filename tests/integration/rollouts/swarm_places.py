@@ -8,13 +8,12 @@ import contextlib
 import itertools
 import os
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.model import Interpreter
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal
@@ -24,10 +23,9 @@ from pytest_py312.runners.docker_engine import Engine, connect
 from pytest_py312.runners.docker_owner import this_process
 from pytest_py312.runners.docker_trouble import told_apart
 from tests.integration.rollouts.private_engines import PrivateEngine, Wires, private_engine, wires
-from tests.integration.rollouts.services import PlaceOf, built
+from tests.integration.rollouts.services import PlaceOf, built, eventually
 from tests.integration.rollouts.small_images import put_in
 
-START_LIMIT = 60.0
 KINDS = ("3.9 good", "3.9 lost", "3.12 good", "3.12 sick", "3.12 crash", "3.12 late")
 REGISTRY = "127.0.0.1:5999"
 """Where nobody listens: that it has none is known at once, and nothing is looked for outside."""
@@ -48,6 +46,15 @@ class Swarm:
     def manager(self) -> PrivateEngine:
         return self.engines[0]
 
+    def state_of(self, node: str) -> str:
+        """What the manager says of a node, by its id: ``ready``, ``down`` or ``unknown``; empty where it knows none."""
+        listed = self.manager.docker("node", "ls", "--format", "{{.ID}} {{.Status}}")
+        return dict(line.split() for line in listed.splitlines()).get(node, "").lower()
+
+    def is_ready(self, node: str) -> bool:
+        """Whether the manager gives a node, by its id, something to do."""
+        return self.state_of(node) == "ready"
+
     @contextlib.contextmanager
     def joined(self, count: int) -> Iterator[list[PrivateEngine]]:
         """So many further nodes with the same images, which leave again."""
@@ -63,6 +70,8 @@ class Swarm:
                     subprocess.run(["docker", "-H", one.socket, "load", "-q"], stdin=saved.stdout, check=True)
                 one.docker("swarm", "join", "--token", token, f"{self.manager.address}:2377")
             try:
+                for one in made:  # it may have joined a moment before the manager gives it anything to do
+                    eventually(partial(self.is_ready, one.node_id()), f"{one.name} is not ready")
                 yield made
             finally:
                 names = [one.name for one in made]
@@ -112,11 +121,17 @@ class SwarmPlace(PlaceOf[SwarmTarget]):
         made._nodes._own = "another"
         return made
 
+    @property
+    def shared(self) -> Path:
+        """What all tasks see: of the kind `late`, those break while there is a file ``broken``."""
+        return self.folder / "shared"
+
     def service(self, name: str) -> Any:
         with told_apart():
             return self.client.inspect_service(f"{self.name}-{name}")
 
     def start_old(self) -> None:
+        self.shared.mkdir(exist_ok=True)
         ports = [{"Protocol": "tcp", "TargetPort": 8000, "PublishedPort": self.host_port, "PublishMode": "host"}]
         for service in self.services:
             with told_apart():
@@ -126,6 +141,7 @@ class SwarmPlace(PlaceOf[SwarmTarget]):
                             "Image": self.old_image,
                             "Env": [f"GREETING=from {service}"],
                             "StopGracePeriod": 2_000_000_000,
+                            "Mounts": [{"Type": "bind", "Source": str(self.shared), "Target": "/shared"}],
                         },
                         "RestartPolicy": {"Condition": "any", "Delay": 1_000_000_000},
                     },
@@ -134,17 +150,25 @@ class SwarmPlace(PlaceOf[SwarmTarget]):
                     mode={"Replicated": {"Replicas": self.replicas}},
                     endpoint_spec={"Mode": "dnsrr", "Ports": ports if self.host_port else []},
                 )
-        deadline = time.monotonic() + START_LIMIT
         for service in self.services:
-            spec = self.spec(service)
-            while not ((seen := self.target.observe(spec)) and seen.running and seen.interpreters):
-                assert time.monotonic() < deadline, self.tasks(service)
-                time.sleep(0.1)
-            while self.target.ready(spec, seen.container).phase.value != "ready":
-                assert time.monotonic() < deadline, self.tasks(service)
-                time.sleep(0.1)
-            assert seen.interpreter == Interpreter(3, 9)
-            self.old[service] = seen.container.id
+            eventually(partial(self.is_told, service), f"{service} does not serve: {self.tasks(service)}")
+            eventually(partial(self.is_ready, service), f"{service} is not ready: {self.tasks(service)}")
+            (self.old[service], python) = self.serving()[service]
+            assert python == "3.9"
+
+    def is_told(self, service: str) -> bool:
+        """Whether it runs and has told its Python."""
+        seen = self.target.observe(self.spec(service))
+        return seen is not None and seen.running and bool(seen.interpreters)
+
+    def nodes_of(self, service: str) -> list[str]:
+        """The ids of the nodes on which its tasks run."""
+        tasks = [one for one in self.tasks(service) if one["DesiredState"] == "running"]
+        return sorted(one["NodeID"] for one in tasks if one["Status"]["State"] == "running")
+
+    def is_down(self, node: str) -> bool:
+        """Whether the managers have given a node up."""
+        return self.swarm.state_of(node) == "down"
 
     def tasks(self, service: str) -> list[Any]:
         """As the engine lists them, the newest first."""

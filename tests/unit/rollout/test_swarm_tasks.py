@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from pytest_py312.rollout.targets.swarm_nodes import node_of
 from pytest_py312.rollout.targets.swarm_specs import id_of
-from pytest_py312.rollout.targets.swarm_tasks import Standing, standing_of
+from pytest_py312.rollout.targets.swarm_tasks import Standing, node_of, standing_of
 
 OLD, NEW = ({"ContainerSpec": {"Image": image}} for image in ("auth:3.9", "auth:3.12"))
 OLD_ID, NEW_ID = id_of("auth", OLD), id_of("auth", NEW)
@@ -70,6 +69,18 @@ def test_one_whose_node_is_gone_does_not_count() -> None:
     left = standing(service(NEW), task(NEW, 1), task(NEW, 2, wanted="shutdown"), task(NEW, 2, created="2026-11-27"))
     assert left.is_whole(NEW_ID)
     assert [one.place for one in left.up] == ["2", "1"]
+
+
+def test_one_on_a_node_that_is_down_serves_nobody_whatever_it_was_last_known_to_do() -> None:
+    """The managers give its tasks up one after the other, once they have given up the node."""
+    nodes = [
+        {"ID": "n1", "Description": {"Hostname": "node-1"}, "Status": {"State": "ready"}},
+        {"ID": "n2", "Description": {"Hostname": "node-2"}, "Status": {"State": "down"}},
+    ]
+    found = standing_of(service(NEW), [task(NEW, 1), {**task(NEW, 2), "NodeID": "n2"}], nodes)
+    assert not found.is_whole(NEW_ID)
+    assert [one.node for one in found.up] == ["n1"]
+    assert found.lack(NEW_ID) == "1 of 2 tasks run; one is on the node node-2, which is down"
 
 
 def test_a_port_that_is_taken_is_told() -> None:
