@@ -23,7 +23,10 @@ from pytest_py312.source.questions import Answer, Complaint, Question, Testimony
 from pytest_py312.source.stdlib import STANDARD
 from pytest_py312.source.stub_results import Stubs
 
-PROBES = tuple(f"oracle_{name}.py" for name in ("compiler", "library", "probe", "sources", "tables", "texts"))
+PROBES = tuple(
+    f"oracle_{name}.py"
+    for name in ("compiler", "functions", "layout", "library", "probe", "signatures", "sources", "tables", "texts")
+)
 
 ASKABLE = STANDARD | sys.stdlib_module_names
 """Modules at the top that some release has: nothing else is asked for."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.machinery
-import inspect
 import sys
 import types
 from typing import TYPE_CHECKING
 
+from pytest_py312.source.oracle_functions import file_of, names_in, unwrapped
 from pytest_py312.source.oracle_sources import Source
 from pytest_py312.source.oracle_tables import (
     AT_TIMES,
@@ -260,10 +260,10 @@ class Library:
             if not is_pure(kind):
                 continue
             source = self.source(home_of(kind))
-            attributes = source.class_attributes(kind.__qualname__)
-            if attributes is None:
+            sets = source.sets(kind.__qualname__, name)
+            if sets is None:
                 raise Untold(f"what instances of {kind.__name__} have cannot be read from its source")
-            if name in attributes:
+            if sets:
                 return True
             if source.may_set(name):
                 raise Untold(f"{kind.__name__} may set it")
@@ -287,7 +287,7 @@ class Library:
         function = unwrapped(raw)
         found: Known = []
         while isinstance(function, types.FunctionType):
-            facts = self.source(file_of(function.__code__)).lines.get(function.__code__.co_firstlineno)
+            facts = self.source(file_of(function.__code__)).begins_at(function.__code__.co_firstlineno)
             if facts is not None:
                 found.append((facts, {**names_in(function), **facts.local}))
             function = getattr(function, "__wrapped__", None)
@@ -360,32 +360,3 @@ def home_of(cls: type) -> str:
             if function.__code__.co_name == function.__name__ and path.endswith(".py"):
                 return path
     return getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
-
-
-def file_of(code: types.CodeType) -> str:
-    """The source of a function; of a module that is frozen into the interpreter, the file it was made of."""
-    path = code.co_filename
-    if path.startswith("<frozen "):
-        return getattr(sys.modules.get(path[len("<frozen ") : -1]), "__file__", None) or ""
-    return path
-
-
-def unwrapped(raw: Any) -> Any:
-    """The function behind a descriptor, or what was given."""
-    if isinstance(raw, (staticmethod, classmethod, types.MethodType)):
-        return raw.__func__
-    if isinstance(raw, property):
-        return raw.fget
-    inner = inspect.getattr_static(raw, "func", None) if not isinstance(raw, types.FunctionType) else None
-    return inner if isinstance(inner, types.FunctionType) else raw
-
-
-def names_in(function: types.FunctionType) -> dict[str, object]:
-    """The names that a text in a function may use: module-level ones, and those of functions around it."""
-    names: dict[str, object] = dict(function.__globals__)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):  # noqa: B905 - 3.8 has no strict
-        try:
-            names[name] = cell.cell_contents
-        except ValueError:
-            continue
-    return names

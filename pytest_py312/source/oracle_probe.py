@@ -22,17 +22,21 @@ from typing import TYPE_CHECKING
 
 _ROOT = os.path.abspath(os.path.join(__file__, "..", "..", ".."))  # noqa: PTH100, PTH118 - pathlib is slow to import
 sys.path.insert(0, _ROOT)
-from pytest_py312.source.oracle_library import (  # noqa: E402 - found only now
+from pytest_py312.source.oracle_functions import static, unwrapped  # noqa: E402 - found only now
+from pytest_py312.source.oracle_library import (  # noqa: E402 - as above
     UNKNOWN,
     Library,
     Missing,
     Place,
     Untold,
-    in_classes,
     is_importable,
     location,
-    mro,
-    unwrapped,
+)
+from pytest_py312.source.oracle_signatures import (  # noqa: E402 - as above
+    LONGEST_TEXT,
+    refused_by,
+    signature_of,
+    with_warnings,
 )
 from pytest_py312.source.oracle_texts import warning_text  # noqa: E402 - as above
 
@@ -44,7 +48,6 @@ if TYPE_CHECKING:
 
     from pytest_py312.source.oracle_library import Known
 
-LONGEST_TEXT = 600
 MOST_MEMBERS = 3000
 
 
@@ -132,13 +135,13 @@ def described(library: Library, module_name: str, place: Place) -> dict[str, Any
         answer["members"] = [name for name in sorted(dir(value)) if not name.startswith("_")][:MOST_MEMBERS]
     signature = signature_of(place)
     if signature is not None:
-        answer["signature"] = with_warnings(library, signature, place, facts)
+        answer["signature"] = with_warnings(signature, facts, refused_by(library, signature, place, facts))
     return answer
 
 
 def deprecation(place: Place, facts: Known) -> str:
     for item in (place.value, unwrapped(place.raw)):
-        said = inspect.getattr_static(item, "__deprecated__", None)
+        said = static(item, "__deprecated__")
         if isinstance(said, str):
             return said
     for fact, names in facts:
@@ -167,67 +170,6 @@ def public(module: Any) -> list[str]:
     if isinstance(stated, (list, tuple)):
         return [name for name in stated if isinstance(name, str)][:MOST_MEMBERS]
     return sorted(name for name in vars(module) if not name.startswith("_"))[:MOST_MEMBERS]
-
-
-def signature_of(place: Place) -> inspect.Signature | None:
-    """How something is called by those who reach it on this path; ``None`` where it does not say."""
-    value, raw = place.value, place.raw
-    bound = isinstance(raw, (classmethod, types.ClassMethodDescriptorType))
-    methods = (types.FunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
-    bound = bound or (place.through_instance and isinstance(raw, methods))
-    if isinstance(raw, types.ClassMethodDescriptorType):
-        value, bound = getattr(place.owner, place.name, None), False
-    if not callable(value) or (isinstance(value, type) and in_classes(mro(type(value))[:-2], "__call__")):
-        return None  # the metaclass, an enumeration's for example, takes what the class does not show
-    try:
-        signature = inspect.signature(value, follow_wrapped=False)
-        kinds = {parameter.kind for parameter in signature.parameters.values()}
-        if {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds:
-            signature = inspect.signature(value)  # who hands all on takes what the other takes
-    except Exception:  # whatever a text signature or an annotation raises
-        return None
-    if not bound:
-        return signature
-    parameters = list(signature.parameters.values())
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if parameters and parameters[0].kind in positional:
-        del parameters[0]
-    return signature.replace(parameters=parameters)
-
-
-def with_warnings(library: Library, signature: inspect.Signature, place: Place, facts: Known) -> dict[str, Any]:
-    kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
-    refused = refused_by(library, signature, place, facts)
-    P = inspect.Parameter
-    positional = [n for n, k in kinds.items() if k in (P.POSITIONAL_ONLY, P.POSITIONAL_OR_KEYWORD)]
-    keywords = [n for n, k in kinds.items() if k in (P.POSITIONAL_OR_KEYWORD, P.KEYWORD_ONLY)]
-    bare = [n for n, parameter in signature.parameters.items() if parameter.default is P.empty]
-    texts = {name: (call, names) for fact, names in facts for name, call in fact.deprecated.items()}
-    return {
-        "positional": [name for name in positional if name not in refused],
-        "keywords": [name for name in keywords if name not in refused],
-        "required": [name for name in bare if kinds[name] not in (P.VAR_POSITIONAL, P.VAR_KEYWORD)],
-        "any_positional": P.VAR_POSITIONAL in kinds.values(),
-        "any_keyword": P.VAR_KEYWORD in kinds.values(),
-        "deprecated": [
-            [name, warning_text(call, names)[:LONGEST_TEXT]] for name, (call, names) in sorted(texts.items())
-        ],
-    }
-
-
-def refused_by(library: Library, signature: inspect.Signature, place: Place, facts: Known) -> set[str]:
-    """Parameters that are named still, for a better message than that of the interpreter, and never taken.
-
-    A class may hand such a one on to the ``__init__`` of a base, with the base's default.
-    """
-    refused: set[str] = set().union(*(fact.refused for fact, _ in facts))
-    for kind in mro(place.value)[1:] if isinstance(place.value, type) else ():
-        made: Any = vars(kind).get("__init__")
-        for name in {name for fact, _ in library.facts(made, kind, "__init__") for name in fact.refused}:
-            here, there = signature.parameters.get(name), inspect.signature(made).parameters.get(name)
-            if here is not None and there is not None and here.default is there.default:
-                refused.add(name)
-    return refused
 
 
 def put(descriptor: int, lines: Sequence[str]) -> None:

@@ -8,9 +8,17 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 from typing import TYPE_CHECKING
 
+from pytest_py312.source.oracle_layout import (
+    block,
+    class_headers,
+    end_of_block,
+    function_around,
+    is_whole,
+    lines_with,
+    methods_with,
+)
 from pytest_py312.source.oracle_texts import CATEGORIES, last_name, text_of
 
 if TYPE_CHECKING:
@@ -21,12 +29,11 @@ if TYPE_CHECKING:
 
 MARKS = (b"DeprecationWarning", b"FutureWarning", b"SyntaxWarning", b"_deprecated(", b"parameter was removed")
 """A function without one of these has nothing to say about deprecations, and is not parsed for them."""
-HEADER = re.compile(r"(async\s+def|def|class)\s+(\w+)")
-
-CLASS = re.compile(rb"^([ \t]*)class[ \t]+(\w+)", re.MULTILINE)
-
 WARNERS = ("warn", "_warn", "_deprecated")
 LARGEST = 8 * 1024 * 1024
+
+MAY_SET_ANY = ("__dict__", "setattr", "vars")
+"""Words without which no method sets attributes of names that are not written in it."""
 
 LEAVES = frozenset({int, str, type(None), ast.Load, ast.Store, ast.Name, ast.Constant})
 """What has nothing inside, and is most of what a tree consists of."""
@@ -123,9 +130,11 @@ class Source:
     """One file of the library, parsed when something in it is asked for."""
 
     def __init__(self, path: str) -> None:
-        self.functions: dict[str, Facts] = {}
-        self.lines: dict[int, Facts] = {}
-        """By the line on which a function begins, decorators included, as in ``co_firstlineno``."""
+        self._functions: dict[str, Facts] = {}
+        self._by_line: dict[int, Facts] = {}
+        self._unread: dict[int, str] = {}
+        """Functions that have something to say and were not asked for: their first lines, from 0, and what stands
+        before their names in qualified ones."""
         self.warning: ast.Call | None = None
         """The warning that importing it gives."""
         self.tree: ast.Module | None = None
@@ -135,30 +144,48 @@ class Source:
         self._headers: dict[str, list[int]] | None = None
         self._text = _bytes(path)
         self._lines: list[str] | None = None
-        marked = sorted({line for mark in MARKS for line in _lines_with(mark, self._text)})
+        marked = sorted({line for mark in MARKS for line in lines_with(mark, self._text)})
         if marked:
-            self._read(self.lines_of_text(), marked)
+            self._look(self.lines_of_text(), marked)
 
     def lines_of_text(self) -> list[str]:
         if self._lines is None:
             self._lines = self._text.decode("utf-8", "replace").split("\n")
         return self._lines
 
-    def _read(self, lines: list[str], marked: Sequence[int]) -> None:
-        starts: dict[tuple[int, str] | None, None] = {}
+    def _look(self, lines: list[str], marked: Sequence[int]) -> None:
         for number in marked:
             if not lines[number].lstrip().startswith("#"):
-                starts[function_around(lines, number)] = None
-        trees = [(start, _block(lines, *start)) for start in starts if start is not None]
-        if None in starts or any(tree is None for _, tree in trees):
+                start = function_around(lines, number)
+                if start is None:
+                    self._read_all()
+                    return
+                self._unread[start[0]] = start[1]
+
+    def _read(self, first: int) -> None:
+        tree = block(self.lines_of_text(), first)
+        if tree is None:
             self._read_all()
-            return
-        for (first, prefix), tree in trees:
-            if tree is not None:
-                self._take(tree, prefix, first - 1)
+        else:
+            self._take(tree, self._unread.pop(first), first - 1)
+
+    @property
+    def functions(self) -> dict[str, Facts]:
+        """What functions do with warnings, by their qualified names: of those that mention any."""
+        while self._unread:
+            self._read(next(iter(self._unread)))
+        return self._functions
+
+    def begins_at(self, line: int) -> Facts | None:
+        """The same of the function that begins on a line, decorators included, as in ``co_firstlineno``."""
+        before = max((first for first in self._unread if first < line), default=None)
+        if before is not None and (before == line - 1 or line <= end_of_block(self.lines_of_text(), before)):
+            self._read(before)
+        return self._by_line.get(line)
 
     def _read_all(self) -> None:
         """Where the layout of the lines says too little."""
+        self._unread.clear()
         tree = self._parsed()
         if tree is None:
             return
@@ -176,9 +203,9 @@ class Source:
                     pending.append((node, f"{name}."))
                     continue
                 facts = Facts(node)
-                self.functions[name] = facts
+                self._functions[name] = facts
                 line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                self.lines[line + offset] = facts
+                self._by_line[line + offset] = facts
                 pending.append((node, f"{name}.<locals>."))
 
     def _parsed(self) -> ast.Module | None:
@@ -206,90 +233,40 @@ class Source:
         """What methods of a class set on ``self``, with the names it only annotates; ``None`` where nobody can tell."""
         outer = qualname.partition(".")[0]
         if outer not in self._classes:
-            self._classes[outer] = _classes_in(self._class(outer) or self._parsed())
+            first = self._class(outer)
+            alone = None if first is None else block(self.lines_of_text(), first)
+            self._classes[outer] = _classes_in(alone or self._parsed())
         node = self._classes[outer].get(qualname)
         if qualname not in self._attributes:
             self._attributes[qualname] = None if node is None else _attributes(node)
         return self._attributes[qualname]
 
-    def _class(self, name: str) -> ast.Module | None:
-        """A class at the top of the module, parsed alone; ``None`` where the layout does not tell which lines it is."""
+    def _class(self, name: str) -> int | None:
+        """The line, from 0, of a class at the top of the module; ``None`` where the layout does not tell."""
         if self._headers is None:
-            self._headers = _class_headers(self._text)
+            self._headers = class_headers(self._text)
         places = self._headers.get(name, [])
-        return _block(self.lines_of_text(), places[0], "") if len(places) == 1 and places[0] >= 0 else None
+        return places[0] if len(places) == 1 and places[0] >= 0 else None
+
+    def sets(self, qualname: str, name: str) -> bool | None:
+        """Whether a class annotates an attribute, or its methods set it on ``self``; ``None`` where nobody can tell.
+
+        Of a class at the top only the methods that may have to do with it are parsed.
+        """
+        if qualname not in self._attributes and (first := self._class(qualname)) is not None:
+            lines = self.lines_of_text()
+            last = end_of_block(lines, first)
+            methods = methods_with(lines, first, last, (name, *MAY_SET_ANY)) if is_whole(lines, first, last) else None
+            trees = None if methods is None else [block(lines, method) for method in methods]
+            if trees is not None and None not in trees:
+                found = [_attributes(tree) for tree in trees if tree is not None]
+                return None if None in found else any(name in one for one in found if one is not None)
+        attributes = self.class_attributes(qualname)
+        return None if attributes is None else name in attributes
 
     def may_set(self, name: str) -> bool:
         """Whether anything in the file could set an attribute of this name from outside of the class."""
         return f".{name}".encode() in self._text or f"'{name}'".encode() in self._text
-
-
-def _lines_with(mark: bytes, text: bytes) -> Iterator[int]:
-    """The numbers, from 0, of the lines in which ``mark`` stands."""
-    line = before = 0
-    place = text.find(mark)
-    while place >= 0:
-        line += text.count(b"\n", before, place)
-        yield line
-        before, place = place, text.find(mark, place + 1)
-
-
-def _class_headers(text: bytes) -> dict[str, list[int]]:
-    """The lines, from 0, on which what looks like a class begins, by its name; -1 for one that is indented."""
-    found: dict[str, list[int]] = {}
-    line = before = 0
-    for match in CLASS.finditer(text):
-        line += text.count(b"\n", before, match.start())
-        before = match.start()
-        found.setdefault(match[2].decode("ascii"), []).append(-1 if match[1] else line)
-    return found
-
-
-def function_around(lines: Sequence[str], number: int) -> tuple[int, str] | None:
-    """The first line (from 0, decorators included) of the function or method that line ``number`` is in, and what
-    stands before its name in a qualified name (``TestCase.``). ``None`` where the layout does not tell.
-    """
-    indent = _indent(lines[number])
-    chain: list[tuple[int, str, str]] = []
-    for place in range(number - 1, -1, -1):
-        line = lines[place].lstrip()
-        if indent and line and not line.startswith("#") and _indent(lines[place]) < indent:
-            indent = _indent(lines[place])
-            header = HEADER.match(line)
-            if header:
-                chain.insert(0, (place, header.group(1), header.group(2)))
-    classes: list[str] = []
-    for place, kind, name in chain:
-        if kind == "class":
-            classes.append(f"{name}.")
-            continue
-        first = place
-        while (
-            first and lines[first - 1].lstrip().startswith("@") and _indent(lines[first - 1]) == _indent(lines[place])
-        ):
-            first -= 1
-        above = lines[first - 1].rstrip() if first else ""
-        return None if above.endswith(")") else (first, "".join(classes))  # perhaps a decorator of several lines
-    return None
-
-
-def _block(lines: Sequence[str], first: int, _: str) -> ast.Module | None:
-    """A function parsed by itself, below a line of its own; ``None`` where that fails."""
-    indent = _indent(lines[first])
-    last = next(place for place in range(first, len(lines)) if HEADER.match(lines[place].lstrip())) + 1
-    while last < len(lines):
-        line = lines[last].lstrip()
-        if line and line[0] not in "#)" and _indent(lines[last]) <= indent:
-            break
-        last += 1
-    try:
-        return ast.parse("if 1:\n" + "\n".join(lines[first:last]) if indent else "\n" + "\n".join(lines[first:last]))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
 
 
 def _bytes(path: str) -> bytes:
@@ -302,7 +279,7 @@ def _bytes(path: str) -> bytes:
         return b""
 
 
-def _attributes(node: ast.ClassDef) -> set[str] | None:
+def _attributes(node: ast.ClassDef | ast.Module) -> set[str] | None:
     found = {
         item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
     }

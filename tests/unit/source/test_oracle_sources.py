@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_py312.source.oracle_sources import Facts, Source, function_around
+from pytest_py312.source.oracle_layout import function_around
+from pytest_py312.source.oracle_sources import Facts, Source
 from pytest_py312.source.oracle_texts import text_of, warning_text
 
 WARN = 'warnings.warn("old", DeprecationWarning, stacklevel=2)'
@@ -141,8 +142,8 @@ def test_functions_are_found_by_name_and_by_the_line_they_begin_on(tmp_path: Pat
     assert source.functions["Outer.old"].warning is not None
     assert source.functions["Outer._deprecate.<locals>.deprecated"].warning is not None
     assert list(source.functions["sleep"].deprecated) == ["loop"]
-    assert source.lines[lines.index("    @property") + 1] is source.functions["Outer.old"]
-    assert source.lines[lines.index("async def sleep(delay, loop=None):") + 1] is source.functions["sleep"]
+    assert source.begins_at(lines.index("    @property") + 1) is source.functions["Outer.old"]
+    assert source.begins_at(lines.index("async def sleep(delay, loop=None):") + 1) is source.functions["sleep"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_functions_are_found_by_name_and_by_the_line_they_begin_on(tmp_path: Pat
     ],
 )
 def test_an_odd_layout_is_read_as_well(tmp_path: Path, text: str) -> None:
-    (warning,) = [facts.warning for facts in source_of(tmp_path, text).lines.values() if facts.warning]
+    (warning,) = [facts.warning for facts in source_of(tmp_path, text).functions.values() if facts.warning]
 
     assert warning_text(warning, {}) == "old"
 
@@ -205,6 +206,44 @@ def test_what_stands_around_a_class_does_not_matter(tmp_path: Path, around: str)
     assert source.class_attributes("A") == {"x", "y"}
     assert source.class_attributes("A.Inner") == {"x"}
     assert source.class_attributes("A.f.<locals>.B") is None
+
+
+ASKED = """
+class A:
+    x: int
+
+    @property
+    def y(self):
+        # of self.y nothing is said
+        return self.z + self.name
+
+    @y.setter
+    def y(self, value): self.name = value
+
+    def f(self):
+        def inner():
+            self.inner = 1
+{odd}
+class B:
+    def f(self, name, **given):
+        setattr(self, name, 1)
+"""
+ODD = (
+    "",
+    "        self.text = '''\nat the margin\n'''\n        self.late = 1\n",
+    "        self.both = [\n1\n]\n        self.late = 1\n",
+)
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", ["x", "y", "z", "name", "inner", "text", "both", "late", "value", "f"])
+def test_of_one_attribute_the_layout_tells_what_the_whole_class_does(tmp_path: Path, odd: str, name: str) -> None:
+    text = ASKED.format(odd=odd)
+    attributes = source_of(tmp_path, text).class_attributes("A")
+    assert attributes is not None
+
+    assert source_of(tmp_path, text).sets("A", name) is (name in attributes)
+    assert source_of(tmp_path, text).sets("B", name) is None
 
 
 def test_the_names_of_a_module_are_complete_unless_it_says_otherwise(tmp_path: Path) -> None:
