@@ -35,6 +35,14 @@ def myself() -> Me:
     return Me(name=this_operator(), host=this_host(), process=str(this_process()))
 
 
+class HeldByAnother(RolloutRefused):
+    """Somebody else holds the environment, and may be at work in it."""
+
+    def __init__(self, environment: str, holder: Holder) -> None:
+        super().__init__(f"{environment} is held by {holder}; one at a time")
+        self.holder = holder
+
+
 class Holding:
     """Takes and gives back the locks of environments for one process."""
 
@@ -76,7 +84,8 @@ class Holding:
         """Hold the environment of ``run`` for it.
 
         :param even_from_the_living: also where another process watches this very run.
-        :raises RolloutRefused: another one holds it, with its name; or it does not lie on this target.
+        :raises HeldByAnother: another one holds it, with its name.
+        :raises RolloutRefused: it does not lie on this target.
         """
         check_same_place(run, self._target.identity() if run.place else "")
         lock = self._target.lock(run.environment)
@@ -91,7 +100,7 @@ class Holding:
                 if self._journal.knows(run.run):
                     self._journal.note(run.run, f"{self._me.name} took it over from {follows}")
         if found is not None:
-            raise RolloutRefused(f"{run.environment} is held by {found}; one at a time")
+            raise HeldByAnother(run.environment, found)
 
     def _may_follow(self, holder: Holder, run: str, even_from_the_living: bool = False) -> bool:
         """Whether nobody is harmed when the lock of ``holder`` is taken for ``run``."""

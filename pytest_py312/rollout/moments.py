@@ -5,7 +5,7 @@ import socket
 
 from pytest_py312 import clock
 from pytest_py312.rollout.model import Moment
-from pytest_py312.runners.docker_owner import Owner, is_abandoned, this_process
+from pytest_py312.runners.docker_owner import Owner, is_abandoned, started_at, this_process
 
 
 def this_moment() -> Moment:
@@ -31,3 +31,11 @@ def is_gone(process: str) -> bool:
     """
     now = clock.timestamp()
     return Owner.parse(process) is not None and is_abandoned(process, created=now, now=now, me=this_process())
+
+
+def is_alive(process: str) -> bool:
+    """Whether a process is certain to run: no wherever that cannot be known, as :func:`is_gone`."""
+    owner, me = Owner.parse(process), this_process()
+    if owner is None or not me.boot or (owner.boot, owner.namespace) != (me.boot, me.namespace):
+        return False
+    return started_at(owner.pid) == owner.started

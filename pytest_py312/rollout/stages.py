@@ -280,7 +280,8 @@ def _restored(run: StageRun, event: Restored) -> StageRun:
 
 def _restore_failed(run: StageRun, event: RestoreFailed) -> StageRun:
     _awaited(run, event, Act.RESTORE)
-    reason = f"{run.reason}; {event.service} could not be brought back: {event.reason}"
+    told = f"{event.service} could not be brought back: {event.reason}"
+    reason = run.reason if told in run.reason else f"{run.reason}; {told}"  # it is tried again and again
     return _came_back(replace(run, unrestored=(*run.unrestored, event.service), reason=reason))
 
 

@@ -20,9 +20,10 @@ from pytest_py312.rollout.contracts import ContractResult
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Breached, ContractKept
 from pytest_py312.rollout.history import reason_of_its_own
-from pytest_py312.rollout.holding import myself
+from pytest_py312.rollout.holding import HeldByAnother, myself
 from pytest_py312.rollout.journal import Entry, Journal, LostRun
-from pytest_py312.rollout.model import CONTRACT, StageRun, StageState
+from pytest_py312.rollout.model import CONTRACT, Holder, StageRun, StageState
+from pytest_py312.rollout.others import is_at_work
 from pytest_py312.rollout.planning import stage_services
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.soak import Progress
@@ -72,6 +73,8 @@ class Staging:
         self.stop = stop
         self.refused = ""
         """Why nothing is done with the stage."""
+        self.busy = False
+        """Whether that is another process, which watches it."""
         self.resumes = False
         """Whether it was up before this process came."""
         self.watcher: Watcher | None = None
@@ -120,7 +123,8 @@ class Staging:
         )
 
     @property
-    def _newest(self) -> StageRun | None:
+    def newest(self) -> StageRun | None:
+        """How the stage stands in the journal; ``None``: it was never deployed."""
         return next((run for run in self.journal.newest(self.wish.environment) if run.stage == self.wish.stage), None)
 
     def __str__(self) -> str:
@@ -138,6 +142,7 @@ class Staging:
                 self._run = self._prepared()
             except (Py312Error, TargetError) as error:
                 self.refused = str(error)
+                self.busy = isinstance(error, HeldByAnother) and self._is_watched_by(error.holder)
         if self.refused or self._run is None:
             raise NotDone(self.refused)
         return self._run
@@ -232,12 +237,19 @@ class Staging:
         self._run = watcher.ended(Progress(run=after)).run
         return self._run
 
+    def _is_watched_by(self, holder: Holder) -> bool:
+        run = self.newest
+        if run is None or run.state not in WATCHED:
+            return False
+        settings = with_asked(self._ground.settings(), run.stage, run.asked)
+        return is_at_work(holder, self.journal, run, settings.soak_of(stage=run.stage).interval)
+
     # ---- the beginning
 
     def _prepared(self) -> StageRun:
         """Whatever a dead process has left is finished before anything else."""
         self.driver.recover(self.wish.environment)
-        run = self._newest
+        run = self.newest
         if run is not None and run.state in WATCHED:
             if run.is_drill:
                 raise RolloutRefused(
@@ -391,7 +403,7 @@ class Staging:
         """What the journal has that answers what was asked for; where no step was done, it was not looked at yet."""
         if self._run is not None:
             return self.journal.run(self._run.run)
-        run = self._newest
+        run = self.newest
         if self.refused or run is None or run.state is not StageState.ACCEPTED:
             return run
         try:

@@ -101,6 +101,8 @@ class Steps:
             return Answer(status=StepStatus.FAILED, reason=str(error))
 
     def _not_done(self, step: Step, reason: str) -> Answer:
+        if self.staging.busy:
+            return verdict_of(self.staging, self.staging.newest)
         new = reason not in self._told
         self._told.add(reason)
         if new or step.kind == VERDICT:
@@ -204,6 +206,9 @@ def _verdict(staging: Staging, about: str) -> Answer:
 
 def verdict_of(staging: Staging, run: StageRun | None) -> Answer:
     """The one line about a stage, whichever of its steps were done. ``None``: nothing is up that was asked for."""
+    if staging.busy and run is not None and run.state is not StageState.HELD:
+        told = f"{_now(staging, run)}, and another one watches it: {staging.refused}"
+        return Answer(status=StepStatus.PENDING, reason=told)
     if staging.refused:
         return _failed(staging.refused)
     if run is None:

@@ -15,19 +15,22 @@ from urllib.parse import urlsplit
 from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.alert_rules import alert_rules, rules_text
-from pytest_py312.rollout.asking import settings_of
+from pytest_py312.rollout.asking import settings_of, with_asked
 from pytest_py312.rollout.commands import Ground, asked_in, opened_journal, stage_with, standing_in
 from pytest_py312.rollout.dashboard import dashboard
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Decided
-from pytest_py312.rollout.holding import myself
-from pytest_py312.rollout.journal import Journal
+from pytest_py312.rollout.exposition import figures_of
+from pytest_py312.rollout.holding import HeldByAnother, myself
+from pytest_py312.rollout.journal import Journal, LostRun
 from pytest_py312.rollout.live_page import LivePage
 from pytest_py312.rollout.load import LoadLimits, LoadReport, Step, load, step_in
 from pytest_py312.rollout.model import StageRun, StageState, Verdict
+from pytest_py312.rollout.others import is_at_work
+from pytest_py312.rollout.rules import UNDECIDED
 from pytest_py312.rollout.serving import serving
 from pytest_py312.rollout.soak import Progress
-from pytest_py312.rollout.stages import WATCHED
+from pytest_py312.rollout.stages import WATCHED, is_unfinished
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
 from pytest_py312.rollout.targets.protocol import TargetError
 from pytest_py312.rollout.terminal_view import shown_on
@@ -64,8 +67,37 @@ def _run_of(journal: Journal, options: argparse.Namespace) -> StageRun:
 
 
 def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
-    if run.state not in WATCHED:
-        return _said(Progress(run=run), options)
+    """Where another process is at it, nothing is done and nothing is wrong: the journal says how the stage stands."""
+    try:
+        if any(is_unfinished(one) for one in journal.newest(run.environment)):
+            run = _finished(ground, journal, run)
+        if run.state in WATCHED:
+            return _watched(options, ground, journal, run)
+    except HeldByAnother as error:
+        run = journal.run(run.run)
+        interval = with_asked(ground.settings(), run.stage, run.asked).soak_of(stage=run.stage).interval
+        if not is_at_work(error.holder, journal, run, interval):
+            raise
+        return _said(Progress(run=run), options, busy=str(error))
+    except LostRun as error:
+        return _said(Progress(run=journal.run(run.run)), options, busy=str(error))
+    return _said(Progress(run=run), options)
+
+
+def _finished(ground: Ground, journal: Journal, run: StageRun) -> StageRun:
+    """What a process has left half done is done before anything else: one that was killed, or whose engine was away,
+    just when it brought a stage back."""
+    target = ground.target()
+    driver = Driver(journal, target, myself(), told=ground.told)
+    teller = Teller(journal, ground.settings().environment(run.environment), ground.told)
+    before = {one.run: one for one in journal.newest(run.environment)}
+    for done in driver.recover(run.environment):
+        asyncio.run(teller.changed(before[done.run], done))
+    teller.write([figures_of(one, journal.history(one.run)) for one in journal.newest(run.environment)])
+    return journal.run(run.run)
+
+
+def _watched(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
     settings = settings_of(run, ground.settings(), asked_in(options), accept=options.accept_config_change)
     target = ground.target()
     driver = Driver(journal, target, myself(), told=ground.told)
@@ -114,14 +146,18 @@ def exit_code(progress: Progress) -> int:
     return PENDING if progress.run.state in (StageState.SOAKING, StageState.SOAKED) else 1
 
 
-def _said(progress: Progress, options: argparse.Namespace) -> tuple[str, int]:
+def _said(progress: Progress, options: argparse.Namespace, busy: str = "") -> tuple[str, int]:
+    """:param busy: who is at it instead of this process."""
     run, code = progress.run, exit_code(progress)
+    if busy and run.state in UNDECIDED:
+        code = PENDING
     if options.json:
         document = {
             "schema": 1, "run": run.run, "environment": run.environment, "stage": run.stage, "state": run.state.value,
             "verdict": run.verdict.value, "reason": run.reason, "credited": run.credited, "soak": run.soak,
             "slot": progress.slot, "missed": progress.missed, "untold": list(progress.untold),
-            "interrupted": progress.interrupted, "next_in": round(progress.next_in, 3), "exit_status": code,
+            "interrupted": progress.interrupted, "busy": busy or None, "next_in": round(progress.next_in, 3),
+            "exit_status": code,
         }  # fmt: skip
         return json.dumps(document, indent=2) + "\n", code
     lines = [f"stage {run.stage} in {run.environment} is {run.state.value}" + (f": {run.reason}" if run.reason else "")]
@@ -129,6 +165,7 @@ def _said(progress: Progress, options: argparse.Namespace) -> tuple[str, int]:
     if progress.next_in:
         lines[-1] += f"; the next sample is due in {progress.next_in:.0f} s"
     lines += [f"cannot tell: {why}" for why in progress.untold]
+    lines += [f"another one is at work: {busy}"] if busy else []
     return "\n".join(lines) + "\n", code
 
 

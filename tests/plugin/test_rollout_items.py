@@ -5,7 +5,7 @@ import os
 import signal
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pytest_py312.rollout.holding import Me
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Container, ServiceSpec, StageRun, StageState, Usage
 from pytest_py312.rollout.targets.protocol import TargetUnreachable
+from pytest_py312.runners.docker_owner import started_at, this_process
 from pytest_py312.testing import FakeTarget, service_tree
 from tests.plugin.gate_helpers import FLEET, Faked
 from tests.plugin.test_neighbours import needs
@@ -502,6 +503,18 @@ def test_another_one_at_it_is_named(stage: Stage, monkeypatch: pytest.MonkeyPatc
     stage.target.locks["test"] = replace(held, name="Ms. Other", process="elsewhere")
     result = stage.run("--py312-soak-mode=tick", code=1)
     result.stdout.fnmatch_lines(["*test is held by Ms. Other on *; one at a time*"])
+
+
+def test_the_second_of_two_that_watch_has_nothing_to_do(stage: Stage) -> None:
+    stage.run("--py312-soak-mode=tick", code=75)
+    living = str(replace(this_process(), pid=1, started=started_at(1) or 0))
+    stage.target.locks["test"] = replace(stage.target.locks["test"], name="Ms. Other", process=living)
+    with closing(stage.journal()) as journal:
+        journal.take(stage.newest.run, owner=living)
+    result = stage.run("--py312-soak-mode=tick", code=75)
+    result.stdout.fnmatch_lines(["pending: stage 1 in test is soaking, and another one watches it: *Ms. Other*"])
+    with closing(stage.journal()) as journal:
+        assert journal.owner(stage.newest.run) == living
 
 
 # ---- without deploying

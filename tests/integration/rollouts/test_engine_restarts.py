@@ -115,3 +115,29 @@ def test_killed_while_a_stage_soaks_it_is_no_fault_of_the_service(one_swarm: Swa
         now = soak.progress().run
         assert (now.state, now.reason) == (StageState.SOAKING, "")
         assert {python for _, python in here.serving().values()} == {"3.12"}
+
+
+def test_killed_just_when_a_stage_goes_back_the_next_start_ends_it(
+    one_swarm: Swarm, here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said to have failed as long as nobody answers; whatever of it was done is not done twice."""
+    monkeypatch.setattr("pytest_py312.rollout.driver.LOST_LIMIT", 0.0)
+    begun = here.target.restore
+
+    def killed(spec: ServiceSpec, old: Container | None, *, run: str) -> str:
+        here.target.restore = begun  # type: ignore[method-assign]
+        one_swarm.manager.kill()
+        return begun(spec, old, run=run)
+
+    with here.driver() as (driver, _):
+        run = driver.deploy(here.run("3.12"))
+        assert run.state is StageState.SOAKING, run.reason
+        here.target.restore = killed  # type: ignore[method-assign]  # of this one target
+        run = driver.rollback(run.run, reason="a test")
+        assert run.state is StageState.ROLLBACK_FAILED
+        assert "does not answer" in run.reason
+        one_swarm.manager.start()
+        (run,) = driver.recover(here.name)
+        assert run.state is StageState.ROLLED_BACK, run.reason
+        assert here.serving() == here.all_old()
+        assert here.target.lock(here.name).holder() is None
