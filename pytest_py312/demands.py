@@ -79,12 +79,13 @@ class Demands:
         changed: Mapping[LocatedEntry, str] | None = None,
         without: Collection[str] = (),
         locked: bool = True,
+        more: Sequence[str] = (),
     ) -> Wanted:
         """The set of a cell: its files', its suite's tool, and what ``trees`` require.
 
         To try what it would do, ``changed`` are requirements that get another specifier, and projects in ``without``
         are left out. The versions of a lock file beside the requirements are held, but where ``locked`` is false or a
-        change is tried: then it has to be made anew in any case.
+        change is tried: then it has to be made anew in any case. ``more`` are further ``constraints``.
         """
         found = self.requirements(cell.service)
         is_held = locked and changed is None and not without
@@ -106,7 +107,7 @@ class Demands:
             lines += [line for line in asked if line]
         return Wanted(
             lines=tuple(dict.fromkeys(lines)),
-            constraints=(*(item.text for item in found.constraints), *locked_here, *constraints),
+            constraints=(*(item.text for item in found.constraints), *locked_here, *more, *constraints),
             options=tuple(dict.fromkeys(self._option(item) for item in found.options)),
             direct=tuple((item.name, item.location) for item in found.entries),
             exclude_newer=self._plan.exclude_newer,

@@ -10,6 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Location
+from pytest_py312.programs import owner_of
 from pytest_py312.requirements import LocatedEntry
 from pytest_py312.successors import SUCCESSORS
 
@@ -48,7 +49,8 @@ def _not_importable(cell: Cell, here: Installation, entries: Sequence[LocatedEnt
     for module, detail in sorted((here.imports or {}).items()):
         if not detail or here.environment is None:
             continue
-        project = next((name for name, found in here.environment.modules.items() if module in found), module)
+        owners = (name for name, found in here.environment.modules.items() if module in found)
+        project = next(owners, None) or owner_of(module) or module
         version = here.environment.versions.get(project, "")
         last = (detail.strip().splitlines() or ["it did not say why"])[-1]
         yield Finding(

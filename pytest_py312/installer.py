@@ -23,6 +23,7 @@ from pytest_py312.locking import RESOLVED_AT_ONCE, Locking
 from pytest_py312.locks import seeds
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service
 from pytest_py312.once import Once
+from pytest_py312.programs import started_modules
 from pytest_py312.resolution import Blocked, Lock, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
 from pytest_py312.sources import further_services
@@ -102,7 +103,9 @@ class Installer:
         for attempt in dict.fromkeys((constraints, ())):
             lock = self._resolver.known(self.demands.wanted(cell, built, attempt), build)
             if lock is not None:
-                found = self._locking.known_like_pip(lock, build, partial(self._wanted, cell, built, attempt))
+                found = self._locking.known_like_pip(
+                    lock, build, partial(self.demands.wanted, cell, built, more=attempt)
+                )
                 return self.demands.with_own_hashes(cell, found) if found else None
         return None
 
@@ -125,14 +128,9 @@ class Installer:
         if constraints:
             lock = self._locking.attempt(self.demands.wanted(cell, trees, constraints), build)
             if lock is not None:  # else these tools do not work there: what does is reported as a difference
-                return self._locking.like_pip(lock, build, partial(self._wanted, cell, trees, constraints))
+                return self._locking.like_pip(lock, build, partial(self.demands.wanted, cell, trees, more=constraints))
         lock = self._lock_verdicts.lock(cell, build, trees)
-        return self._locking.like_pip(lock, build, partial(self._wanted, cell, trees, ()))
-
-    def _wanted(
-        self, cell: Cell, trees: Sequence[Entry], constraints: tuple[str, ...], more: tuple[str, ...]
-    ) -> Wanted:
-        return self.demands.wanted(cell, trees, constraints + more)
+        return self._locking.like_pip(lock, build, partial(self.demands.wanted, cell, trees))
 
     def lock(self, cell: Cell) -> Lock | Installation:
         """The lock of a cell or, where there is none, the installation that says why."""
@@ -294,7 +292,7 @@ class Installer:
         ]
         key = self._environments.key_of(lines, build)
         environment = self._once(f"environment {key}", lambda: self._environments.make(key, entries, build))
-        modules = self._modules(cell.service, environment, trees)
+        modules = self._modules(cell.service, environment, trees, entries)
         own = cell.service.distribution
         return Installation(
             build=build,
@@ -320,9 +318,12 @@ class Installer:
         """Whether a suite has left its environment as it was; see environments.py."""
         return self._environments.is_intact(environment)
 
-    def _modules(self, service: Service, environment: Environment, trees: Sequence[Entry]) -> tuple[str, ...]:
+    def _modules(
+        self, service: Service, environment: Environment, trees: Sequence[Entry], entries: Sequence[Entry]
+    ) -> tuple[str, ...]:
         names = [*self.demands.directly_required(service), *(tree.name for tree in trees)]
-        return tuple(sorted({module for name in names for module in environment.modules.get(name, ())}))
+        started = {module for name in names for module in started_modules(name, entries)}
+        return tuple(sorted(started.union(*(environment.modules.get(name, ()) for name in names))))
 
     def _imports(
         self, cell: Cell, build: InterpreterBuild, environment: Environment, modules: tuple[str, ...]

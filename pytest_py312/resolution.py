@@ -222,7 +222,7 @@ def _folded(text: str) -> str:
 def _without_wheels(words: str) -> list[str]:
     """Projects that uv says have a source distribution but no wheel that fits."""
     cause = words.split("hint:")[0]
-    found = re.findall(rf"{NAME}(?:[=<>!~]=?\S+)? (?:has|have) no (?:usable )?wheels", cause)
+    found = re.findall(rf"{NAME}(?:\[[^\]]*\])?(?:[=<>!~]=?\S+)? (?:has|have) no (?:usable )?wheels", cause)
     return list(dict.fromkeys(canonicalize_name(name) for name in found))
 
 
