@@ -1,4 +1,8 @@
-"""The evidence as two files, and whether they are still what they were: the JSON, and a page that names its digest."""
+"""The evidence as files, and whether they are still what they were.
+
+The JSON, a page that names its digest, and a manifest with the digests of both, as ``sha256sum --check`` reads it, and
+the chain of the journal's lines: whoever has noted the manifest's digest has noted all of it.
+"""
 
 import hashlib
 import json
@@ -11,7 +15,7 @@ from typing import Any
 
 from pytest_py312 import __version__
 from pytest_py312.reports.json_document import written
-from pytest_py312.rollout.evidence import KIND, SCHEMA
+from pytest_py312.rollout.evidence import KIND, SCHEMA, chain_of
 from pytest_py312.rollout.pages import evidence_page, own_digest
 
 MOST_BYTES = 256 * 1024**2
@@ -26,27 +30,56 @@ class NoEvidence(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bundle:
-    """Where the two files are. ``digest`` is the SHA-256 of the JSON."""
+    """Where the files are. ``digest`` is the SHA-256 of the JSON, ``sealed`` that of the manifest."""
 
     document: Path
     page: Path
+    manifest: Path
     digest: str
+    sealed: str
 
 
 def write_bundle(folder: Path, document: Mapping[str, Any]) -> Bundle:
-    """Write both files; whoever reads sees the whole of each, or the last.
+    """Write the files; whoever reads sees the whole of each, or the last.
 
     :raises OSError: they cannot be written.
     """
     text = written(dict(document))
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = _sha256(text.encode())
     name = _UNSAFE.sub("_", f"stage-{document['stage']}-{document['environment']}")
-    made = Bundle(document=folder / f"{name}.json", page=folder / f"{name}.html", digest=digest)
-    folder.mkdir(parents=True, exist_ok=True)
     # the page is made of what can be read again, so that it can be made again
-    _write(made.document, text)
-    _write(made.page, evidence_page(json.loads(text), digest))
+    page = evidence_page(json.loads(text), digest)
+    manifest = manifest_of(document, name, digest, _sha256(page.encode()))
+    made = Bundle(
+        document=folder / f"{name}.json",
+        page=folder / f"{name}.html",
+        manifest=folder / f"{name}.sha256",
+        digest=digest,
+        sealed=_sha256(manifest.encode()),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, content in ((made.document, text), (made.page, page), (made.manifest, manifest)):
+        _write(path, content)
     return made
+
+
+def manifest_of(document: Mapping[str, Any], name: str, digest: str, page_digest: str) -> str:
+    """The text of the manifest.
+
+    :param name: of both files, without what it ends with.
+    """
+    return (
+        f"# journal {_line(document['journal'])}, its lines chained {_line(document['chain'])}\n"
+        f"{digest}  {name}.json\n{page_digest}  {name}.html\n"
+    )
+
+
+def _line(value: object) -> str:
+    return " ".join(str(value).encode("utf-8", "replace").decode().split())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _write(path: Path, text: str) -> None:
@@ -62,7 +95,7 @@ def troubles_of(place: Path, *, noted: str = "") -> tuple[list[str], dict[str, A
     :param noted: the digest that somebody has written down elsewhere; whoever changes a bundle can change those in it.
     :raises NoEvidence: there is no bundle.
     """
-    document, page = _files(place)
+    document, page, manifest = _files(place)
     content = _read(document)
     try:
         said = json.loads(content)
@@ -70,9 +103,12 @@ def troubles_of(place: Path, *, noted: str = "") -> tuple[list[str], dict[str, A
         raise NoEvidence(f"{document} is no JSON: {error}") from error
     if not isinstance(said, dict) or said.get("kind") != KIND or said.get("schema") != SCHEMA:
         raise NoEvidence(f"{document} is no evidence that this version can read")
-    digest = hashlib.sha256(content).hexdigest()
-    html = _read(page).decode("utf-8", "replace")
-    found = [f"it has SHA-256 {digest}, and {noted} was noted"] if noted and noted.lower() != digest else []
+    digest, shown, sealed = _sha256(content), _read(page), _read(manifest)
+    html = shown.decode("utf-8", "replace")
+    found = []
+    if noted and noted.lower() not in (digest, _sha256(sealed)):
+        found.append(f"{document.name} has SHA-256 {digest}, {manifest.name} {_sha256(sealed)}, and {noted} was noted")
+    found += _unsealed(said, (document.stem, digest, _sha256(shown)), sealed.decode("utf-8", "replace"), manifest.name)
     named, own = _DIGEST.search(html), _OWN_DIGEST.search(html)
     if named is None or named[1] != digest:
         found.append(f"{document.name} has SHA-256 {digest}, and {page.name} names {named[1] if named else 'none'}")
@@ -81,6 +117,20 @@ def troubles_of(place: Path, *, noted: str = "") -> tuple[list[str], dict[str, A
     elif not _says_the_same(said, digest, html):
         found.append(f"{page.name} does not say what {document.name} says")
     return found, said
+
+
+def _unsealed(said: Mapping[str, Any], files: tuple[str, str, str], sealed: str, manifest: str) -> list[str]:
+    """What of a bundle is not what its manifest and its chain say."""
+    try:
+        if chain_of(said["journal"], said["runs"]) != said["chain"]:
+            return ["its history does not make the chain that it names: a line was changed, left out or put in"]
+        expected = manifest_of(said, *files)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise NoEvidence(f"the JSON is no evidence: {error!r}") from error
+    if sealed == expected:
+        return []
+    missing = [line.split("  ")[1] for line in expected.splitlines()[1:] if line not in sealed.splitlines()]
+    return [f"{manifest} names another SHA-256 of {' and '.join(missing)}" if missing else f"{manifest} was changed"]
 
 
 def _says_the_same(said: Mapping[str, Any], digest: str, html: str) -> bool:
@@ -94,17 +144,17 @@ def _says_the_same(said: Mapping[str, Any], digest: str, html: str) -> bool:
         raise NoEvidence(f"the JSON is no evidence: {error}") from error
 
 
-def _files(place: Path) -> tuple[Path, Path]:
+def _files(place: Path) -> tuple[Path, Path, Path]:
     if place.is_dir():
         found = sorted(place.glob("stage-*.json"))
         if len(found) != 1:
             raise NoEvidence(f"{place} has {len(found)} bundles; name the JSON file of one")
         place = found[0]
-    document, page = place.with_suffix(".json"), place.with_suffix(".html")
-    for path in (document, page):
+    document, page, manifest = (place.with_suffix(f".{kind}") for kind in ("json", "html", "sha256"))
+    for path in (document, page, manifest):
         if not path.is_file():
-            raise NoEvidence(f"{path} is not there: a bundle is a JSON file and a page of the same name")
-    return document, page
+            raise NoEvidence(f"{path} is not there: a bundle is a JSON file, a page and a manifest of the same name")
+    return document, page, manifest
 
 
 def _read(path: Path) -> bytes:

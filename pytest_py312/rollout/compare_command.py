@@ -1,9 +1,11 @@
 """``py312 compare``: which recorded values are compared, and how it is told."""
 
 import argparse
+import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +46,25 @@ def of_loads(options: argparse.Namespace, ground: Ground) -> list[Row]:
     """
     if not options.old or not options.new:
         raise OptionError("--old and --new belong together: the reports of both versions")
+    _check_rounds([*options.old, *options.new])
     old, new = ([_report(name) for name in names] for names in (options.old, options.new))
     settings = ground.settings()
     found = loads(old, new, settings.compare, min_requests=settings.soak.min_requests)
     return [Row(service="", metric=metric, compared=compared) for metric, compared in found]
+
+
+def _check_rounds(names: Sequence[str]) -> None:
+    """A round that is given twice is still one.
+
+    :raises OptionError: two files are the same.
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        with suppress(OSError):  # whoever reads it says so
+            digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+            if digest in known:
+                raise OptionError(f"{name}: it is the same round as {known[digest]}, and a round counts once")
+            known[digest] = name
 
 
 def _report(name: str) -> LoadReport:

@@ -71,7 +71,8 @@ def _write_down(
         ground.told(f"that they hold is not written down: {error}")
         return
     for edge in kept:
-        journal.record(run.run, ContractKept(edge=edge), owner=driver.owner)
+        detail = text_of(on_edge(results, edge)).strip()[:2000]
+        journal.record(run.run, ContractKept(edge=edge, detail=detail), owner=driver.owner)
     driver.leave(run.run)
 
 

@@ -100,9 +100,13 @@ class Drifted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContractKept:
-    """What two services rely on each other for was tried, in all ways that could be had, and holds."""
+    """What two services rely on each other for was tried, in all ways that could be had, and holds.
+
+    ``detail`` is which versions met, and over what.
+    """
 
     edge: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

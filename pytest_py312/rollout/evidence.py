@@ -4,6 +4,8 @@ The same journal gives the same document, to the byte: there is no "made at" in 
 happened. So whoever doubts a bundle makes it again and compares.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,10 +14,11 @@ from typing import Any
 
 from pytest_py312 import __version__
 from pytest_py312.codec import encode
-from pytest_py312.rollout.events import Breached, Decided, Drifted, Locked
+from pytest_py312.rollout.events import Breached, ContractKept, Decided, Drifted, Locked
 from pytest_py312.rollout.journal import Entry, Journal
 from pytest_py312.rollout.load import quantile
-from pytest_py312.rollout.model import Deployment, Intent, Result, StageRun
+from pytest_py312.rollout.model import CONTRACT, Deployment, Intent, Result, StageRun
+from pytest_py312.rollout.sample_texts import text_of
 from pytest_py312.rollout.soak import ignored_in
 from pytest_py312.rollout.stages import advance
 from pytest_py312.rollout.tally import Credit, Series, Tally
@@ -41,11 +44,13 @@ def document_of(
     names = journal.names(environment, stage)
     runs = [_run(journal, name, intervals.get(name)) for name in names]
     last = runs[-1]
+    identity = journal.identity
     return {
         "schema": SCHEMA,
         "kind": KIND,
         "tool": {"name": "pytest-py312", "version": __version__},
-        "journal": journal.identity,
+        "journal": identity,
+        "chain": chain_of(identity, runs),
         "environment": environment,
         "stage": stage,
         "target": last["target"],
@@ -54,6 +59,20 @@ def document_of(
         "compatibility": compatibility,
         "runs": runs,
     }
+
+
+def chain_of(journal: str, runs: Iterable[Mapping[str, Any]]) -> str:
+    """A digest that each line of the journal goes into, in turn: no line can be changed, left out or put in later
+    without it being another one.
+
+    :param journal: which one it is.
+    """
+    link = hashlib.sha256(journal.encode("utf-8", "surrogatepass")).hexdigest()
+    for run in runs:
+        for line in ({"run": run["run"], "begun": run["begun"]}, *run["history"]):
+            text = json.dumps(line, sort_keys=True, separators=(",", ":"))
+            link = hashlib.sha256(f"{link} {text}".encode()).hexdigest()
+    return link
 
 
 def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
@@ -89,6 +108,7 @@ def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
         "history": list(_history(planned, history)),
         "decisions": list(_decisions(planned, history)),
         "breaches": list(_breaches(history)),
+        "contracts": [_contract(edge, run, history) for edge in run.contracts],
         "samples": [one for one, _ in samples],
         "gaps": _gaps(samples),
     }
@@ -163,6 +183,21 @@ def _breaches(entries: Iterable[Entry]) -> Iterable[dict[str, Any]]:
             }  # fmt: skip
 
 
+def _contract(edge: str, run: StageRun, entries: Iterable[Entry]) -> dict[str, Any]:
+    """What is known of what two services rely on each other for; what was broken first goes before all else."""
+    metric = f"{CONTRACT} {edge}"
+    found: dict[str, Any] = {"edge": edge, "answer": "not tried", "at": None, "detail": ""}
+    for entry in entries:
+        what = entry.what
+        if isinstance(what, Breached) and what.breach.metric == metric:
+            found = {"edge": edge, "answer": "broken", "at": entry.at, "detail": what.breach.detail}
+            break
+        if isinstance(what, ContractKept) and what.edge == edge and found["at"] is None:
+            found |= {"answer": "kept", "at": entry.at, "detail": what.detail}
+    answered = any(key.endswith(f": {metric}") or key == "verdict" for key in run.decided)
+    return found | {"accepted_by_a_person": answered and found["answer"] != "kept"}
+
+
 # ---- what was measured
 
 
@@ -171,10 +206,13 @@ def _of_service(
 ) -> tuple[dict[str, Any], list[tuple[int, float]]]:
     """The summary of a service, and (slot, seconds since the epoch) of its samples; those that count are credited."""
     samples = journal.samples(run.run, service)
-    tally = Tally()
+    tally, digest = Tally(), hashlib.sha256()
     troubles: dict[str, str] = {}
     for sample in samples:
         tally.add(sample)
+        at = sample.at
+        line = f"{sample.slot} {at.wall!r} {at.boottime!r} {at.boot} {text_of(sample.measurements)}\n"
+        digest.update(line.encode("utf-8", "surrogatepass"))
         if credit is not None and sample.slot >= run.first_slot and not drift_in(sample):
             credit.add(sample)
         troubles |= {
@@ -183,6 +221,7 @@ def _of_service(
     found = {
         "service": service,
         "taken": len(samples),
+        "sha256": digest.hexdigest(),
         "first": _date(samples[0].at.wall) if samples else None,
         "last": _date(samples[-1].at.wall) if samples else None,
         "metrics": [_metric(name, tally.series[name], troubles.get(name, "")) for name in sorted(tally.series)],

@@ -6,7 +6,7 @@ Each returns the text to print and the exit code.
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,13 @@ def _evidence(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
     except OSError as error:
         raise OptionError(f"--out {folder}: cannot be written to: {error.strerror or error}") from error
     if options.json:
-        found = {"schema": 1, "json": str(made.document), "html": str(made.page), "sha256": made.digest}
+        found = {
+            "schema": 1, "json": str(made.document), "html": str(made.page), "sha256": made.digest,
+            "manifest": str(made.manifest), "manifest_sha256": made.sealed,
+        }  # fmt: skip
         return json.dumps(found, indent=2) + "\n", 0
-    return f"{made.document}\n{made.page}\nSHA-256 of the JSON: {made.digest}\n", 0
+    paths = "\n".join(map(str, (made.document, made.page, made.manifest)))
+    return f"{paths}\nSHA-256 of the JSON: {made.digest}\nSHA-256 of the manifest, to be noted: {made.sealed}\n", 0
 
 
 def _intervals(ground: Ground, runs: Sequence[StageRun]) -> dict[str, float]:
@@ -113,7 +117,7 @@ def _verified(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
     if options.json:
         found = {"schema": 1, "as_it_was": not troubles, "troubles": troubles, "journal": journal}
         return json.dumps(found, indent=2) + "\n", code
-    lines = troubles or ["the JSON is what the page names, and the page says what the JSON says"]
+    lines = troubles or ["the files are what the manifest names, and the page says what the JSON says"]
     told = {"agrees": "the journal has it all", "differs": "the journal here has another history", "elsewhere": ""}
     return "\n".join([*lines, *filter(None, [told[journal]])]) + "\n", code
 
@@ -131,18 +135,25 @@ def _against_journal(ground: Ground, document: dict[str, Any]) -> str:
         environment, stage = str(document.get("environment")), document.get("stage")
         if not isinstance(stage, int) or not journal.names(environment, stage):
             return "differs"
-        now = {run["run"]: run["history"] for run in document_of(journal, environment, stage, intervals={})["runs"]}
+        now = {run["run"]: run for run in document_of(journal, environment, stage, intervals={})["runs"]}
         then = document.get("runs")
-        # it may have gone on since
-        same = isinstance(then, list) and all(
-            isinstance(run, dict)
-            and isinstance(run.get("history"), list)
-            and now.get(str(run.get("run")), [])[: len(run["history"])] == run["history"]
-            for run in then
-        )
+        same = isinstance(then, list) and all(isinstance(run, dict) and _bears_out(now, run) for run in then)
         return "agrees" if same else "differs"
     finally:
         journal.close()
+
+
+def _bears_out(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
+    """Whether the journal has what a bundle says of a run; it may have gone on since, and samples are not for ever."""
+    known, history, samples = now.get(str(then.get("run"))), then.get("history"), then.get("samples")
+    if known is None or not isinstance(history, list) or known["history"][: len(history)] != history:
+        return False
+    taken = {one["service"]: one for one in known["samples"]}
+    for one in samples if isinstance(samples, list) else ():
+        mine = taken.get(one.get("service")) if isinstance(one, dict) else None
+        if mine is not None and mine["taken"] == one.get("taken") and mine["sha256"] != one.get("sha256"):
+            return False
+    return True
 
 
 # ---- roadmap

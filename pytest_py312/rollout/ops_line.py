@@ -41,7 +41,11 @@ def _evidence(parser: argparse.ArgumentParser) -> None:
     chosen.add_argument(
         "--verify", metavar="FILE", help="see whether a bundle (its folder, or a file of it) is as it was"
     )
-    parser.add_argument("--digest", metavar="SHA256", help="with --verify: the digest that was noted elsewhere")
+    parser.add_argument(
+        "--digest",
+        metavar="SHA256",
+        help="with --verify: what was noted elsewhere, of the JSON or of the manifest",
+    )
     parser.add_argument("--out", metavar="FOLDER", help="where to (default: evidence in the state folder)")
     parser.add_argument("--report", metavar="FILE.json", help="what the gate said before (--py312-report=FILE.json)")
 

@@ -214,10 +214,12 @@ class Staging:
             self._contracting = contracting(self.target, runs, settings, self.services.values())
         return [self._contracting.result(one) for one in settings.contracts if one.edge == edge]
 
-    def contract_kept(self, edge: str) -> None:
-        """Write down that a contract holds: without it the stage is not accepted."""
+    def contract_kept(self, edge: str, detail: str = "") -> None:
+        """Write down that a contract holds, and which versions met: without it the stage is not accepted."""
         if self.run.state in WATCHED and edge not in self.run.kept:
-            self._run = self.journal.record(self.run.run, ContractKept(edge=edge), owner=self.driver.owner)
+            self._run = self.journal.record(
+                self.run.run, ContractKept(edge=edge, detail=detail[:2000]), owner=self.driver.owner
+            )
 
     def contract_broken(self, edge: str, detail: str) -> StageRun:
         """Write down that a contract does not hold, and do what follows of that."""

@@ -147,7 +147,7 @@ def _contract(staging: Staging, edge: str) -> Answer:
     worst = of_edge(results)
     reason = "; ".join(f"{one.what}: {one.reason}" for one in results if one.reason)
     if worst is Result.SUCCESSFUL:
-        staging.contract_kept(edge)
+        staging.contract_kept(edge, text_of(results).strip())
         return Answer(status=StepStatus.PASSED, reason=reason, sections=sections)
     if worst is Result.FAILED:
         run = staging.contract_broken(edge, reason)

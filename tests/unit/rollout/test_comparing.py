@@ -78,10 +78,17 @@ def test_loads_are_compared_by_the_median_of_their_rounds() -> None:
     assert verdicts([report()] * 3, [report(0.13)] * 3) == {Verdict.FAILED}
 
 
-def test_one_round_is_judged_and_told_to_be_one() -> None:
-    found = dict(loads([report()], [report(0.2)], SETTINGS))
-    told = found["p95 at 100/s"].reason
-    assert told.startswith("200 ms, where the old version took 100 ms; 1.25 times are allowed; of 1 rounds each: run 3")
+@pytest.mark.parametrize("p95", [0.1, 0.2])
+@pytest.mark.parametrize(("old", "new"), [(1, 1), (2, 3), (3, 1)])
+def test_fewer_than_three_rounds_say_nothing(p95: float, old: int, new: int) -> None:
+    found = dict(loads([report()] * old, [report(p95)] * new, SETTINGS))["p95 at 100/s"]
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.reason.startswith(f"{p95 * 10:.2f} times the old version's, of {min(old, new)} round")
+
+
+def test_what_was_too_slow_is_told_with_both_times() -> None:
+    told = dict(loads([report()] * 3, [report(0.2)] * 3, SETTINGS))["p95 at 100/s"].reason
+    assert told == "200 ms, where the old version took 100 ms; 1.25 times are allowed"
 
 
 def test_what_a_load_says_of_itself_goes_before_the_comparison() -> None:
@@ -209,15 +216,23 @@ def test_a_window_in_which_nothing_was_recorded_says_nothing(py312: Shell) -> No
 
 
 def test_loads_are_read_from_their_reports(py312: Shell) -> None:
-    for name, one in (("old", report()), ("new", report(0.1)), ("slow", report(0.4))):
-        (py312.root / f"{name}.json").write_text(json.dumps({"schema": 1, **encode(one)}))
-    old, new, slow = (py312.root / f"{name}.json" for name in ("old", "new", "slow"))
+    def rounds(name: str, p95: float) -> str:
+        files = [py312.root / f"{name}-{number}.json" for number in range(3)]
+        for number, file in enumerate(files):
+            file.write_text(json.dumps({"schema": 1, **encode(report(p95, longest=1.0 + number))}))
+        return " ".join(map(str, files))
+
+    old, new, slow = rounds("old", 0.1), rounds("new", 0.1001), rounds("slow", 0.4)
     assert py312.document(f"compare --old {old} --new {new}")["verdict"] == "passed"
-    said = py312.document(f"compare --old {old} {old} {old} --new {slow} {slow} {slow}", code=1)
+    said = py312.document(f"compare --old {old} --new {slow}", code=1)
     assert [(found["metric"], found["ratio"]) for found in said["rows"]] == [
         ("p50 at 100/s", 4.0),
         ("p95 at 100/s", 4.0),
     ]
+    first = old.split()[0]
+    assert py312.document(f"compare --old {first} --new {new}", code=1)["verdict"] == "inconclusive"
+    with pytest.raises(OptionError, match=r"the same round as .*old-0\.json, and a round counts once"):
+        py312(f"compare --old {first} {first} {first} --new {new}")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import hashlib
 import json
 import math
 import re
+import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ from hypothesis import strategies as st
 import pytest_py312
 from pytest_py312.__main__ import _parsers
 from pytest_py312.errors import OptionError
-from pytest_py312.rollout.bundle import NoEvidence, troubles_of, write_bundle
-from pytest_py312.rollout.evidence import compatibility_in, document_of
+from pytest_py312.rollout.bundle import NoEvidence, manifest_of, troubles_of, write_bundle
+from pytest_py312.rollout.evidence import chain_of, compatibility_in, document_of
 from pytest_py312.rollout.model import Measurement, Moment, Result, Sample, Usage
 from pytest_py312.rollout.ops_commands import run_command
 from pytest_py312.rollout.pages import evidence_page, own_digest
@@ -221,19 +223,78 @@ def test_a_digest_that_was_noted_elsewhere_is_compared(py312: Shell) -> None:
 
 
 def test_a_bundle_that_the_journal_does_not_bear_out_is_seen(py312: Shell, tmp_path: Path) -> None:
-    """Both files made anew, and well: only the journal knows better."""
+    """All files made anew, and well: only the journal knows better."""
     said = bundle(py312)[2]
     said["runs"][0]["history"][0]["at"] = "2020-01-01T00:00:00Z"
     forged = write_bundle(tmp_path / "forged", said)
-    assert "another history" in py312(f"evidence --verify {forged.document}", code=1)
+    assert "does not make the chain" in py312(f"evidence --verify {forged.document}", code=1)
+    said["chain"] = chain_of(said["journal"], said["runs"])
+    forged = write_bundle(tmp_path / "forged", said)
+    found = py312.document(f"evidence --verify {forged.document}", code=1)
+    assert (found["as_it_was"], found["journal"]) == (True, "differs")
     said["journal"] = "another"
+    said["chain"] = chain_of(said["journal"], said["runs"])
     elsewhere = write_bundle(tmp_path / "elsewhere", said)
     assert py312.document(f"evidence --verify {elsewhere.document}")["journal"] == "elsewhere"
 
 
+def test_a_journal_that_was_changed_since_is_seen(py312: Shell) -> None:
+    """Whoever edits a sample in it, or a line of a history, has a bundle of before against him."""
+    py312.ticked()
+    py312.ticked()
+    document = bundle(py312)[0]
+    assert py312.document(f"evidence --verify {document}")["journal"] == "agrees"
+    changed = sqlite3.connect(py312.ground.state / "rollout.sqlite")
+    changed.execute("UPDATE samples SET wall = wall + 1 WHERE slot = 1")
+    changed.commit()
+    changed.close()
+    assert py312.document(f"evidence --verify {document}", code=1)["journal"] == "differs"
+
+
+def test_the_manifest_is_one_that_sha256sum_reads(py312: Shell) -> None:
+    document, page, _ = bundle(py312)
+    checked = ["sha256sum", "--check", "--strict", document.with_suffix(".sha256").name]
+    subprocess.run(checked, cwd=document.parent, check=True, capture_output=True)
+    page.write_text(page.read_text() + " ")
+    assert subprocess.run(checked, cwd=document.parent, check=False, capture_output=True).returncode == 1
+    assert "stage-1-test.sha256 names another SHA-256 of stage-1-test.html" in py312(
+        f"evidence --verify {document}", code=1
+    )
+
+
+def test_what_was_noted_may_be_the_digest_of_the_manifest(py312: Shell) -> None:
+    made = py312.document("evidence --stage 1")
+    py312(f"evidence --verify {made['json']} --digest {made['manifest_sha256'].upper()}")
+    manifest = Path(made["manifest"])
+    manifest.write_text(manifest.read_text().replace("# journal", "# the journal"))
+    text = py312(f"evidence --verify {made['json']} --digest {made['manifest_sha256']}", code=1)
+    assert "stage-1-test.sha256 was changed" in text
+    assert f"and {made['manifest_sha256']} was noted" in text
+
+
+LINES = st.lists(st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3), max_size=2), max_size=5)
+
+
+@given(LINES, st.integers(min_value=0, max_value=5), st.sampled_from(["left out", "put in", "changed", "in turn"]))
+def test_no_line_can_be_changed_left_out_or_put_in(lines: list[dict[str, Any]], at: int, how: str) -> None:
+    def chained(history: list[dict[str, Any]]) -> str:
+        return chain_of("j", [{"run": "r1", "begun": "then", "history": history}])
+
+    other, at = [*lines], min(at, max(0, len(lines) - 1))
+    if how == "put in" or not lines:
+        other.insert(at, {"new": 1})
+    elif how == "left out":
+        del other[at]
+    elif how == "changed":
+        other[at] = {**other[at], "new": 1}
+    else:
+        other.reverse()
+    assert (chained(other) == chained(lines)) is (other == lines)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"kind": "evidence of a rollout", "schema": 9}'])
 def test_what_is_no_evidence_is_refused(py312: Shell, tmp_path: Path, text: str) -> None:
-    for name in ("stage-1-x.json", "stage-1-x.html"):
+    for name in ("stage-1-x.json", "stage-1-x.html", "stage-1-x.sha256"):
         (tmp_path / name).write_text(text)
     with pytest.raises(OptionError, match=r"no JSON|no evidence"):
         py312(f"evidence --verify {tmp_path}")
@@ -262,6 +323,9 @@ def test_whatever_a_bundle_holds_it_is_verified_or_refused(py312: Shell, path: s
     )
     own = re.findall(r'page-sha256" content="(\w+)"', html)[0]
     page.write_text(html.replace(own, own_digest(html, own), 1))
+    with contextlib.suppress(Exception):  # what has no chain has no manifest either
+        digests = (hashlib.sha256(file.read_bytes()).hexdigest() for file in (document, page))
+        document.with_suffix(".sha256").write_text(manifest_of(json.loads(text), document.stem, *digests))
     options = _parsers()[0].parse_args(["evidence", "--verify", str(document)])
     with contextlib.suppress(OptionError):
         assert run_command(options, py312.ground)[1] in (0, 1)
