@@ -58,10 +58,29 @@ def settings_of(
     :raises RolloutRefused: they are others.
     """
     found = with_asked(settings, run.stage, {**run.asked, **asked})
-    if run.configuration != found.digest and not accept:
-        what = "the soak that is asked for is not the one that" if asked else "the plan was changed since"
+    begun = with_asked(settings, run.stage, run.asked)
+    is_another_soak = found.soak_of(stage=run.stage) != begun.soak_of(stage=run.stage)
+    if (is_another_soak or run.configuration != settings.digest) and not accept:
+        what = "the soak that is asked for is not the one that" if is_another_soak else "the plan was changed since"
         raise RolloutRefused(
-            f"{what} stage {run.stage} was deployed{' for' if asked else ''}, so its limits are others; deploy it "
-            "anew, or go on with --accept-config-change"
+            f"{what} stage {run.stage} was deployed{' for' if is_another_soak else ''}, so its limits are others; "
+            "deploy it anew, or go on with --accept-config-change"
         )
     return found
+
+
+def lack_of_soak(proven: StageRun, wanted: StageRun) -> str:
+    """How the soak of a run that was accepted falls short of what ``wanted`` would need of it; empty where it does not.
+
+    That is what the plan says, or less where less is asked for: whoever asks for more asks it of his own run alone.
+    """
+    needed = min(wanted.soak, wanted.planned.get(DURATION, wanted.soak))
+    if proven.soak < needed:
+        return f"for {proven.soak:g} s, and not for {needed:g} s"
+    every, most = _interval(proven), max(_interval(wanted), wanted.planned.get(INTERVAL, 0.0))
+    return f"by a sample each {every:g} s, and not each {most:g} s" if every > most else ""
+
+
+def _interval(run: StageRun) -> float:
+    """0.0 where nobody wrote it down."""
+    return run.asked.get(INTERVAL, run.planned.get(INTERVAL, 0.0))

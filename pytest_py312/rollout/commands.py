@@ -269,7 +269,7 @@ def wanted_of(
     :param asked: see :mod:`.asking`.
     :raises Py312Error: the plan cannot be deployed so.
     """
-    settings = with_asked(ground.settings(), stage, asked)
+    settings = ground.settings()
     run = run_of(
         ground.plan,
         ground.fleet(),

@@ -291,7 +291,7 @@ class StageRun:
     """One attempt to bring a stage into service, as far as it has come. Changed by :mod:`.stages` only.
 
     ``soak`` is how many seconds of good samples are wanted, ``credited`` how many there are. ``configuration`` is a
-    digest of all settings that the verdict depends on.
+    digest of all settings of the plan that the verdict depends on; what was ``asked`` is no part of it.
     """
 
     run: str
@@ -304,6 +304,8 @@ class StageRun:
     configuration: str = ""
     asked: Mapping[str, float] = field(default_factory=dict)
     """What of the soak a command line has settled instead of the plan: ``duration``, ``interval``."""
+    planned: Mapping[str, float] = field(default_factory=dict)
+    """What the plan says of the same; nothing where a run was begun before that was written down."""
     state: StageState = StageState.PLANNED
     credited: float = 0.0
     verdict: Verdict = Verdict.PENDING

@@ -89,8 +89,8 @@ def _intervals(ground: Ground, runs: Sequence[StageRun]) -> dict[str, float]:
     """Of the runs that were begun under the settings that the plan has now."""
     found = {}
     for run in runs:
-        settings = with_asked(ground.settings(), run.stage, run.asked)
-        if settings.digest == run.configuration:
+        if ground.settings().digest == run.configuration:
+            settings = with_asked(ground.settings(), run.stage, run.asked)
             found[run.run] = settings.soak_of(stage=run.stage).interval
     return found
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Fleet, Interpreter, Plan, Service
 from pytest_py312.patterns import matches
+from pytest_py312.rollout.asking import DURATION, INTERVAL, with_asked
 from pytest_py312.rollout.contracts import edges_of
 from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.rules import deployment_order
@@ -82,10 +83,13 @@ def run_of(
     """A new run of a stage, its images pinned by their ids.
 
     :param image_id: looks up the id of an image by its reference.
-    :param asked: what a command line says of the soak; it is in ``settings`` already.
+    :param settings: those of the plan.
+    :param asked: what a command line says of the soak instead.
     :raises RolloutRefused: something it needs is not in the plan, or services need each other.
+    :raises OptionError: no sample fits in the soak that is asked for.
     """
     services = {service.name: service for service in stage_services(plan, fleet, stage)}
+    planned, settled = settings.soak_of(stage=stage), with_asked(settings, stage, asked or {})
     deploys = {
         name: settings.deploy_of(stage=stage, name=name, path=service.path) for name, service in services.items()
     }
@@ -114,10 +118,11 @@ def run_of(
             )
             for one in order
         ),
-        soak=settings.soak_of(stage=stage).duration,
+        soak=settled.soak_of(stage=stage).duration,
         configuration=settings.digest,
         needs_drill=settings.deploy_of(stage=stage, name="", path="").require_drill,
         asked=dict(asked or {}),
+        planned={DURATION: planned.duration, INTERVAL: planned.interval},
         shares=shares_of(settings, environment),
         contracts=tuple(edges_of(settings.contracts, list(services))),
     )

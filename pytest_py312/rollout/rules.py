@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from pytest_py312.errors import RolloutRefused
+from pytest_py312.rollout.asking import lack_of_soak
 from pytest_py312.rollout.model import StageRun, StageState
 
 UNDECIDED = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
@@ -98,6 +99,17 @@ def check_promotion(run: StageRun, after: Sequence[str], runs: Iterable[StageRun
                 )
         if proven.configuration != run.configuration:
             raise RolloutRefused(f"{start}the plan was changed since {environment} accepted it; prove it there again")
+        lack = lack_of_soak(proven, run)
+        if lack:
+            raise RolloutRefused(
+                f"{start}by an option it was watched in {environment} {lack}; prove it there again, or ask for no more "
+                "here"
+            )
+
+
+def is_the_same(one: StageRun, other: StageRun) -> bool:
+    """Whether two runs of a stage are about the same images, judged by the same plan."""
+    return (dict(one.images), one.configuration) == (dict(other.images), other.configuration)
 
 
 def check_drilled(run: StageRun, after: Sequence[str], runs: Iterable[StageRun]) -> None:

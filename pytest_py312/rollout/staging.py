@@ -12,7 +12,7 @@ from functools import cached_property
 
 from pytest_py312.errors import Py312Error, RolloutRefused
 from pytest_py312.model import Service
-from pytest_py312.rollout.asking import DURATION, settings_of, with_asked
+from pytest_py312.rollout.asking import DURATION, lack_of_soak, settings_of, with_asked
 from pytest_py312.rollout.commands import Ground, Wanted, wanted_of
 from pytest_py312.rollout.contract_command import contracting
 from pytest_py312.rollout.contracting import Contracting
@@ -25,6 +25,7 @@ from pytest_py312.rollout.journal import Entry, Journal, LostRun
 from pytest_py312.rollout.model import CONTRACT, Holder, StageRun, StageState
 from pytest_py312.rollout.others import is_at_work
 from pytest_py312.rollout.planning import stage_services
+from pytest_py312.rollout.rules import is_the_same
 from pytest_py312.rollout.settings import RolloutSettings
 from pytest_py312.rollout.soak import Progress
 from pytest_py312.rollout.soak_text import in_hours
@@ -290,10 +291,8 @@ class Staging:
         """Whether what was accepted is what is asked for, and serves."""
         if not run.is_completed or run.credited < self.wish.asked.get(DURATION, 0.0):
             return False
-        if self.wish.deploys:
-            wanted = self._wanted.run
-            if (dict(wanted.images), wanted.configuration) != (dict(run.images), run.configuration):
-                return False
+        if self.wish.deploys and (not is_the_same(run, self._wanted.run) or lack_of_soak(run, self._wanted.run)):
+            return False
         seen = [(self.target.observe(one.spec), one.image) for one in run.deployments]
         return all(found is not None and found.running and found.container.image == image for found, image in seen)
 
@@ -312,8 +311,8 @@ class Staging:
         return run
 
     def _check_proven(self) -> None:
-        services = stage_services(self._ground.plan, self._ground.fleet(), self.wish.stage)
-        left = self._unproven([service.name for service in services])
+        listed = stage_services(self._ground.plan, self._ground.fleet(), self.wish.stage)
+        left = self._unproven([service.name for service in listed])
         if left:
             more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
             raise RolloutRefused(
@@ -325,7 +324,7 @@ class Staging:
 
         :raises RolloutRefused: the very same went back for a reason of its own.
         """
-        same = (dict(before.images), before.configuration) == (dict(wanted.images), wanted.configuration)
+        same = is_the_same(before, wanted) and before.asked == wanted.asked
         if same and (reason := reason_of_its_own(self.journal.history(before.run))):
             raise RolloutRefused(
                 f"{self} was rolled back with these very images ({before.reason or reason}); mend it, or try it again "

@@ -81,6 +81,31 @@ def test_production_takes_the_very_same_that_was_proven() -> None:
         check_promotion(replace(run, configuration="changed"), ["test"], [accepted()])
 
 
+@pytest.mark.parametrize(
+    ("proven", "wanted", "lack"),
+    [
+        ((600.0, {}), (600.0, {}), ""),
+        ((60.0, {"duration": 60.0}), (600.0, {}), "watched in test for 60 s, and not for 600 s; prove it there again"),
+        ((60.0, {"duration": 60.0}), (60.0, {"duration": 60.0}), ""),  # asked for in both places
+        ((600.0, {}), (1200.0, {"duration": 1200.0}), ""),  # more than the plan asks is asked of production alone
+        ((600.0, {"interval": 60.0}), (600.0, {}), "by a sample each 60 s, and not each 10 s"),
+        ((600.0, {"interval": 1.0}), (600.0, {}), ""),
+    ],
+)
+def test_a_soak_that_an_option_made_shorter_is_no_proof_of_a_longer_one(
+    proven: tuple[float, dict[str, float]], wanted: tuple[float, dict[str, float]], lack: str
+) -> None:
+    """And is not called another plan, either."""
+    plan = {"duration": 600.0, "interval": 10.0}
+    before = replace(accepted(), soak=proven[0], asked=proven[1], planned=plan)
+    run = planned(environment="prod", soak=wanted[0], asked=wanted[1], planned=plan)
+    if not lack:
+        check_promotion(run, ["test"], [before])
+        return
+    with pytest.raises(RolloutRefused, match=lack):
+        check_promotion(run, ["test"], [before])
+
+
 # ---- rolling back
 
 
