@@ -1,15 +1,18 @@
-"""kill -9 at random moments of a deployment, on a real engine. More rounds: ``killing.py`` beside this file."""
-
-import random
+"""kill -9 while a stage goes up, on a real engine: fourteen of thirty moments. More of them: ``killing.py``."""
 
 import pytest
 
-from tests.integration.rollouts.killing import one_round
-from tests.integration.rollouts.services import Place
+from pytest_py312.rollout.model import StageState
+from tests.integration.rollouts.killing import ROUNDS, going_up
+
+S = StageState
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
-def test_killed_at_a_random_moment_all_are_old_or_all_are_new(here: Place, seed: int) -> None:
+@pytest.mark.timeout(600)
+def test_killed_while_it_goes_up_all_are_old_or_all_are_new(images: dict[str, str]) -> None:
     """The recovery is killed as well, in half of the rounds."""
-    assert one_round(here, random.Random(seed), broken=seed == 5) in ("old", "new")
+    stood = going_up(images, seed=1)
+    assert len(stood) == ROUNDS
+    assert {S.DEPLOYING, S.VERIFYING} <= {*stood}, "killed in every phase of the way up"
+    assert {None, S.PLANNED, S.LOCKED} & {*stood}, "and before anything was touched"
