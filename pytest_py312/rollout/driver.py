@@ -14,6 +14,7 @@ from pytest_py312.rollout.events import (
     BecameReady,
     DeployFailed,
     Event,
+    LeftAlone,
     Locked,
     Observed,
     Outdated,
@@ -32,6 +33,7 @@ from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Inten
 from pytest_py312.rollout.rules import standing_on
 from pytest_py312.rollout.stages import INTERRUPTED, WATCHED, advance, is_half_done, is_unfinished, next_act
 from pytest_py312.rollout.starting import check_ground
+from pytest_py312.rollout.strangers import changed_since, left_alone
 from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
 from pytest_py312.rollout.twins import made_twin, trouble_removing_twin
 
@@ -317,6 +319,9 @@ class Driver:
         return Prepared(service=one.service, new=self._target.prepare(one.spec, image=one.image, run=run.run))
 
     def _switch(self, run: StageRun, one: Deployment) -> Event:
+        changed = changed_since(one, self._target.observe(one.spec))
+        if changed:
+            raise TargetRefused(changed)
         self._target.switch(one.spec, _made(one))
         return Switched(service=one.service)
 
@@ -373,6 +378,9 @@ class Driver:
         while True:
             try:
                 self._holding.check(run)
+                stranger = left_alone(self._target, one, run.run)
+                if stranger:
+                    return LeftAlone(service=one.service, what=stranger)
                 logged = self._target.restore(one.spec, one.old, run=run.run)
                 if logged:
                     self._journal.note(run.run, f"{one.service} had logged:\n{logged[-1500:]}")

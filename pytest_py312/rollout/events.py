@@ -143,6 +143,14 @@ class Restored:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LeftAlone:
+    """Somebody else has deployed a service before anything of ours served it: nothing is brought back there."""
+
+    service: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RestoreFailed:
     """The old version of a service could not be brought back, or does not serve."""
 
@@ -204,6 +212,7 @@ Event = (
     | Decided
     | RollbackAsked
     | Restored
+    | LeftAlone
     | RestoreFailed
     | Resumed
     | Outdated

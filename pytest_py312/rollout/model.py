@@ -227,6 +227,8 @@ class Deployment:
     ready: bool = False
     verified: bool = False
     restored: bool = False
+    stranger: str = ""
+    """What somebody else has put there before anything was switched; it is left as it is. Empty: nothing."""
     wants_twin: bool = False
     """Whether the old version is to run beside the new one while that is watched."""
     twin: Container | None = None

@@ -23,6 +23,7 @@ from pytest_py312.rollout.events import (
     Drilled,
     Event,
     Judged,
+    LeftAlone,
     Locked,
     Moved,
     Observed,
@@ -114,7 +115,8 @@ def _to_restore(run: StageRun) -> list[Deployment]:
         if not one.ready:
             break
     wanted = [one for one in reached if not run.scope or one.service in run.scope]
-    return [one for one in reversed(wanted) if not one.restored and one.service not in run.unrestored]
+    left = [one for one in wanted if not one.restored and not one.stranger]
+    return [one for one in reversed(left) if one.service not in run.unrestored]
 
 
 def _in(run: StageRun, event: Event, *states: StageState) -> None:
@@ -278,6 +280,12 @@ def _restored(run: StageRun, event: Restored) -> StageRun:
     return _came_back(run.with_deployment(event.service, restored=True, switched=False, twin_removed=True))
 
 
+def _left_alone(run: StageRun, event: LeftAlone) -> StageRun:
+    _awaited(run, event, Act.RESTORE)
+    run = replace(run, reason=f"{run.reason}; {event.service}: {event.what}")
+    return _came_back(run.with_deployment(event.service, stranger=event.what, twin_removed=True))
+
+
 def _restore_failed(run: StageRun, event: RestoreFailed) -> StageRun:
     _awaited(run, event, Act.RESTORE)
     told = f"{event.service} could not be brought back: {event.reason}"
@@ -335,6 +343,7 @@ _HANDLERS: dict[type, Callable[[StageRun, Any], StageRun]] = {
     RollbackAsked: _rollback_asked,
     Restored: _restored,
     RestoreFailed: _restore_failed,
+    LeftAlone: _left_alone,
     Resumed: _resumed,
     Outdated: _outdated,
     Moved: _moved,

@@ -148,6 +148,31 @@ def test_what_a_prune_takes_along_in_the_middle_is_made_up_for(a_place: APlace) 
         assert any("was gone, and was taken again" in note for note in notes)
 
 
+def test_what_is_deployed_by_hand_meanwhile_goes_on_serving(a_place: APlace) -> None:
+    """After the run has looked, and before it would have put its own there."""
+    with a_place("auth", "user") as here, here.driver() as (driver, _):
+        client, name, prepared = here.engine.client, f"{here.name}-user", here.target.prepare
+
+        def by_hand(spec: ServiceSpec, *, image: str, run: str) -> Container:
+            made = prepared(spec, image=image, run=run)
+            if spec.service == "user":
+                with told_apart():
+                    client.stop(name, timeout=1)
+                    client.rename(name, f"{name}.before")
+                    client.start(client.create_container(here.images["3.11"], name=name)["Id"])
+            return made
+
+        here.target.prepare = by_hand  # type: ignore[method-assign]  # of this one target
+        run = driver.deploy(here.run("3.12"))
+        assert run.state is S.ROLLED_BACK
+        assert f"serves in the place of {here.old['user'][:12]}" in run.reason
+        assert run.reason.endswith("which somebody else has deployed, serves, and was left as it is")
+        serving = here.serving()
+        assert serving["auth"] == (here.old["auth"], "3.9")
+        assert serving["user"][1] == "3.11"
+        assert here.containers().keys() == {f"{here.name}-auth", name, f"{name}.before"}
+
+
 def test_one_that_would_vanish_when_stopped_is_refused(a_place: APlace) -> None:
     with a_place("auth") as here, here.driver() as (driver, _):
         with told_apart():

@@ -139,6 +139,42 @@ def test_another_interpreter_than_the_target_is_found_out(journal: Journal, targ
     assert target.serving() == dict.fromkeys(SERVICES, OLD)
 
 
+@pytest.mark.parametrize("first", [False, True], ids=["in the place of the old one", "where nothing did before"])
+def test_what_somebody_deploys_meanwhile_is_found_right_before_it_would_be_replaced_and_left_alone(
+    journal: Journal, target: FakeTarget, first: bool
+) -> None:
+    """On the way back, too: what was deployed before it comes back, and it goes on serving."""
+    services = ("auth", "billing" if first else "user")
+
+    def by_hand(step: str) -> None:
+        if step == f"prepare {services[1]}":
+            for key, one in target.containers.items():
+                if one.name == services[1]:
+                    one.name, one.running = f"{services[1]}.{key}", False
+            target.serve(services[1], "hotfix-3.9")
+
+    target.before = by_hand
+    run = driver(journal, target).deploy(run_of(*services))
+    assert run.state is S.ROLLED_BACK
+    where = "where nothing did before" if first else "in the place of id2 of image old-3.9"
+    assert f"{services[1]}: id5 of image hotfix-3.9 serves {where}" in run.reason
+    assert run.reason.endswith("which somebody else has deployed, serves, and was left as it is")
+    others = {"user": OLD} if first else {}
+    assert target.serving() == {"auth": OLD, "gateway": OLD, services[1]: "hotfix-3.9"} | others
+    assert not [one for one in target.containers.values() if one.run == run.run], "nothing of ours is left"
+    assert driver(journal, target).recover("test") == []
+
+
+def test_what_is_gone_meanwhile_is_not_replaced_without_a_word(journal: Journal, target: FakeTarget) -> None:
+    def removed(step: str) -> None:
+        if step == "prepare auth":
+            del target.containers["id1"]
+
+    target.before = removed
+    run = driver(journal, target).deploy(run_of("auth"))
+    assert "id1 of image old-3.9 was removed by somebody else since this run looked" in run.reason
+
+
 def test_without_its_image_nothing_is_touched(journal: Journal, target: FakeTarget) -> None:
     target.missing.add(NEW)
     run = driver(journal, target).deploy(run_of())
