@@ -139,7 +139,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
         return (yield)
     with _nothing_collected():
         from pytest_py312.errors import Py312Error
-        from pytest_py312.plugin_aim import conftests_of_the_repository_only
+        from pytest_py312.plugin_settings import conftests_of_the_repository_only
 
         try:
             with conftests_of_the_repository_only(early_config, args):

@@ -1,7 +1,6 @@
 """What of the fleet a pytest command line asks for: options, ini twins, paths and node ids, read into one value."""
 
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,6 @@ from pytest_py312.config import default_plan, find_plan, load_plan
 from pytest_py312.discovery import discover
 from pytest_py312.errors import OptionError, PlanError, perhaps
 from pytest_py312.model import Fleet, Interpreter, Plan
-from pytest_py312.patterns import tidy
 from pytest_py312.resolving import RESOLVERS
 from pytest_py312.second_run import is_second
 
@@ -116,7 +114,7 @@ def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
     """
     chosen = chosen_paths(config)
     return Aim(
-        plan=_plan(config, chosen),
+        plan=plan_of(config, chosen),
         chosen=chosen,
         stages=frozenset(_stage(text) for text in _texts(config, "stage")),
         services=_texts(config, "services"),
@@ -207,7 +205,7 @@ def chosen_paths(config: pytest.Config) -> tuple[Chosen, ...]:
     return tuple(found)
 
 
-def _plan(config: pytest.Config, chosen: tuple[Chosen, ...]) -> Plan:
+def plan_of(config: pytest.Config, chosen: tuple[Chosen, ...]) -> Plan:
     start = config.invocation_params.dir.resolve()
     named = _text(config, "plan")
     if named:
@@ -323,26 +321,6 @@ def _report(config: pytest.Config, text: str) -> Path:
     return path
 
 
-@contextmanager
-def conftests_of_the_repository_only(early_config: pytest.Config, args: list[str]) -> Generator[None]:
-    """Let pytest load the conftest files of the repository, not those of the services on the command line.
-
-    pytest imports ``conftest.py`` of every path that is typed, and of its ``test*`` folders. Those of a service belong
-    into the service's cells: here they lack what they import, and would be run by the wrong interpreter.
-    """
-    namespace = early_config.known_args_namespace
-    typed = namespace.file_or_dir
-    folder = _folder_of_plan(early_config, typed)
-    if _is_one_service(early_config):
-        namespace.noconftest = True  # all of the repository's conftest files are the service's
-    namespace.file_or_dir = [str(folder)]
-    _leave_out_options_of_a_service(early_config, args, folder)
-    try:
-        yield
-    finally:
-        namespace.file_or_dir = typed
-
-
 _FLEET = pytest.StashKey[tuple[Plan, Fleet]]()
 
 
@@ -356,37 +334,3 @@ def fleet_of(config: pytest.Config, plan: Plan) -> Fleet:
         known = (plan, discover(plan))
         config.stash[_FLEET] = known
     return known[1]
-
-
-def _is_one_service(config: pytest.Config) -> bool:
-    """Whether the folder of the plan is itself a service."""
-    plan = _plan(config, chosen_paths(config))
-    if plan.services and "." not in map(tidy, plan.services):
-        return False
-    return any(service.path == "." for service in fleet_of(config, plan).services)
-
-
-def _leave_out_options_of_a_service(config: pytest.Config, args: list[str], folder: Path) -> None:
-    """Take the ``addopts`` of a service's own pytest settings off the command line.
-
-    pytest takes its settings from the first file above the path that is typed. For a service's path that is often the
-    service's, and what it asks for (``--cov=app``) is for its cells, and may be unknown here.
-    """
-    file = config.inipath
-    asked_for = getattr(config.known_args_namespace, "inifilename", None)
-    if file is None or asked_for or folder.resolve() not in file.parent.resolve().parents:
-        return
-    options = config.getini("addopts")
-    if options and args[: len(options)] == options:
-        del args[: len(options)]
-
-
-def _folder_of_plan(config: pytest.Config, typed: list[str]) -> Path:
-    """Where the plan is that this command line means, also when it was started in a service's folder."""
-    start = config.invocation_params.dir
-    named = option(config, "plan")
-    if named:
-        return (start / str(named)).parent
-    first = (start / str(typed[0]).split("::")[0]).absolute() if typed else start
-    plan = find_plan(first if first.is_dir() else first.parent)
-    return plan.parent if plan is not None else start

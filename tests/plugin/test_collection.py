@@ -128,6 +128,30 @@ def test_a_repository_of_one_service(faked: Faked, tmp_path: Path, monkeypatch: 
     faked.run("--rootdir=.", ids[-1]).assert_outcomes(passed=1)
 
 
+def test_settings_of_the_only_service_stay_in_its_cells(
+    faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its options may be those of plugins that are not here, and its strictness knows no settings of theirs."""
+    settings = "[pytest]\naddopts = --cov=app --strict-config --py312-jobs=1\ntestpaths = tests\nenv = A=1\n"
+    root = service_tree(tmp_path / "alone", {"requirements.txt": "", "tests/test_x.py": TRAP, "pytest.ini": settings})
+    monkeypatch.chdir(root)
+    ids = faked.ids()
+    assert ids[-1].endswith("py3.12::suite")
+    faked.run(ids[-1]).assert_outcomes(passed=1)
+
+
+def test_a_conftest_of_the_only_service_that_adds_to_the_gate_is_loaded(
+    faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those further in are not."""
+    ours = "def pytest_py312_checks():\n    return []\ndef pytest_report_header():\n    return 'added to the gate'\n"
+    files = {"requirements.txt": "", "conftest.py": ours, "tests/conftest.py": TRAP, "tests/test_x.py": TRAP}
+    monkeypatch.chdir(service_tree(tmp_path / "alone", files))
+    result = faked.run("--rootdir=.")
+    result.stdout.fnmatch_lines(["added to the gate"])
+    assert result.ret == 0
+
+
 def test_a_repository_without_a_plan_says_what_it_assumed(faked: Faked) -> None:
     """The services are found by what their folders hold, and the header says that no plan stands behind it."""
     faked.root.joinpath("py312.toml").unlink()
