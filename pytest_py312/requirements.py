@@ -260,8 +260,14 @@ class _Gathered:
             self._read_file(target, inner, where, above, None)
 
     def _take_local(self, path: str, extras: tuple[str, ...], editable: bool, where: Location) -> None:
-        # pip takes such a path from the folder it is run in; a service is installed from its own, where its file is
+        # pip takes such a path from the folder it is run in: the file's own, or that around a folder of such files
         target = join(where.path, "..", path)
+        if (
+            not self._is_project(target)
+            and "/" in where.path
+            and self._is_project(outer := join(where.path, "../..", path))
+        ):
+            target = outer
         if path.startswith(("/", "~")) or escapes(target):
             self._problem(path, f"{path} lies outside the repository.", where)
         elif not (self.tree.is_folder(target) or self.tree.is_file(target)):
@@ -269,6 +275,14 @@ class _Gathered:
         else:
             local = LocalRequirement(path=target, extras=extras, editable=editable, location=where)
             self.locals.setdefault((target, extras), local)
+
+    def _is_project(self, path: str) -> bool:
+        """Whether something can be installed from there: a wheel or an archive, or a folder with metadata."""
+        if path.startswith(("/", "~")) or escapes(path):
+            return False
+        return self.tree.is_file(path) or any(
+            self.tree.is_file(join(path, name)) for name in ("pyproject.toml", "setup.py", "setup.cfg")
+        )
 
     def _problem(self, text: str, message: str, where: Location, *, computed: bool = False) -> None:
         found = RequirementProblem(text=text, message=message, location=where, computed=computed)

@@ -16,6 +16,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from pytest_py312 import clock
+from pytest_py312.last_words import last_words
 from pytest_py312.locks import NAME, KeptLocks, pins_of
 from pytest_py312.locks import Blocked as Blocked
 from pytest_py312.locks import Lock as Lock
@@ -325,7 +326,7 @@ def broken_source(name: str, version: str, stderr: str, wanted: Wanted, build: I
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     detail = "\n".join(lines[-6:])
     compiler = next((line for line in lines if re.search(r":\d+: (?:fatal )?error: ", line)), "")
-    reason = compiler or (lines[-1] if lines else "no reason given")
+    reason = compiler or last_words(said) or "no reason given"
     return Blocked(
         [
             Finding(

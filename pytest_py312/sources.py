@@ -30,8 +30,8 @@ _RUN_TIME_TABLES = frozenset(
     }
 )  # fmt: skip
 _LOCKS_ALONE = ("pylock.toml", "poetry.lock", "Pipfile.lock")
-_TEST = ("test", "tests", "testing")
-_DEV = ("dev", "develop", "development", "ci")
+_TEST = ("test", "tests", "testing", "unittest", "unittests", "unit-test", "unit-tests")
+_DEV = ("dev", "develop", "development", "ci", "local")
 _EXTRA = re.compile(
     r"(?:project\.optional-dependencies|dependency-groups|tool\.poetry\.group|options\.extras_require|extras_require"
     r"|tool\.poetry\.extras)\.(?P<name>[^.]+)(?:\.dependencies)?"
@@ -79,9 +79,15 @@ MOST_FURTHER = 20
 
 def find_further(files: ServiceFiles, taken: Collection[str]) -> tuple[RequirementSource, ...]:
     """The service's requirements files that are not among ``taken`` (paths of the root), each a set of its own."""
-    names = [name for name in files.scan.files if is_requirements_path(name)]
+    present = set(files.scan.files)
+    names = [name for name in files.scan.files if is_requirements_path(name) and not _is_compiled(name, present)]
     paths = [path for name in names if (path := join(files.path, name)) not in taken]
     return tuple(RequirementSource(path=path) for path in paths)
+
+
+def _is_compiled(path: str, present: Collection[str]) -> bool:
+    """Whether a file is only what another tool makes the one beside it of: that one is installed and judged."""
+    return path.endswith(".in") and f"{path.removesuffix('.in')}.txt" in present
 
 
 def is_requirements_path(path: str) -> bool:
@@ -165,7 +171,7 @@ def _run_time_files(files: Sequence[str]) -> list[str]:
 def _test_files(files: ServiceFiles, words: Sequence[str]) -> list[RequirementSource]:
     """Files at the top named for ``words``; if there is none, those in a folder of requirements or of tests."""
     either = "|".join(words)
-    top = re.compile(rf"requirements[-_.](?:{either})\.(txt|in)|(?:{either})[-_.]requirements\.(txt|in)")
+    top = re.compile(rf"requirements[-_.](?:for[-_.])?(?:{either})\.(txt|in)|(?:{either})[-_.]requirements\.(txt|in)")
     inner = re.compile(rf"requirements/(?:{either})\.(txt|in)|(?:{either})/requirements\.(txt|in)")
     for pattern in (top, inner):
         names = [name for name in files.scan.files if pattern.fullmatch(name)]

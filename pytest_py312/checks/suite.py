@@ -10,6 +10,7 @@ from pytest_py312.checks.remedies import GENERAL, remedy_for
 from pytest_py312.comparison import compare, confirm, covers, first_bad, nothing_ran, telling_line, without_addresses
 from pytest_py312.faults import obstacle
 from pytest_py312.installer import Installation, versions_of
+from pytest_py312.last_words import last_words
 from pytest_py312.model import (
     Cell,
     Finding,
@@ -91,8 +92,10 @@ def _taken_by_collection(cell: Cell, run: SuiteRun) -> bool:
 
 def _unusable(cell: Cell, run: SuiteRun) -> str:
     if not run.complete:
-        count = len(run.results)
-        return f"the suite did not come to its end on {run.interpreter}: {run.trouble} ({count} tests had ended)"
+        said = last_words(run.output_tail) if not run.results else ""
+        because = f"; it said: {said}" if said and said not in run.trouble else ""
+        ended = f"{run.trouble} ({len(run.results)} tests had ended)"
+        return f"the suite did not come to its end on {run.interpreter}: {ended}{because}"
     return nothing_ran(run, cell.service)
 
 

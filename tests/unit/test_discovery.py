@@ -356,6 +356,8 @@ def test_a_service_that_says_nothing_is_assumed_to_be_on_the_oldest(tmp_path: Pa
         (["requirements.txt", "test_requirements.txt"], ["requirements.txt"], ["test_requirements.txt"]),
         (["requirements.txt", "requirements.ci.txt"], ["requirements.txt"], ["requirements.ci.txt"]),
         (["requirements.txt", "tests/requirements.txt"], ["requirements.txt"], ["tests/requirements.txt"]),
+        (["requirements.txt", "requirements_for_test.txt"], ["requirements.txt"], ["requirements_for_test.txt"]),
+        (["requirements/base.txt", "requirements/local.txt"], ["requirements/base.txt"], ["requirements/local.txt"]),
     ],
 )  # fmt: skip
 def test_requirement_files_are_told_by_their_names(
@@ -447,11 +449,12 @@ def test_no_content_of_files_crashes_discovery(tmp_path_factory: pytest.TempPath
 
 
 def test_files_of_requirements_that_nothing_takes_are_sets_of_their_own(tmp_path: Path) -> None:
-    """Those that are included are taken, and a file of constraints asks for nothing."""
+    """Those that are included are taken, constraints ask for nothing, and what another is made from is not installed."""
     files = {
         "requirements.txt": "-r requirements/base.txt\n-c requirements/constraints.txt\n",
         "requirements/base.txt": "",
         "requirements/gpu.txt": "",
+        "requirements/gpu.in": "",
         "requirements/constraints.txt": "",
         "test/platform/requirements.txt": "",
         ".venv/requirements.txt": "",

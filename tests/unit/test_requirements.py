@@ -77,6 +77,12 @@ def test_a_circle_of_two_files_is_told_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_of_requirements_is_installed_from_around_it(tmp_path: Path) -> None:
+    """``-e .`` in ``requirements/dev.txt``: pip takes it from the folder it is run in."""
+    files = {"svc/requirements/dev.txt": "-e .\n", "svc/setup.py": ""}
+    assert [local.path for local in read(tmp_path, files, "svc/requirements/dev.txt").locals] == ["svc"]
+
+
 def test_a_local_distribution_is_found_from_the_file_that_names_it(tmp_path: Path) -> None:
     """Its path is told relative to the root."""
     found = read(tmp_path, {"svc/r.txt": "-e ../libs/common[db]\n", "libs/common/setup.py": ""}, "svc/r.txt")
