@@ -449,7 +449,7 @@ def test_no_content_of_files_crashes_discovery(tmp_path_factory: pytest.TempPath
 
 
 def test_files_of_requirements_that_nothing_takes_are_sets_of_their_own(tmp_path: Path) -> None:
-    """Those that are included are taken, constraints ask for nothing, and what another is made from is not installed."""
+    """Those included are taken, constraints ask for nothing, and what another is made from is not installed."""
     files = {
         "requirements.txt": "-r requirements/base.txt\n-c requirements/constraints.txt\n",
         "requirements/base.txt": "",
