@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312 import clock
+from pytest_py312.rollout.asked_twice import DECIDED, Beside
 from pytest_py312.rollout.events import Breached, Credited, Drifted, Event, Judged
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.judging import clock_jumps, confirmed, from_the_future, slot_due
@@ -262,18 +263,20 @@ class Soak:
         before = last = self._tallies[watched.service].last
         if before is not None and before.slot == START:  # its moment is that of the schedule, not of the reading
             before = replace(before, at=_earlier(before.at, self._settings.initial_delay))
+        beside = Beside(asked=[(one, asyncio.ensure_future(one.measure(before, now))) for one in watched.twin])
         new, old = await asyncio.gather(
-            asyncio.gather(*(self._asked(watched, probe, before, now) for probe in watched.probes)),
-            asyncio.gather(*(probe.measure(before, now) for probe in watched.twin)),
+            asyncio.gather(*(self._asked(watched, probe, before, now, beside) for probe in watched.probes)),
+            asyncio.gather(*(first for _, first in beside.asked)),
         )
         first = last is None or last.slot == START
-        measurements = joined(watched, _flat(new), _flat(old), None if first else last)
+        measurements = joined(watched, _flat(new), beside.settled(_flat(old)), None if first else last)
         return Sample(service=watched.service, slot=slot, at=now, measurements=measurements)
 
     async def _asked(
-        self, watched: Watched, probe: Probe, before: Sample | None, now: Moment
+        self, watched: Watched, probe: Probe, before: Sample | None, now: Moment, beside: Beside
     ) -> tuple[Measurement, ...]:
-        """What a probe says; where something failed, asked again to tell a blip from an outage."""
+        """What a probe says; where something failed, it is asked again to tell a blip from an outage, and so is the
+        twin."""
         first = await probe.measure(before, now)
         failed = [one.metric for one in first if one.result is Result.FAILED]
         if not failed or not probe.repeatable:
@@ -282,14 +285,18 @@ class Soak:
         # asking again ends before the next sample is due
         every = min(rule.every, self._settings.interval / (rule.probes + 1))
         bursts: dict[str, list[Result]] = {metric: [] for metric in failed}
+        twins = await beside.answering(failed)
         for _ in range(rule.probes):
             await self._rest(every)
-            again = {one.metric: one.result for one in await probe.measure(before, now)}
+            answers = await asyncio.gather(*(one.measure(before, now) for one in (probe, *twins)))
+            again = {one.metric: one.result for one in answers[0]}
             for metric, burst in bursts.items():
                 burst.append(again.get(metric, Result.INCONCLUSIVE))
-            if all(confirmed(burst, rule) in (Result.FAILED, Result.SUCCESSFUL) for burst in bursts.values()):
+            beside.take(failed, _flat(answers[1:]))
+            if all(confirmed(burst, rule) in DECIDED for burst in (*bursts.values(), *beside.bursts(failed))):
                 break
         said = {metric: (confirmed(burst, rule), burst) for metric, burst in bursts.items()}
+        beside.settle([metric for metric in failed if said[metric][0] is Result.FAILED], rule)
         return tuple(_with_burst(one, *said[one.metric]) if one.metric in said else one for one in first)
 
     # ---- what comes of it

@@ -267,6 +267,29 @@ def test_what_both_versions_do_is_the_environment(watching: Watching) -> None:
     assert "the old version too" in watching.samples()[-1].measurements[0].detail
 
 
+@pytest.mark.parametrize(
+    ("twin", "state", "again"),
+    [
+        ("ss" + "f" * 30, StageState.SOAKING, "the old version too"),
+        ("sf" + "s" * 30, StageState.ROLLING_BACK, "confirmed: "),
+        ("s" * 30, StageState.ROLLING_BACK, "confirmed: "),
+    ],
+    ids=["ill a moment later", "a blip", "well"],
+)
+def test_the_twin_is_asked_as_often_as_the_new_version(
+    watching: Watching, twin: str, state: StageState, again: str
+) -> None:
+    """One answer of it beside six of the new one blamed the new one for what befell both, and excused it by a blip."""
+    new, old = (FakeProbe(watching.clock, available(letters)) for letters in ("s" + "f" * 30, twin))
+    ticked(watching, watching.watched(new, twin=(old,)))
+    for _ in range(3):
+        watching.clock.seconds += 300.0
+        progress = ticked(watching, watching.watched(new, twin=(old,)))
+    assert progress.run.state is state
+    assert again in watching.samples()[-1].measurements[0].detail
+    assert new.asked == old.asked, "at the same moments"
+
+
 def test_slower_than_the_twin_is_held_and_twice_as_slow_rolled_back(tmp_path: Path) -> None:
     """Only once there are enough points, and at two looks running."""
     for name, factor, state in (("a", 1.5, StageState.HELD), ("b", 3.0, StageState.ROLLING_BACK)):
