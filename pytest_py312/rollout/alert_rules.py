@@ -13,7 +13,7 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlertRule:
-    """One alert. ``hold`` is how many seconds it has to be true."""
+    """One alert. ``hold`` is how many seconds it has to be true, ``metric`` what it is about, if that is not told."""
 
     name: str
     expression: str
@@ -21,6 +21,7 @@ class AlertRule:
     summary: str
     description: str = ""
     hold: float = 0.0
+    metric: str = ""
 
 
 def alert_rules(
@@ -47,7 +48,7 @@ def _of_services(short: float, budget: float) -> tuple[AlertRule, ...]:
         AlertRule(
             name="Py312ServiceUnavailable",
             expression=f'py312_measurement_failed{{metric="availability"}} == 1 and on (environment, stage, service) '
-            f'increase(py312_measurement_total{{metric="availability", result="failed"}}[{_span(short)}]) > 1',
+            f'increase(py312_measurement_total{{metric="availability", result="failed"}}[{in_span(short)}]) > 1',
             severity=PAGE,
             summary=f"{where} does not answer",
         ),
@@ -65,7 +66,7 @@ def _of_services(short: float, budget: float) -> tuple[AlertRule, ...]:
         ),
         AlertRule(
             name="Py312ServiceRestarts",
-            expression=f"increase(py312_service_restarts_total[{_span(max(900.0, short))}]) > 2",
+            expression=f"increase(py312_service_restarts_total[{in_span(max(900.0, short))}]) > 2",
             severity=PAGE,
             summary=f"{where} was started again three times",
         ),
@@ -162,14 +163,15 @@ def _burn(limit: float, long: float, short: float) -> str:
     """The share of failures over a long and a short time: it lasts, and it has not stopped."""
     return " and ".join(
         f'sum by (environment, stage, service) (increase(py312_measurement_total{{metric="availability", '
-        f'result="failed"}}[{_span(span)}])) / sum by (environment, stage, service) '
-        f'(increase(py312_measurement_total{{metric="availability", result=~"failed|successful"}}[{_span(span)}])) '
+        f'result="failed"}}[{in_span(span)}])) / sum by (environment, stage, service) '
+        f'(increase(py312_measurement_total{{metric="availability", result=~"failed|successful"}}[{in_span(span)}])) '
         f"> {limit:g}"
         for span in (long, short)
     )
 
 
-def _span(seconds: float) -> str:
+def in_span(seconds: float) -> str:
+    """A duration as Prometheus reads it."""
     return f"{seconds:.0f}s" if seconds % 60 else f"{seconds / 60:.0f}m"
 
 
@@ -180,9 +182,9 @@ def rules_document(rules: Sequence[AlertRule]) -> Mapping[str, Any]:
 
 def _document(rule: AlertRule) -> dict[str, Any]:
     notes = {"summary": rule.summary} | ({"description": rule.description} if rule.description else {})
-    hold = {"for": _span(rule.hold)} if rule.hold else {}
-    return {"alert": rule.name, "expr": rule.expression, **hold, "labels": {"severity": rule.severity},
-            "annotations": notes}  # fmt: skip
+    hold = {"for": in_span(rule.hold)} if rule.hold else {}
+    labels = {"severity": rule.severity} | ({"metric": rule.metric} if rule.metric else {})
+    return {"alert": rule.name, "expr": rule.expression, **hold, "labels": labels, "annotations": notes}
 
 
 def rules_text(rules: Sequence[AlertRule]) -> str:

@@ -16,6 +16,7 @@ from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.alert_rules import alert_rules, rules_text
 from pytest_py312.rollout.asking import settings_of, with_asked
+from pytest_py312.rollout.budget_rules import budget_alerts, budgets_in
 from pytest_py312.rollout.commands import Ground, asked_in, opened_journal, stage_with, standing_in
 from pytest_py312.rollout.dashboard import dashboard
 from pytest_py312.rollout.driver import Driver
@@ -232,7 +233,12 @@ def _told(report: LoadReport, steps: list[Step]) -> str:
 
 def _rules(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
     settings = ground.settings()
-    return rules_text(alert_rules(interval=settings.soak.interval, max_ratio=settings.compare.max_ratio)), 0
+    # the longest, as a stage that is sampled more seldom must not look like one that nobody watches
+    interval = max(
+        settings.soak_of(stage=number).interval for number in {0, *(one.number for one in ground.plan.stages)}
+    )
+    rules = alert_rules(interval=interval, max_ratio=settings.compare.max_ratio)
+    return rules_text((*rules, *budget_alerts(budgets_in(settings, ground.fleet().services), interval=interval))), 0
 
 
 def _dashboard(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from pytest_py312.rollout.alert_rules import alert_rules, rules_text
+from pytest_py312.rollout.budget_rules import BudgetRule, budget_alerts
 from pytest_py312.rollout.dashboard import dashboard
 from pytest_py312.rollout.exposition import exported_names, figures_of, text_of
 from pytest_py312.rollout.model import Measurement, Moment, Result, Sample, StageState
@@ -162,6 +163,43 @@ def test_each_rule_fires_when_it_has_to_and_not_when_it_must_not(tmp_path: Path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     tests = [rule_test(name, series, at, [expected_alert(name, series, says)]) for name, series, at, says in FIRING]
     tests += [rule_test(name, series, at, []) for name, series, at in SILENT]
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(document))
+    tested = promtool("test", "rules", str(tmp_path / "tests.yml"))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+ERRORS, REQUESTS = value("errors", "new"), value("errors requests", "new")
+BUDGET = BudgetRule(metric="errors", share=0.001, services=("user", "a.b"), fewest=50)
+SAYS = f"{WHERE}: errors come {{}} times as often as they may"
+BURNING: list[tuple[str, dict[str, str], str, str]] = [
+    ("Py312MetricBudgetBurnsFast", {ERRORS: "0.02+0x120", REQUESTS: "100+0x120"}, "90m", "14.4"),
+    ("Py312MetricBudgetBurns", {ERRORS: "0.008+0x500", REQUESTS: "100+0x500"}, "480m", "6"),
+    # most of the requests had errors, and most of the samples had few requests
+    ("Py312MetricBudgetBurnsFast", {ERRORS: "0+0x59 0.03+0x60", REQUESTS: "1+0x59 1000+0x60"}, "90m", "14.4"),
+]
+KEPT: list[tuple[str, dict[str, str], str]] = [
+    ("Py312MetricBudgetBurnsFast", {ERRORS: "0.01+0x120", REQUESTS: "100+0x120"}, "90m"),
+    ("Py312MetricBudgetBurnsFast", {ERRORS: "0.5+0x90 0+0x60", REQUESTS: "100+0x150"}, "120m"),  # it has stopped
+    ("Py312MetricBudgetBurnsFast", {ERRORS: "0.5+0x120", REQUESTS: "1+0x120"}, "90m"),  # of a handful of requests
+    ("Py312MetricBudgetBurnsFast", {ERRORS: "0+0x120", REQUESTS: "0+0x120"}, "90m"),
+    ("Py312MetricBudgetBurnsFast", {REQUESTS: "100+0x120"}, "90m"),
+]
+
+
+def test_a_budget_of_the_plan_burns_by_requests_and_not_by_samples(tmp_path: Path) -> None:
+    rules = budget_alerts([BUDGET], interval=300.0)
+    (tmp_path / "rules.yml").write_text(rules_text(rules))
+    labels = {"environment": "test", "stage": "1", "service": "user", "metric": "errors"}
+    severe = {rule.name: {"severity": rule.severity} for rule in rules}
+    tests = [
+        rule_test(
+            name, series, at,
+            [{"exp_labels": labels | severe[name], "exp_annotations": {"summary": SAYS.format(times)}}],
+        )
+        for name, series, at, times in BURNING
+    ]  # fmt: skip
+    tests += [rule_test(name, series, at, []) for name, series, at in KEPT]
     document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": tests}
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(document))
     tested = promtool("test", "rules", str(tmp_path / "tests.yml"))
