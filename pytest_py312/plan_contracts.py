@@ -8,6 +8,7 @@ from pytest_py312.plan_values import Node
 from pytest_py312.rollout.settings import ContractSettings, Doing
 
 FORMATS = ("pickle", "marshal", "json", "shelve", "hash")
+_HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -27,6 +28,7 @@ def _contract(item: Node) -> ContractSettings:
         "writer": ("first", _service),
         "reader": ("second", _service),
         "path": ("path", _path),
+        "at": ("at", _address),
         "call": ("call", _doing),
         "write": ("write", _doing),
         "read": ("read", _doing),
@@ -38,13 +40,15 @@ def _contract(item: Node) -> ContractSettings:
     for key in ("writer", "reader", "write") if is_data else ("caller", "callee"):
         if key not in members:
             raise item.error(f'has no "{key}"; add one, such as {key} = {_EXAMPLES[key]}')
-    for key in ("caller", "callee", "path", "call") if is_data else ("write", "read", "format"):
+    for key in ("caller", "callee", "path", "at", "call") if is_data else ("write", "read", "format"):
         if key in members:
             kind = "that data is read" if is_data else "that a call is answered"
             raise members[key].error(f"does not belong to a contract {kind}; write a table of its own for it")
     made = ContractSettings(**values(members, readers))
     if not is_data and bool(made.path) == bool(made.call):
         raise item.error('needs a "path" of the callee or something to "call", and not both')
+    if made.at and made.call.command and not any("{callee}" in word for word in made.call.command):
+        raise members["at"].error("is for nobody: the command has no {callee}, which it would stand for")
     if is_data and not (made.read or made.format):
         raise item.error('needs something that can "read", or a "format" by which it is read')
     if made.format and made.write.command:
@@ -73,6 +77,14 @@ def _path(node: Node) -> str:
     text = node.text('"/verify"')
     if not text.startswith("/") or any(character.isspace() for character in text):
         raise node.unexpected("a path of the callee, from its /", '"/verify"')
+    return text
+
+
+def _address(node: Node) -> str:
+    text = node.text('"proxy:8080"')
+    host, _, port = text.rpartition(":")
+    if not _HOST.fullmatch(host) or not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
+        raise node.unexpected("host and port by which the callee is reached", '"proxy:8080"')
     return text
 
 

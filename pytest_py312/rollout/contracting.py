@@ -19,12 +19,12 @@ from pytest_py312.rollout.contracts import (
     PAIRS,
     ContractResult,
     Said,
-    Tried,
     answer_in,
     concerned,
     judged,
     needs_host,
     request_to,
+    tried_of,
 )
 from pytest_py312.rollout.model import Container, Result, ServiceSpec, StageRun
 from pytest_py312.rollout.settings import ContractSettings
@@ -99,12 +99,12 @@ class Contracting:
         except TargetError as error:
             return ContractResult(edge=contract.edge, what=contract.what, result=Result.INCONCLUSIVE, reason=str(error))
         missing = _missing(contract, second)
-        tried = []
-        for one, other in PAIRS:
-            if one in first and other in second and other not in missing:
-                said = self._said(contract, first[one], second[other], one)
-                tried.append(Tried(first=one, second=other, result=said.result, detail=said.detail))
-        return judged(contract, tried, missing=list(missing.values()))
+        said = {
+            (one, other): self._said(contract, first[one], second[other], one)
+            for one, other in PAIRS
+            if one in first and other in second and other not in missing
+        }
+        return judged(contract, tried_of(said), missing=list(missing.values()))
 
     def close(self) -> None:
         """End the stand-ins. Never raises: they are gone by themselves after a while."""
@@ -170,7 +170,7 @@ class Contracting:
                 said = self._done(first, caller, request_to(contract, host=host), contract.limit)
             return said
         except TargetUnreachable as error:
-            return Said(result=Result.FAILED, detail=str(error))
+            return Said(result=Result.ERROR, detail=str(error), apart=True)
         except (TargetLost, TargetRefused) as error:
             return Said(result=Result.ERROR, detail=str(error))
 
@@ -214,5 +214,6 @@ def _missing(contract: ContractSettings, second: Mapping[str, Party]) -> dict[st
         if party.serving is None
     }
     if OLD in second and NEW in second and not needs_host(contract):
-        found[OLD] = f"the old {contract.second} is not called by a command without {{callee}}"
+        named = f"what is at {contract.at}" if contract.at else "a command without {callee}"
+        found[OLD] = f"the old {contract.second} is not called by {named}: that meets the one that is deployed"
     return found

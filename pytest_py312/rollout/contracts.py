@@ -18,6 +18,7 @@ CALLEE = "{callee}"
 MOST_DATA = 64 * 1024
 """Bytes that a writer may write: they are handed over as an argument."""
 LONGEST = 300
+APART = 'where they meet by a proxy or a published port, write at = "host:port" into the contract'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,12 +95,32 @@ def of_edge(results: Sequence[ContractResult]) -> Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
-    """What a container answered."""
+    """What a container answered. ``apart`` is where it could not, as nothing leads from one to the other."""
 
     result: Result
     detail: str = ""
+    apart: bool = False
     data: bytes = b""
     python: str = ""
+
+
+def tried_of(said: Mapping[tuple[str, str], Said]) -> list[Tried]:
+    """What came of all meetings, by the versions that met.
+
+    Two that are in no network together may meet by a way that nobody has told us of: a proxy, a published port. Only
+    where the old versions do meet it is the new one that cannot be reached.
+    """
+    before = said.get((OLD, OLD))
+    met = before is not None and before.result is Result.SUCCESSFUL
+    return [
+        Tried(
+            first=first,
+            second=second,
+            result=Result.FAILED if one.apart and met else one.result,
+            detail=one.detail if met or not one.apart else f"{one.detail}; {APART}",
+        )
+        for (first, second), one in said.items()
+    ]
 
 
 def request_to(
@@ -114,7 +135,8 @@ def request_to(
         act, doing = ("read", contract.read) if reads else ("write", contract.write)
     else:
         act, doing = ("ask" if contract.path else "call", contract.call)
-    where = f"[{host[0]}]:{host[1]}" if host and ":" in host[0] else f"{host[0]}:{host[1]}" if host else ""
+    named = f"[{host[0]}]:{host[1]}" if host and ":" in host[0] else f"{host[0]}:{host[1]}" if host else ""
+    where = contract.at or named
     return {
         "do": act,
         "url": f"http://{where}{contract.path}" if where else "",
@@ -127,8 +149,9 @@ def request_to(
 
 
 def needs_host(contract: ContractSettings) -> bool:
-    """Whether the first has to be told where the second listens; a command knows that by itself, as it is deployed."""
-    if contract.is_data:
+    """Whether the first has to be told where a version of the second listens. Where the plan names an address, or a
+    command knows one by itself, that is where the one listens that is deployed."""
+    if contract.is_data or contract.at:
         return False
     return not contract.call.command or any(CALLEE in word for word in contract.call.command)
 

@@ -180,6 +180,8 @@ class ContractSettings:
     second: str
     """The one that is called, or reads."""
     path: str = ""
+    at: str = ""
+    """Host and port by which the one that is called is reached, where the two are in no network together."""
     call: Doing = Doing()
     write: Doing = Doing()
     read: Doing = Doing()

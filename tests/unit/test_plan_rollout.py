@@ -157,6 +157,8 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
         ("[soak]\nload = { rate = 9, second = 3 }", r'perhaps you meant "seconds"'),
         ("[contract]\ncaller = 'a'", r"py312\.toml:1: contract: .*with two brackets"),
         ("[[contract]]\ncaller = 'a'\npath = '/x'", r'py312\.toml:1: .*has no "callee"'),
+        ("[[contract]]\ncaller = 'a'\ncallee = 'b'\npath = '/x'\nat = 'http://p'", r"py312\.toml:5: .*host and port"),
+        ("[[contract]]\ncaller = 'a'\ncallee = 'b'\ncall = ['x']\nat = 'p:80'", r"py312\.toml:5: .*has no \{callee\}"),
         ("[[contract]]\ncaller = 'a'\ncallee = 'b'", r'needs a "path" of the callee or something to "call"'),
         ("[[contract]]\ncaller = 'a'\ncallee = 'b'\npath = '/x'\nwrite = 'a:b'", r"py312\.toml:5: .*does not belong"),
         ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'", r'something that can "read", or a "format"'),

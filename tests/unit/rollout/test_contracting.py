@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -28,7 +28,8 @@ class Answering(FakeTarget):
     """What all say instead."""
     away: bool = False
     pythons: tuple[str, ...] = ("python3",)
-    apart: bool = False
+    apart: set[str] = field(default_factory=set)
+    """Ids of those to whom nothing leads."""
     failing: int = 0
     """So many of the first answers are that it is not well."""
     asked: list[str] = field(default_factory=list)
@@ -51,7 +52,7 @@ class Answering(FakeTarget):
         self.asked.append(f"dismiss {container.id}")
 
     def met(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
-        if self.apart:
+        if callee.id in self.apart:
             raise TargetUnreachable("they are in no network together")
         return callee.id, 80
 
@@ -108,10 +109,31 @@ def test_python_by_another_name_will_do_and_none_is_told() -> None:
     assert (none.result, "its Python did not answer" in none.reason) == (Result.INCONCLUSIVE, True)
 
 
-def test_blindness_is_no_broken_contract_and_a_partition_is_one() -> None:
+def test_blindness_is_no_broken_contract_nor_are_services_that_meet_by_another_way() -> None:
     assert keeping(Answering(away=True), moved("auth")).result(CALL).result is Result.INCONCLUSIVE
-    apart = keeping(Answering(apart=True), moved("auth")).result(CALL)
-    assert (apart.result, apart.reason) == (Result.FAILED, "old -> new: broken (they are in no network together)")
+    apart = keeping(Answering(apart={"new-auth"}), moved("auth")).result(CALL)
+    assert (apart.result, apart.reason.partition(";")[0]) == (
+        Result.INCONCLUSIVE,
+        "old -> new: not tried (they are in no network together",
+    )
+    assert 'write at = "host:port" into the contract' in apart.reason
+
+
+def test_a_new_version_that_nothing_leads_to_where_the_old_one_is_met_breaks_the_contract() -> None:
+    run = moved("auth").with_deployment("auth", twin=Container(id="twin-auth", image="old-image-auth"))
+    result = keeping(Answering(apart={"new-auth"}), run).result(CALL)
+    assert (result.result, result.reason) == (Result.FAILED, "old -> new: broken (they are in no network together)")
+
+
+def test_what_the_plan_says_where_it_is_is_asked_there() -> None:
+    """That leads to the one that is deployed, whoever else runs."""
+    target = Answering(apart={"new-auth", "twin-auth"})
+    run = moved("auth").with_deployment("auth", twin=Container(id="twin-auth", image="old-image-auth"))
+    result = keeping(target, run).result(replace(CALL, at="proxy:8080"))
+    assert (result.result, target.asked) == (Result.SUCCESSFUL, ["id2 http://proxy:8080/verify"])
+    assert result.reason == (
+        "not tried: the old auth is not called by what is at proxy:8080: that meets the one that is deployed"
+    )
 
 
 @pytest.mark.parametrize(("failing", "result"), [(2, Result.SUCCESSFUL), (3, Result.FAILED)])
