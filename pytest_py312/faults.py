@@ -6,12 +6,11 @@ The same questions are asked of a cell's own installation and of one that tries 
 import re
 from collections.abc import Iterator, Sequence
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from pytest_py312.installer import Installation
 from pytest_py312.model import Cell, Finding, Location
 from pytest_py312.programs import owner_of
 from pytest_py312.requirements import LocatedEntry
+from pytest_py312.requires_python import shut_out
 from pytest_py312.successors import SUCCESSORS
 
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
@@ -26,23 +25,18 @@ def faults_of(cell: Cell, here: Installation, entries: Sequence[LocatedEntry]) -
 
 
 def _excluded(cell: Cell, here: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
-    """Distributions whose Requires-Python shuts this interpreter out; uv does not look at its upper bound."""
+    """Distributions that do not allow this interpreter, and of which no older version that fits the set does."""
     if here.build is None:
         return
-    for entry in here.entries:
-        try:
-            allowed = SpecifierSet(entry.requires_python)
-        except InvalidSpecifier:
-            continue
-        if not allowed.contains(here.build.version, prereleases=True):
-            yield Finding(
-                code="PY103",
-                message=f"{entry.name}=={entry.version} says Requires-Python {entry.requires_python}: "
-                f"pip refuses it on {here.build.version}",
-                remedy=f"require a version of {entry.name} that allows {cell.interpreter}",
-                location=_where(entry.name, entries),
-                names=(entry.name,),
-            )
+    for entry in shut_out(here.entries, here.build):
+        yield Finding(
+            code="PY103",
+            message=f"{entry.name}=={entry.version} says Requires-Python {entry.requires_python}: "
+            f"pip refuses it on {here.build.version}",
+            remedy=f"require a version of {entry.name} that allows {cell.interpreter}",
+            location=_where(entry.name, entries),
+            names=(entry.name,),
+        )
 
 
 def _not_importable(cell: Cell, here: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:

@@ -4,8 +4,7 @@ The order of the work: read the requirements, resolve the whole set for the cell
 lacks (for all cells of an interpreter in one go), link the environment together, import what is directly required.
 """
 
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,16 +17,17 @@ from pytest_py312.download_sizes import download_size
 from pytest_py312.engines import engine_of
 from pytest_py312.environments import Environment, Environments
 from pytest_py312.fingerprints import copy_tree
+from pytest_py312.imports import Imports
 from pytest_py312.lock_verdicts import LockVerdicts
 from pytest_py312.locking import RESOLVED_AT_ONCE, Locking
 from pytest_py312.locks import seeds
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service
 from pytest_py312.once import Once
 from pytest_py312.programs import started_modules
+from pytest_py312.requires_python import MOST_STEPS, older, shut_out
 from pytest_py312.resolution import Blocked, Lock, Resolver, Unchecked, Wanted
-from pytest_py312.runners.base import CellJob, CellUnavailable, Runner
+from pytest_py312.runners.base import CellUnavailable, Runner
 from pytest_py312.sources import further_services
-from pytest_py312.suite import crash_of
 
 if TYPE_CHECKING:
     from pytest_py312.index import Index
@@ -81,6 +81,7 @@ class Installer:
         self._environments = environments
         self._once = once
         self._parallel = parallel
+        self._imports = Imports(root=plan.root, runner=runner, environments=environments)
         self._locking = Locking(cache=cache, resolver=self._resolver, once=once, lock_hours=plan.lock_hours)
         self.demands = Demands(plan=plan, cache=cache)
         self._lock_verdicts = LockVerdicts(self.demands, self._locking)
@@ -192,9 +193,10 @@ class Installer:
         try:
             build = self._runner.find(cell.interpreter)
             trees, _ = self._built_trees(cell, build)
-            wanted = partial(self.demands.wanted, cell, trees, changed=change.specifiers, without=change.without)
+            wanted = partial(self.demands.wanted, changed=change.specifiers, without=change.without)
             try:
-                lock = self._locking.like_pip(self._locking.lock(wanted(()), build), build, wanted)
+                lock = self._locking.lock(wanted(cell, trees, ()), build)
+                lock = self._locking.like_pip(lock, build, partial(wanted, cell, trees))
             except Blocked as blocked:
                 return Installation(build=build, findings=blocked.findings)
         except (CellUnavailable, Unchecked) as reason:
@@ -204,7 +206,7 @@ class Installer:
         if size > TRIAL_SIZE_LIMIT:
             large = f"it takes {size / 1024**3:.1f} GiB to download, and a trial may take {TRIAL_SIZE_LIMIT // 1024**3}"
             return Installation(build=build, lock=lock, unchecked=f"{large}; the run after it was written installs it")
-        return self._installed_or_reason(cell, lock, TRIAL_BUILD_LIMIT)
+        return self._installed_or_reason(cell, lock, wanted, TRIAL_BUILD_LIMIT)
 
     # -- source trees: the service itself where only a build can tell, and what is required by path
 
@@ -263,12 +265,15 @@ class Installer:
 
     def _install(self, cell: Cell) -> Installation:
         lock = self.lock(cell)
-        return lock if isinstance(lock, Installation) else self._installed_or_reason(cell, lock)
+        return lock if isinstance(lock, Installation) else self._installed_or_reason(cell, lock, self.demands.wanted)
 
-    def _installed_or_reason(self, cell: Cell, lock: Lock, build_limit: float = BUILD_LIMIT) -> Installation:
+    def _installed_or_reason(
+        self, cell: Cell, lock: Lock, wanted: Callable[..., Wanted], build_limit: float = BUILD_LIMIT
+    ) -> Installation:
+        """``wanted`` makes the set of ``lock``: of a cell, its trees and further constraints."""
         try:
             build = self._runner.find(cell.interpreter)
-            return self._installed(cell, build, lock, build_limit)
+            return self._as_old_as_needed(cell, build, lock, wanted, build_limit)
         except Blocked as blocked:
             told = self._lock_verdicts.of_lock_files(
                 cell, build, lambda: self._built_trees(cell, build)[0], blocked.findings
@@ -278,6 +283,26 @@ class Installer:
             return Installation(lock=lock, unchecked=str(reason))
         except OSError as error:
             return Installation(lock=lock, unchecked=f"the cache folder cannot be written: {error}")
+
+    def _as_old_as_needed(
+        self, cell: Cell, build: InterpreterBuild, lock: Lock, wanted: Callable[..., Wanted], build_limit: float
+    ) -> Installation:
+        """What ``lock`` comes to, with older versions of what does not allow ``build`` where some fit."""
+        found = self._installed(cell, build, lock, build_limit)
+        for _ in range(MOST_STEPS):
+            refused = shut_out(found.entries, build)
+            if not refused:
+                break
+            try:
+                trees, _broken = self._built_trees(cell, build)
+                other = self._locking.attempt(wanted(cell, trees, older(lock, refused, build)), build)
+                if other is None:
+                    break
+                lock = self.demands.with_own_hashes(cell, other)
+                found = self._installed(cell, build, lock, build_limit)
+            except (Blocked, Unchecked):
+                break  # then it is told of the newer one that this interpreter is shut out
+        return found
 
     def _installed(self, cell: Cell, build: InterpreterBuild, lock: Lock, build_limit: float) -> Installation:
         trees, findings = self._built_trees(cell, build)
@@ -300,7 +325,7 @@ class Installer:
             environment=environment,
             findings=(*findings, *self._lock_verdicts.stale(cell)),
             built=own is not None and not own.static and not findings,
-            imports=self._once(f"imports {key} {modules}", lambda: self._imports(cell, build, environment, modules)),
+            imports=self._once(f"imports {key} {modules}", lambda: self._imports.of(cell, build, environment, modules)),
             entries=tuple(entries),
         )
 
@@ -312,7 +337,7 @@ class Installer:
         here = self.installation(cell)
         if here.build is None or here.environment is None:
             raise Unchecked(here.unchecked or "nothing is installed")
-        return self._imports(cell, here.build, here.environment, tuple(sorted(modules)))
+        return self._imports.of(cell, here.build, here.environment, tuple(sorted(modules)))
 
     def is_intact(self, environment: Environment) -> bool:
         """Whether a suite has left its environment as it was; see environments.py."""
@@ -324,57 +349,6 @@ class Installer:
         names = [*self.demands.directly_required(service), *(tree.name for tree in trees)]
         started = {module for name in names for module in started_modules(name, entries)}
         return tuple(sorted(started.union(*(environment.modules.get(name, ()) for name in names))))
-
-    def _imports(
-        self, cell: Cell, build: InterpreterBuild, environment: Environment, modules: tuple[str, ...]
-    ) -> dict[str, str]:
-        """Import each module in the cell; what was found out about this environment before still holds."""
-        question = f"imports-{zlib.crc32(','.join(modules).encode()):x}"
-        known = self._environments.recall(environment.key, question)
-        if isinstance(known, dict):
-            return {str(name): str(detail) for name, detail in known.items()}
-        answers: dict[str, str] = {}
-        remaining = list(modules)
-        while remaining:
-            answer = self._import_some(cell, build, environment, remaining)
-            answers.update(answer)
-            remaining = [module for module in remaining if module not in answers]
-        self._environments.remember(environment.key, question, answers)
-        return answers
-
-    def _import_some(
-        self, cell: Cell, build: InterpreterBuild, environment: Environment, modules: Sequence[str]
-    ) -> dict[str, str]:
-        """One process that imports ``modules`` in order; when one of them ends it, those after it are left out."""
-        done = self._runner.run(
-            CellJob(
-                identifier=f"{cell.identifier}-imports-{environment.key[:8]}-{len(modules)}",
-                build=build,
-                environment=environment.folder,
-                root=self._plan.root,
-                folders=(),
-                request={"kind": "imports", "modules": list(modules)},
-                time_limit=300.0,
-                memory_limit=cell.service.settings.memory_limit,
-            )
-        )
-        answers: dict[str, str] = {}
-        importing = ""
-        for record in done.records:
-            if record.get("event") == "importing":
-                importing = str(record.get("module"))
-            elif record.get("event") == "import" and record.get("module") in modules:
-                answers[str(record["module"])] = (
-                    "" if record.get("ok") is True else str(record.get("detail") or "failed")
-                )
-        if done.trouble and importing not in answers:
-            if not importing or not crash_of(done):
-                # ended by the run or the machine: no fault of the module, and nothing to be remembered
-                raise Unchecked(f"the imports could not be tried: {done.trouble}")
-            answers[importing] = f"importing it ended the process: {done.trouble}"
-        elif not done.trouble and any(module not in answers for module in modules):
-            raise Unchecked("the imports could not be tried: the probe reported too little")
-        return answers
 
 
 def _baseline(cell: Cell) -> Cell:

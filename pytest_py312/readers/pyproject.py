@@ -1,5 +1,6 @@
 """The dependencies of a pyproject.toml, table by table, as PEP 508. Text in, facts with lines out; never raises."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -131,8 +132,6 @@ def _add_form(found: Collector, name: str, form: Mapping[str, Any], line: int, r
     if isinstance(path, str):
         found.locals.append(LocalPath(path=path, editable=bool(form.get("develop")), extras=extras, line=line, raw=raw))
         return
-    if "git" in form:
-        raise Untranslatable(f"comes from version control ({str(form['git'])[:80]}), which is not translated")
     markers = []
     if isinstance(form.get("markers"), str):
         markers.append(f"({form['markers']})")
@@ -141,7 +140,9 @@ def _add_form(found: Collector, name: str, form: Mapping[str, Any], line: int, r
     if isinstance(form.get("platform"), str):
         markers.append(f'sys_platform == "{form["platform"]}"')
     text = name + (f"[{','.join(extras)}]" if extras else "")
-    if isinstance(form.get("url"), str):
+    if "git" in form:
+        text += f" @ {_git_url(form)} "
+    elif isinstance(form.get("url"), str):
         text += f" @ {form['url']} "
     elif isinstance(form.get("version"), str):
         text += specifier_of(form["version"])
@@ -149,3 +150,17 @@ def _add_form(found: Collector, name: str, form: Mapping[str, Any], line: int, r
         raise Untranslatable("has a version that is no string")
     joined = " and ".join(filter(None, markers))
     found.requirement(f"{text}; {joined}" if joined else text.strip(), line, raw=raw)
+
+
+def _git_url(form: Mapping[str, Any]) -> str:
+    """The repository as pip writes it; https://pip.pypa.io/en/stable/topics/vcs-support/."""
+    url = str(form["git"])
+    host = re.fullmatch(r"([\w.-]+@[\w.-]+):(?!//)(.+)", url)
+    url = f"ssh://{host[1]}/{host[2]}" if host else url
+    if not re.fullmatch(r"(?:git\+)?(?:https?|ssh|git|file)://[^\s;#]+", url):
+        raise Untranslatable(f"comes from a git repository whose address cannot be read ({url[:80]})")
+    wanted = next((str(form[key]) for key in ("rev", "ref", "tag", "branch") if form.get(key)), "")
+    folder = form.get("subdirectory")
+    pinned = f"@{wanted}" if wanted else ""
+    inner = f"#subdirectory={folder}" if isinstance(folder, str) and folder else ""
+    return f"git+{url.removeprefix('git+')}{pinned}{inner}"

@@ -7,6 +7,7 @@ import pytest
 
 from pytest_py312.distributions import Store
 from pytest_py312.environments import Environment, Environments
+from pytest_py312.imports import Imports
 from pytest_py312.installer import Installer
 from pytest_py312.model import Plan, RequirementSource
 from pytest_py312.once import Once
@@ -36,7 +37,9 @@ def imports_of(cache: Path, *records: dict[str, Any], **end: Any) -> dict[str, s
     """What is told of the module ``acme`` whose cell reported ``records`` and ended as ``end`` says."""
     runner = FakeRunner(cell=lambda job: cell_run_of(*records, **end))
     environment = Environment(key="0" * 32, folder=cache / "environment", versions={}, modules={})
-    return installer_of(cache, runner)._imports(cell_of(), build_of(), environment, ("acme",))
+    (cache / "envs").mkdir(exist_ok=True)
+    imports = Imports(root=cache, runner=runner, environments=Environments(cache=cache, runner=runner))
+    return imports.of(cell_of(), build_of(), environment, ("acme",))
 
 
 @pytest.mark.parametrize(

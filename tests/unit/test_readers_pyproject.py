@@ -120,11 +120,12 @@ def test_poetry_tables_become_pep_508() -> None:
         ("fastapi>=0.100,<0.101", 3),
         ("uvicorn[standard]>=0.23,<0.24; (sys_platform != 'win32')", 4),
         ('old==1.*; python_version < "3.11"', 5),
+        ("fork @ git+https://code.invalid/x.git@main", 7),
         ('numpy<2; python_version < "3.12"', 8),
         ('numpy>=2; python_version >= "3.12"', 8),
     ]
     assert [(local.path, local.editable) for local in main.locals] == [("../common", True)]
-    assert [(problem.line, "version control" in problem.message) for problem in main.problems] == [(7, True)]
+    assert main.problems == ()
     assert [entry.text for entry in found["tool.poetry.extras.cache"].entries] == ["redis"]
     assert [entry.name for entry in found["tool.poetry.group.dev.dependencies"].entries] == ["pytest"]
 
@@ -135,6 +136,28 @@ def test_a_pipfile_has_two_tables() -> None:
     found = {table.table: table.requirements for table in read_pipfile_dependencies(text, "Pipfile")}
     assert [entry.text for entry in found["packages"].entries] == ["flask>=2", "x[a]==1.0"]
     assert [entry.name for entry in found["dev-packages"].entries] == ["pytest"]
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ('{git = "https://code.invalid/x.git"}', "x @ git+https://code.invalid/x.git"),
+        ('{git = "git+https://code.invalid/x", ref = "v1"}', "x @ git+https://code.invalid/x@v1"),
+        ('{git = "git@code.invalid:a/x.git", tag = "1"}', "x @ git+ssh://git@code.invalid/a/x.git@1"),
+        ('{git = "ssh://git@code.invalid/x", rev = "ab", subdirectory = "py", extras = ["db"]}',
+         "x[db] @ git+ssh://git@code.invalid/x@ab#subdirectory=py"),
+        ('{git = "https://code.invalid/x", branch = "b", markers = "sys_platform == \'linux\'"}',
+         "x @ git+https://code.invalid/x@b ; (sys_platform == 'linux')"),
+    ],
+)  # fmt: skip
+def test_git_repositories_are_required_as_pip_writes_them(form: str, text: str) -> None:
+    (table,) = read_pipfile_dependencies(f"[packages]\nx = {form}\n", "Pipfile")
+    assert [entry.text for entry in table.requirements.entries] == [text]
+
+
+def test_a_git_repository_without_an_address_is_a_problem() -> None:
+    (table,) = read_pipfile_dependencies("[packages]\nx = {git = '../x'}\n", "Pipfile")
+    assert ["cannot be read" in problem.message for problem in table.requirements.problems] == [True]
 
 
 def test_a_text_that_is_no_toml_is_a_problem_with_its_line() -> None:
