@@ -7,17 +7,17 @@ from pytest_py312.source.questions import Answer, Complaint, Signature
 
 def answer_from(data: Any) -> Answer | None:
     """The answer that a probe gave, or ``None`` where this is not one."""
-    if not isinstance(data, dict) or not any(data.get("present", "") is known for known in (True, False, None)):
+    if not isinstance(data, dict) or (type(present := data.get("present", "")) is not bool and present is not None):
         return None
     reason, warning, where = data.get("reason", ""), data.get("warning", ""), data.get("defined", "")
     members, stated = data.get("members"), data.get("signature")
     signature = signature_from(stated) if stated is not None else None
-    if not all(isinstance(text, str) for text in (reason, warning, where)) or (stated is not None and not signature):
+    if not _are_texts([reason, warning, where]) or (stated is not None and not signature):
         return None
     if members is not None and not _are_texts(members):
         return None
     return Answer(
-        present=data["present"],
+        present=present,
         reason=reason,
         warning=warning,
         signature=signature,
@@ -36,7 +36,7 @@ def signature_from(data: Any) -> Signature | None:
     required = data.get("required", [])
     if not (_are_texts(positional) and _are_texts(keywords) and _are_texts(required) and isinstance(deprecated, list)):
         return None
-    if not all(_are_texts(pair) and len(pair) == 2 for pair in deprecated):
+    if deprecated and not all(_are_texts(pair) and len(pair) == 2 for pair in deprecated):
         return None
     return Signature(
         positional=tuple(positional),
@@ -46,6 +46,9 @@ def signature_from(data: Any) -> Signature | None:
         deprecated=tuple((name, text) for name, text in deprecated),
         required=tuple(required),
     )
+
+
+_TEXT = {str}
 
 
 def complaint_from(data: Any) -> Complaint | None:
@@ -61,4 +64,4 @@ def complaint_from(data: Any) -> Complaint | None:
 
 
 def _are_texts(data: Any) -> TypeGuard[list[str]]:
-    return isinstance(data, list) and all(isinstance(item, str) for item in data)
+    return isinstance(data, list) and {*map(type, data)} <= _TEXT  # thousands of lists are looked at

@@ -134,23 +134,42 @@ def given_by(scan: Scan, node: Any) -> Value | None:
     """What a function gives: by its annotation, or by what it says in its ``return`` statements."""
     if node.returns is not None:
         return annotated(scan, node.returns)
+    value = _only_returned(node.body)
+    if value is None or value.__class__ not in _TELLING:
+        return None
     made: dict[str, list[ast.expr]] = {}
-    returned: list[ast.expr] = []
     for one in _own_statements(node.body):
-        if one.__class__ is ast.Return and one.value is not None:
-            if returned:
-                return None  # what may be one of several is not followed
-            returned.append(one.value)
-        elif one.__class__ is ast.Assign and one.targets[0].__class__ is ast.Name:
+        if one.__class__ is ast.Assign and one.targets[0].__class__ is ast.Name:
             made.setdefault(one.targets[0].id, []).append(one.value)
+    values = made.get(value.id, []) if isinstance(value, ast.Name) else [value]
+    if len(values) != 1:
+        return None
     arguments = node.args
     hidden = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    found = []
-    for value in returned:
-        values = made.get(value.id, []) if isinstance(value, ast.Name) else [value]
-        found += [_result(scan, one, hidden | set(made)) for one in values] or [UNKNOWN]
-    known = [one for one in found if one.kind is not NOTHING_KNOWN]
-    return known[0] if len(known) == len(found) == 1 else None
+    found = _result(scan, values[0], hidden | set(made))
+    return None if found.kind is NOTHING_KNOWN else found
+
+
+_TELLING = frozenset({ast.Name, ast.Set, ast.SetComp, ast.Constant, ast.Call})
+"""What a function has to give for anybody to know something about it."""
+
+
+def _only_returned(body: list[ast.stmt]) -> ast.expr | None:
+    """What stands behind the only ``return`` of a function; what may be one of several is not followed."""
+    found: ast.expr | None = None
+    pending: list[Any] = list(body)
+    while pending:
+        one = pending.pop()
+        kind = one.__class__
+        if kind is ast.Return:
+            if one.value is not None:
+                if found is not None:
+                    return None
+                found = one.value
+        elif kind in _BLOCKS:
+            for name in _BLOCKS[kind]:
+                pending += getattr(one, name)
+    return found
 
 
 def _result(scan: Scan, node: ast.expr, hidden: set[str]) -> Value:

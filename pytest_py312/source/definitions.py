@@ -59,7 +59,10 @@ def read_function(scan: Scan, node: Any) -> None:
 
 def _bind_globals(scan: Scan, node: Any) -> None:
     """``global imp; import imp``: the name is one of the module as soon as somebody calls the function."""
-    names = {name for one in node.body if one.__class__ is ast.Global for name in one.names}
+    names: set[str] = set()
+    for one in node.body:
+        if one.__class__ is ast.Global:
+            names.update(one.names)
     if not names:
         return
     for one in node.body:

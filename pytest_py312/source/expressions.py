@@ -47,6 +47,7 @@ _BUILTINS = frozenset({
 })  # fmt: skip
 
 
+NOTHING_GIVEN = Given()
 GROWING = frozenset({"add", "append", "appendleft", "insert"})
 
 
@@ -84,7 +85,12 @@ def _unbound(scan: Scan, node: ast.Name) -> Value:
 # ---- attributes
 
 
-def read_attribute(scan: Scan, node: ast.Attribute, call: Call | None = None) -> Value:
+def read_attribute(scan: Scan, node: ast.Attribute) -> Value:
+    return _attribute(scan, node, None, None)
+
+
+def _attribute(scan: Scan, node: ast.Attribute, called: ast.Call | None, arguments: Given | None) -> Value:
+    """An attribute, and what is ``called`` with it."""
     steps = [node]
     inner: ast.expr = node.value
     while inner.__class__ is ast.Attribute:
@@ -101,7 +107,7 @@ def read_attribute(scan: Scan, node: ast.Attribute, call: Call | None = None) ->
             guessed_elements.used(scan, inner.id, steps[-1].attr)
         rules.attribute_of_unknown(scan, node)
         return UNKNOWN
-    return _stepped(scan, base, steps, call)
+    return _stepped(scan, base, steps, None if called is None or arguments is None else how(called, arguments))
 
 
 def _stepped(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | None, sure: bool = True) -> Value:
@@ -176,18 +182,18 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
     function = node.func
     if function.__class__ is ast.Attribute and function.attr in RAISES and len(node.args) > 1:
         scan.lambda_caught = tuple(sorted(exceptions(scan, node.args[0])))
-    arguments = Given([HANDLERS[argument.__class__](scan, argument) for argument in node.args])
-    for keyword in node.keywords:
-        given = HANDLERS[keyword.value.__class__](scan, keyword.value)
-        if keyword.arg:
-            arguments.named[keyword.arg] = given
-        else:
-            arguments.spread.append(given)
+    arguments = NOTHING_GIVEN
+    if node.args or node.keywords:
+        arguments = Given([HANDLERS[argument.__class__](scan, argument) for argument in node.args])
+        for keyword in node.keywords:
+            given = HANDLERS[keyword.value.__class__](scan, keyword.value)
+            if keyword.arg:
+                arguments.named[keyword.arg] = given
+            else:
+                arguments.spread.append(given)
     scan.lambda_caught = ()
-    if function.__class__ is ast.Name and function.id == "callable" and len(node.args) == 1:
-        scan.only_named(node.args[0])
     if function.__class__ is ast.Attribute:
-        value = read_attribute(scan, function, how(node, arguments))
+        value = _attribute(scan, function, node, arguments)
         if value.kind is NOTHING_KNOWN:
             if function.attr in GROWING and arguments:
                 _grown(scan, function.value, arguments[-1])
@@ -195,6 +201,8 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
             if function.attr == "__init__":
                 _initialised(scan, node, function, how(node, arguments))
     elif function.__class__ is ast.Name:
+        if function.id == "callable" and len(node.args) == 1:
+            scan.only_named(node.args[0])
         value = _called_name(scan, node, function, arguments)
     else:
         value = visit(scan, function)

@@ -13,6 +13,8 @@ def named(scan: Scan, node: Any) -> Value:
         return scan.get(node.id) or UNKNOWN
     if node.__class__ is ast.Attribute:
         value = named(scan, node.value)
+        if value is UNKNOWN:
+            return UNKNOWN
         if value.kind is STD:
             return extended(scan, value, node.attr)
         if value.kind is FOREIGN:

@@ -80,15 +80,15 @@ def end_of_block(lines: Sequence[str], first: int) -> int:
     return last
 
 
-def methods_with(lines: Sequence[str], first: int, last: int, words: Sequence[str]) -> list[int] | None:
-    """The first lines of the methods of a class, on the lines from ``first`` to ``last``, in which one of ``words``
-    stands; ``None`` where one stands outside of methods, or where the layout does not tell.
+def methods_with(lines: Sequence[str], first: int, last: int, pattern: str) -> list[int] | None:
+    """The first lines of the methods of a class, on the lines from ``first`` to ``last``, with a line that has
+    ``pattern`` in it; ``None`` where one stands outside of methods, or where the layout does not tell.
     """
-    has_one = re.compile("|".join(map(re.escape, words))).search
+    has_it = re.compile(pattern).search
     found: list[int] = []
     end = 0
     for number in range(first + 1, last):
-        if number >= end and has_one(lines[number]):
+        if number >= end and has_it(lines[number]):
             header = HEADER.match(lines[number].lstrip())
             start = (number, "") if header and header[1] != "class" else function_around(lines, number)
             if start is None:

@@ -32,8 +32,8 @@ MARKS = (b"DeprecationWarning", b"FutureWarning", b"SyntaxWarning", b"_deprecate
 WARNERS = ("warn", "_warn", "_deprecated")
 LARGEST = 8 * 1024 * 1024
 
-MAY_SET_ANY = ("__dict__", "setattr", "vars")
-"""Words without which no method sets attributes of names that are not written in it."""
+MAY_SET = r"(?:\.|^\s*){}\b(?!\s*[(.\[])|__dict__|setattr|vars"
+"""What a line looks like that sets an attribute of a name, or any attribute."""
 
 LEAVES = frozenset({int, str, type(None), ast.Load, ast.Store, ast.Name, ast.Constant})
 """What has nothing inside, and is most of what a tree consists of."""
@@ -256,7 +256,7 @@ class Source:
         if qualname not in self._attributes and (first := self._class(qualname)) is not None:
             lines = self.lines_of_text()
             last = end_of_block(lines, first)
-            methods = methods_with(lines, first, last, (name, *MAY_SET_ANY)) if is_whole(lines, first, last) else None
+            methods = methods_with(lines, first, last, MAY_SET.format(name)) if is_whole(lines, first, last) else None
             trees = None if methods is None else [block(lines, method) for method in methods]
             if trees is not None and None not in trees:
                 found = [_attributes(tree) for tree in trees if tree is not None]

@@ -7,11 +7,11 @@ gives. ``Question(module="threading", path="Thread().isAlive")`` is the method `
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, order=True)
-class Question:
-    """One name of the standard library."""
+class Question(NamedTuple):
+    """One name of the standard library. A tuple, as thousands of them are keys."""
 
     module: str
     path: str = ""

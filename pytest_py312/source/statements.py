@@ -100,7 +100,7 @@ def _statement_place(scan: Scan, node: ast.ImportFrom) -> tuple[int, int, int]:
 
 
 def read_assign(scan: Scan, node: ast.Assign) -> None:
-    value = visit(scan, node.value)
+    value: Value = HANDLERS[node.value.__class__](scan, node.value)
     scan.only_named(node.value)
     if value.kind in (NOTHING_KNOWN, TEMPLATE) or value.is_instance:
         value = _meaning(scan, node.value, value)
@@ -333,7 +333,7 @@ def read_assert(scan: Scan, node: ast.Assert) -> Condition | None:
 
 def read_expression(scan: Scan, node: ast.Expr) -> Condition | None:
     value = node.value
-    visit(scan, value)
+    HANDLERS[value.__class__](scan, value)
     scan.only_named(value)
     if not isinstance(value, ast.Call):
         return None
@@ -356,7 +356,7 @@ def _skipped(scan: Scan, name: str, node: ast.Call) -> Condition | None:
 
 def read_return(scan: Scan, node: ast.Return) -> Condition:
     if node.value is not None:
-        visit(scan, node.value)
+        HANDLERS[node.value.__class__](scan, node.value)
     class_rules.returned(scan, node)
     return ENDS
 

@@ -131,9 +131,15 @@ class OwnClass:
     frozen_dataclass: bool = False
     annotations: list[Any] = field(default_factory=list)
     """Annotations of its body that nobody has run."""
+    _family: "list[OwnClass] | None" = None
 
     def family(self) -> "list[OwnClass]":
-        """Itself and those of its bases that stand in this file, nearest first."""
+        """Itself and those of its bases that stand in this file, nearest first. Asked when all bases are known."""
+        if self._family is None:
+            self._family = self._all_above()
+        return self._family
+
+    def _all_above(self) -> "list[OwnClass]":
         found: list[OwnClass] = []
         pending = [self]
         while pending and len(found) < 50:

@@ -289,24 +289,27 @@ def block(scan: Scan, statements: Sequence[ast.stmt]) -> bool:
 
 def branches(scan: Scan, *ways: Callable[[], bool]) -> list[bool]:
     """Reads parts of which only one runs: a name set in some of them is one of several things afterwards."""
-    results: list[tuple[bool, dict[str, Value]]] = []
-    outer_log = scan.log
+    ends: list[bool] = []
+    going_on: list[dict[str, Value]] = []
+    names, outer_log = scan.names, scan.log
     for way in ways:
-        scan.log = {}
+        log: dict[str, Value | None] = {}
+        scan.log = log
         ended = way()
-        results.append((ended, {name: scan.names[name] for name in scan.log if name in scan.names}))
-        for name, value in scan.log.items():
+        ends.append(ended)
+        if not ended:
+            going_on.append({name: names[name] for name in log if name in names} if log else {})
+        for name, value in log.items():
             if value is None:
-                scan.names.pop(name, None)
+                names.pop(name, None)
             else:
-                scan.names[name] = value
+                names[name] = value
     scan.log = outer_log
-    going_on = [values for ended, values in results if not ended]
     if any(going_on):  # most branches set nothing
         for name in dict.fromkeys(name for values in going_on for name in values):
             found = [values.get(name) or scan.names.get(name) for values in going_on]
             scan.bind(name, either([value for value in found if value is not None]))
-    return [ended for ended, _ in results]
+    return ends
 
 
 def extended(scan: Scan, value: Value, name: str) -> Value:
