@@ -84,8 +84,8 @@ def test_an_error_counts_as_a_failure_for_maxfail(faked: Faked) -> None:
 
 
 def test_durations_are_those_of_the_items(faked: Faked) -> None:
-    result = faked.run("--durations=3", "--durations-min=0", "-vv")
-    result.stdout.fnmatch_lines(["*slowest 3 durations*", "*s call *services/*::*"])
+    result = faked.run("--durations=0", "--durations-min=0", "-vv")
+    result.stdout.fnmatch_lines(["*slowest durations*", "*s call *services/*::*"])
 
 
 def test_it_can_be_switched_off(faked: Faked) -> None:
