@@ -58,6 +58,11 @@ def _add_standing(commands: Any) -> None:
             parser.add_argument(
                 "--moved", action="store_true", help="the environment lies on another engine by now, and that is meant"
             )
+            parser.add_argument(
+                "--start",
+                action="store_true",
+                help="start again what a way back has left alone and does not run by now",
+            )
         if name not in ("plan", "status"):
             parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 

@@ -176,14 +176,18 @@ def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> t
         if options.json:
             return _document(left), 0
         lines = [f"would finish stage {run.stage}, which was left {run.state.value}" for run in left]
+        lines += ["would start again what a way back has left alone and does not run"] if options.start else []
+        lines += [f"would take it that {options.env} lies where its engine is by now"] if options.moved else []
         return "\n".join(lines or [_NOTHING_LEFT.format(options.env)]) + "\n", 0
     target = ground.target()
     with driving(ground, journal, target) as driver:
         elsewhere = moved(journal, driver, target, options.env, by=str(myself())) if options.moved else []
         done = driver.recover(options.env)
-    if not done and not elsewhere and not options.json:
+        down = driver.start_again(options.env) if options.start else []
+    if not (done or elsewhere or down or options.json):
         return _NOTHING_LEFT.format(options.env) + "\n", 0
     text, code = _ended(done, options, StageState.ROLLED_BACK, StageState.ACCEPTED)
+    code = 1 if down else code
     settled = [run for run in elsewhere if run.run not in {one.run for one in done}]
     if options.json:
         return _document([*settled, *done]), code

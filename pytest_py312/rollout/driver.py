@@ -5,7 +5,6 @@ moment, another one goes on from the journal. Nothing here relies on being able 
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import replace
 
 from pytest_py312 import clock
@@ -36,6 +35,7 @@ from pytest_py312.rollout.starting import check_ground
 from pytest_py312.rollout.strangers import changed_since, left_alone
 from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
 from pytest_py312.rollout.twins import made_twin, trouble_removing_twin
+from pytest_py312.rollout.untouched import AWAY, fallen, started, was_away
 
 PATIENCE = 4
 """Interruptions of which the last leaves things as they are."""
@@ -181,6 +181,21 @@ class Driver:
         self._outdate(run, f"stage {run.stage} was rolled back under it")
         return self._through(self._journal.record(name, event, owner=self.owner))
 
+    def start_again(self, environment: str) -> list[str]:
+        """Start what ways back have left alone, what ran when their stages were begun, and does not by now.
+
+        :returns: the services that could not be.
+        :raises RolloutRefused: another one is at work there.
+        """
+        troubled = []
+        for run in self._journal.newest(environment):
+            down = fallen(self._target, run) if run.state is StageState.ROLLED_BACK else []
+            if down:
+                self._holding.hold(run)
+                troubled += [one.service for one in down if self._start(run, one)]
+                self._holding.let_go(run)
+        return troubled
+
     def attach(self, name: str) -> StageRun:
         """Hold a run in order to watch it.
 
@@ -269,17 +284,24 @@ class Driver:
         return run
 
     def _look_at_the_untouched(self, run: StageRun) -> None:
-        """What was left alone may be down all the same: an engine that was killed does not start all of its containers
-        again."""
-        for one in run.deployments:
-            if one.restored or one.old is None or (run.scope and one.service not in run.scope):
-                continue
-            with suppress(TargetError):
-                found = self._target.observe(one.spec)
-                if found is None or not found.running:
-                    told = f"{one.service} was not touched, and does not run by now: start {one.spec.container}"
-                    self._told(told)
-                    self._journal.note(run.run, told)
+        away = was_away(self._journal.history(run.run))
+        for one in fallen(self._target, run):
+            self._start(run, one) if away else self._tell(
+                run,
+                f"{one.service} was not touched, and does not run by now: start {one.spec.container}, or "
+                f"`py312 recover --env {run.environment} --start`",
+            )
+
+    def _start(self, run: StageRun, one: Deployment) -> str:
+        self._tell(run, f"{one.service} was not touched, ran when the stage was begun, and does not by now: started")
+        trouble = started(self._target, run, one, self._not_old)
+        if trouble:
+            self._tell(run, f"{one.service} could not be started: {trouble}")
+        return trouble
+
+    def _tell(self, run: StageRun, text: str) -> None:
+        self._told(text)
+        self._journal.note(run.run, text)
 
     def _done(self, run: StageRun, intent: Intent) -> Event | None:
         """Do one act and say what came of it. The intent is on the disk before anything is touched.
@@ -296,6 +318,8 @@ class Driver:
             self._holding.check(run)
             return _ACTS[intent.act](self, run, one)
         except TargetError as error:
+            if isinstance(error, TargetLost):
+                self._journal.note(run.run, f"{AWAY}{error}")
             return DeployFailed(service=intent.service, reason=str(error))
 
     def _observe(self, run: StageRun, one: Deployment) -> Event:
@@ -386,8 +410,8 @@ class Driver:
                     self._journal.note(run.run, f"{one.service} had logged:\n{logged[-1500:]}")
                 trouble = self._not_old(one)
             except TargetLost as error:
+                self._journal.note(run.run, f"{AWAY}{error} (restore {one.service})")
                 if self._stopwatch() - begun < LOST_LIMIT:
-                    self._journal.note(run.run, f"{one.service}: {error}; tried again")
                     self._pause(2.0)
                     continue
                 trouble = str(error)
