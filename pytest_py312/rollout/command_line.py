@@ -48,6 +48,7 @@ def _add_standing(commands: Any) -> None:
             parser.add_argument("--services", nargs="+", default=[], metavar="NAME", help="these alone (rollback)")
             parser.add_argument("--cascade", action="store_true", help="roll later stages back first")
             parser.add_argument("--only", action="store_true", help="leave later stages up; what they proved is gone")
+            parser.add_argument("--run", default="", metavar="RUN", help="one that a later one came back to (rollback)")
             parser.add_argument("--reason", default="by hand", metavar="TEXT", help="written down (rollback)")
         if name == "deploy":
             _add_soak(parser)

@@ -22,8 +22,10 @@ from pytest_py312.plan_rollout import load_rollout
 from pytest_py312.rollout import asking
 from pytest_py312.rollout.asking import with_asked
 from pytest_py312.rollout.driver import Driver
+from pytest_py312.rollout.history import chosen_run
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
+from pytest_py312.rollout.layers import told_below
 from pytest_py312.rollout.model import Holder, StageRun, StageState
 from pytest_py312.rollout.moments import this_moment
 from pytest_py312.rollout.places import moved
@@ -134,7 +136,8 @@ def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
         lines.append(f"{number:<7}{state:<16}{run.verdict.value:<14}{credit:<18}{', '.join(run.services)}")
         standing = standings[run.run]
         told = in_words(standing, run) if standing else ""
-        lines += [f"{'':<7}{text}" for text in (told, run.reason, run.stale) if text]
+        below = told_below(run, journal.below(run)).strip()
+        lines += [f"{'':<7}{text}" for text in (told, run.reason, run.stale, below) if text]
     lines.append(f"{options.env} is held by {holder}" if holder else f"nobody holds {options.env}")
     if away:
         lines[-1] = f"who holds {options.env} cannot be told: {away}"
@@ -195,9 +198,11 @@ def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> t
 
 
 def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
-    known = journal.newest(options.env)
+    known, asked = journal.newest(options.env), options.stage
+    if options.run:
+        known, asked = chosen_run(journal, known, options.run, options.env, asked)
     services = chosen(options.services, known)
-    stage = stage_with(options.services, known) if options.stage is None else options.stage
+    stage = stage_with(options.services, known) if asked is None else asked
     order = rollback_order(stage, options.env, known, cascade=options.cascade, only=options.only)
     runs = {run.stage: run for run in known}
     if options.dry_run:
@@ -217,18 +222,7 @@ def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> 
             if done[-1].state is not StageState.ROLLED_BACK:
                 break  # what stands on it must not lose its ground
     text, code = _ended(done, options, StageState.ROLLED_BACK)
-    return text + ("" if options.json else "".join(map(_left_new, done))), code
-
-
-def _left_new(run: StageRun) -> str:
-    """A line where what it went back to is no older Python: whoever wants that one must not take this for it."""
-    same = [one.service for one in run.deployments if one.old is not None and one.old_interpreter == run.target]
-    if run.state is not StageState.ROLLED_BACK or not same:
-        return ""
-    return (
-        f"{', '.join(same)}: what served before run {run.run} was on Python {run.target} as well, and serves again; "
-        "what served before that is not gone back to\n"
-    )
+    return text + ("" if options.json else "".join(told_below(run, journal.below(run)) for run in done)), code
 
 
 def _unlock(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:

@@ -1,10 +1,12 @@
-"""What a run's history says about why it ended as it did. Pure."""
+"""What runs that are over tell: why one ended as it did, and whether one before it still stands."""
 
 from collections.abc import Iterable
 
+from pytest_py312.errors import OptionError
 from pytest_py312.rollout.events import Breached, Decided, DeployFailed, RollbackAsked
-from pytest_py312.rollout.journal import Entry
-from pytest_py312.rollout.model import Reaction
+from pytest_py312.rollout.journal import Entry, Journal
+from pytest_py312.rollout.layers import with_run
+from pytest_py312.rollout.model import Reaction, StageRun
 from pytest_py312.rollout.stages import INTERRUPTED
 
 
@@ -20,3 +22,19 @@ def reason_of_its_own(history: Iterable[Entry]) -> str:
         elif isinstance(what, RollbackAsked) or (isinstance(what, Decided) and not what.accept):
             reason = what.reason
     return reason
+
+
+def chosen_run(
+    journal: Journal, known: list[StageRun], name: str, environment: str, stage: int | None
+) -> tuple[list[StageRun], int]:
+    """The runs that stand, with the one of this name for its stage, and that stage.
+
+    :raises OptionError: there is no such run.
+    :raises RolloutRefused: it is not what serves.
+    """
+    found = journal.run(name) if journal.knows(name) else None
+    if found is None or found.environment != environment or stage not in (None, found.stage):
+        where = environment if stage is None else f"stage {stage} of {environment}"
+        raise OptionError(f"--run {name}: {where} has no such run; `py312 status` says which one serves again")
+    newest = next(one for one in known if one.stage == found.stage)
+    return with_run(known, found, journal.below(newest)), found.stage

@@ -9,7 +9,7 @@ does no harm any more.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from pytest_py312.codec import decode, encode
 from pytest_py312.errors import RolloutRefused, StateError
 from pytest_py312.rollout import events
 from pytest_py312.rollout.events import Event
+from pytest_py312.rollout.layers import below_of, newest_of
 from pytest_py312.rollout.model import Intent, Moment, Sample, StageRun
 from pytest_py312.rollout.sample_texts import measurements_in, text_of
 from pytest_py312.rollout.stages import IllegalEvent, advance
@@ -146,11 +147,8 @@ class Journal:
         return self._database.read(lambda execute: self._made(execute, *self._known(execute, run)))
 
     def newest(self, environment: str | None = None) -> list[StageRun]:
-        """How each stage stands in each environment, or in one: its newest run; by environment, then by stage.
-
-        A run that ended before it touched anything has changed nothing of that: the one before it still stands, and is
-        what can be gone back from.
-        """
+        """How each stage stands in each environment, or in one: its newest run, see :func:`.layers.newest_of`; by
+        environment, then by stage."""
 
         def work(execute: Execute) -> list[StageRun]:
             rows = execute(
@@ -160,12 +158,15 @@ class Journal:
             )
             found = []
             for _, of_stage in groupby(rows, key=lambda row: (row[0], row[1])):
-                attempts = (self._made(execute, number, document) for _, _, number, document in of_stage)
-                last = next(attempts)
-                found.append(last if last.has_touched else next((one for one in attempts if one.has_touched), last))
+                found.append(newest_of(self._made(execute, number, document) for _, _, number, document in of_stage))
             return found
 
         return self._database.read(work)
+
+    def below(self, run: StageRun) -> StageRun | None:
+        """The run of the same stage that serves again since ``run`` was brought back, see :func:`.layers.below_of`."""
+        earlier = takewhile(lambda name: name != run.run, self.names(run.environment, run.stage))
+        return below_of(run, map(self.run, reversed([*earlier])))
 
     def knows(self, run: str) -> bool:
         return bool(self._database.read(lambda execute: execute("SELECT 1 FROM runs WHERE run = ?", (run,))))

@@ -135,8 +135,30 @@ def test_a_rollback_to_the_new_python_is_told_as_one(py312: Shell) -> None:
     py312.target.unready.add("newer-3.12")
     assert "is rolled back" in py312("deploy --stage 1", code=1)
     told = py312("rollback --stage 1")
-    assert "user, auth: what served before run " in told
-    assert "was on Python 3.12 as well, and serves again" in told
+    assert "had brought up serves again, on Python 3.12; `py312 rollback --stage 1 --env test --run " in told
+    assert py312.target.serving()["user"] == "new-3.12", "asked twice, it does not go further than asked"
+    assert "had brought up serves again" in py312("status")
+
+    first = told.split("--run ")[1].split("`")[0]
+    assert "would roll stage 1 back: auth, user" in py312(f"rollback --run {first} --dry-run")
+    assert py312(f"rollback --run {first}") == "stage 1 is rolled back: by hand\n"
+    assert py312.target.serving()["user"] == "old-3.9"
+    assert py312.document("status")["runs"][0]["run"] == first, "it is the one that tells how the stage stands"
+    assert py312("rollback --stage 1") == "stage 1 is rolled back: by hand\n"
+
+
+def test_only_what_serves_is_gone_back_from(py312: Shell) -> None:
+    py312("deploy --stage 1")
+    py312.accept(1)
+    first = py312.document("status")["runs"][0]["run"]
+    (py312.ground.plan.root / "py312.toml").write_text(PLAN.replace("new-{version}", "newer-{version}"))
+    py312("deploy --stage 1")
+    with pytest.raises(RolloutRefused, match=f"run {first} of stage 1 does not serve in test; run .* is the newest"):
+        py312(f"rollback --run {first}")
+    with pytest.raises(OptionError, match="--run r7: stage 1 of test has no such run"):
+        py312("rollback --stage 1 --run r7")
+    told = py312("rollback --stage 1")
+    assert f"what run {first} had brought up serves again" in told
     assert py312.target.serving()["user"] == "new-3.12"
 
 

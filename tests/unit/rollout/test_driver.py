@@ -603,6 +603,33 @@ def test_a_deployment_that_touched_nothing_keeps_nobody_from_the_way_back(journa
     assert not journal.run("later").is_completed
 
 
+@pytest.mark.usefixtures("all_others_are_dead")
+def test_killed_on_the_way_back_from_an_earlier_run_the_next_start_finishes_it(
+    journal: Journal, target: FakeTarget
+) -> None:
+    """Though a later run, which came back to it, was the newest until then."""
+    accepted(journal, target, run_of("auth"))
+    target.unready = {"newer-3.12"}
+    later = driver(journal, target).deploy(run_of("auth", run="r2", image="newer-3.12"))
+    assert (later.state, target.serving()["auth"]) == (S.ROLLED_BACK, NEW)
+    below = journal.below(later)
+    assert below is not None
+    assert (below.run, journal.newest()[0].run) == ("r1", "r2")
+
+    def kill(step: str) -> None:
+        if step == "restore auth":
+            raise Killed
+
+    target.before = kill
+    with pytest.raises(Killed):
+        driver(journal, target, DEAD).rollback("r1", reason="by hand")
+    target.before = lambda step: None
+    assert [(run.run, run.state) for run in journal.newest()] == [("r1", S.ROLLING_BACK)]
+    assert [(run.run, run.state) for run in driver(journal, target).recover("test")] == [("r1", S.ROLLED_BACK)]
+    assert target.serving()["auth"] == OLD
+    assert journal.newest()[0].run == "r1"
+
+
 def test_a_stage_that_is_deployed_anew_takes_the_ground_from_later_ones(journal: Journal, target: FakeTarget) -> None:
     target.serve("billing", OLD)
     accepted(journal, target, run_of())
