@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 HEADER = re.compile(r"(async\s+def|def|class)\s+(\w+)")
 STATEMENT = re.compile(r"@|[A-Za-z_][\w.]*(?:\s*=|\()|(?:async def|class|def|del|for|from|if|import|with)\s|try:|\Z")
 """What statements at the margin most often begin with."""
-CLASS = re.compile(rb"^([ \t]*)class[ \t]+(\w+)", re.MULTILINE)
+MARGIN = re.compile(r"^[^\s#)]", re.MULTILINE)
+LEAD = re.compile(r"^([ \t]+)(?=[^\s#)])", re.MULTILINE)
+"""The first line inside of a class, and what it is indented by."""
+CLASS = re.compile(r"^([ \t]*)class[ \t]+(\w+)", re.MULTILINE)
 
 
 def lines_with(mark: bytes, text: bytes) -> Iterator[int]:
@@ -28,15 +32,40 @@ def lines_with(mark: bytes, text: bytes) -> Iterator[int]:
         before, place = place, text.find(mark, place + 1)
 
 
-def class_headers(text: bytes) -> dict[str, list[int]]:
-    """The lines, from 0, on which what looks like a class begins, by its name; -1 for one that is indented."""
+def class_headers(text: str) -> dict[str, list[int]]:
+    """Where in a text what looks like a class begins, by its name; -1 for one that is indented."""
     found: dict[str, list[int]] = {}
-    line = before = 0
     for match in CLASS.finditer(text):
-        line += text.count(b"\n", before, match.start())
-        before = match.start()
-        found.setdefault(match[2].decode("ascii"), []).append(-1 if match[1] else line)
+        found.setdefault(match[2], []).append(-1 if match[1] else match.start())
     return found
+
+
+def class_body(text: str, start: int) -> str | None:
+    """The lines below the first one of the class that begins at ``start``, at the margin; ``None`` where the layout
+    does not tell which they are: a text or a bracket of the class may go on at the margin.
+    """
+    first = text.find("\n", start) + 1 or len(text)
+    end = MARGIN.search(text, first)
+    if end is not None and not STATEMENT.match(text, end.start()):
+        return None
+    body = text[first : end.start()] if end is not None else text[first:]
+    return None if (body.count('"""') % 2 or body.count("'''") % 2) else body
+
+
+def methods_with(body: str, pattern: str) -> list[str] | None:
+    """The methods in the body of a class that have ``pattern`` on one of their lines; ``None`` where something
+    outside of methods has it.
+    """
+    hits = [match.start() for match in re.finditer(pattern, body, re.MULTILINE)]
+    lead = LEAD.search(body) if hits else None
+    if lead is None:
+        return None if hits else []
+    parts = list(re.finditer(rf"^{lead[1]}(?=[^\s#)])(?P<method>(?:async[ \t]+)?def\b)?", body, re.MULTILINE))
+    starts = [part.start() for part in parts]
+    found: dict[int, None] = dict.fromkeys(bisect_right(starts, hit) - 1 for hit in hits)
+    if any(place < 0 or not parts[place]["method"] for place in found):
+        return None
+    return [body[starts[place] : [*starts, len(body)][place + 1]] for place in found]
 
 
 def function_around(lines: Sequence[str], number: int) -> tuple[int, str] | None:
@@ -80,37 +109,15 @@ def end_of_block(lines: Sequence[str], first: int) -> int:
     return last
 
 
-def methods_with(lines: Sequence[str], first: int, last: int, pattern: str) -> list[int] | None:
-    """The first lines of the methods of a class, on the lines from ``first`` to ``last``, with a line that has
-    ``pattern`` in it; ``None`` where one stands outside of methods, or where the layout does not tell.
-    """
-    has_it = re.compile(pattern).search
-    found: list[int] = []
-    end = 0
-    for number in range(first + 1, last):
-        if number >= end and has_it(lines[number]):
-            header = HEADER.match(lines[number].lstrip())
-            start = (number, "") if header and header[1] != "class" else function_around(lines, number)
-            if start is None:
-                return None
-            found.append(start[0])
-            end = end_of_block(lines, start[0])
-    return found
-
-
-def is_whole(lines: Sequence[str], first: int, last: int) -> bool:
-    """Whether a block of :func:`end_of_block` is all of it, with no text or bracket that goes on at the margin."""
-    if last < len(lines) and not STATEMENT.match(lines[last]):
-        return False
-    text = "\n".join(lines[first:last])
-    return not text.count('"""') % 2 and not text.count("'''") % 2
-
-
 def block(lines: Sequence[str], first: int) -> ast.Module | None:
     """A function or class parsed by itself, below a line of its own; ``None`` where that fails."""
-    above = "if 1:\n" if indent_of(lines[first]) else "\n"
+    return parsed("\n".join(lines[first : end_of_block(lines, first)]))
+
+
+def parsed(text: str) -> ast.Module | None:
+    """A function or class parsed by itself, below a line of its own; ``None`` where that fails."""
     try:
-        return ast.parse(above + "\n".join(lines[first : end_of_block(lines, first)]))
+        return ast.parse(f"if 1:\n{text}" if text[:1].isspace() else f"\n{text}")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

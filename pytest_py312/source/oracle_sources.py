@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from pytest_py312.source.oracle_layout import (
     block,
+    class_body,
     class_headers,
     end_of_block,
     function_around,
-    is_whole,
     lines_with,
     methods_with,
+    parsed,
 )
 from pytest_py312.source.oracle_texts import CATEGORIES, last_name, text_of
 
@@ -32,7 +33,7 @@ MARKS = (b"DeprecationWarning", b"FutureWarning", b"SyntaxWarning", b"_deprecate
 WARNERS = ("warn", "_warn", "_deprecated")
 LARGEST = 8 * 1024 * 1024
 
-MAY_SET = r"(?:\.|^\s*){}\b(?!\s*[(.\[])|__dict__|setattr|vars"
+MAY_SET = r"(?:\.|^[ \t]*){}\b(?![ \t]*[(.\[])|__dict__|setattr|vars"
 """What a line looks like that sets an attribute of a name, or any attribute."""
 
 LEAVES = frozenset({int, str, type(None), ast.Load, ast.Store, ast.Name, ast.Constant})
@@ -143,6 +144,7 @@ class Source:
         self._attributes: dict[str, set[str] | None] = {}
         self._headers: dict[str, list[int]] | None = None
         self._text = _bytes(path)
+        self._decoded: str | None = None
         self._lines: list[str] | None = None
         marked = sorted({line for mark in MARKS for line in lines_with(mark, self._text)})
         if marked:
@@ -150,8 +152,13 @@ class Source:
 
     def lines_of_text(self) -> list[str]:
         if self._lines is None:
-            self._lines = self._text.decode("utf-8", "replace").split("\n")
+            self._lines = self._string().split("\n")
         return self._lines
+
+    def _string(self) -> str:
+        if self._decoded is None:
+            self._decoded = self._text.decode("utf-8", "replace")
+        return self._decoded
 
     def _look(self, lines: list[str], marked: Sequence[int]) -> None:
         for number in marked:
@@ -233,8 +240,8 @@ class Source:
         """What methods of a class set on ``self``, with the names it only annotates; ``None`` where nobody can tell."""
         outer = qualname.partition(".")[0]
         if outer not in self._classes:
-            first = self._class(outer)
-            alone = None if first is None else block(self.lines_of_text(), first)
+            start = self._class(outer)
+            alone = None if start is None else block(self.lines_of_text(), self._string().count("\n", 0, start))
             self._classes[outer] = _classes_in(alone or self._parsed())
         node = self._classes[outer].get(qualname)
         if qualname not in self._attributes:
@@ -242,9 +249,9 @@ class Source:
         return self._attributes[qualname]
 
     def _class(self, name: str) -> int | None:
-        """The line, from 0, of a class at the top of the module; ``None`` where the layout does not tell."""
+        """Where in the text a class at the top of the module begins; ``None`` where the layout does not tell."""
         if self._headers is None:
-            self._headers = class_headers(self._text)
+            self._headers = class_headers(self._string())
         places = self._headers.get(name, [])
         return places[0] if len(places) == 1 and places[0] >= 0 else None
 
@@ -253,11 +260,10 @@ class Source:
 
         Of a class at the top only the methods that may have to do with it are parsed.
         """
-        if qualname not in self._attributes and (first := self._class(qualname)) is not None:
-            lines = self.lines_of_text()
-            last = end_of_block(lines, first)
-            methods = methods_with(lines, first, last, MAY_SET.format(name)) if is_whole(lines, first, last) else None
-            trees = None if methods is None else [block(lines, method) for method in methods]
+        if qualname not in self._attributes and (start := self._class(qualname)) is not None:
+            body = class_body(self._string(), start)
+            methods = None if body is None else methods_with(body, MAY_SET.format(name))
+            trees = None if methods is None else [parsed(method) for method in methods]
             if trees is not None and None not in trees:
                 found = [_attributes(tree) for tree in trees if tree is not None]
                 return None if None in found else any(name in one for one in found if one is not None)
