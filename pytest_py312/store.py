@@ -5,6 +5,7 @@ runs and several xdist workers may use it at once (WAL, a busy time-out). It hol
 repository, and must not be able to run anything.
 """
 
+import errno
 import json
 import os
 import sqlite3
@@ -161,6 +162,8 @@ _T = TypeVar("_T")
 Execute = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
 """One statement and its values, within a transaction -> its rows."""
 
+PATIENCE = 30.0
+"""Seconds that a :class:`Database` waits for another process that writes."""
 SYNCHRONOUS = "FULL"
 """How a :class:`Database` waits for the disk."""
 RESERVE = 64 * 1024
@@ -199,7 +202,7 @@ class Database:
         self._keep_reserve()
 
     def _open(self, schema: str, version: int, most_bytes: int) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=30.0, check_same_thread=False, isolation_level=None)
+        connection = sqlite3.connect(self._path, timeout=PATIENCE, check_same_thread=False, isolation_level=None)
         try:
             for attempt in range(OPENING_TRIES):
                 try:
@@ -216,7 +219,7 @@ class Database:
             connection.execute(f"PRAGMA max_page_count={max(64, most_bytes // size)}")
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             if found not in (0, version):
-                raise OSError(f"it was written by another version of this tool (form {found}, known: {version})")
+                raise _OtherForm(f"it was written by another version of this tool (form {found}, known: {version})")
             if found == 0:
                 connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version={version}; COMMIT;")
         except BaseException:
@@ -291,9 +294,10 @@ class Database:
         return True
 
     def _unusable(self, error: Exception) -> StateError:
-        return StateError(
+        kind = DiskFull if isinstance(error, sqlite3.Error | OSError) and _is_full(error) else StateError
+        return kind(
             f"{self._path}: cannot be used: {error}. What was written down in it must not be lost, so it "
-            "is not made anew; make it readable, or bring it back from a copy"
+            f"is not made anew; {_remedy(error)}"
         )
 
     def close(self) -> None:
@@ -301,8 +305,30 @@ class Database:
             self._connection.close()
 
 
-def _is_full(error: sqlite3.Error) -> bool:
+class _OtherForm(OSError):
+    """The file has another schema than this version knows."""
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or "disk is full" in str(error)
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about a file that cannot be used."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(error, _OtherForm):
+        return "use that version for it"
+    if _is_full(error):
+        return "make some room where it lies"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"another process has kept it locked for {PATIENCE:g} s: let that end first"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM) or isinstance(error, OSError):
+        return "make it, and its folder, one that this user can write to, or give --state-dir"
+    if code == sqlite3.SQLITE_IOERR:
+        return "the disk that it lies on is full or failing: look there first"
+    return "bring it back from a copy"
 
 
 def _read(row: tuple[Any, ...]) -> object:

@@ -61,10 +61,15 @@ def settings_of(
     begun = with_asked(settings, run.stage, run.asked)
     is_another_soak = found.soak_of(stage=run.stage) != begun.soak_of(stage=run.stage)
     if (is_another_soak or run.configuration != settings.digest) and not accept:
-        what = "the soak that is asked for is not the one that" if is_another_soak else "the plan was changed since"
+        wanted, had = found.soak_of(stage=run.stage), begun.soak_of(stage=run.stage)
+        what = "the plan was changed since"
+        if is_another_soak:
+            asks = f"({wanted.duration:g} s, a sample each {wanted.interval:g} s)"
+            what = f"the soak that is asked for {asks} is not the one that"
+        ends = f" for ({had.duration:g} s, each {had.interval:g} s)" if is_another_soak else ""
         raise RolloutRefused(
-            f"{what} stage {run.stage} was deployed{' for' if is_another_soak else ''}, so its limits are others; "
-            "deploy it anew, or go on with --accept-config-change"
+            f"{what} stage {run.stage} was deployed{ends}, so its limits are others; deploy it anew with these, or go "
+            "on with --accept-config-change"
         )
     return found
 

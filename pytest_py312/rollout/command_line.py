@@ -86,8 +86,9 @@ def _add_watching(commands: Any) -> None:
             parser.add_argument("--stage", type=int, metavar="N", required=True)
         if name in ("watch", "tick", "decide"):
             parser.add_argument("--env", default="test", metavar="NAME", help="the environment (default: test)")
+        parser.add_argument("--json", action="store_true", help="print a JSON document")
         if name in ("watch", "tick", "decide", "load"):
-            parser.add_argument("--json", action="store_true", help="print a JSON document")
+            parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
         if name in ("watch", "tick"):
             parser.add_argument(
                 "--accept-config-change", action="store_true", help="go on although the plan was changed since"

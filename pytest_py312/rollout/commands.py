@@ -17,10 +17,10 @@ from pytest_py312.codec import encode
 from pytest_py312.discovery import discover
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Fleet, Plan
-from pytest_py312.patterns import matches
 from pytest_py312.plan_rollout import load_rollout
 from pytest_py312.rollout import asking
 from pytest_py312.rollout.asking import with_asked
+from pytest_py312.rollout.choosing import chosen, stage_with
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.history import chosen_run
 from pytest_py312.rollout.holding import myself
@@ -57,6 +57,10 @@ class Ground:
 
     def fleet(self) -> Fleet:
         return self.found or discover(self.plan)
+
+    def paths(self) -> dict[str, str]:
+        """Service -> where it lies."""
+        return {one.name: one.path for one in self.fleet().services}
 
 
 def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
@@ -201,8 +205,8 @@ def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> 
     known, asked = journal.newest(options.env), options.stage
     if options.run:
         known, asked = chosen_run(journal, known, options.run, options.env, asked)
-    services = chosen(options.services, known)
-    stage = stage_with(options.services, known) if asked is None else asked
+    services = chosen(options.services, known, ground.paths)
+    stage = stage_with(options.services, known, ground.paths) if asked is None else asked
     order = rollback_order(stage, options.env, known, cascade=options.cascade, only=options.only)
     runs = {run.stage: run for run in known}
     if options.dry_run:
@@ -294,30 +298,6 @@ def asked_in(options: argparse.Namespace) -> dict[str, float]:
             asking.INTERVAL: ("--interval", options.interval),
         }
     )
-
-
-def stage_with(patterns: Sequence[str], known: Sequence[StageRun]) -> int:
-    """The one stage that services of these names were deployed with.
-
-    :raises OptionError: none, or several.
-    """
-    services = set(chosen(patterns, known))
-    stages = sorted({run.stage for run in known if services & set(run.services)})
-    if len(stages) != 1:
-        raise OptionError("name what is meant: --stage N, or --services of one stage")
-    return stages[0]
-
-
-def chosen(patterns: Sequence[str], known: Sequence[StageRun]) -> tuple[str, ...]:
-    """The deployed services that the patterns fit; a comma parts patterns as well."""
-    words = [word for pattern in patterns for word in pattern.split(",") if word]
-    deployed = [service for run in known for service in run.services]
-    for word in words:
-        if not any(matches(word, service, service) for service in deployed):
-            raise OptionError(
-                f"--services {word}: no such service was deployed; there are {', '.join(deployed) or 'none'}"
-            )
-    return tuple(service for service in deployed if any(matches(word, service, service) for word in words))
 
 
 @contextmanager

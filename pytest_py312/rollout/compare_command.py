@@ -13,7 +13,8 @@ from pytest_py312.codec import decode
 from pytest_py312.errors import OptionError
 from pytest_py312.model import Service
 from pytest_py312.rollout.asking import with_asked
-from pytest_py312.rollout.commands import Ground, chosen
+from pytest_py312.rollout.choosing import chosen
+from pytest_py312.rollout.commands import Ground
 from pytest_py312.rollout.compare import Compared
 from pytest_py312.rollout.comparing import (
     Row,
@@ -85,7 +86,7 @@ def of_stage(options: argparse.Namespace, ground: Ground, journal: Journal) -> l
     if not names:
         raise OptionError(f"stage {options.stage} was never deployed in {options.env}: nothing was recorded")
     run = journal.run(names[-1])
-    services = chosen(options.services, [run]) or run.services
+    services = chosen(options.services, [run], ground.paths) or run.services
     windows = _windows(options)
     asked = _Asked(run, ground, options.metric)
     if windows is None:

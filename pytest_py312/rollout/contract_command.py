@@ -11,6 +11,7 @@ from pytest_py312.rollout.commands import Ground
 from pytest_py312.rollout.contracting import Contracting
 from pytest_py312.rollout.contracts import ContractResult, concerned, of_edge, on_edge
 from pytest_py312.rollout.driver import Driver
+from pytest_py312.rollout.dry_runs import would
 from pytest_py312.rollout.events import ContractKept
 from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
@@ -43,6 +44,9 @@ def run_command(options: argparse.Namespace, ground: Ground, journal: Journal) -
     services = [one.name for one in stage_services(ground.plan, fleet, options.stage)]
     if not concerned(settings.contracts, services):
         raise OptionError(f"the plan has no [[contract]] of a service of stage {options.stage}")
+    if options.dry_run:
+        named = "; ".join(f"{one.edge}: {one.what}" for one in concerned(settings.contracts, services))
+        return would(f"would let the versions of these meet: {named}", services, as_json=options.json)
     keeping = contracting(ground.target(), journal.newest(options.env), settings, fleet.services)
     try:
         results = keeping.results(settings.contracts, services)

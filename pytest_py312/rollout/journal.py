@@ -388,7 +388,10 @@ def _entry(kind: str, text: str) -> Event | Intent | str:
         return str(json.loads(text))
     known: type[Any] | None = Intent if kind == INTENT else _EVENTS.get(kind)
     if known is None:
-        raise StateError(f"the journal is damaged: it has an entry of the unknown kind {kind!r}")
+        raise StateError(
+            f"the journal has an entry of the unknown kind {kind!r}: a newer version of this tool has written it, and "
+            "is to be used for it; or it is damaged"
+        )
     return _decoded(known, text)  # type: ignore[no-any-return]  # of the kind that was asked for
 
 

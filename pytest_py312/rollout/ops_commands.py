@@ -14,6 +14,7 @@ from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.asking import with_asked
 from pytest_py312.rollout.commands import Ground, opened_journal, standing_in
+from pytest_py312.rollout.dry_runs import would
 from pytest_py312.rollout.journal import FILE, Journal
 from pytest_py312.rollout.model import StageRun
 from pytest_py312.rollout.standing import Standing
@@ -63,6 +64,10 @@ def _evidence(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
         names = journal.names(options.env, options.stage)
         if not names:
             raise OptionError(f"stage {options.stage} was never deployed in {options.env}: there is nothing to prove")
+        folder = Path(options.out).expanduser() if options.out else ground.state / "evidence"
+        if options.dry_run:
+            text = f"would write down the runs {', '.join(names)} in {folder}"
+            return would(text, journal.run(names[-1]).services, as_json=options.json)
         document = document_of(
             journal,
             options.env,
@@ -70,7 +75,6 @@ def _evidence(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
             intervals=_intervals(ground, [journal.run(name) for name in names]),
             compatibility=_compatibility(options.report, journal.run(names[-1])) if options.report else None,
         )
-    folder = Path(options.out).expanduser() if options.out else ground.state / "evidence"
     try:
         made = write_bundle(folder, document)
     except OSError as error:
@@ -229,8 +233,7 @@ def _drill(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
         if options.dry_run:
             what = f"stop {service} then" if options.fault == "stop" else "ask for a rollback then"
             text = f"would deploy stage {options.stage} in {options.env}, {what}, and expect what serves now to be back"
-            document = {"schema": 1, "would": text, "services": list(wanted.run.services)}
-            return (json.dumps(document, indent=2) if options.json else text) + "\n", 0
+            return would(text, wanted.run.services, as_json=options.json)
         with driving(ground, journal, target) as driver:
             tried = drill.Drill(ground=ground, journal=journal, driver=driver, target=target)
             run, event = tried.run(wanted, fault=options.fault, service=service)

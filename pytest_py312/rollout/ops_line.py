@@ -46,6 +46,7 @@ def _evidence(parser: argparse.ArgumentParser) -> None:
         metavar="SHA256",
         help="with --verify: what was noted elsewhere, of the JSON or of the manifest",
     )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     parser.add_argument("--out", metavar="FOLDER", help="where to (default: evidence in the state folder)")
     parser.add_argument("--report", metavar="FILE.json", help="what the gate said before (--py312-report=FILE.json)")
 
@@ -65,6 +66,7 @@ def _drill(parser: argparse.ArgumentParser) -> None:
 
 def _contract(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", type=int, metavar="N", required=True, help="contracts of the services of this one")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be tried, and try nothing")
 
 
 def _roadmap(parser: argparse.ArgumentParser) -> None:

@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
-from pytest_py312.rollout.alert_rules import alert_rules, rules_text
+from pytest_py312.rollout import dry_runs
+from pytest_py312.rollout.alert_rules import alert_rules, rules_document, rules_text
 from pytest_py312.rollout.asking import settings_of, with_asked
 from pytest_py312.rollout.budget_rules import budget_alerts, budgets_in
-from pytest_py312.rollout.commands import Ground, asked_in, opened_journal, stage_with, standing_in
+from pytest_py312.rollout.choosing import stage_with
+from pytest_py312.rollout.commands import Ground, asked_in, opened_journal, standing_in
 from pytest_py312.rollout.dashboard import dashboard
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Decided
@@ -50,14 +52,14 @@ def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
         return _PRINTED[options.command](options, ground)
     with opened_journal(options, ground) as journal:
         act = _decide if options.command == "decide" else _watch
-        return act(options, ground, journal, _run_of(journal, options))
+        return act(options, ground, journal, _run_of(ground, journal, options))
 
 
-def _run_of(journal: Journal, options: argparse.Namespace) -> StageRun:
+def _run_of(ground: Ground, journal: Journal, options: argparse.Namespace) -> StageRun:
     known = journal.newest(options.env)
     stage = options.stage
     if stage is None:
-        stage = stage_with(options.services, known)
+        stage = stage_with(options.services, known, ground.paths)
     found = next((run for run in known if run.stage == stage), None)
     if found is None:
         raise OptionError(f"stage {stage} was never deployed in {options.env}; see `py312 deploy --help`")
@@ -69,6 +71,9 @@ def _run_of(journal: Journal, options: argparse.Namespace) -> StageRun:
 
 def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
     """Where another process is at it, nothing is done and nothing is wrong: the journal says how the stage stands."""
+    if options.dry_run:
+        text = dry_runs.watching(options.command, run, _interval(ground, run), standing_in(ground, journal, run))
+        return dry_runs.would(text, run.services, as_json=options.json)
     try:
         if any(is_unfinished(one) for one in journal.newest(run.environment)):
             run = _finished(ground, journal, run)
@@ -76,13 +81,16 @@ def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: S
             return _watched(options, ground, journal, run)
     except HeldByAnother as error:
         run = journal.run(run.run)
-        interval = with_asked(ground.settings(), run.stage, run.asked).soak_of(stage=run.stage).interval
-        if not is_at_work(error.holder, journal, run, interval):
+        if not is_at_work(error.holder, journal, run, _interval(ground, run)):
             raise
         return _said(Progress(run=run), options, busy=str(error))
     except LostRun as error:
         return _said(Progress(run=journal.run(run.run)), options, busy=str(error))
     return _said(Progress(run=run), options)
+
+
+def _interval(ground: Ground, run: StageRun) -> float:
+    return with_asked(ground.settings(), run.stage, run.asked).soak_of(stage=run.stage).interval
 
 
 def _finished(ground: Ground, journal: Journal, run: StageRun) -> StageRun:
@@ -177,6 +185,8 @@ def _decide(options: argparse.Namespace, ground: Ground, journal: Journal, run: 
     """An answer is taken also while somebody watches: that one loses the run, and whoever comes next goes on."""
     if run.state is not StageState.HELD:
         raise RolloutRefused(f"stage {run.stage} is {run.state.value}: there is nothing to decide")
+    if options.dry_run:
+        return dry_runs.would(dry_runs.deciding(run, options.answer), run.services, as_json=options.json)
     me = myself()
     teller = Teller(journal, ground.settings().environment(options.env), ground.told)
     driver = Driver(journal, ground.target(), me, told=ground.told)
@@ -203,6 +213,8 @@ def _load(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
         steps = [step_in(text) for text in options.step]
         if options.warm_up:
             steps.insert(0, step_in(options.warm_up, is_judged=False))
+        if options.dry_run:
+            return dry_runs.would(dry_runs.loading(options.url, steps), (), as_json=options.json)
         limits = LoadLimits(p95=options.p95, p99=options.p99, errors=options.errors)
         report = load(options.url, steps, limits)
     except ValueError as error:
@@ -238,7 +250,8 @@ def _rules(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
         settings.soak_of(stage=number).interval for number in {0, *(one.number for one in ground.plan.stages)}
     )
     rules = alert_rules(interval=interval, max_ratio=settings.compare.max_ratio)
-    return rules_text((*rules, *budget_alerts(budgets_in(settings, ground.fleet().services), interval=interval))), 0
+    found = (*rules, *budget_alerts(budgets_in(settings, ground.fleet().services), interval=interval))
+    return json.dumps(rules_document(found), indent=2) + "\n" if options.json else rules_text(found), 0
 
 
 def _dashboard(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
