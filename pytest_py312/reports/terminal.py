@@ -9,7 +9,7 @@ from datetime import date
 
 from pytest_py312.model import Finding, Interpreter, Report, Severity, Status, SuiteComparison, Waiver
 from pytest_py312.reports.speeds import speed_lines
-from pytest_py312.reports.terminal_findings import Merged, blocking, failure_text, merged, not_checked
+from pytest_py312.reports.terminal_findings import Merged, blocking, failure_text, not_checked, told_once
 from pytest_py312.reports.terminal_table import table
 from pytest_py312.reports.text import Page, StyledLine, counted, cut, listed, prose, visible
 from pytest_py312.reports.verdict import Verdict, judge
@@ -74,12 +74,12 @@ def _shown(report: Report, page: Page) -> list[StyledLine]:
     """One line for each thing worth knowing, the more telling kinds first; and the skips, one line for each reason."""
     told = _told_by_comparisons(report)
     kinds = (
-        ("pre-existing", [*_alike(report), *_findings(report, told, lambda finding: finding.preexisting)]),
+        ("pre-existing", [*_alike(report), *_findings(report, told, page, lambda finding: finding.preexisting)]),
         ("flaky", _flaky(report)),
-        ("waived", _findings(report, told, lambda finding: finding.waived and not finding.preexisting)),
-        ("warning", _findings(report, told, _is_plain(Severity.WARNING))),
-        ("note", _findings(report, told, _is_plain(Severity.NOTE)) if page.verbosity >= 1 else []),
-        ("known", _findings(report, told, lambda finding: finding.known and not finding.preexisting)),
+        ("waived", _findings(report, told, page, lambda finding: finding.waived and not finding.preexisting)),
+        ("warning", _findings(report, told, page, _is_plain(Severity.WARNING))),
+        ("note", _findings(report, told, page, _is_plain(Severity.NOTE)) if page.verbosity >= 1 else []),
+        ("known", _findings(report, told, page, lambda finding: finding.known and not finding.preexisting)),
         ("skipped", _skips(report)),
     )
     entries = [(kind, text) for kind, texts in kinds for text in texts]
@@ -149,7 +149,9 @@ def _is_plain(severity: Severity) -> Callable[[Finding], bool]:
     return lambda finding: finding.severity is severity and not finding.preexisting and not finding.waived
 
 
-def _findings(report: Report, told: frozenset[tuple[str, str]], wanted: Callable[[Finding], bool]) -> list[str]:
+def _findings(
+    report: Report, told: frozenset[tuple[str, str]], page: Page, wanted: Callable[[Finding], bool]
+) -> list[str]:
     by_service: dict[str, list[tuple[Interpreter | None, Finding]]] = {}
     for outcome in report.outcomes:
         if outcome.status is Status.ERRORED:
@@ -158,7 +160,7 @@ def _findings(report: Report, told: frozenset[tuple[str, str]], wanted: Callable
             known = finding.names and all((outcome.service, name) in told for name in finding.names)
             if wanted(finding) and not (known and outcome.check == "suite"):
                 by_service.setdefault(outcome.service, []).append((outcome.interpreter, finding))
-    return [_one_line(service, found) for service, pairs in by_service.items() for found in merged(pairs)]
+    return [_one_line(service, found) for service, pairs in by_service.items() for found in told_once(pairs, page)]
 
 
 def _one_line(service: str, found: Merged) -> str:

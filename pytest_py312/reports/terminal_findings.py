@@ -1,7 +1,7 @@
 """Failed and errored outcomes in words: what is wrong, since when, where, and what to do about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_py312.model import Confidence, Finding, Interpreter, Outcome, Report, Status
 from pytest_py312.reports.excerpt import excerpt
@@ -40,6 +40,35 @@ def merged(pairs: Iterable[tuple[Interpreter | None, Finding]]) -> list[Merged]:
     return [Merged(finding=finding, interpreters=tuple(sorted(on))) for finding, on in found.values()]
 
 
+def told_once(pairs: Iterable[tuple[Interpreter | None, Finding]], page: Page) -> list[Merged]:
+    """As :func:`merged`, the newest interpreter's first. Without ``-v``, what several say of one thing, each with its
+    own version and paths in the words, is told in those of the newest."""
+    found = merged(pairs)
+    if page.verbosity < 1:
+        found = _in_the_newest_words(found)
+    return sorted(found, key=lambda one: one.interpreters[-1:], reverse=True)
+
+
+def _in_the_newest_words(found: Sequence[Merged]) -> list[Merged]:
+    """Findings of the same code, place and names are about one thing, unless an interpreter has several of them."""
+    alike: dict[tuple[object, ...], list[Merged]] = {}
+    for one in found:
+        finding = one.finding
+        key = (finding.code, finding.location, finding.names, finding.severity, finding.preexisting)
+        alike.setdefault(key, []).append(one)
+    told: list[Merged] = []
+    for group in alike.values():
+        newest = max((one.interpreters[-1:] for one in group), default=())
+        kept = [one for one in group if one.interpreters[-1:] == newest]
+        if len(kept) == 1 and newest:
+            everywhere = sorted({interpreter for one in group for interpreter in one.interpreters})
+            kept = [replace(kept[0], interpreters=tuple(everywhere))]
+        else:
+            kept = group
+        told += kept
+    return told
+
+
 def node_id(outcome: Outcome, paths: Mapping[str, str]) -> str:
     """The item's own id, or the one it would have."""
     if outcome.nodeid:
@@ -73,7 +102,8 @@ def not_checked(report: Report, page: Page) -> list[StyledLine]:
         lines += page.paragraph(("  ", ""), prose(reason), "yellow")
         nodes = [node_id(outcome, paths) for outcome in outcomes]
         lines += page.paragraph(("    ", ""), listed(nodes))
-        findings = merged((outcome.interpreter, finding) for outcome in outcomes for finding in outcome.findings)
+        pairs = ((outcome.interpreter, finding) for outcome in outcomes for finding in outcome.findings)
+        findings = told_once(pairs, page)
         for found in _limited(findings, page):
             lines += _finding(found, (), {}, page)
         lines += _rest(findings, page)
@@ -106,7 +136,10 @@ def _block(
     newest = outcomes[-1]
     also = f"  (on {', '.join(interpreter.label for interpreter in on)})" if len(on) > 1 else ""
     lines = [page.line(("  " + node_id(newest, paths), "red"), (also, ""))]
-    findings = merged((outcome.interpreter, finding) for outcome in outcomes for finding in telling(outcome))
+    pairs = [(outcome.interpreter, finding) for outcome in outcomes for finding in telling(outcome)]
+    if any(finding.blocks for _, finding in pairs):
+        pairs = [(interpreter, finding) for interpreter, finding in pairs if finding.blocks]
+    findings = told_once(pairs, page)
     reasons = dict.fromkeys(outcome.reason for outcome in outcomes if not _repeats(outcome))
     for reason in reasons:
         if reason.strip():

@@ -678,3 +678,51 @@ def test_the_header_says_what_will_run_and_with_what() -> None:
     assert header(target="3.12", services=2, cells=8, runner="", resolver="", plan="") == [
         "py312: target 3.12; 2 services, 8 cells; no plan, defaults hold"
     ]
+
+
+# ---- one thing on several Pythons
+
+
+def import_fails(on: Interpreter, name: str, module: str) -> Finding:
+    return Finding(
+        code="PY105",
+        message=f"{name}==1.0 installs on {on}, but `import {module}` fails: (/opt/python{on}/inspect.py)",
+        location=Location(path=f"services/a/{name}.txt", line=1),
+        names=(name,),
+    )
+
+
+@pytest.mark.parametrize("verbosity", [0, 1])
+def test_one_thing_is_told_once_in_the_words_of_the_target(verbosity: int) -> None:
+    """Each Python says its own version and paths; with -v all of them can be read. The target's come first."""
+    outcomes = [
+        judged("a", on, "dependencies", *(import_fails(on, name, name) for name in names))
+        for on, names in ((PY311, ("old", "flask")), (PY312, ("flask",)))
+    ]
+    text = text_of(report([service("a")], outcomes), verbosity=verbosity)
+    assert "on py3.11, py3.12" in text if verbosity == 0 else "flask==1.0 installs on 3.11" in text
+    assert ("flask==1.0 installs on 3.11" in text) is (verbosity == 1)
+    assert text.index("flask==1.0 installs on 3.12") < text.index("old==1.0 installs on 3.11")
+
+
+def test_several_things_of_one_project_are_all_told() -> None:
+    outcomes = [
+        judged(
+            "a", PY312, "dependencies", import_fails(PY312, "black", "black"), import_fails(PY312, "black", "blackd")
+        )
+    ]
+    text = text_of(report([service("a")], outcomes))
+    assert "`import black`" in text
+    assert "`import blackd`" in text
+
+
+def test_what_was_as_bad_before_is_not_among_what_blocks() -> None:
+    """On a Python in between nothing else may be wrong, and the cell has failed all the same."""
+    before = replace(import_fails(PY311, "black", "blackd"), preexisting=True)
+    outcomes = [
+        Outcome(service="a", interpreter=PY311, check="dependencies", status=Status.FAILED, findings=(before,)),
+        judged("a", PY312, "dependencies", import_fails(PY312, "flask", "flask")),
+    ]
+    blocking = text_of(report([service("a")], outcomes)).partition("Blocking")[2].partition("Shown")[0]
+    assert "flask" in blocking
+    assert "blackd" not in blocking
