@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from pytest_py312.distributions import Entry
 from pytest_py312.fingerprints import tree_digest
 from pytest_py312.locked import held
-from pytest_py312.model import Cell, Plan, Service, SuiteKind
+from pytest_py312.model import Cell, Plan, Service, Suite, SuiteKind
 from pytest_py312.requirements import LocatedEntry, LocatedOption, RequirementSet, asked_by, requirement_set
 from pytest_py312.resolution import Lock, Wanted
 from pytest_py312.sources import further_services
@@ -98,8 +98,8 @@ class Demands:
             lines.append(_with_specifier(item, changed[item]) if changed and item in changed else item.text + hashes)
         suite = cell.service.suite
         names = {item.name for item in found.entries}
-        if suite is not None and suite.kind is SuiteKind.PYTEST and "pytest" not in names:
-            lines.append("pytest")
+        if suite is not None and suite.kind is SuiteKind.PYTEST:
+            lines += [tool for tool in _tools(suite) if tool not in names]
         for entry in trees:
             of_it = [local for local in found.locals if self.source(local.path)[1] in entry.folder.name]
             extras = {extra for local in of_it for extra in local.extras}
@@ -150,6 +150,12 @@ class Demands:
         place = self._cache / "sources" / key
         is_file = (self._plan.root / folder).is_file()  # an installer reads what a wheel is from its name
         return (place / Path(folder).name if is_file else place), key
+
+
+def _tools(suite: Suite) -> tuple[str, ...]:
+    """What runs a suite of pytest: its own option for Django's settings is pytest-django's."""
+    django = any(argument.startswith("--ds=") for argument in suite.arguments)
+    return ("pytest", "pytest-django") if django else ("pytest",)
 
 
 def _is_built(service: Service) -> bool:

@@ -230,7 +230,7 @@ def _service(
     baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
     run_time, tests, requirement_clause = _requirements(plan, tree, files, settings)
-    suite, suite_clause = _suite(files, settings)
+    suite, suite_clause = _suite(tree, files, settings)
     further = _further(plan, files, (*run_time, *tests))
     clauses = [*baseline.assumptions, requirement_clause, suite_clause]
     if len(further) > MOST_FURTHER:
@@ -280,10 +280,11 @@ def _further(plan: Plan, files: ServiceFiles, sources: Sequence[RequirementSourc
     return find_further(files, {*taken, *requirement_set(plan.root, sources).files})
 
 
-def _suite(files: ServiceFiles, settings: ServiceSettings) -> tuple[Suite | None, str]:
+def _suite(tree: Tree, files: ServiceFiles, settings: ServiceSettings) -> tuple[Suite | None, str]:
     if settings.suite or settings.suite_skip_reason:
         return settings.suite, ""
-    found = find_suite(files.scan.files, files.scan.folders, files.texts, files.inner)
+    manage = tree.text(join(files.path, "manage.py")) if files.scan.named("manage.py") else None
+    found = find_suite(files.scan.files, files.scan.folders, files.texts, files.inner, manage or "")
     return found.suite, found.assumption
 
 

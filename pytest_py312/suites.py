@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from pytest_py312.model import Suite, SuiteKind
@@ -14,6 +14,7 @@ INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproj
 """In pytest's own order: the first that has a section for pytest holds."""
 
 _TEST_FOLDERS = ("tests", "test")
+_DJANGO = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
 _NOT_TESTS = frozenset(
     {"scripts", "tools", "examples", "example", "docs", "doc", "vendor", "third_party", "build", "dist", "benchmarks"}
 )
@@ -39,15 +40,22 @@ class FoundSuite:
 
 
 def find_suite(
-    files: Sequence[str], folders: Sequence[str], texts_of: Mapping[str, str], inner: Sequence[str] = ()
+    files: Sequence[str],
+    folders: Sequence[str],
+    texts_of: Mapping[str, str],
+    inner: Sequence[str] = (),
+    manage: str = "",
 ) -> FoundSuite:
     """The suite of a service with these ``files`` and ``folders`` (relative to it). ``inner`` are folders of other
-    services in it, whose tests are theirs.
+    services in it, whose tests are theirs. ``manage`` is the text of Django's ``manage.py`` where there is one.
 
     ``texts_of`` holds the text of those of :data:`INI_FILES` that exist. pytest runs ``unittest`` classes too, so it
     is always pytest.
     """
     settings = read_pytest_settings(texts_of)
+    django = _django_settings(manage, settings, files)
+    if django:
+        settings = replace(settings, python_files=("test*.py",))
     tests = [path for path in files if _is_test(path, settings.python_files)]
     if not tests and not settings.source:
         return FoundSuite(suite=None)
@@ -62,8 +70,19 @@ def find_suite(
         arguments, chosen, left_out = _arguments(tests)
     arguments += tuple(f"--ignore={folder}" for folder in inner if _is_reached(folder, arguments))
     mode = "importlib" if not settings.import_mode and _clash(chosen, set(files)) else ""
+    clause = _left_out(left_out)
+    if django:
+        arguments += (f"--ds={django}", "--override-ini=python_files=test*.py")
+        clause = clause or f"has a manage.py and no settings for pytest, so pytest-django runs its tests with {django}"
     suite = Suite(kind=SuiteKind.PYTEST, arguments=arguments, import_mode=mode)
-    return FoundSuite(suite=suite, assumption=_left_out(left_out))
+    return FoundSuite(suite=suite, assumption=clause)
+
+
+def _django_settings(manage: str, settings: PytestSettings, files: Sequence[str]) -> str:
+    """The settings that ``manage.py test`` takes, where nothing says that pytest is set up otherwise; else empty."""
+    found = _DJANGO.search(manage)
+    own = settings.source or any(path.rpartition("/")[2] == "conftest.py" for path in files)
+    return found[1] if found and not own else ""
 
 
 def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:

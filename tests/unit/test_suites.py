@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.model import Suite, SuiteKind
 from pytest_py312.suites import INI_FILES, find_suite, read_pytest_settings
 
 
@@ -34,6 +35,30 @@ def test_a_service_without_tests_has_no_suite() -> None:
 def test_every_folder_with_tests_is_run(files: list[str], arguments: tuple[str, ...]) -> None:
     """A folder named tests does not hide the tests elsewhere; programs to try things out are no tests."""
     assert suite_of(*files) == (arguments, "")
+
+
+MANAGE = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
+OLD_MANAGE = 'os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "texts_of", "manage", "arguments"),
+    [
+        (["orders/tests.py"], {}, MANAGE, ("--ds=shop.settings", "--override-ini=python_files=test*.py")),
+        (["tests/test_a.py"], {}, OLD_MANAGE,
+         ("tests", "--ds=shop.settings", "--override-ini=python_files=test*.py")),
+        (["orders/test_a.py"], {"pytest.ini": "[pytest]\n"}, MANAGE, ()),
+        (["orders/test_a.py", "conftest.py"], {}, MANAGE, ()),
+        (["orders/test_a.py"], {}, "print('no Django')", ()),
+    ],
+)  # fmt: skip
+def test_a_suite_of_django_is_run_with_its_settings(
+    files: list[str], texts_of: dict[str, str], manage: str, arguments: tuple[str, ...]
+) -> None:
+    """As ``manage.py test`` does, where nothing says that pytest is set up otherwise."""
+    found = find_suite(files, [], texts_of, manage=manage)
+    assert found.suite == Suite(kind=SuiteKind.PYTEST, arguments=arguments)
+    assert ("pytest-django" in found.assumption) is any("--ds" in argument for argument in arguments)
 
 
 def test_what_is_left_out_is_said() -> None:
