@@ -198,6 +198,22 @@ def copied(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
         scan.rule("itertools-copy", node, f"itertools.{arguments[0].path[:-2]}")
 
 
+def mock_of_mock(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
+    """``create_autospec(Mock())``, ``Mock(spec=Mock())``"""
+    given = [arguments.named.get(name, UNKNOWN) for name in ("spec", "spec_set", "autospec")]
+    makes = value.path == "create_autospec" or value.path.endswith("Mock")
+    if makes and arguments:
+        given.append(arguments[0])
+    if any(one.module == "unittest.mock" and rules.MOCKS.fullmatch(one.path) for one in given):
+        scan.rule("mock-of-mock", node, dotted(value))
+
+
+def port(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:
+    number = getattr(node.args[0], "value", None) if node.args else None
+    if isinstance(number, int) and number > 0xFFFF:
+        scan.rule("wide-port", node, dotted(value))
+
+
 # ---- asyncio
 
 
@@ -295,6 +311,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(OLD_CONSTANTS, old_constant),
     "builtins.dict": to_dict,
     "random.sample": sample,
+    **dict.fromkeys(("socket.htons", "socket.ntohs"), port),
     "random.seed": seed,
     "random.Random": seed,
     "random.randrange": float_argument("randrange-of-float"),

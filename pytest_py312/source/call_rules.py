@@ -3,20 +3,18 @@
 import ast
 import re
 
-from pytest_py312.source import argument_rules, enum_rules, handed_on, needed_rules, rules
+from pytest_py312.source import argument_rules, enum_rules, handed_on, needed_rules, regex_rules, rules
 from pytest_py312.source.argument_rules import Rule
 from pytest_py312.source.declared import annotated
 from pytest_py312.source.dynamic import texts
 from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.values import (
-    BYTES,
     COROUTINE,
     FOREIGN,
     FUNCTION,
     ITEMS,
     RECORD,
     STD,
-    TEMPLATE,
     TEXT,
     TEXTS,
     UNKNOWN,
@@ -31,14 +29,6 @@ OLD_PROTOCOLS = frozenset({
     "PROTOCOL_TLS", "PROTOCOL_SSLv23", "PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1",
     "PROTOCOL_TLSv1_2",
 })  # fmt: skip
-LONGEST_PATTERN = 5000
-_INNER_FLAGS = re.compile(r"\(\?[aiLmsux]+\)")
-_FLAGS = {name: getattr(re, name) for name in (
-    "A", "ASCII", "I", "IGNORECASE", "L", "LOCALE", "M", "MULTILINE", "S", "DOTALL", "U", "UNICODE", "X", "VERBOSE",
-)}  # fmt: skip
-_FLAGS_AT = {
-    "compile": 1, "match": 2, "search": 2, "fullmatch": 2, "findall": 2, "finditer": 2, "split": 3, "sub": 4, "subn": 4,
-}  # fmt: skip
 DATES = ("datetime.now()", "datetime.utcnow()", "datetime.today()", "date.today()", "datetime()", "date()")
 
 
@@ -55,6 +45,8 @@ def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given)
         _extract(scan, node, value, arguments)
     elif value.path.endswith((".get_child_watcher", ".set_child_watcher")) and value.module == "asyncio":
         scan.rule("child-watcher", node, f"asyncio.{value.path.rpartition('.')[2]}")
+    elif value.module == "unittest.mock":
+        argument_rules.mock_of_mock(scan, node, value, arguments)
     elif value.path.endswith(".set_default_executor"):
         _executor(scan, node, arguments)
     elif value.module == "sqlite3" and value.path.endswith((".execute", ".executemany")):
@@ -96,6 +88,10 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
         return arguments[0]
     if name in ("builtins.sorted", "builtins.list", "builtins.tuple", "builtins.reversed") and arguments:
         return arguments[0] if arguments[0].kind is ITEMS or arguments[0].data is list else result_of(value)
+    if name == "builtins.dict" and arguments.named and not arguments and not arguments.spread:
+        return Value(STD, "builtins", "dict()", data=Keys(arguments.named))
+    if name == "gzip.open" and "t" not in "".join(texts(arguments.at(1, "mode"))):
+        return Value(STD, "gzip", "GzipFile()", value.guard)
     if name == "builtins.map" and arguments and arguments[0].kind is FUNCTION and arguments[0].data.is_async:
         return Value(COROUTINE, data=list)
     if name == "pkgutil.get_importer":
@@ -156,6 +152,17 @@ def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> 
             _format_method(scan, node, receiver.value, arguments)
 
 
+def given_by_text(scan: Scan, node: ast.Call, name: str, arguments: Given) -> Value | None:
+    """``"|".join(["a", "b"])``: what methods of a constant text give, as far as its parts are known."""
+    if name != "join" or len(arguments) != 1 or not isinstance(node.func, ast.Attribute):
+        return None
+    receiver = node.func.value
+    text = receiver.value if isinstance(receiver, ast.Constant) else named(scan, receiver).data
+    if not isinstance(text, str) or arguments[0].kind is not TEXTS:
+        return None
+    return Value(TEXT, data=text.join(arguments[0].data))
+
+
 def _executor(scan: Scan, node: ast.Call, arguments: Given) -> None:
     if arguments and arguments[0].path.endswith("ProcessPoolExecutor()"):
         scan.rule("process-executor", node, "set_default_executor")
@@ -194,54 +201,6 @@ def _open_mode(scan: Scan, node: ast.Call, arguments: Given, place: int) -> None
 
 def _open(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     _open_mode(scan, node, arguments, {"fileinput.input": 99, "argparse.FileType": 0}.get(dotted(value), 1))
-
-
-def _pattern(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
-    for one in alternatives(arguments.at(0, "pattern")):
-        if one.kind not in (TEXT, TEMPLATE, BYTES):
-            continue
-        pattern = one.data
-        text = pattern if isinstance(pattern, str) else pattern.decode("latin-1")
-        before, scan.guard = scan.guard, one.guard or scan.guard
-        needed_rules.pattern(scan, node, text)
-        scan.guard = before
-        inner = _INNER_FLAGS.search(text, 1)
-        if inner is None or len(pattern) > LONGEST_PATTERN:
-            continue
-        flags = _flags(scan, node, _FLAGS_AT[value.path])
-        if flags is not None and _no_longer_compiles(pattern, flags):
-            scan.rule("regex-flags", node, inner[0])
-
-
-def _flags(scan: Scan, node: ast.Call, place: int) -> int | None:
-    """The flags of a pattern; ``None`` where they cannot be read."""
-    given = node.args[place] if len(node.args) > place else None
-    for keyword in node.keywords:
-        if keyword.arg == "flags":
-            given = keyword.value
-        elif keyword.arg is None:
-            return None
-    return 0 if given is None else _flag_value(scan, given)
-
-
-def _flag_value(scan: Scan, node: ast.expr) -> int | None:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        left, right = _flag_value(scan, node.left), _flag_value(scan, node.right)
-        return None if left is None or right is None else left | right
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, int) else None
-    name = dotted(named(scan, node)).removeprefix("re.").removeprefix("RegexFlag.")
-    return int(_FLAGS[name]) if name in _FLAGS else None
-
-
-def _no_longer_compiles(pattern: str | bytes, flags: int) -> bool:
-    try:
-        re.compile(pattern, flags)
-    except re.error as error:
-        return error.msg.startswith("global flags not at the start")
-    except (OverflowError, RecursionError, ValueError):
-        return False
-    return False
 
 
 # ---- protocols
@@ -331,7 +290,7 @@ _RULES: dict[str, Rule] = {
         ("builtins.open", "io.open", "codecs.open", "os.fdopen", "fileinput.input", "fileinput.FileInput"), _open
     ),
     "argparse.FileType": _open,
-    **dict.fromkeys([f"re.{name}" for name in _FLAGS_AT], _pattern),
+    **regex_rules.RULES,
     "ssl.SSLContext": _context,
     "asyncio.get_event_loop": _event_loop,
     "asyncio.get_event_loop_policy().get_event_loop": _event_loop,

@@ -65,7 +65,7 @@ def annotated(scan: Scan, node: ast.expr | None) -> Value:
         return Value(OBJECT, guard=value.guard, data=value.data)
     if value.kind is STD and value.path and "()" not in value.path and value.module not in NO_INSTANCES:
         return Value(STD, value.module, f"{value.path}()", value.guard)
-    if isinstance(node, ast.Name) and value.kind is NOTHING_KNOWN and node.id in ("bool", "float", "set"):
+    if isinstance(node, ast.Name) and value.kind is NOTHING_KNOWN and node.id in ("bool", "complex", "float", "set"):
         return Value(STD, "builtins", f"{node.id}()") if scan.get(node.id) is None else UNKNOWN
     return UNKNOWN
 

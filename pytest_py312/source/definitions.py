@@ -4,10 +4,10 @@ import ast
 import builtins
 from typing import Any
 
-from pytest_py312.source import class_rules, hooks
+from pytest_py312.source import class_rules, enum_rules, hooks
 from pytest_py312.source.conditions import negated, skip_of
 from pytest_py312.source.declared import annotated, condition_given, given_by, is_evaluated, not_evaluated
-from pytest_py312.source.facts import ClassFact, Inherited, Kind
+from pytest_py312.source.facts import Call, ClassFact, Inherited, Kind
 from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
@@ -77,11 +77,21 @@ def _read_decorators(scan: Scan, node: Any) -> int:
     before = scan.guard
     guard = scan.outside_try(before)
     for decorator in node.decorator_list:
-        visit(scan, decorator)
+        if decorator.__class__ is ast.Name:
+            _decorates(scan, decorator)
+        else:
+            visit(scan, decorator)
         scan.guard = guard
         guard = scan.guarded(negated(skip_of(scan, decorator)))
         scan.guard = before
     return guard
+
+
+def _decorates(scan: Scan, node: ast.Name) -> None:
+    """``@module_for_loader``: a name that is called, though no call is written."""
+    value = visit(scan, node)
+    if value.kind is STD and value.path and value.path[-1] != ")":
+        scan.refer(node, value, Kind.USE, Call(1))
 
 
 def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
@@ -117,8 +127,11 @@ def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: i
             is_text = isinstance(default, ast.Constant) and isinstance(default.value, str)
             if names[argument.arg].kind is not NOTHING_KNOWN:
                 continue
+            member = enum_rules.member_of(scan, default)
             if is_text:
                 names[argument.arg] = visit(scan, default)
+            elif member.kind is OBJECT and enum_rules.is_enum(member.data):
+                names[argument.arg] = member
             elif default.__class__ is ast.Attribute or default.__class__ is ast.Name:
                 names[argument.arg] = _perhaps(named(scan, default))
     for argument in (node.args.vararg, node.args.kwarg):

@@ -87,7 +87,9 @@ def _resolve_name(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     for text in texts(arguments[0]) if arguments else ():
         module, colon, path = text.partition(":")
         if colon and _NAME.fullmatch(module) and scan.is_standard(module) and _NAME.fullmatch(path or "x"):
-            scan.refer(node, Value(STD, module, path), Kind.DYNAMIC, name=text)
+            scan.refer(node, Value(STD, module), Kind.DYNAMIC, name=text)
+            if path:
+                scan.refer(node, Value(STD, module, path), Kind.DYNAMIC, name=text)
         elif not colon:
             _target(scan, node, text)
     return UNKNOWN

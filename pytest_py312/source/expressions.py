@@ -43,12 +43,14 @@ _BUILTINS = frozenset({
     "bool", "bytes", "classmethod", "compile", "delattr", "dict", "enumerate", "eval", "exec", "float", "format",
     "frozenset", "getattr", "hasattr", "int", "isinstance", "issubclass", "list", "map", "max", "min", "open", "pow",
     "print", "property", "range", "round", "set", "setattr", "sorted", "str", "sum", "super", "tuple", "vars", "zip",
-    "any", "all", "bytearray", "callable", "chr", "len", "__import__",
+    "any", "all", "bytearray", "callable", "chr", "complex", "len", "__import__",
 })  # fmt: skip
 
 
 NOTHING_GIVEN = Given()
 GROWING = frozenset({"add", "append", "appendleft", "insert"})
+COMPLEX = frozenset({"complex", "complex()"})
+"""The only builtin type that lost special methods."""
 
 
 # ---- names
@@ -134,6 +136,8 @@ def _of_standard(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call
         if name.startswith("__"):
             if number < len(steps) - 1:
                 scan.refer(steps[number + 1], value, kind_of(value, Kind.PART), sure=sure, name=steps[number + 1].attr)
+            elif value.module == "builtins" and value.path in COMPLEX:
+                scan.refer(steps[number], Value(STD, "builtins", f"complex.{name}"), Kind.METHOD, sure=sure, name=name)
             return special_of(value, name)
         value = extended(scan, value, name)
         if value.kind is not STD:
@@ -143,7 +147,8 @@ def _of_standard(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call
         if value.module == "builtins" and "()." in value.path:
             rules.attribute_of_builtin(scan, node, value)
         else:
-            scan.refer(node, value, kind_of(value), call, sure=sure, name=node.attr)
+            told = base.path.count(".") + 1 if base.path else 0
+            scan.refer(node, value, kind_of(value), call, sure=sure, name=node.attr, told=told)
             rules.attribute_of_standard(scan, node, value)
     return value
 
@@ -194,9 +199,9 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
     scan.lambda_caught = ()
     if function.__class__ is ast.Attribute:
         value = _attribute(scan, function, node, arguments)
+        if function.attr in GROWING and arguments and (value.kind is NOTHING_KNOWN or value.module == "builtins"):
+            _grown(scan, function.value, arguments[-1])
         if value.kind is NOTHING_KNOWN:
-            if function.attr in GROWING and arguments:
-                _grown(scan, function.value, arguments[-1])
             _loose(scan, function)
             if function.attr == "__init__":
                 _initialised(scan, node, function, how(node, arguments))
@@ -286,6 +291,7 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
         return value.data.gives or UNKNOWN
     name = last_name(node.func)
     given = read_dynamic(scan, node, name, arguments, full=False)
+    given = given or call_rules.given_by_text(scan, node, name, arguments)
     call_rules.call_of_unknown(scan, node, name, arguments)
     if name == "find":
         given = given or guessed_elements.found(scan, node)

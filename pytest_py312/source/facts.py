@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Question
 
-FORMAT = 6
+FORMAT = 7
 """Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
 
 Condition = tuple[Any, ...]
@@ -76,7 +76,8 @@ class Reference(NamedTuple):
 
     ``guard`` is the number of the guard round the place (0: none), ``bound`` that round the statement which gave the
     name its meaning: with two of those, each meaning makes a reference of its own. ``sure`` is false where the value
-    may be something else as well.
+    may be something else as well. ``told`` are the steps of the path that a name stood for before, as an import or an
+    assignment gave it: if they are gone, that has said so.
     """
 
     module: str
@@ -89,6 +90,7 @@ class Reference(NamedTuple):
     bound: int = 0
     call: Call | None = None
     sure: bool = True
+    told: int = 0
 
     @property
     def question(self) -> Question:

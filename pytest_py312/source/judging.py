@@ -145,14 +145,14 @@ class _File:
         if reference.kind == Kind.USE:
             return None
         if self.witnesses.on_target(reference.module, "").present is False:
-            alone = reference.kind == Kind.IMPORT and not reference.path
-            return "" if alone or reference.kind == Kind.DYNAMIC else None
+            # of what is named in a module that is missing, its import has said so
+            return "" if reference.kind in (Kind.IMPORT, Kind.DYNAMIC) and not reference.path else None
         steps = reference.path.split(".")
         for count in range(1, len(steps) + 1):
             path = ".".join(steps[:count])
             if self.witnesses.on_target(reference.module, path).present is False:
-                spoken_of = count < len(steps) and "()" in ".".join(steps[count - 1 :])[:-1].partition(".")[0]
-                return None if spoken_of or (path.endswith("()")) else path
+                called = count < len(steps) and "()" in ".".join(steps[count - 1 :])[:-1].partition(".")[0]
+                return None if called or path.endswith("()") or count <= reference.told else path
         return None
 
     def _works_on_baseline(self, reference: Reference, culprit: str) -> bool:

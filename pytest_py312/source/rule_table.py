@@ -107,6 +107,22 @@ RULES: dict[str, RuleMeaning] = {
         (3, 9), "{0}(None) is deprecated", "hand over the text: sys.stdin.read()",
         until=(3, 12), then="{0}(None) is refused", raises=("ValueError",),
     ),
+    "no-items": _warns(
+        (3, 8), "items of a {0} are deprecated", "loop over it, or call next()",
+        until=(3, 11), then="a {0} has no items any more", raises=("TypeError",),
+    ),
+    "wide-port": _warns(
+        (3, 7), "{0} of more than 16 bits is deprecated", "hand over the lower 16 bits: number & 0xFFFF",
+        until=(3, 10), then="{0} refuses more than 16 bits", raises=("OverflowError",),
+    ),
+    "mock-of-mock": _breaks(
+        (3, 11), "{0} refuses a mock as the specification", "hand over the class that the mock stands for",
+        "InvalidSpecError",
+    ),
+    "regex-group": _warns(
+        (3, 11), "the group {0} of a regular expression is deprecated", "write ASCII digits or letters alone",
+        until=(3, 12), then="the group {0} of a regular expression is refused", raises=("error", "PatternError"),
+    ),
     "process-executor": _breaks(
         (3, 11), "{0} takes a ThreadPoolExecutor only", "hand a process pool to run_in_executor", "TypeError"
     ),

@@ -23,6 +23,7 @@ from pytest_py312.source.values import (
     UNKNOWN,
     Keys,
     Value,
+    alternatives,
 )
 from pytest_py312.source.walking import ELEMENT_MODULES, Scan
 
@@ -43,6 +44,15 @@ NO_SELF = frozenset({
 })  # fmt: skip
 """What these give to ``with ... as`` is something else than they are."""
 LONGEST_TEXT = 20_000
+NO_ITEMS = {
+    "fileinput.FileInput()": "fileinput.FileInput",
+    "fileinput.input()": "fileinput.FileInput",
+    "wsgiref.util.FileWrapper()": "wsgiref.util.FileWrapper",
+    "xml.dom.pulldom.DOMEventStream()": "xml.dom.pulldom.DOMEventStream",
+    "xml.dom.pulldom.parse()": "xml.dom.pulldom.DOMEventStream",
+    "xml.dom.pulldom.parseString()": "xml.dom.pulldom.DOMEventStream",
+}
+"""What gives things that were once asked for their items, and by which name these go."""
 
 
 COROUTINES = frozenset({
@@ -122,6 +132,7 @@ def attribute_of_standard(scan: Scan, node: ast.Attribute, value: Value) -> None
 
 
 OLD_TLS = frozenset({"ssl.TLSVersion.SSLv3", "ssl.TLSVersion.TLSv1", "ssl.TLSVersion.TLSv1_1"})
+_OLD_OPTION = re.compile(r"ssl\.OP_NO_(?:SSL|TLS)v\w+")
 ENTRY_POINTS = frozenset(f"entry_points().{name}" for name in ("get", "items", "keys", "values"))
 
 
@@ -148,6 +159,8 @@ def item_of(scan: Scan, node: ast.Subscript, value: Value) -> Value:
         return value if isinstance(node.slice, ast.Slice) else value.data
     if value.module in ELEMENT_MODULES and value.kind is STD and not isinstance(node.slice, ast.Slice):
         return item_of_standard(value)
+    if dotted(value) in NO_ITEMS:
+        scan.rule("no-items", node, NO_ITEMS[dotted(value)])
     if dotted(value) == "importlib.metadata.entry_points()":
         by_name = isinstance(node.slice, ast.Name) or isinstance(getattr(node.slice, "value", None), str)
         if by_name:
@@ -208,6 +221,8 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
         return Value(both, data="".join(parts)) if len(parts[0]) + len(parts[1]) < LONGEST_TEXT else UNKNOWN
     if isinstance(node.op, ast.BitOr) and _is_type(scan, node.left, left) and _is_type(scan, node.right, right):
         scan.rule("union-of-types", node, "X | Y")
+    if isinstance(node.op, ast.BitOr) and (old := [one for one in (left, right) if _is_old_option(one)]):
+        return old[0]
     is_set = left.module == "builtins" and left.path in ("set()", "frozenset()")
     if is_set and node.op.__class__ in (ast.BitOr, ast.BitAnd, ast.Sub):
         return left
@@ -217,6 +232,10 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
         if value.kind is COROUTINE:
             return value
     return UNKNOWN
+
+
+def _is_old_option(value: Value) -> bool:
+    return value.module == "ssl" and _OLD_OPTION.fullmatch(dotted(value)) is not None
 
 
 def _is_type(scan: Scan, node: ast.expr, value: Value) -> bool:
@@ -256,13 +275,21 @@ def assignment_to_standard(scan: Scan, node: ast.Attribute, target: Value, value
         scan.has_tar_filter = True
     if target.module == "ssl" and node.attr in ("minimum_version", "maximum_version") and dotted(value) in OLD_TLS:
         scan.rule("ssl-old-version", node, f"ssl.{value.path}")
+    if target.module == "ssl" and node.attr == "options":
+        _options(scan, node, value)
 
 
 def augmented(scan: Scan, node: ast.AugAssign, value: Value) -> None:
     """``context.options |= ssl.OP_NO_TLSv1``"""
-    options = isinstance(node.target, ast.Attribute) and node.target.attr == "options"
-    if options and re.fullmatch(r"ssl\.OP_NO_(?:SSL|TLS)v\w+", dotted(value)):
-        scan.rule("ssl-old-options", node, dotted(value))
+    if isinstance(node.target, ast.Attribute) and node.target.attr == "options":
+        _options(scan, node, value)
+
+
+def _options(scan: Scan, node: ast.AugAssign | ast.Attribute, value: Value) -> None:
+    for one in alternatives(value):
+        if _OLD_OPTION.fullmatch(dotted(one)):
+            scan.rule("ssl-old-options", node, dotted(one))
+            return
 
 
 # ---- the whole file

@@ -189,15 +189,22 @@ class Scan:
         *,
         sure: bool = True,
         name: str = "",
+        told: int = 0,
     ) -> None:
-        self.refer_at(self.place(node, name), value, kind, call, sure)
+        self.refer_at(self.place(node, name), value, kind, call, sure, told)
 
     def refer_at(
-        self, place: tuple[int, int, int], value: Value, kind: str, call: Call | None = None, sure: bool = True
+        self,
+        place: tuple[int, int, int],
+        value: Value,
+        kind: str,
+        call: Call | None = None,
+        sure: bool = True,
+        told: int = 0,
     ) -> None:
         line, column, end = place
         self.references.append(
-            Reference(value.module, value.path, line, column, end, kind, self.guard, value.guard, call, sure)
+            Reference(value.module, value.path, line, column, end, kind, self.guard, value.guard, call, sure, told)
         )
 
     def reach_through(self, place: tuple[int, int, int], name: str, kind: str, call: Call | None = None) -> None:
