@@ -3,7 +3,7 @@
 import ast
 import re
 
-from pytest_py312.source import argument_rules, enum_rules, handed_on, needed_rules, regex_rules, rules
+from pytest_py312.source import argument_rules, enum_rules, handed_on, keyword_dicts, needed_rules, regex_rules, rules
 from pytest_py312.source.argument_rules import Rule
 from pytest_py312.source.declared import annotated
 from pytest_py312.source.dynamic import texts
@@ -36,6 +36,8 @@ def call_of_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given)
     name = dotted(value)
     if name in argument_rules.MORE:
         argument_rules.MORE[name](scan, node, value, arguments)
+    if name in keyword_dicts.METHODS:
+        keyword_dicts.method_called(scan, node, name, arguments)
     if name in handed_on.NAMES:
         handed_on.keywords_handed_on(scan, node, name, value, arguments)
     rule = _RULES.get(name)
@@ -75,6 +77,10 @@ def selects(node: ast.Call, value: Value) -> bool:
     return bool(node.keywords) and dotted(value) == "importlib.metadata.entry_points"
 
 
+_UNBOUND = frozenset({"unsafe", "spec", "spec_set", "autospec"})
+"""Keywords with which a mock has the attributes it is told to have, or any."""
+
+
 def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value:
     """What a standard function gives, with what its arguments say of it."""
     name = dotted(value)
@@ -88,7 +94,7 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
         return arguments[0]
     if name in ("builtins.sorted", "builtins.list", "builtins.tuple", "builtins.reversed") and arguments:
         return arguments[0] if arguments[0].kind is ITEMS or arguments[0].data is list else result_of(value)
-    if name == "builtins.dict" and arguments.named and not arguments and not arguments.spread:
+    if name == "builtins.dict" and not arguments and not arguments.spread:
         return Value(STD, "builtins", "dict()", data=Keys(arguments.named))
     if name == "gzip.open" and "t" not in "".join(texts(arguments.at(1, "mode"))):
         return Value(STD, "gzip", "GzipFile()", value.guard)
@@ -96,7 +102,7 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
         return Value(COROUTINE, data=list)
     if name == "pkgutil.get_importer":
         return Value(STD, "importlib.machinery", "FileFinder()", value.guard)
-    if name.startswith("unittest.mock.") and "unsafe" in arguments.named:
+    if name.startswith("unittest.mock.") and not _UNBOUND.isdisjoint(arguments.named):
         return Value(FOREIGN, "?")
     given = result_of(value)
     if name == "shutil.make_archive" and len(kinds := list(texts(arguments.at(1, "format")))) == 1:

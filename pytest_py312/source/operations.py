@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_py312.source import dynamic, enum_rules, rules
+from pytest_py312.source import dynamic, enum_rules, keyword_dicts, rules
 from pytest_py312.source.conditions import condition_of, negated
 from pytest_py312.source.naming import dotted
 from pytest_py312.source.values import (
@@ -170,11 +170,13 @@ def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
             one.data.set_on_self[target.attr] = value if before is None else either((before, value))
 
 
-def _assign_item(scan: Scan, target: ast.Subscript, _value: Value) -> None:
+def _assign_item(scan: Scan, target: ast.Subscript, value: Value) -> None:
     owner = visit(scan, target.value)
     key = visit(scan, target.slice)
     if dotted(owner) == "sys.modules":
         dynamic.put_in_place(scan, dynamic.texts(key))
+    elif owner.data.__class__ is Keys:
+        keyword_dicts.item_set(scan, target, owner, key, value)
 
 
 _ASSIGNED: dict[type[ast.AST], Any] = {ast.Attribute: _assign_attribute, ast.Subscript: _assign_item}

@@ -3,7 +3,7 @@
 import ast
 from typing import Any
 
-from pytest_py312.source import class_rules, rules
+from pytest_py312.source import class_rules, keyword_dicts, rules
 from pytest_py312.source.conditions import NEVER, condition_of, negated, skip_of
 from pytest_py312.source.declared import NO_INSTANCES, annotated, is_evaluated
 from pytest_py312.source.facts import SILENCED, Condition, Kind, ModuleImport
@@ -170,11 +170,10 @@ def read_augmented(scan: Scan, node: ast.AugAssign) -> None:
 
 def read_delete(scan: Scan, node: ast.Delete) -> None:
     for target in node.targets:
-        if isinstance(target, ast.Name):
-            if scan.log is None:
-                scan.names.pop(target.id, None)
-            continue
-        visit(scan, target)
+        if not isinstance(target, ast.Name):
+            keyword_dicts.deleted(scan, target)
+        elif scan.log is None:
+            scan.names.pop(target.id, None)
 
 
 # ---- what decides

@@ -103,6 +103,19 @@ class Keys(tuple[str, ...]):
             return Value(TEXT, data=self.values[self.index(key)]) if key in self else UNKNOWN
         return either([Value(TEXT, path=MAYBE, data=text) for text in dict.fromkeys(self.values[:MOST_VALUES])])
 
+    def with_item(self, key: str, value: Value) -> "Keys":
+        """These and another; their values stay known while all are texts."""
+        found = self.without(key)
+        grown = Keys([*found, key])
+        if value.kind is TEXT and len(found.values) == len(found):
+            grown.values = (*found.values, value.data)
+        return grown
+
+    def without(self, key: str) -> "Keys":
+        left = Keys([one for one in self if one != key])
+        left.values = tuple([text for one, text in zip(self, self.values, strict=False) if one != key])
+        return left
+
 
 @dataclass(slots=True, eq=False)
 class OwnFunction:
