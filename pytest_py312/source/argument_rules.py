@@ -200,12 +200,11 @@ def copied(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None:
 
 def mock_of_mock(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     """``create_autospec(Mock())``, ``Mock(spec=Mock())``"""
-    given = [arguments.named.get(name, UNKNOWN) for name in ("spec", "spec_set", "autospec")]
+    rule = "autospec-of-mock" if value.path == "create_autospec" else "spec-of-mock"
+    given = arguments.at(0, "spec")
     makes = value.path == "create_autospec" or value.path.endswith("Mock")
-    if makes and arguments:
-        given.append(arguments[0])
-    if any(one.module == "unittest.mock" and rules.MOCKS.fullmatch(one.path) for one in given):
-        scan.rule("mock-of-mock", node, dotted(value))
+    if makes and given.module == "unittest.mock" and rules.MOCKS.fullmatch(given.path):
+        scan.rule(rule, node, dotted(value))
 
 
 def port(scan: Scan, node: ast.Call, value: Value, _arguments: Given) -> None:

@@ -115,7 +115,11 @@ RULES: dict[str, RuleMeaning] = {
         (3, 7), "{0} of more than 16 bits is deprecated", "hand over the lower 16 bits: number & 0xFFFF",
         until=(3, 10), then="{0} refuses more than 16 bits", raises=("OverflowError",),
     ),
-    "mock-of-mock": _breaks(
+    "autospec-of-mock": _breaks(
+        (3, 10), "{0} refuses a mock as the specification", "hand over the class that the mock stands for",
+        "InvalidSpecError",
+    ),
+    "spec-of-mock": _breaks(
         (3, 11), "{0} refuses a mock as the specification", "hand over the class that the mock stands for",
         "InvalidSpecError",
     ),

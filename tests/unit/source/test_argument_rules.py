@@ -7,7 +7,7 @@ from tests.unit.source.hearing import facts_of
 
 IMPORTS = """\
 import argparse, asyncio, array, collections, enum, copy, datetime, decimal, functools, itertools, math, os, pathlib
-import random, re, shlex, shutil, sqlite3, ssl, tarfile, threading, types, typing, urllib.request
+import fileinput, random, re, shlex, shutil, socket, sqlite3, ssl, tarfile, threading, types, typing, urllib.request
 import importlib.metadata as metadata
 import xml.etree.ElementTree as ET
 from unittest import mock
@@ -32,6 +32,16 @@ def rules_of(text: str) -> list[str]:
         ("re.match(b'a(?i)b', b'')", "regex-flags"),
         ("re.sub(f'a(?i){x}', '', '')", "regex-flags"),
         ("re.split('a(?i)%s' % x, '')", "regex-flags"),
+        ("re.split('|'.join([',', '(?i)b']), '')", "regex-flags"),
+        (r"re.sub('(a)', r'\g<+1>', '')", "regex-group"),
+        (r"re.sub('(a)', r'\g< 1 >', '')", "regex-group"),
+        ("re.compile('(a)(?(+1)b|c)')", "regex-group"),
+        ("re.compile(b'(?P<\\xe4>a)')", "regex-group"),
+        ("socket.htons(70000)", "wide-port"),
+        ("mock.create_autospec(mock.MagicMock())", "autospec-of-mock"),
+        ("made = mock.Mock()\nmock.Mock(spec=made)", "spec-of-mock"),
+        ("fileinput.input('a')[0]", "no-items"),
+        ("def f(made: ssl.SSLContext):\n    made.options = ssl.OP_ALL | ssl.OP_NO_TLSv1", "ssl-old-options"),
         ("random.sample({1}, 1)", "sample-of-set"),
         ("random.sample(population=set(x), k=1)", "sample-of-set"),
         ("random.sample(names(), 1)", "sample-of-set"),
@@ -173,6 +183,15 @@ def test_what_releases_refuse_or_warn_of_is_noted(text: str, rule: str) -> None:
         "array.array('i')",
         "isinstance(x, (int, str))",
         "x | y, {1} | {2}, 'a' | x",
+        r"re.sub('(?P<a>a)(b)', r'\g<a>\g<2>\1', '')",
+        "re.compile('(a)?(?(1)b|c)')",
+        r"re.compile(r'\(?(x )')",
+        "'|'.join(names), '|'.join(['a', x])",
+        "socket.htons(80)",
+        "mock.create_autospec(threading.Thread)",
+        "mock.Mock(spec=threading.Thread)",
+        "made = mock.Mock(spec=['called_once'])\nmade.called_once()",
+        "list(fileinput.input('a'))[0]",
     ],
 )
 def test_what_looks_like_it_is_not(text: str) -> None:

@@ -144,3 +144,31 @@ def test_nothing_is_said_where_nobody_was_asked() -> None:
 
     assert judge([facts], Witnesses(baseline=nobody, target=nobody)) == ()
     assert Question(module="imp") in set(facts.questions())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from collections import Mapping\nMapping.register(x)",
+        "from collections import Mapping\n@Mapping.register\nclass Own: ...",
+        "import collections\nBase = collections.Mapping\nBase.register(x)",
+        "import importlib\nmodule = importlib.import_module('imp')\ngetattr(module, 'reload')",
+    ],
+)
+def test_what_is_read_of_a_name_that_is_gone_is_told_once(text: str) -> None:
+    """The import, or the line that gave it a name, has said it."""
+    assert len(heard(text)) == 1
+
+
+def test_what_is_read_of_a_name_that_is_there() -> None:
+    found = heard("from unittest import TestCase\nTestCase.assertEquals", gone=["unittest:TestCase.assertEquals"])
+
+    assert [one.code for one in found] == ["PY202"]
+
+
+def test_a_decorator_calls_what_it_names() -> None:
+    text = "from importlib.util import set_package\n@set_package\ndef load(): ..."
+
+    found = heard(text, gone=[], warnings={"importlib.util:set_package": "gone in 3.12"})
+
+    assert [(one.code, one.location.line if one.location else 0) for one in found] == [("PY220", 2)]
