@@ -210,6 +210,8 @@ class Soak:
             for sample in self._journal.samples(self._name, one.service, first_slot=START):
                 if sample.slot == START:
                     self._start = sample.at
+                    if self._run.first_slot == 1:  # else of something that no longer counts
+                        self._tallies[one.service].begin(sample)
                     self._tallies[one.service].last = sample
                     continue
                 if from_the_future(sample.at, now, slack):

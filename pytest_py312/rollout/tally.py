@@ -78,6 +78,12 @@ class Tally:
         self.last: Sample | None = None
         self._readings: deque[tuple[Moment, Usage]] = deque()
 
+    def begin(self, sample: Sample) -> None:
+        """Take in what was read before the first sample: nothing of it is judged, and what an engine counts starts
+        there."""
+        self.last = sample
+        self._read(sample)
+
     def add(self, sample: Sample) -> None:
         """Take the next sample in."""
         self.last = sample

@@ -6,9 +6,7 @@ is done already, so any of it can be repeated from anywhere.
 """
 
 import asyncio
-import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from pytest_py312 import clock
@@ -31,7 +29,15 @@ from pytest_py312.rollout.targets.docker_setup import (
     stands_beside,
 )
 from pytest_py312.rollout.targets.docker_twin import remove_twins, start_stand_in, start_twin
-from pytest_py312.rollout.targets.docker_words import in_words, inspected, labelled, log_of, remove
+from pytest_py312.rollout.targets.docker_words import (
+    in_words,
+    inspected,
+    labelled,
+    log_of,
+    moment_in,
+    ran_out_before,
+    remove,
+)
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
 from pytest_py312.rollout.targets.interpreters import (
     ANSWER_LIMIT,
@@ -54,7 +60,6 @@ LOG_LINES = 2000
 
 _ALWAYS: Any = {"Name": "always"}
 _WHILE_WANTED: Any = {"Name": "unless-stopped"}
-_FRACTION = re.compile(r"\.\d+")
 
 
 class DockerTarget:
@@ -190,7 +195,7 @@ class DockerTarget:
                 cpu_seconds=cpu_of(statistics),
                 memory=memory_of(statistics),
                 restarts=int(said.get("RestartCount", 0)),
-                out_of_memory=bool(said["State"].get("OOMKilled")),
+                out_of_memory=bool(said["State"].get("OOMKilled")) or ran_out_before(self._engine, said, since=since),
                 started_at=str(said["State"].get("StartedAt", "")),
                 log=tuple(log),
                 log_lost=len(log) >= LOG_LINES,
@@ -389,7 +394,5 @@ def _trouble(said: Said) -> str:
 
 def age_of(started_at: str) -> float:
     """Seconds since a moment as the engine writes it; infinite where that is not to be read."""
-    try:
-        return clock.timestamp() - datetime.fromisoformat(_FRACTION.sub("", started_at)).timestamp()
-    except ValueError:
-        return float("inf")
+    moment = moment_in(started_at)
+    return float("inf") if moment is None else clock.timestamp() - moment

@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from pytest_py312.rollout.targets.docker_words import in_words, inspected
+from pytest_py312.rollout.targets.docker_words import in_words, inspected, moment_in
 from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
 from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_trouble import if_known, told_apart
 
-_FRACTION = re.compile(r"\.\d+")
 _PYTHON = re.compile(r"PYTHON_VERSION=(3\.\d{1,2})(?:\.\d+)?", re.ASCII)
 """Images of Docker's own library say so."""
 
@@ -36,7 +34,7 @@ def facts_in(said: Mapping[str, Any], *, is_beside: bool) -> EngineFacts:
         live_restore=bool(said.get("LiveRestoreEnabled")),
         swarm=str((said.get("Swarm") or {}).get("LocalNodeState", "")),
         is_manager=bool((said.get("Swarm") or {}).get("ControlAvailable")),
-        time=_moment(str(said.get("SystemTime", ""))),
+        time=moment_in(str(said.get("SystemTime", ""))),
         is_beside=is_beside,
     )
 
@@ -71,10 +69,3 @@ def image_facts(engine: Engine, reference: str) -> ImageFacts | None:
 @in_words()
 def has_container(engine: Engine, container: str) -> bool:
     return inspected(engine, container) is not None
-
-
-def _moment(text: str) -> float | None:
-    try:
-        return datetime.fromisoformat(_FRACTION.sub("", text)).timestamp()
-    except ValueError:
-        return None

@@ -1,7 +1,9 @@
 """What all of the Docker target says to the engine, and trouble with it in the words of the protocol."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from pytest_py312.rollout.model import ServiceSpec
@@ -9,6 +11,8 @@ from pytest_py312.rollout.targets.docker_setup import Said, last_lines
 from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused
 from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_trouble import EngineLost, Refused, if_known, told_apart
+
+_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 @contextmanager
@@ -58,3 +62,36 @@ def log_of(engine: Engine, container: str, *, tail: int, since: float | None = N
     except Refused:
         return []  # it is gone, or its engine keeps no log
     return list(last_lines(log, tail))
+
+
+def ran_out_before(engine: Engine, container: Said, *, since: float) -> bool:
+    """Whether a container that the engine has started again ran out of memory before that.
+
+    A start takes the engine's own word for it away, and it is started again within a moment. Its events tell, of which
+    it keeps few: so they are asked at each sample, and where they do not tell, the restart still counts.
+
+    :param since: seconds since the epoch; only what happened after that. 0.0: in the last minute before it was started.
+    """
+    started = moment_in(str(container["State"].get("StartedAt", "")))
+    if not int(container.get("RestartCount", 0)) or started is None or started < since:
+        return False
+    try:
+        with told_apart():
+            client: Any = engine.client  # whose stubs know no parts of a second
+            told = client.events(
+                since=f"{since or started - 60:.9f}",
+                until=f"{started:.9f}",  # by the engine's own clock, and over: it does not wait for more
+                filters={"container": str(container["Id"]), "event": "oom"},
+                decode=True,
+            )
+            return any(True for _ in told)
+    except Refused:
+        return False
+
+
+def moment_in(text: str) -> float | None:
+    """Seconds since the epoch, of a moment as an engine writes it: with nanoseconds, and a ``Z``."""
+    try:
+        return datetime.fromisoformat(_NANOSECONDS.sub(r"\1", text)).timestamp()
+    except ValueError:
+        return None

@@ -54,7 +54,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.15 if kind == "slow" else 0.1)
         if self.path == "/die":
             open("/dead", "w").close()
+        if self.path in ("/die", "/stumble"):
             os._exit(3)
+        if self.path == "/grow":
+            self.hoard = b"x" * 2**29
         body = json.dumps({"python": sys.version.split()[0], "greeting": os.environ.get("GREETING", "")}).encode()
         if self.path.startswith("/says/"):
             body = self.path[6:].encode()

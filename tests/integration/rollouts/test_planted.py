@@ -3,9 +3,9 @@
 All of them at once, each in an environment of its own, sample by sample as a schedule would take them.
 """
 
+import http.client
 import http.server
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -18,16 +18,18 @@ from pytest_py312 import clock
 from pytest_py312.config import load_plan
 from pytest_py312.rollout.commands import Ground
 from pytest_py312.rollout.contracts import edges_of
-from pytest_py312.rollout.model import StageRun, StageState
+from pytest_py312.rollout.model import Container, StageRun, StageState
 from pytest_py312.rollout.staging import Staging, Wish
 from pytest_py312.rollout.steps import Answer, Steps, StepStatus, steps_of
 from pytest_py312.rollout.stopping import Stop
 from pytest_py312.rollout.targets.docker import DockerTarget
+from pytest_py312.rollout.targets.protocol import TargetRefused
 from pytest_py312.runners.docker_engine import connect
+from pytest_py312.runners.docker_trouble import told_apart
 from pytest_py312.testing import service_tree
-from tests.integration.rollouts.services import Place, built, place
+from tests.integration.rollouts.services import Place, built, eventually, place
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]
 
 PLAN = """
 target = "3.12"
@@ -66,9 +68,13 @@ class Trouble:
     state: StageState | None
     failing: str
     reason: str
+    or_reason: str = ""
     soak: str = ""
-    dies: bool = False
-    """Whether it is told to die once it is watched."""
+    asked: str = ""
+    """The path that it is asked for while it is watched."""
+    times: int = 1
+    memory: str = ""
+    """What it may use at most."""
 
 
 TROUBLES = {
@@ -76,7 +82,25 @@ TROUBLES = {
         image="{version}-crash", state=S.ROLLED_BACK, failing="deploy[auth]", reason="no module named nothing"
     ),
     "crash after the health window": Trouble(
-        image="{version}-good", dies=True, state=S.ROLLED_BACK, failing="soak[auth]", reason="auth: availability"
+        image="{version}-good", asked="/die", state=S.ROLLED_BACK, failing="soak[auth]", reason="auth: availability"
+    ),
+    "it is started again and again": Trouble(
+        image="{version}-good",
+        asked="/stumble",
+        times=20,
+        state=S.ROLLED_BACK,
+        failing="soak[auth]",
+        reason="auth: crash loop: started again",
+    ),
+    "killed for want of memory": Trouble(
+        image="{version}-good",
+        asked="/grow",
+        times=20,
+        memory="100m",
+        state=S.ROLLED_BACK,
+        failing="soak[auth]",
+        reason="auth: out of memory",
+        or_reason="auth: crash loop",  # where the engine did more since than it remembers
     ),
     "5 % errors": Trouble(
         image="{version}-few",
@@ -155,16 +179,25 @@ class Case:
         verdict = self.answers["verdict[stage-1]"]
         return verdict.status is not StepStatus.PENDING or "cannot tell" in verdict.reason
 
-    def die(self) -> None:
+    def ask(self) -> None:
+        """What ends it. Where the engine starts it again, that is waited for: it is up, and has been down."""
         assert self.run is not None
         new = self.run["auth"].new
         assert new is not None
-        host, port = self.here.target.address(self.here.spec("auth"), new)
-        with suppress(OSError, urllib.error.URLError):
-            urllib.request.urlopen(f"http://{host}:{port}/die", timeout=5)
+        answers(self.here, new, self.trouble.asked)
+        if self.trouble.asked != "/die":
+            eventually(lambda: answers(self.here, new, "/health"), "it was not started again")
 
     def serving(self) -> str:
         return self.here.serving()["auth"][1]
+
+
+def answers(here: Place, container: Container, path: str) -> bool:
+    with suppress(OSError, http.client.HTTPException, TargetRefused):  # it ends without an answer, or does not run now
+        host, port = here.target.address(here.spec("auth"), container)
+        urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=5).close()
+        return True
+    return False
 
 
 @pytest.fixture
@@ -212,6 +245,11 @@ def cases(tmp_path: Path, images: dict[str, str], prometheus: str) -> Iterator[d
         for number, (name, trouble) in enumerate(TROUBLES.items()):
             folder = tmp_path / str(number)
             here = opened.enter_context(place(folder / "journal", images, "auth"))
+            if trouble.memory:
+                with told_apart():
+                    here.engine.client.update_container(
+                        here.old["auth"], mem_limit=trouble.memory, memswap_limit=trouble.memory
+                    )
             plan = PLAN.format(
                 image=trouble.image,
                 container=f"{here.name}-auth",
@@ -236,20 +274,22 @@ def _always(here: Place) -> Callable[[], DockerTarget]:
 
 def test_each_ends_in_the_state_that_is_promised(cases: dict[str, Case]) -> None:
     left = list(cases)
-    deadline = clock.stopwatch() + 200
+    deadline = clock.stopwatch() + 300
     while left:
         assert clock.stopwatch() < deadline, f"not over: {left}"
         for name in left:
             cases[name].tick()
-            if cases[name].trouble.dies and cases[name].ticks == 1:
-                cases[name].die()
+            trouble = cases[name].trouble
+            if trouble.asked and cases[name].ticks <= trouble.times and not cases[name].is_over:
+                cases[name].ask()
         left = [name for name in left if not cases[name].is_over]
     for name, case in cases.items():
         trouble, told = case.trouble, {step: answer.reason for step, answer in case.answers.items()}
         assert (case.run.state if case.run else None) is trouble.state, (name, told)
         failing = case.answers[trouble.failing].status
         assert failing is (StepStatus.PENDING if trouble.state is S.SOAKING else StepStatus.FAILED), (name, told)
-        assert trouble.reason in told[trouble.failing], (name, told)
+        reasons = [reason for reason in (trouble.reason, trouble.or_reason) if reason]
+        assert any(reason in told[trouble.failing] for reason in reasons), (name, told)
         if trouble.state in (S.HELD, S.SOAKING):
             assert case.serving() == "3.12", name
             assert case.run is not None

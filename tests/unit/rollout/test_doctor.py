@@ -116,7 +116,7 @@ def test_an_engines_own_words() -> None:
     }  # fmt: skip
     facts = facts_in(said, is_beside=True)
     assert (facts.version, facts.host, facts.cgroup, facts.live_restore) == ("26.1.5", "vm", "1", True)
-    assert (facts.swarm, facts.is_manager, facts.time) == ("active", True, 1795662168.0)
+    assert (facts.swarm, facts.is_manager, facts.time) == ("active", True, 1795662168.073657)
     assert facts_in({"SystemTime": "?", "Swarm": None}, is_beside=False).time is None
 
 

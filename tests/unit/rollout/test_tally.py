@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.rollout.judging import credited, judge_metric
-from pytest_py312.rollout.model import Measurement, Moment, Result, Sample
+from pytest_py312.rollout.model import Measurement, Moment, Result, Sample, Usage
+from pytest_py312.rollout.providers.engine import counters_of
 from pytest_py312.rollout.settings import CompareSettings, SoakSettings
 from pytest_py312.rollout.tally import OLD, Credit, Series, Tally, results_of
 
@@ -44,6 +45,17 @@ def test_a_series_is_judged_as_the_list_of_its_results(results: list[Result]) ->
     for slot, result in enumerate(results):
         series.add(slot, Measurement(metric="x", result=result))
     assert series.judged(SoakSettings()) == judge_metric(results, SoakSettings())
+
+
+def test_what_is_counted_before_the_first_sample_is_where_counting_starts() -> None:
+    """Three restarts in the first three intervals are three, and a crash loop."""
+    tally = Tally()
+    for slot in range(4):
+        at = Moment(wall=60.0 * slot, boottime=60.0 * slot, boot="b")
+        usage = Usage(cpu_seconds=1.0, memory=1, restarts=slot, out_of_memory=False, started_at=f"at {slot}")
+        sample = Sample(service="user", slot=slot, at=at, measurements=counters_of(usage))
+        (tally.add if slot else tally.begin)(sample)
+    assert tally.restarts == 3
 
 
 def test_pairs_are_of_slots_that_both_versions_have() -> None:
