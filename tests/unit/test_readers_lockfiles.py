@@ -31,7 +31,7 @@ dependencies = [
 [[package]]
 name = "httpx"
 version = "0.28.1"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://index.example/simple" }
 dependencies = [
     { name = "idna" },
 ]
@@ -48,7 +48,7 @@ http2 = [
 [[package]]
 name = "numpy"
 version = "2.0.2"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://index.example/simple" }
 resolution-markers = [
     "python_full_version < '3.10'",
 ]
@@ -113,7 +113,7 @@ name = "tomli"
 version = "2.0.1"
 marker = "python_version < '3.11'"
 requires-python = ">=3.7"
-index = "https://pypi.org/simple"
+index = "https://index.example/simple"
 sdist = { url = "https://files/tomli-2.0.1.tar.gz", hashes = { sha256 = "aa" } }
 wheels = [{ name = "tomli-2.0.1-py3-none-any.whl", url = "https://files/x", hashes = { sha256 = "bb" } }]
 

@@ -115,7 +115,7 @@ def test_what_only_a_run_could_tell_is_unknown_and_not_nothing(path: str, text: 
         ("Dockerfile", "FROM python\n"),
         ("Dockerfile", "FROM python:latest\n"),
         ("Dockerfile", "FROM gcr.io/distroless/python3-debian12\n"),
-        ("Dockerfile", "FROM ghcr.io/astral-sh/uv:latest\n"),
+        ("Dockerfile", "FROM registry.example/astral-sh/uv:latest\n"),
         ("Dockerfile", "FROM continuumio/miniconda3\n"),
         (".github/workflows/a.yml", "python-version: 3.x\n"),
         (".github/workflows/a.yml", "python-version: '>=3.9 <3.12'\n"),
@@ -177,7 +177,7 @@ def test_each_format_has_a_reader(path: str) -> None:
         ("public.ecr.aws/lambda/python:3.9", "lambda", "3.9", ""),
         ("mcr.microsoft.com/devcontainers/python:1-3.10-bookworm", "devcontainer", "3.10", "bookworm"),
         ("registry.invalid/ubi9/python-312", "", "3.12", ""),
-        ("ghcr.io/astral-sh/uv:python3.10-alpine", "", "3.10", "alpine"),
+        ("registry.example/astral-sh/uv:python3.10-alpine", "", "3.10", "alpine"),
         ("python:3", "", "None", ""),
     ],
 )
@@ -230,7 +230,7 @@ def test_what_a_step_tells_of_the_python_that_it_set_up(version: str) -> None:
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
 def test_a_program_that_is_copied_says_no_python(version: str) -> None:
     """uv's image without one is where the program is from; one with a Python, and Python's own, say theirs."""
-    text = f"FROM python:{version}\nCOPY --from=ghcr.io/astral-sh/uv:0.9.26 /uv /bin/\n"
+    text = f"FROM python:{version}\nCOPY --from=registry.example/astral-sh/uv:0.9.26 /uv /bin/\n"
     assert len(read_places(text, "Dockerfile")) == 1
     assert len(read_places(f"{text}COPY --from=python:{version}-slim /usr/local /x\n", "Dockerfile")) == 2
 
