@@ -103,6 +103,21 @@ def place_row(here: str, trouble: str) -> Row:
     return Row(area="engine", what="identity", health=Health.OK, detail=here)
 
 
+def usage_row(unmeasured: str, missing: str) -> Row:
+    """Whether the target tells what services use: ``unmeasured`` is why not, ``missing`` what the plan makes of it."""
+    if not unmeasured:
+        return Row(area="engine", what="usage", health=Health.OK, detail="processor and memory are told")
+    means = {"pass": "the plan does without", "fail": "the plan counts that as a failure of the service"}
+    return Row(
+        area="engine",
+        what="usage",
+        health=Health.TROUBLE if missing == "fail" else Health.UNKNOWN,
+        detail=f"{unmeasured}; {means.get(missing, 'no sample would count, and the soak would be inconclusive')}",
+        remedy="" if missing == "pass" else 'install it, or say soak.missing = "pass" for the soak or these metrics',
+        needed=missing != "pass",
+    )
+
+
 def kernel_row(option: str, found: bool | None) -> Row:
     """``found`` as :func:`.kernel.has_feature` says it. Services without virtual addresses do without IP_VS."""
     if found is None:

@@ -30,7 +30,7 @@ from pytest_py312.rollout.providers.readings import Reading
 from pytest_py312.rollout.rules import check_place
 from pytest_py312.rollout.settings import KUBERNETES, DeploySettings, EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.stages import is_unfinished
-from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable, Keeping
+from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable, Keeping, Measuring
 from pytest_py312.rollout.targets.protocol import Target, TargetError
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.workshop import default_cache
@@ -53,6 +53,7 @@ def examined(ground: Ground, environment: str, stage: int | None) -> list[Row]:
     target, found = _target_rows(ground, settings, environment)
     if target is not None:
         found.append(_place_row(target, known, environment, shares_of(settings, environment)))
+        found += usage_rows(target, settings, [stage] if stage is not None else [0])
     where = settings.environment(environment)
     return [
         *found,
@@ -115,6 +116,18 @@ def _place_row(target: Target, known: list[StageRun], environment: str, shares: 
     except RolloutRefused as error:
         return doctor.place_row(here, str(error))
     return doctor.place_row(here, "")
+
+
+def usage_rows(target: Target, settings: RolloutSettings, stages: list[int]) -> list[Row]:
+    """Nothing where the target always tells what services use."""
+    teller: object = target
+    if not isinstance(teller, Measuring):
+        return []
+    try:
+        unmeasured = teller.unmeasured()
+    except TargetError as error:
+        unmeasured = str(error)
+    return [doctor.usage_row(unmeasured, settings.soak_of(stage=number).missing) for number in stages]
 
 
 def _unreachable(why: str, target: str) -> Row:

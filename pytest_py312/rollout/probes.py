@@ -5,8 +5,8 @@ away to tell a blip from an outage; what an engine counts since the last sample 
 """
 
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pytest_py312.model import Interpreter
@@ -211,6 +211,8 @@ class ContainerProbe:
     interpreter: Interpreter | None = None
     metrics: tuple[MetricSettings, ...] = ()
     missing: str = "inconclusive"
+    missing_of: Mapping[str, str] = field(default_factory=dict)
+    """The same for single metrics of the plan."""
     known: Callable[[float], frozenset[str] | None] = lambda now: None
     """Given the date; may block."""
     limit: float = ENGINE_LIMIT
@@ -258,7 +260,7 @@ class ContainerProbe:
         made = [measured(name, reading, missing=self.missing) for name, reading in found.items() if name not in planned]
         for wanted, metric in planned.items():
             if wanted in found:
-                made.append(judged(metric, found[wanted], self.missing))
+                made.append(judged(metric, found[wanted], self.missing_of.get(metric.name, self.missing)))
             elif wanted != engine.CPU:  # of which there is none at the first reading
                 made.append(measured(metric.name, Reading.error(f"there is no figure {wanted}")))
         return [*made, *engine.counters_of(usage)]

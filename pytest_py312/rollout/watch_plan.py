@@ -238,5 +238,6 @@ class _Service:
             interpreter=self._run.target,
             metrics=metrics,
             missing=self._soak().missing,
+            missing_of={metric.name: self._soak(metric.name).missing for metric in metrics},
             known=self._known(),
         )

@@ -55,6 +55,15 @@ class Inspectable(Protocol):
 
 
 @runtime_checkable
+class Measuring(Protocol):
+    """A target that may be without what tells processor and memory. Raises as a target does."""
+
+    def unmeasured(self) -> str:
+        """Why they are not told; empty where they are."""
+        ...
+
+
+@runtime_checkable
 class Keeping(Protocol):
     """A target that can be asked whether it still has what served before. Raises as a target does."""
 

@@ -34,7 +34,7 @@ from pytest_py312.rollout.targets.kubernetes_template import (
     template_of,
     with_image,
 )
-from pytest_py312.rollout.targets.kubernetes_usage import means_of
+from pytest_py312.rollout.targets.kubernetes_usage import NO_METRICS, means_of
 from pytest_py312.rollout.targets.protocol import Lock, Phase, Readiness, TargetLost, TargetRefused
 
 AT_ONCE = 8
@@ -269,6 +269,13 @@ class KubernetesTarget:
         if digest_of(template_of(found)) == container.id:
             return True
         return self._templates(spec).find(spec, container.id, found) is not None
+
+    def unmeasured(self) -> str:
+        """See :class:`.facts.Measuring`."""
+        try:
+            return NO_METRICS if self._cluster.pod_metrics(self._cluster.namespace, "") is None else ""
+        except TargetRefused as error:
+            return str(error)
 
     def lock(self, environment: str) -> Lock:
         return KubernetesLock(self._cluster, environment)

@@ -163,6 +163,12 @@ baseline = "3.9"
 
     code, told = py312("deploy --stage 1 --env test")
     assert (code, small.serving()) == (0, {"auth": {"3.12"}}), told
+    assert told.count("the cluster has no metrics.k8s.io (metrics-server)") == 1, "said before it soaks in vain"
+    assert 'say soak.missing = "pass"' in told
+    code, told = py312("doctor --env test")
+    assert code == 1
+    assert "could not be checked  engine" in told
+    assert "no sample would count, and the soak would be inconclusive" in told
     code, told = py312("deploy --stage 1 --env prod")
     assert code == 4
     assert "shop/auth:3.12 is a name that may mean another image by now than where it was proven" in told
