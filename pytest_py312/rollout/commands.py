@@ -36,6 +36,7 @@ from pytest_py312.rollout.stages import is_unfinished
 from pytest_py312.rollout.standing import Standing, in_words, standing_of
 from pytest_py312.rollout.stopping import Stop, flagged_by_signals
 from pytest_py312.rollout.targets.protocol import Target, TargetError
+from pytest_py312.rollout.unmeasured import tell_unmeasured
 
 CREDIT_STEPS = 3600.0
 _NOTHING_LEFT = "nothing was left half done in {}"
@@ -171,20 +172,11 @@ def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
     run = wanted.run
     if options.dry_run:
         return _told_only(run, options, f"would deploy stage {run.stage} in {run.environment}:"), 0
-    tell_unmeasured(ground, target, run.stage)
+    tell_unmeasured(target, ground.settings(), run.stage, ground.told)
     with driving(ground, journal, target) as driver:
         done = driver.deploy(run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
         driver.leave(done.run)
     return _ended([done], options, StageState.SOAKING)
-
-
-def tell_unmeasured(ground: Ground, target: Target, stage: int) -> None:
-    """Say once, before a stage is deployed, what no sample of it will be told."""
-    from pytest_py312.rollout.examination import usage_rows
-
-    for row in usage_rows(target, ground.settings(), [stage]):
-        if row.needed and row.remedy:
-            ground.told(f"{row.detail}: {row.remedy}")
 
 
 def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:

@@ -30,8 +30,9 @@ from pytest_py312.rollout.providers.readings import Reading
 from pytest_py312.rollout.rules import check_place
 from pytest_py312.rollout.settings import KUBERNETES, DeploySettings, EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.stages import is_unfinished
-from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable, Keeping, Measuring
+from pytest_py312.rollout.targets.facts import EngineFacts, Inspectable, Keeping
 from pytest_py312.rollout.targets.protocol import Target, TargetError
+from pytest_py312.rollout.unmeasured import usage_rows
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.workshop import default_cache
 
@@ -116,18 +117,6 @@ def _place_row(target: Target, known: list[StageRun], environment: str, shares: 
     except RolloutRefused as error:
         return doctor.place_row(here, str(error))
     return doctor.place_row(here, "")
-
-
-def usage_rows(target: Target, settings: RolloutSettings, stages: list[int]) -> list[Row]:
-    """Nothing where the target always tells what services use."""
-    teller: object = target
-    if not isinstance(teller, Measuring):
-        return []
-    try:
-        unmeasured = teller.unmeasured()
-    except TargetError as error:
-        unmeasured = str(error)
-    return [doctor.usage_row(unmeasured, settings.soak_of(stage=number).missing) for number in stages]
 
 
 def _unreachable(why: str, target: str) -> Row:

@@ -67,7 +67,16 @@ class Holding:
                 f"`py312 recover --env {environment}` on {found.host}, or `py312 unlock --env {environment} --force`"
             )
         lock.release(found)
+        self._write_down(found, environment)
         return found
+
+    def _write_down(self, holder: Holder, environment: str) -> None:
+        """That a lock was taken away: in the history of its run, or where that is elsewhere, of what stands here."""
+        runs = (
+            [holder.run] if self._journal.knows(holder.run) else [one.run for one in self._journal.newest(environment)]
+        )
+        for run in runs:
+            self._journal.note(run, f"{self._me} took the lock of {environment} away from {holder}")
 
     def _holder(self, run: StageRun) -> Holder:
         return Holder(

@@ -13,7 +13,7 @@ from functools import cached_property
 from pytest_py312.errors import Py312Error, RolloutRefused
 from pytest_py312.model import Service
 from pytest_py312.rollout.asking import DURATION, lack_of_soak, settings_of, with_asked
-from pytest_py312.rollout.commands import Ground, Wanted, tell_unmeasured, wanted_of
+from pytest_py312.rollout.commands import Ground, Wanted, wanted_of
 from pytest_py312.rollout.contract_command import contracting
 from pytest_py312.rollout.contracting import Contracting
 from pytest_py312.rollout.contracts import ContractResult
@@ -32,6 +32,7 @@ from pytest_py312.rollout.soak_text import in_hours
 from pytest_py312.rollout.stages import WATCHED, is_half_done
 from pytest_py312.rollout.stopping import Stop, stopped_by_signals
 from pytest_py312.rollout.targets.protocol import Target, TargetError
+from pytest_py312.rollout.unmeasured import tell_unmeasured
 from pytest_py312.rollout.watcher import Watcher
 from pytest_py312.rollout.watching import breach
 
@@ -302,7 +303,7 @@ class Staging:
         if before is not None and before.state is StageState.ROLLED_BACK and not before.is_drill:
             self._check_again(before, wanted.run)
         self._examine()
-        tell_unmeasured(self._ground, self.target, self.wish.stage)
+        tell_unmeasured(self.target, self._ground.settings(), self.wish.stage, self._ground.told)
         begun = self.driver.begin(wanted.run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
         self._run = begun  # whatever happens from here on, close() brings it back
         run = self.driver.go_on(begun.run, until=lambda run: run.state is not StageState.LOCKED)

@@ -2,6 +2,8 @@
 
 import json
 import signal
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout.command_line import STANDING
 from pytest_py312.rollout.commands import Ground, run_command
 from pytest_py312.rollout.events import Credited, Judged
+from pytest_py312.rollout.holding import myself
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Holder, Verdict
 from pytest_py312.testing import FakeTarget, service_tree
@@ -213,6 +216,16 @@ def test_a_foreign_lock_is_shown_and_taken_by_force_only(py312: Shell) -> None:
     assert py312.document("unlock --force --dry-run")["held_by"]["name"] == "night shift"
     assert "was taken from night shift" in py312("unlock --force")
     assert py312("unlock") == "nobody holds test\n"
+
+
+def test_a_lock_that_was_taken_away_stands_in_the_history_with_who_did_it(py312: Shell) -> None:
+    py312("deploy --stage 1")
+    py312.target.locks["test"] = replace(py312.target.locks["test"], name="night shift", process="elsewhere")
+    py312("unlock --force")
+    with closing(Journal(py312.ground.state)) as journal:
+        (run,) = journal.names("test")
+        told = [str(entry.what) for entry in journal.history(run)]
+    assert any(f"{myself()} took the lock of test away from night shift" in line for line in told), told
 
 
 @pytest.mark.parametrize(
