@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 HEADER = re.compile(r"(async\s+def|def|class)\s+(\w+)")
 STATEMENT = re.compile(r"@|[A-Za-z_][\w.]*(?:\s*=|\()|(?:async def|class|def|del|for|from|if|import|with)\s|try:|\Z")
 """What statements at the margin most often begin with."""
-MARGIN = re.compile(r"^[^\s#)]", re.MULTILINE)
-LEAD = re.compile(r"^([ \t]+)(?=[^\s#)])", re.MULTILINE)
+MARGIN = re.compile(r"\n[^\s#)]")
+LEAD = re.compile(r"\n([ \t]+)(?=[^\s#)])")
 """The first line inside of a class, and what it is indented by."""
-CLASS = re.compile(r"^([ \t]*)class[ \t]+(\w+)", re.MULTILINE)
+CLASS = re.compile(r"class[ \t]+(\w+)")
+AS_TARGET = re.compile(r"\b(?![ \t]*[(.\[])")
+SET_ANY = ("__dict__", "setattr", "vars")
+"""Words without which no method sets attributes of names that are not written in it."""
 
 
 def lines_with(mark: bytes, text: bytes) -> Iterator[int]:
@@ -36,36 +39,53 @@ def class_headers(text: str) -> dict[str, list[int]]:
     """Where in a text what looks like a class begins, by its name; -1 for one that is indented."""
     found: dict[str, list[int]] = {}
     for match in CLASS.finditer(text):
-        found.setdefault(match[2], []).append(-1 if match[1] else match.start())
+        lead = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+        if not lead.strip(" \t"):
+            found.setdefault(match[1], []).append(-1 if lead else match.start())
     return found
 
 
 def class_body(text: str, start: int) -> str | None:
-    """The lines below the first one of the class that begins at ``start``, at the margin; ``None`` where the layout
-    does not tell which they are: a text or a bracket of the class may go on at the margin.
+    """What follows the first line of the class that begins at ``start``, at the margin; ``None`` where the layout
+    does not tell how much it is: a text or a bracket of the class may go on at the margin.
     """
-    first = text.find("\n", start) + 1 or len(text)
-    end = MARGIN.search(text, first)
-    if end is not None and not STATEMENT.match(text, end.start()):
+    first = text.find("\n", start)
+    end = MARGIN.search(text, first) if first >= 0 else None
+    if end is not None and not STATEMENT.match(text, end.end() - 1):
         return None
-    body = text[first : end.start()] if end is not None else text[first:]
+    body = "" if first < 0 else text[first : end.start()] if end is not None else text[first:]
     return None if (body.count('"""') % 2 or body.count("'''") % 2) else body
 
 
-def methods_with(body: str, pattern: str) -> list[str] | None:
-    """The methods in the body of a class that have ``pattern`` on one of their lines; ``None`` where something
-    outside of methods has it.
+def methods_that_set(body: str, name: str) -> list[str] | None:
+    """The methods in the body of a class that may set an attribute of a name; ``None`` where something outside of
+    methods may.
     """
-    hits = [match.start() for match in re.finditer(pattern, body, re.MULTILINE)]
+    hits = [*_set_at(body, name), *(place for word in SET_ANY for place in _places(body, word))]
     lead = LEAD.search(body) if hits else None
     if lead is None:
         return None if hits else []
-    parts = list(re.finditer(rf"^{lead[1]}(?=[^\s#)])(?P<method>(?:async[ \t]+)?def\b)?", body, re.MULTILINE))
+    parts = list(re.finditer(rf"\n{lead[1]}(?=[^\s#)])(?P<method>(?:async[ \t]+)?def\b)?", body))
     starts = [part.start() for part in parts]
     found: dict[int, None] = dict.fromkeys(bisect_right(starts, hit) - 1 for hit in hits)
     if any(place < 0 or not parts[place]["method"] for place in found):
         return None
-    return [body[starts[place] : [*starts, len(body)][place + 1]] for place in found]
+    return [body[starts[place] + 1 : [*starts, len(body)][place + 1]] for place in found]
+
+
+def _set_at(body: str, name: str) -> Iterator[int]:
+    """Where ``.name``, or ``name`` at the beginning of a line, stands and nothing is called or read of it."""
+    for place in _places(body, name):
+        lead = body[body.rfind("\n", 0, place) + 1 : place]
+        if (lead[-1:] == "." or not lead.strip(" \t")) and AS_TARGET.match(body, place + len(name)):
+            yield place
+
+
+def _places(text: str, word: str) -> Iterator[int]:
+    place = text.find(word)
+    while place >= 0:
+        yield place
+        place = text.find(word, place + 1)
 
 
 def function_around(lines: Sequence[str], number: int) -> tuple[int, str] | None:

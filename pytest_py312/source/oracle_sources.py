@@ -17,7 +17,7 @@ from pytest_py312.source.oracle_layout import (
     end_of_block,
     function_around,
     lines_with,
-    methods_with,
+    methods_that_set,
     parsed,
 )
 from pytest_py312.source.oracle_texts import CATEGORIES, last_name, text_of
@@ -32,9 +32,6 @@ MARKS = (b"DeprecationWarning", b"FutureWarning", b"SyntaxWarning", b"_deprecate
 """A function without one of these has nothing to say about deprecations, and is not parsed for them."""
 WARNERS = ("warn", "_warn", "_deprecated")
 LARGEST = 8 * 1024 * 1024
-
-MAY_SET = r"(?:\.|^[ \t]*){}\b(?![ \t]*[(.\[])|__dict__|setattr|vars"
-"""What a line looks like that sets an attribute of a name, or any attribute."""
 
 LEAVES = frozenset({int, str, type(None), ast.Load, ast.Store, ast.Name, ast.Constant})
 """What has nothing inside, and is most of what a tree consists of."""
@@ -262,7 +259,7 @@ class Source:
         """
         if qualname not in self._attributes and (start := self._class(qualname)) is not None:
             body = class_body(self._string(), start)
-            methods = None if body is None else methods_with(body, MAY_SET.format(name))
+            methods = None if body is None else methods_that_set(body, name)
             trees = None if methods is None else [parsed(method) for method in methods]
             if trees is not None and None not in trees:
                 found = [_attributes(tree) for tree in trees if tree is not None]
