@@ -8,6 +8,8 @@ from pytest_py312.readers.dockerfile import Stage
 from pytest_py312.readers.ranges import lowest_minor
 from pytest_py312.service_files import ServiceFiles, is_production
 
+OLDEST = Interpreter(3, 8)
+"""The oldest that the probe runs on."""
 _PINS = (".python-version", "runtime.txt", ".tool-versions", "Pipfile")
 _METADATA = ("pyproject.toml", "setup.cfg", "setup.py")
 
@@ -25,9 +27,14 @@ def find_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Plan) ->
     """The plan's word, else the images, pins, requires-python and workflows in this order, else the oldest planned.
 
     An image or a pin is believed even where the plan lists no interpreter that old: it is what runs today. One that
-    is past the target counts as the target.
+    is past the target counts as the target, and one that is older than what cells can be on as the oldest planned.
     """
     found = _stated(files, settings, plan) or _oldest(files, plan)
+    if found.interpreter < OLDEST:
+        taken = min((one for one in plan.interpreters if one >= OLDEST), default=plan.target)
+        clause = f"is on {found.interpreter} ({found.source}), on which nothing is checked; {taken}, the oldest of the "
+        clause += f"plan from {OLDEST} on, is taken as its baseline"
+        return Baseline(interpreter=taken, source=found.source, assumptions=(*found.assumptions, clause))
     if found.interpreter <= plan.target:
         return found
     clause = f"is past the target already ({found.source}); {plan.target} is taken as its baseline"

@@ -66,10 +66,11 @@ def _leave_out_options_of_a_service(config: pytest.Config, args: list[str], fold
     options = config.getini("addopts")
     if options and args[: len(options)] == options:
         args[: len(options)] = [option for option in options if option.startswith("--py312")]
-        for strictness in {"--strict", "--strict-config"}.intersection(options):
-            name = strictness.removeprefix("--").replace("-", "_")
-            setattr(config.known_args_namespace, name, False)  # where pytest 8 looks
-            config._inicache[name] = False  # pytest 9 made an ini of it, which nothing public takes back
+    # warnings of this run are none of the service's, and its settings may be those of plugins that are not here
+    for name in ("strict", "strict_config"):
+        setattr(config.known_args_namespace, name, False)  # where pytest 8 looks
+    # nothing public takes back what an ini file says
+    config._inicache |= {"filterwarnings": [], "strict": False, "strict_config": False}
 
 
 def _folder_of_plan(config: pytest.Config, typed: list[str]) -> Path:

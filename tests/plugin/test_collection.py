@@ -133,6 +133,7 @@ def test_settings_of_the_only_service_stay_in_its_cells(
 ) -> None:
     """Its options may be those of plugins that are not here, and its strictness knows no settings of theirs."""
     settings = "[pytest]\naddopts = --cov=app --strict-config --py312-jobs=1\ntestpaths = tests\nenv = A=1\n"
+    settings += "filterwarnings = error\n"
     root = service_tree(tmp_path / "alone", {"requirements.txt": "", "tests/test_x.py": TRAP, "pytest.ini": settings})
     monkeypatch.chdir(root)
     ids = faked.ids()

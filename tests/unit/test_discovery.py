@@ -332,6 +332,13 @@ def test_a_service_past_the_target_has_the_target_as_its_baseline(tmp_path: Path
     assert "past the target" in fleet.assumptions[0]
 
 
+def test_a_service_on_a_python_that_is_too_old_is_compared_with_the_oldest_of_the_plan(tmp_path: Path) -> None:
+    """And that is said."""
+    fleet = fleet_of(tmp_path, {"svc/Dockerfile": "FROM python:3.6-alpine\n"})
+    assert str(fleet["svc"].baseline) == "3.9"
+    assert fleet.assumptions[0].startswith("svc is on 3.6 (svc/Dockerfile:1 says python:3.6-alpine), on which nothing")
+
+
 def test_a_service_that_says_nothing_is_assumed_to_be_on_the_oldest(tmp_path: Path) -> None:
     """And that is said."""
     fleet = fleet_of(tmp_path, {"svc/requirements.txt": ""})
