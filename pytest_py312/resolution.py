@@ -216,8 +216,9 @@ class Resolver:
 
 
 def _folded(text: str) -> str:
-    """uv's message on one line: it wraps and indents for people."""
-    return " ".join(text.split())
+    """uv's message on one line, which it wraps and indents for people, without the markers that it puts after names:
+    ``greenlet{platform_machine == 'x86_64'}==1.1.2``."""
+    return re.sub(r"(?<=[\w\]])\{[^{}]*\}", "", " ".join(text.split()))
 
 
 def _without_wheels(words: str) -> list[str]:

@@ -49,6 +49,8 @@ def find_distribution(files: Sequence[str], texts_of: Mapping[str, str]) -> Dist
     if isinstance(toml.table("project").get("name"), str) and poetry.get("package-mode") is not False:
         found = _of_project(files, toml, ini, setup)
     elif isinstance(poetry.get("name"), str) and poetry.get("package-mode") is not False:
+        if not (poetry.get("packages") or poetry.get("include") or _has_module(files, str(poetry["name"]))):
+            return None  # Poetry finds nothing to build, so it is installed with `--no-root`
         found = _of_poetry(files, toml)
     elif setup.packaging or ini.get("metadata", "name") or "options" in ini.sections:
         found = _of_setuptools(files, ini, setup)
@@ -59,6 +61,13 @@ def find_distribution(files: Sequence[str], texts_of: Mapping[str, str]) -> Dist
     # a setup.py takes part in the build whatever else declares the metadata
     readable = setup.packaging or "setup.py" not in texts_of
     return replace(found, static=found.static and readable and _is_plain(files, toml, setup))
+
+
+def _has_module(files: Sequence[str], name: str) -> bool:
+    """Whether there is a module or a package named like the project, where Poetry looks for it."""
+    module = re.sub(r"[-_.]+", "_", name).lower()
+    places = (f"{root}{form}" for root in ("", "src/") for form in (f"{module}.py", f"{module}/"))
+    return any(path.lower().startswith(place) for place in places for path in files)
 
 
 def has_src_packages(files: Sequence[str]) -> bool:

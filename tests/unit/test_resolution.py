@@ -143,6 +143,7 @@ def test_a_project_without_a_wheel_may_be_built_and_no_other(tmp_path: Path) -> 
         ("docopt>=0.6", "docopt>=0.6.0 has no usable wheels"),
         ("docopt>=0.6.1,<0.7", "docopt>=0.6.1 has no usable wheels"),
         ("docopt[fast]==0.6.2", "docopt[fast]==0.6.2 has no usable wheels"),
+        ("docopt==0.6.2", "docopt{os_name == 'nt' or\n   os_name == 'posix'}==0.6.2 has no usable wheels"),
     ],
 )
 def test_a_project_that_never_had_a_wheel_may_be_built(tmp_path: Path, line: str, words: str) -> None:

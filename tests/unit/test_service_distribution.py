@@ -113,3 +113,20 @@ def test_no_text_crashes(name: str, text: str) -> None:
     """And no text that means nothing is a distribution that is static without a name."""
     found = find_distribution(["x/__init__.py"], {name: text})
     assert found is None or not found.static or found.name
+
+
+@pytest.mark.parametrize(
+    ("files", "more", "found"),
+    [
+        (("shop_api/__init__.py",), "", True),
+        (("src/shop_api.py",), "", True),
+        (("app/main.py",), "", False),
+        (("app/main.py",), 'packages = [{include = "app"}]\n', True),
+    ],
+)
+def test_a_project_of_poetry_without_a_module_of_its_name_is_none(
+    files: tuple[str, ...], more: str, found: bool
+) -> None:
+    """Poetry has nothing to build then, and it is installed with ``--no-root``."""
+    text = f'[tool.poetry]\nname = "shop-api"\nversion = "1.0"\n{more}'
+    assert (find_distribution(files, {"pyproject.toml": text}) is not None) is found
