@@ -11,6 +11,9 @@ from pytest_py312.locks import Keyed
 from pytest_py312.model import Finding, InterpreterBuild, Location
 from pytest_py312.resolution import Wanted, write_whole
 
+FORM = 2
+"""Raised when a resolver's words are read in another way: what was told wrongly must not outlive the mistake."""
+
 
 class Refusals:
     """Holds for as long as a lock does. Safe for threads and several processes."""
@@ -29,7 +32,7 @@ class Refusals:
             data = json.loads(self._file(wanted, build).read_text(encoding="utf-8"))
             findings = tuple(decode(Finding, item) for item in data["findings"])
             created = float(data["created"])
-            if whole and data["whole"] is not True:
+            if data["form"] != FORM or (whole and data["whole"] is not True):
                 return ()
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return ()
@@ -42,7 +45,7 @@ class Refusals:
         self, wanted: Wanted, build: InterpreterBuild, findings: Sequence[Finding], *, whole: bool = False
     ) -> None:
         """Remember that ``wanted`` is refused, and why; with ``whole``, these are all the reasons."""
-        data = {"created": clock.timestamp(), "whole": whole, "findings": encode(tuple(findings))}
+        data = {"form": FORM, "created": clock.timestamp(), "whole": whole, "findings": encode(tuple(findings))}
         try:
             write_whole(self._file(wanted, build), data)
         except OSError:  # only a cache: a full disk shows itself where it matters

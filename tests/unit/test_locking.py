@@ -284,3 +284,14 @@ def test_what_is_there_from_the_start_is_kept_where_the_set_allows_it(
 
     assert lock.versions == {"setuptools": taken}
     assert locking.known_like_pip(lock, build, wanted) == lock
+
+
+def test_a_refusal_that_was_read_in_another_way_is_not_believed(tmp_path: Path) -> None:
+    """Of an older version of this tool, in the same cache."""
+    resolver = Resolver(cache=tmp_path, runner=SpokenTo(), uv_version="0.9.0", lock_hours=24.0)
+    refusals = Refusals(cache=tmp_path, resolver=resolver, lock_hours=24.0)
+    refusals.keep(WANTED, build_of(), [Finding(code="PY101", message="six clashes", names=("six",))])
+    assert refusals.known(WANTED, build_of())
+    (file,) = (tmp_path / "locks").glob("*.refused.json")
+    file.write_text(file.read_text().replace('"form": 2', '"form": 1'))
+    assert not refusals.known(WANTED, build_of())
