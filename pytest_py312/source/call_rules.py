@@ -15,6 +15,7 @@ from pytest_py312.source.values import (
     ITEMS,
     RECORD,
     STD,
+    TEMPLATE,
     TEXT,
     TEXTS,
     UNKNOWN,
@@ -29,6 +30,7 @@ OLD_PROTOCOLS = frozenset({
     "PROTOCOL_TLS", "PROTOCOL_SSLv23", "PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1",
     "PROTOCOL_TLSv1_2",
 })  # fmt: skip
+_FIELD = re.compile(r"(?<!\{)\{\w*(?:![rsa])?(?::[^{}]*)?\}(?!\})")
 DATES = ("datetime.now()", "datetime.utcnow()", "datetime.today()", "date.today()", "datetime()", "date()")
 
 
@@ -160,13 +162,15 @@ def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> 
 
 def given_by_text(scan: Scan, node: ast.Call, name: str, arguments: Given) -> Value | None:
     """``"|".join(["a", "b"])``: what methods of a constant text give, as far as its parts are known."""
-    if name != "join" or len(arguments) != 1 or not isinstance(node.func, ast.Attribute):
+    if name not in ("join", "format") or not isinstance(node.func, ast.Attribute):
         return None
     receiver = node.func.value
     text = receiver.value if isinstance(receiver, ast.Constant) else named(scan, receiver).data
-    if not isinstance(text, str) or arguments[0].kind is not TEXTS:
+    if not isinstance(text, str):
         return None
-    return Value(TEXT, data=text.join(arguments[0].data))
+    if name == "format":
+        return Value(TEMPLATE, data=_FIELD.sub("x", text).replace("{{", "{").replace("}}", "}"))
+    return Value(TEXT, data=text.join(arguments[0].data)) if arguments and arguments[0].kind is TEXTS else None
 
 
 def _executor(scan: Scan, node: ast.Call, arguments: Given) -> None:
@@ -239,6 +243,7 @@ def _sqlite(scan: Scan, node: ast.Call, _value: Value, arguments: Given) -> None
     if len(node.args) < 2 or any(one.path == "register_adapter" for one in scan.references):
         return
     found = [*alternatives(arguments[1].data)] if arguments[1].kind is ITEMS else []
+    found += [one for row in found if row.kind is ITEMS for one in alternatives(row.data)]
     for item in _bound_values(node.args[1]):
         value = named(scan, item.func if isinstance(item, ast.Call) else item)
         found.append(Value(STD, value.module, f"{value.path}()") if isinstance(item, ast.Call) else value)

@@ -19,6 +19,7 @@ from pytest_py312.source.values import (
     PARTIAL,
     STD,
     TEXT,
+    TEXTS,
     UNKNOWN,
     Given,
     Value,
@@ -69,6 +70,13 @@ def _imported(scan: Scan, node: ast.Call, text: str, bound: int, *, sure: bool) 
     scan.add_submodule(text)
     first = isinstance(node.func, ast.Name) and node.func.id == "__import__" and len(node.args) < 4
     return Value(STD, text.partition(".")[0] if first else text, "", scan.guard)
+
+
+def _mapped(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
+    """``map(importlib.import_module, ["imp", "json"])``"""
+    if len(arguments) == 2 and dotted(arguments[0]) == "importlib.import_module" and arguments[1].kind is TEXTS:
+        _import(scan, node, Given([either([Value(TEXT, data=text) for text in arguments[1].data])]))
+    return None
 
 
 def _run_module(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
@@ -166,7 +174,7 @@ def _partial(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     function = arguments[0] if arguments else UNKNOWN
     if function.kind is not STD or any(isinstance(argument, ast.Starred) for argument in node.args):
         return UNKNOWN
-    return Value(PARTIAL, data=(function, len(arguments) - 1, tuple(arguments.named)))
+    return Value(PARTIAL, data=(function, len(arguments) - 1, tuple(arguments.named), arguments))
 
 
 def _setattr(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
@@ -360,6 +368,7 @@ _READERS: dict[str, Reader] = {
     "builtins.exec": _code,
     "builtins.eval": _code,
     "builtins.getattr": _getattr,
+    "builtins.map": _mapped,
     "builtins.setattr": _setattr,
     "builtins.vars": _namespace,
     "functools.partial": _partial,

@@ -49,6 +49,8 @@ _BUILTINS = frozenset({
 
 NOTHING_GIVEN = Given()
 GROWING = frozenset({"add", "append", "appendleft", "insert"})
+TAKE_TEXTS = frozenset({"importlib.import_module", "builtins.open", "io.open", "codecs.open"})
+"""Functions that are judged by texts alone, wherever they were handed over."""
 COMPLEX = frozenset({"complex", "complex()"})
 """The only builtin type that lost special methods."""
 
@@ -324,11 +326,13 @@ def _initialised(scan: Scan, node: ast.Call, function: ast.Attribute, call: Call
 
 
 def _called_later(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value:
-    function, count, keywords = value.data
+    function, count, keywords, before = value.data
     call = how(node, arguments)
     names = (*keywords, *call.keywords)
     if function.kind is STD and function.path:
         scan.refer(node.func, function, Kind.USE, call._replace(positional=call.positional + count, keywords=names))
+    if dotted(function) in TAKE_TEXTS:
+        arguments = before.followed_by(arguments)
     return _called(scan, node, function, arguments) if function.kind is not PARTIAL else UNKNOWN
 
 

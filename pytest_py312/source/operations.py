@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_py312.source import dynamic, enum_rules, keyword_dicts, rules
 from pytest_py312.source.conditions import condition_of, negated
-from pytest_py312.source.naming import dotted
+from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import (
     BYTES,
     CLASS,
@@ -215,8 +215,20 @@ def read_display(scan: Scan, node: ast.List | ast.Tuple) -> Value:
     known = [one for one in found if one.kind is OBJECT or one.is_instance]
     if len(known) == len(found) or (known and _are_constants(node.elts, known, found)):
         return Value(ITEMS, data=either(known))
+    if found and (rows := _rows(found)):
+        return Value(ITEMS, data=rows)
     raised = [item.id for item in node.elts if isinstance(item, ast.Name) and _EXCEPTION.search(item.id)]
     return Value(EXCEPTIONS, data=tuple(raised)) if len(raised) == len(found) else UNKNOWN
+
+
+def _rows(found: Sequence[Value]) -> Value | None:
+    """What a row of a display of rows is: ``(("a", "b"), ("c", "d"))``, ``[(1, date.today()), (2, date.today())]``"""
+    if all(one.kind is ITEMS for one in found):
+        return either(found)
+    if all(one.kind is TEXTS and len(one.data) == len(found[0].data) for one in found):
+        columns = [dict.fromkeys(column) for column in zip(*[one.data for one in found], strict=True)]
+        return Value(RECORD, data=tuple([either([Value(TEXT, data=text) for text in one]) for one in columns]))
+    return None
 
 
 def _are_constants(items: Sequence[ast.expr], known: Sequence[Value], found: Sequence[Value]) -> bool:
@@ -268,13 +280,17 @@ def read_formatted(scan: Scan, node: ast.FormattedValue) -> Value:
 
 def read_text(scan: Scan, node: ast.JoinedStr) -> Value:
     known = []
+    all_known = True
     for part in node.values:
         if isinstance(part, ast.Constant):
             known.append(str(part.value))
         else:
             HANDLERS[part.__class__](scan, part)
-            known.append("x")
-    return Value(TEMPLATE, data="".join(known))
+            plain = isinstance(part, ast.FormattedValue) and part.conversion == -1 and part.format_spec is None
+            value = named(scan, getattr(part, "value", None)) if plain else UNKNOWN
+            known.append(value.data if value.kind is TEXT else "x")
+            all_known = all_known and value.kind is TEXT
+    return Value(TEXT if all_known else TEMPLATE, data="".join(known))
 
 
 def read_unary(scan: Scan, node: ast.UnaryOp) -> Value:

@@ -85,6 +85,13 @@ class Given(list[Value]):
         """The argument that is handed over at a place, or by name; nothing is known where there is none."""
         return self[place] if place < len(self) else self.named.get(name, UNKNOWN)
 
+    def followed_by(self, later: "Given") -> "Given":
+        """These, as ``partial`` keeps them behind its function, and those of the call."""
+        found = Given([*self[1:], *later])
+        found.named = {**self.named, **later.named}
+        found.spread = [*self.spread, *later.spread]
+        return found
+
 
 MOST_VALUES = 20
 """Of a dict that are looked at where nobody knows which is taken."""
