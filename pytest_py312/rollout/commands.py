@@ -200,7 +200,8 @@ def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> t
     settled = [run for run in elsewhere if run.run not in {one.run for one in done}]
     if options.json:
         return _document([*settled, *done]), code
-    return "".join(f"stage {run.stage} lies on {run.place}\n" for run in settled) + text, code
+    said = dict.fromkeys(f"stage {run.stage} lies on {run.place}\n" for run in settled)
+    return "".join(said) + (text if done else ""), code
 
 
 def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:

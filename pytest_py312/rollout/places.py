@@ -18,9 +18,10 @@ def moved(journal: Journal, driver: Driver, target: Target, environment: str, *,
     here = target.identity()
     if not here:
         raise RolloutRefused(f"the target {target.name} does not tell which one it is")
-    known = journal.newest()
-    mine = [run for run in known if run.environment == environment and run.has_touched and run.place != here]
-    others = [run for run in known if run.environment != environment]
+    # earlier attempts as well: they can be gone back from, too
+    runs = [journal.run(name) for name in journal.names(environment)]
+    mine = [run for run in runs if run.has_touched and run.place != here]
+    others = [run for run in journal.newest() if run.environment != environment]
     for run in mine:
         check_place(environment, here, others, run.shares)
     found = []

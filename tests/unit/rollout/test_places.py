@@ -1,5 +1,6 @@
 """Where an environment lies: one engine for each, and the same one until somebody says otherwise."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from pytest_py312.errors import RolloutRefused
 from pytest_py312.rollout.doctor import Health, Row
 from pytest_py312.rollout.examination import examined
+from pytest_py312.rollout.journal import Journal
 from tests.unit.rollout.shells import PLAN, Shell, shell_in
 
 A, B = "the Docker engine AAAA", "the Docker engine BBBB"
@@ -63,6 +65,17 @@ def test_an_exchange_that_is_meant_is_said_once_and_stands_in_the_history(py312:
     assert "nothing was left half done" in py312("recover --moved"), "a second time there is nothing to be said"
     py312("evidence --stage 1")
     assert f"place: {B}; by: " in (py312.root / ".py312/evidence/stage-1-test.html").read_text()
+
+
+def test_earlier_attempts_are_moved_along(py312: Shell) -> None:
+    """They can be gone back from, too."""
+    for _ in range(2):
+        py312("deploy --stage 1")
+        py312("rollback --stage 1")
+    py312.target.place = B
+    assert py312("recover --moved") == f"stage 1 lies on {B}\n"
+    with closing(Journal(py312.ground.state)) as journal:
+        assert [journal.run(name).place for name in journal.names("test")] == [B, B]
 
 
 def test_two_environments_do_not_lie_on_one_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
