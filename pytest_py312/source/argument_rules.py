@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 
 from pytest_py312.source import dynamic, rules
-from pytest_py312.source.dynamic import texts
 from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.values import (
     CLASS,
@@ -20,6 +19,7 @@ from pytest_py312.source.values import (
     Given,
     Value,
     alternatives,
+    texts,
 )
 from pytest_py312.source.walking import Scan
 

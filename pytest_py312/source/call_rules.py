@@ -6,13 +6,14 @@ import re
 from pytest_py312.source import argument_rules, enum_rules, handed_on, keyword_dicts, needed_rules, regex_rules, rules
 from pytest_py312.source.argument_rules import Rule
 from pytest_py312.source.declared import annotated
-from pytest_py312.source.dynamic import texts
 from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.values import (
     COROUTINE,
     FOREIGN,
     FUNCTION,
     ITEMS,
+    MAYBE,
+    MOST_VALUES,
     RECORD,
     STD,
     TEMPLATE,
@@ -23,8 +24,10 @@ from pytest_py312.source.values import (
     Keys,
     Value,
     alternatives,
+    either,
+    texts,
 )
-from pytest_py312.source.walking import Scan, result_of
+from pytest_py312.source.walking import Scan, result_of, visit
 
 OLD_PROTOCOLS = frozenset({
     "PROTOCOL_TLS", "PROTOCOL_SSLv23", "PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1",
@@ -89,7 +92,8 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
     if selects(node, value):
         return UNKNOWN
     if value.module == "builtins" and value.path in _OF_DICT and isinstance(node.func, ast.Attribute):
-        return _of_dict(named(scan, node.func.value), node)
+        owner = node.func.value
+        return _of_dict(visit(scan, owner) if isinstance(owner, ast.Dict) else named(scan, owner), node)
     if name == "typing.cast" and node.args:
         return annotated(scan, node.args[0])
     if name in ("copy.copy", "copy.deepcopy") and arguments and arguments[0].is_instance:
@@ -124,7 +128,8 @@ def _of_dict(owner: Value, node: ast.Call) -> Value:
         return keys.at(getattr(node.args[0], "value", None))
     if isinstance(node.func, ast.Attribute) and node.func.attr == "values":
         return Value(TEXTS, data=keys.values)
-    return Value(ITEMS, data=Value(RECORD, data=(UNKNOWN, keys.at(None))))
+    names = either([Value(TEXT, path=MAYBE, data=key) for key in keys[:MOST_VALUES]])
+    return Value(ITEMS, data=Value(RECORD, data=(names, keys.at(None))))
 
 
 def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> None:

@@ -11,8 +11,21 @@ from typing import Any
 
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, last_name, named
-from pytest_py312.source.values import CONDITION, FOREIGN, FUNCTION, MANY, NONE, NOTHING_KNOWN, OBJECT, SKIP, STD, Value
-from pytest_py312.source.version_tests import answered, compared, prefixed
+from pytest_py312.source.platform_tests import platform_begins, platform_of
+from pytest_py312.source.values import (
+    CONDITION,
+    FOREIGN,
+    FUNCTION,
+    MANY,
+    NONE,
+    NOTHING_KNOWN,
+    OBJECT,
+    PIECES,
+    STD,
+    Value,
+)
+from pytest_py312.source.version_formulas import is_of_version, worked_out
+from pytest_py312.source.version_tests import answered, compared, constant_of, prefixed
 from pytest_py312.source.walking import UNSURE, Scan
 
 NEVER: Condition = ("false",)
@@ -46,7 +59,12 @@ def negated(condition: Condition) -> Condition:
 def condition_of(scan: Scan, node: ast.expr) -> Condition:
     """When ``node`` is true."""
     reader = _READERS.get(node.__class__)
-    return reader(scan, node) if reader is not None else UNSURE
+    if reader is None:
+        return UNSURE
+    found = reader(scan, node)
+    if found is UNSURE and scan.speaks_of_version and node.__class__ in (ast.Compare, ast.Call):
+        return (worked_out(scan, node) if is_of_version(scan, node) else None) or UNSURE
+    return found
 
 
 def _boolean(scan: Scan, node: ast.BoolOp) -> Condition:
@@ -81,13 +99,15 @@ def _name(scan: Scan, node: ast.Name) -> Condition:
 def _known(value: Value) -> Condition:
     """The condition that a name stands for; a part of the version alone is none."""
     found: Condition = value.data
-    return UNSURE if found[0] == "part" else found
+    return UNSURE if found[0] in PIECES else found
 
 
-def _of_other_file(scan: Scan, value: Value) -> Condition:
+def _of_other_file(scan: Scan, value: Value, given: tuple[Any, ...] = ()) -> Condition:
     """A name of another file of the service: what it stands for is known once all have been read."""
     if scan.is_of_service(value.module) and _TELLING.search(value.module):
-        return ("imported", value.module)
+        return ("imported", value.module, given) if given else ("imported", value.module)
+    if given:
+        return UNSURE
     return _flag(value.module.rpartition(".")[2], None)
 
 
@@ -145,7 +165,7 @@ def _comparison(scan: Scan, left: ast.expr, op: ast.cmpop, right: ast.expr) -> C
     other = _other_implementation(scan, left, right)
     if other is not None:
         return NEVER if isinstance(op, ast.Eq) is other else ALWAYS
-    return compared(scan, left, op, right) or UNSURE
+    return compared(scan, left, op, right) or platform_of(scan, left, op, right) or UNSURE
 
 
 def _other_implementation(scan: Scan, left: ast.expr, right: ast.expr) -> bool | None:
@@ -185,11 +205,43 @@ def _in_names(scan: Scan, left: ast.Constant, right: ast.expr) -> Condition:
         return UNSURE
     if isinstance(right, ast.Call) and len(right.args) == 1 and last_name(right.func) in ("dir", "vars"):
         return _has(named(scan, right.args[0]), name)
-    if isinstance(right, ast.Attribute) and right.attr in ("__dict__", "__all__"):
-        return _has(named(scan, right.value), name)
+    if isinstance(right, ast.Attribute):
+        if right.attr in ("__dict__", "__all__"):
+            return _has(named(scan, right.value), name)
+        if right.attr in PARAMETERS:
+            asked = inspected(scan, right.value)
+            return ("takes", *asked, 0, (name,)) if asked and name.isidentifier() else UNSURE
+    if isinstance(right, ast.Name):
+        asked = inspected(scan, right)
+        return ("takes", *asked, 0, (name,)) if asked and name.isidentifier() else UNSURE
     if _names_of_modules(scan, right):
         return ("has", name, "") if scan.is_standard(name) else NEVER if name == "__pypy__" else UNSURE
     return UNSURE
+
+
+PARAMETERS = frozenset({"parameters", "args", "kwonlyargs"})
+"""What signatures have their parameters in."""
+
+
+def inspected(scan: Scan, node: ast.expr) -> tuple[str, str] | None:
+    """``inspect.signature(asyncio.Queue.__init__)``, or its parameters: module and path of what is inspected."""
+    if isinstance(node, ast.Name):
+        value = scan.get(node.id)
+        known = value is not None and value.kind is CONDITION and value.data[0] == "inspected"
+        return (value.data[1], value.data[2]) if value is not None and known else None
+    if isinstance(node, ast.Attribute):
+        return inspected(scan, node.value) if node.attr in PARAMETERS else None
+    if not isinstance(node, ast.Call) or not node.args:
+        return None
+    if isinstance(node.func, ast.Name) and node.func.id in ("list", "set", "tuple", "dict"):
+        return inspected(scan, node.args[0])
+    if last_name(node.func) not in ("signature", "getfullargspec", "getargspec"):
+        return None
+    of = named(scan, node.args[0])
+    path = of.path.removesuffix(".__init__").removesuffix(".__new__")
+    return (
+        (of.module, path) if dotted(named(scan, node.func)).startswith("inspect.") and of.kind is STD and path else None
+    )
 
 
 def _names_of_modules(scan: Scan, node: ast.expr) -> bool:
@@ -221,7 +273,8 @@ def _call(scan: Scan, node: ast.Call) -> Condition:
         return _named_call(scan, function.id, node)
     if isinstance(function, ast.Attribute):
         if function.attr == "startswith" and len(node.args) == 1:
-            return prefixed(scan, function.value, node.args[0]) or UNSURE
+            begins = prefixed(scan, function.value, node.args[0])
+            return begins or platform_begins(scan, function.value, node.args[0]) or UNSURE
         value = named(scan, function)
         if dotted(value) in FINDERS:
             return _found(scan, node.args)
@@ -232,7 +285,10 @@ def _call(scan: Scan, node: ast.Call) -> Condition:
 def _named_call(scan: Scan, name: str, node: ast.Call) -> Condition:
     arguments = node.args
     if name == "hasattr" and len(arguments) == 2 and isinstance(arguments[1], ast.Constant):
-        return _has(named(scan, arguments[0]), str(arguments[1].value))
+        asked = named(scan, arguments[0])
+        if asked.kind is NOTHING_KNOWN:
+            scan.probed.add(last_name(arguments[0]))
+        return _has(asked, str(arguments[1].value))
     if name == "callable" and len(arguments) == 1 and isinstance(arguments[0], ast.Call):
         return _named_call(scan, "getattr", arguments[0])
     if name == "getattr" and len(arguments) == 3 and isinstance(arguments[1], ast.Constant):
@@ -249,12 +305,30 @@ def _named_call(scan: Scan, name: str, node: ast.Call) -> Condition:
     return _found(scan, arguments) if value is not None and dotted(value) in FINDERS else UNSURE
 
 
+def _worked_out_with(scan: Scan, asks: Condition, node: ast.Call) -> Condition | None:
+    """What a function says of the version that compares it with its arguments in any way."""
+    _, formula, parameters, rest = asks
+    values = [constant_of(scan, argument) for argument in node.args]
+    if None in values or node.keywords:
+        return None
+    given = dict(zip(parameters, values, strict=False))
+    if rest:
+        given[rest] = tuple(values[len(parameters) :])
+    return worked_out(scan, formula, given)
+
+
 def _called(scan: Scan, value: Value, node: ast.Call) -> Condition:
     """What a call of an own function says, or of one of another file."""
     if value.kind is FUNCTION and value.data.condition is not None:
         found: Condition = value.data.condition
-        return found if found[0] != "asks" else answered(found, node.args) or UNSURE
-    return _of_other_file(scan, value) if value.kind is FOREIGN and not node.args and not node.keywords else UNSURE
+        if found[0] == "asks formula":
+            return _worked_out_with(scan, found, node) or UNSURE
+        given = [constant_of(scan, argument) for argument in node.args]
+        return found if found[0] != "asks" else answered(found, given) or UNSURE
+    if value.kind is not FOREIGN or node.keywords:
+        return UNSURE
+    arguments = tuple([constant_of(scan, argument) for argument in node.args])
+    return UNSURE if None in arguments else _of_other_file(scan, value, arguments)
 
 
 def _found(scan: Scan, arguments: Sequence[ast.expr]) -> Condition:
@@ -286,45 +360,3 @@ _READERS: dict[type[ast.expr], Callable[[Scan, Any], Condition]] = {
     ast.Compare: _compare,
     ast.Call: _call,
 }
-
-
-# ---- marks that skip tests
-
-
-SKIPPERS = frozenset({"skipif", "skipIf", "skipUnless", "xfail"})
-
-
-def skip_of(scan: Scan, node: ast.expr) -> Condition:
-    """Under which condition a decorator (or ``pytestmark``) skips what it marks."""
-    if isinstance(node, ast.Name):
-        value = scan.get(node.id)
-        return value.data if value is not None and value.kind is SKIP else UNSURE
-    if isinstance(node, (ast.List, ast.Tuple)):
-        found = [skip_of(scan, item) for item in node.elts]
-        known = [one for one in found if one != UNSURE]
-        return ("or", *known) if known else UNSURE
-    if not isinstance(node, ast.Call):
-        return UNSURE
-    name = last_name(node.func)
-    if name not in SKIPPERS:
-        return UNSURE
-    given = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "condition"), None)
-    if given is None:
-        return UNSURE
-    if name in ("skipif", "skipIf", "xfail"):
-        if isinstance(given, ast.Constant) and isinstance(given.value, str):
-            return _of_text(scan, given.value)
-        return condition_of(scan, given)
-    return negated(condition_of(scan, given)) if name == "skipUnless" else UNSURE
-
-
-def _of_text(scan: Scan, text: str) -> Condition:
-    """``skipif("sys.version_info >= (3, 12)")``: pytest gives such texts ``sys``, ``os`` and ``platform``."""
-    try:
-        tree = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return UNSURE
-    before, scan.names = scan.names, {**scan.names, "sys": Value(STD, "sys"), "platform": Value(STD, "platform")}
-    found = condition_of(scan, tree.body)
-    scan.names = before
-    return found

@@ -9,6 +9,7 @@ from pytest_py312.source.conditions import condition_of
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import CLASS, ITEMS, NOTHING_KNOWN, OBJECT, STD, UNKNOWN, Value
+from pytest_py312.source.version_formulas import is_of_version
 from pytest_py312.source.version_tests import asked_by
 from pytest_py312.source.walking import UNSURE, Scan, result_of
 
@@ -116,7 +117,11 @@ def condition_given(scan: Scan, node: Any) -> Condition | None:
     found = condition_of(scan, only.value)
     if found == UNSURE and isinstance(only.value, ast.Compare):
         parameters = [one.arg for one in (*node.args.posonlyargs, *node.args.args)]
-        return asked_by(scan, only.value, parameters, node.args.vararg.arg if node.args.vararg else "")
+        rest = node.args.vararg.arg if node.args.vararg else ""
+        asks = asked_by(scan, only.value, parameters, rest)
+        if asks is None and (parameters or rest) and scan.speaks_of_version and is_of_version(scan, only.value):
+            return ("asks formula", only.value, tuple(parameters), rest)
+        return asks
     return None if found == UNSURE or isinstance(only.value, ast.Constant) else found
 
 

@@ -4,16 +4,21 @@ import ast
 import builtins
 from typing import Any
 
-from pytest_py312.source import class_rules, enum_rules, hooks
-from pytest_py312.source.conditions import negated, skip_of
+from pytest_py312.source import called_behind, class_rules, enum_rules, hooks, set_up
+from pytest_py312.source.conditions import negated
 from pytest_py312.source.declared import annotated, condition_given, given_by, is_evaluated, not_evaluated
 from pytest_py312.source.facts import Call, ClassFact, Inherited, Kind
+from pytest_py312.source.fallbacks import suppressed_by
+from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.skip_marks import skip_of
 from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
     CLASS,
+    CONDITION,
     FOREIGN,
     FUNCTION,
+    MANAGER,
     MANY,
     NOTHING_KNOWN,
     OBJECT,
@@ -26,7 +31,17 @@ from pytest_py312.source.values import (
 from pytest_py312.source.walking import HANDLERS, Deferred, OnOwn, Scan, block, extended, kind_of, visit
 
 FIRST = frozenset(
-    {"__init__", "__new__", "setUp", "setUpClass", "asyncSetUp", "setup_method", "setup", "__post_init__"}
+    {
+        "__init__",
+        "__new__",
+        "setUp",
+        "setUpClass",
+        "asyncSetUp",
+        "setup_method",
+        "setup_class",
+        "setup",
+        "__post_init__",
+    }
 )
 """Methods that set what the others use: read before them."""
 
@@ -98,7 +113,12 @@ def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
     if node.decorator_list:
         names = {dotted(named(scan, one)) for one in node.decorator_list}
         if "functools.cached_property" in names or _is_property(node):
+            condition = condition_given(scan, node)
+            if condition is not None and not condition[0].startswith("asks"):
+                return Value(CONDITION, data=condition)
             return given_by(scan, node) or UNKNOWN
+        if names == {"contextlib.contextmanager"}:
+            return Value(MANAGER, data=suppressed_by(scan, node))
         if not names <= {"", "functools.lru_cache", "functools.cache", "abc.abstractmethod"}:
             return UNKNOWN
     is_async = isinstance(node, ast.AsyncFunctionDef)
@@ -147,7 +167,8 @@ def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: i
             names[every[0].arg] = Value(OBJECT, data=scan.owner)
     outer = scan.outer if in_class or scan.names is scan.module else (scan.names, *scan.outer)
     is_async = isinstance(node, ast.AsyncFunctionDef) or scan.in_async
-    deferred = Deferred(node, names, outer, guard, scan.owner, is_async)
+    inside = scan.body_name if scan.function is not None else ""
+    deferred = Deferred(node, names, outer, guard, scan.owner, is_async, inside)
     if in_class and node.name in FIRST:
         scan.queue.appendleft(deferred)
     else:
@@ -178,9 +199,13 @@ def run_deferred(scan: Scan) -> None:
             scan.guard = scan.guarded(condition)
         scan.owner, scan.in_async, scan.function = deferred.owner, deferred.in_async, deferred.node
         scan.guard = scan.guarded(hooks.is_called(deferred.owner, deferred.node.name))
+        scan.guard = scan.guarded(set_up.round_tests(deferred.owner, deferred.node.name))
         scan.declared_global, scan.log = frozenset(), None
         class_rules.begin_function(scan, deferred.node)
+        body = called_behind.begun(scan, deferred)
         block(scan, deferred.node.body)
+        set_up.prepared(scan, deferred.owner, deferred.node)
+        called_behind.ended(scan, body)
     scan.names, scan.outer, scan.guard, scan.owner, scan.function = scan.module, (), 0, None, None
 
 
@@ -196,7 +221,8 @@ def read_class(scan: Scan, node: ast.ClassDef) -> None:
         if not (isinstance(base, ast.Name) and base.id == "object" and scan.get("object") is None):
             own.bases.append(_base(scan, base, value))
     for keyword in node.keywords:
-        visit(scan, keyword.value)
+        value = visit(scan, keyword.value)
+        own.is_open = own.is_open or (keyword.arg == "metaclass" and value.kind is not STD)
     names = [dotted(named(scan, one.func if isinstance(one, ast.Call) else one)) for one in node.decorator_list]
     own.decorators = frozenset(filter(None, names))
     own.frozen_dataclass = class_rules.is_hashable_dataclass(node)
@@ -229,6 +255,8 @@ def finish_classes(scan: Scan) -> tuple[ClassFact, ...]:
     for node, own, guard in scan.hooked:
         scan.guard = guard
         hooks.read_hooks(scan, node, own)
+    for own in scan.classes:
+        scan.defined.update(name for name in (*own.body, *own.set_on_self) if name in LIKELY_METHODS)
     for wanted in scan.on_own:
         _look_up(scan, wanted)
     return tuple([_class_fact(one) for one in scan.classes if scan.module.get(one.name) is not None])
@@ -245,6 +273,10 @@ def _look_up(scan: Scan, wanted: OnOwn) -> None:
                 value = extended(scan, value, step.attr) if value.kind is STD else value
             if value.kind is STD:
                 scan.refer(wanted.steps[0], value, kind_of(value), wanted.call, name=wanted.steps[0].attr)
+        return
+    if wanted.instance and wanted.owner.get("__getattr__") is not None:
+        return
+    if name in scan.assigned or any(one.is_open for one in wanted.owner.family()):
         return
     foreign = wanted.owner.foreign_bases()
     call = wanted.call if len(wanted.steps) == 1 else None

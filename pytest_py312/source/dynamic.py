@@ -2,9 +2,10 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from pytest_py312.source import own_patches
 from pytest_py312.source.facts import Call, Kind, ModuleImport
 from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import (
@@ -25,6 +26,7 @@ from pytest_py312.source.values import (
     Value,
     alternatives,
     either,
+    texts,
 )
 from pytest_py312.source.walking import OnOwn, Scan, block, extended
 
@@ -32,13 +34,6 @@ _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 LONGEST_CODE = 20_000
 
 Reader = Callable[[Scan, ast.Call, Given], Value | None]
-
-
-def texts(value: Value) -> Iterator[str]:
-    """The constant texts that a value may be."""
-    for one in alternatives(value):
-        if one.kind is TEXT:
-            yield one.data
 
 
 def read_dynamic(scan: Scan, node: ast.Call, name: str, arguments: Given, *, full: bool = True) -> Value | None:
@@ -177,63 +172,12 @@ def _partial(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     return Value(PARTIAL, data=(function, len(arguments) - 1, tuple(arguments.named), arguments))
 
 
-def _setattr(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
-    if len(arguments) == 3 and arguments[0].kind is STD:
-        for text in texts(arguments[1]):
-            scan.patch(extended(scan, arguments[0], text))
-    return UNKNOWN
-
-
-def put_in_place(scan: Scan, modules: Iterable[str]) -> None:
-    """Modules that the file itself puts into ``sys.modules``."""
-    for name in modules:
-        if _NAME.fullmatch(name) and scan.is_standard(name):
-            scan.patch(Value(STD, name))
-
-
-def _modules_set(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
-    """``sys.modules.setdefault("imp", ...)``, ``monkeypatch.setitem(sys.modules, "imp", ...)``"""
-    if len(arguments) == 3 and dotted(arguments[0]) == "sys.modules":
-        put_in_place(scan, texts(arguments[1]))
-    return UNKNOWN
-
-
-def _modules_default(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
-    if len(arguments) == 2:
-        put_in_place(scan, texts(arguments[0]))
-    return UNKNOWN
-
-
-def _modules_update(scan: Scan, node: ast.Call, _arguments: Given) -> Value | None:
-    """``sys.modules.update(imp=...)``, ``sys.modules.update({"imp": ...})``"""
-    names = [keyword.arg for keyword in node.keywords if keyword.arg]
-    for argument in node.args:
-        names += _keys(argument)
-    put_in_place(scan, names)
-    return UNKNOWN
-
-
-def _keys(node: ast.expr) -> list[str]:
-    keys = node.keys if isinstance(node, ast.Dict) else ()
-    return [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
-
-
-def _patch_dict(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
-    """``mock.patch.dict("sys.modules", {"imp": ...})``, ``mock.patch.dict(sys.modules, imp=...)``"""
-    if arguments and ("sys.modules" in texts(arguments[0]) or dotted(arguments[0]) == "sys.modules"):
-        names = [one.arg for one in node.keywords if one.arg and one.arg not in ("values", "clear")]
-        for argument in [*node.args[1:], *[one.value for one in node.keywords if one.arg == "values"]]:
-            names += _keys(argument)
-        put_in_place(scan, names)
-    return UNKNOWN
-
-
 # ---- patches in tests
 
 
 def _patch(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     """``mock.patch("imp.reload")``."""
-    if not _says(node, "create"):
+    if not says(node, "create"):
         for text in texts(arguments[0]) if arguments else ():
             _target(scan, node, text)
     return UNKNOWN
@@ -241,7 +185,7 @@ def _patch(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
 
 def _patch_object(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     """``mock.patch.object(asyncio, "coroutine")``, ``monkeypatch.setattr(asyncio, "coroutine", ...)``."""
-    if not arguments or _says(node, "create") or _says(node, "raising", wanted=False):
+    if not arguments or says(node, "create") or says(node, "raising", wanted=False):
         return UNKNOWN
     if arguments[0].kind in (TEXT, MANY):
         for text in texts(arguments[0]):
@@ -264,7 +208,7 @@ def _patch_multiple(scan: Scan, node: ast.Call, arguments: Given) -> Value | Non
     return UNKNOWN
 
 
-def _says(node: ast.Call, name: str, wanted: bool = True) -> bool:
+def says(node: ast.Call, name: str, wanted: bool = True) -> bool:
     return any(
         keyword.arg == name and isinstance(keyword.value, ast.Constant) and keyword.value.value is wanted
         for keyword in node.keywords
@@ -369,7 +313,7 @@ _READERS: dict[str, Reader] = {
     "builtins.eval": _code,
     "builtins.getattr": _getattr,
     "builtins.map": _mapped,
-    "builtins.setattr": _setattr,
+    "builtins.setattr": own_patches.by_setattr,
     "builtins.vars": _namespace,
     "functools.partial": _partial,
     "importlib.import_module": _import,
@@ -378,22 +322,23 @@ _READERS: dict[str, Reader] = {
     "operator.attrgetter": _attrgetter,
     "operator.methodcaller": _methodcaller,
     "pkgutil.resolve_name": _resolve_name,
-    "sys.modules.setdefault": _modules_default,
-    "sys.modules.update": _modules_update,
+    "sys.modules.setdefault": own_patches.by_setdefault,
+    "sys.modules.update": own_patches.by_update,
     "timeit.timeit": _timed,
     "timeit.repeat": _timed,
     "timeit.Timer": _timed,
     "unittest.mock.patch": _patch,
-    "unittest.mock.patch.dict": _patch_dict,
+    "unittest.mock.patch.dict": own_patches.by_patch_dict,
     "unittest.mock.patch.object": _patch_object,
     "unittest.mock.patch.multiple": _patch_multiple,
 }
 _BY_LAST_NAME: dict[str, Reader] = {
-    "dict": _patch_dict,
+    "dict": own_patches.by_patch_dict,
     "import_module": _import,
     "object": _patch_object,
     "patch": _patch,
     "setattr": _patch_object,
-    "setitem": _modules_set,
+    "setitem": own_patches.by_setitem,
+    "update": own_patches.by_update_of_names,
     "delattr": _patch_object,
 }

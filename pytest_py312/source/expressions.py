@@ -2,7 +2,7 @@
 
 import ast
 
-from pytest_py312.source import call_rules, enum_rules, guessed_elements, rules
+from pytest_py312.source import bare_names, call_rules, enum_rules, guessed_elements, rules
 from pytest_py312.source.dynamic import got, read_dynamic, special_of
 from pytest_py312.source.facts import Call, Kind, LooseMethod
 from pytest_py312.source.fallbacks import RAISES, exceptions
@@ -62,9 +62,14 @@ def read_name(scan: Scan, node: ast.Name) -> Value:
     value = scan.get(node.id)
     if value is None:
         return _unbound(scan, node)
+    if scan.function is None:
+        bare_names.used(scan, node, value, as_name=True)
     if value.kind is STD:
         if value.path and value.path[-1] != ")" and value.module not in QUIET:
             scan.refer(node, value, Kind.USE)
+    elif value.kind is FUNCTION:
+        if scan.guard:
+            scan.used_behind(node.id, node)
     elif value.kind is MANY:
         for one in value.data:
             if one.kind is STD and one.path and one.path[-1] != ")" and one.module not in QUIET:
@@ -104,6 +109,8 @@ def _attribute(scan: Scan, node: ast.Attribute, called: ast.Call | None, argumen
         base = scan.get(inner.id)
         if base is None:
             base = _unbound(scan, inner)
+        elif scan.function is None:
+            bare_names.used(scan, inner, base)
     else:
         base = HANDLERS[inner.__class__](scan, inner)
     if base.kind is NOTHING_KNOWN:
@@ -164,6 +171,8 @@ def _of_own(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | No
     if known is None:
         scan.on_own.append(OnOwn(owner, base.kind is OBJECT, tuple(steps), call, scan.guard))
         return _inherited(owner, base.kind is OBJECT, steps)
+    if scan.guard and known.kind is FUNCTION:
+        scan.used_behind(first, steps[-1])
     if base.kind is CLASS and known.kind is not FUNCTION and enum_rules.is_enum(owner):
         known = Value(OBJECT, guard=base.guard, data=owner)
     if len(steps) == 1 and call is not None and known.kind is STD and known.path and known.path[-1] != ")":
@@ -259,6 +268,10 @@ def _called_name(scan: Scan, node: ast.Call, function: ast.Name, arguments: Give
                 scan.refer(function, value, Kind.NAME, how(node, arguments))
             return value
         return _unbound(scan, function)
+    if scan.function is None:
+        bare_names.used(scan, function, value)
+    if scan.guard and value.kind is FUNCTION:
+        scan.used_behind(function.id, function)
     _used(scan, node, value, arguments)
     return value
 
@@ -344,7 +357,7 @@ def _above(scan: Scan) -> Value:
 
 
 def _loose(scan: Scan, function: ast.Attribute) -> None:
-    if function.attr in LIKELY_METHODS:
+    if function.attr in LIKELY_METHODS and last_name(function.value) not in scan.probed:
         line, column, end = scan.place(function, function.attr)
         scan.loose.append(LooseMethod(function.attr, line, column, end, scan.guard))
 

@@ -44,6 +44,8 @@ class Kind:
     """A method that the library looks up by its name"""
     BASE = "base"
     """A class that one of this file derives from"""
+    BARE = "bare"
+    """A module whose import may have failed without a word, where its name is used all the same, as the file is run"""
 
 
 class Call(NamedTuple):
@@ -135,10 +137,15 @@ class LooseMethod(NamedTuple):
     guard: int = 0
 
 
+ANY_NAME = "*"
+"""Stands for a name that only running shows."""
+
+
 class Patch(NamedTuple):
     """A name of the library that the file itself sets: it is there from then on, where the guard lets it.
 
-    An empty ``path`` is the module itself, put into ``sys.modules``. ``before`` are lines whose use came earlier.
+    An empty ``path`` is the module itself, put into ``sys.modules``; its last name may be ``ANY_NAME``. ``before`` are
+    lines whose use came earlier.
     """
 
     module: str
@@ -221,6 +228,8 @@ class FileFacts:
     """Names of the module, and functions without arguments, that are true under a condition."""
     ignores: tuple[Ignore, ...] = ()
     defined: tuple[str, ...] = ()
+    behind: tuple[tuple[str, int], ...] = ()
+    """Functions of which all uses in this file are behind guards, and the guards that their bodies have for that."""
     failure: Failure | None = None
 
     def questions(self) -> Iterator[Question]:
@@ -270,6 +279,7 @@ def packed(facts: FileFacts) -> list[Any]:
         facts.flags,
         facts.ignores,
         facts.defined,
+        facts.behind,
         facts.failure,
     ]
 
@@ -283,7 +293,7 @@ def unpacked(data: Any) -> FileFacts:
         if data[0] != FORMAT or not isinstance(data[1], str):
             raise ValueError("the facts are those of another version")
         _, path, references, guards, imports, rules, loose, patches, inherited, through, *rest = data
-        classes, flags, ignores, defined, failure = rest
+        classes, flags, ignores, defined, behind, failure = rest
         return FileFacts(
             path=path,
             references=tuple([_reference(row) for row in references]),
@@ -298,6 +308,7 @@ def unpacked(data: Any) -> FileFacts:
             flags=tuple([(row[0], _tuples(row[1])) for row in flags]),
             ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
             defined=tuple(defined),
+            behind=tuple([(name, guard) for name, guard in behind]),
             failure=Failure._make(failure) if failure else None,
         )
     except (TypeError, IndexError, KeyError) as error:

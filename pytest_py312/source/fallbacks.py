@@ -95,6 +95,16 @@ def caught_by(scan: Scan, node: Any) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+def suppressed_by(scan: Scan, node: Any) -> tuple[str, ...]:
+    """What the body of a ``with`` may raise without harm, by the generator behind ``contextlib.contextmanager``."""
+    names: set[str] = set()
+    for inner in node.body:
+        parts = inner.body if isinstance(inner, ast.Try) else ()
+        if any(isinstance(one, ast.Yield) for part in parts for one in ast.walk(part)):
+            names.update(caught_by(scan, inner))
+    return tuple(sorted(names))
+
+
 def exceptions(scan: Scan, node: ast.expr | None) -> set[str]:
     """The names a handler is for; an empty one for a bare ``except``."""
     if node is None:

@@ -9,7 +9,7 @@ from pytest_py312.model import Confidence, Finding, Location, Severity
 from pytest_py312.source import replacements
 from pytest_py312.source.compiling import compiler_findings
 from pytest_py312.source.drop_ins import with_changes
-from pytest_py312.source.facts import Call, FileFacts, Kind, Reference, RuleFact
+from pytest_py312.source.facts import ANY_NAME, Call, FileFacts, Kind, Reference, RuleFact
 from pytest_py312.source.ignoring import apply_ignores
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.packaging_rules import IMPORT_FAILS, NO_LONGER_SEEDED, Lock, packaging_findings
@@ -92,13 +92,18 @@ class _File:
     def _is_patched(self, reference: Reference) -> bool:
         """Whether the file itself sets the name."""
         steps = reference.path.replace("()", "").split(".")
-        names = [(reference.module, ".".join(steps[:count])) for count in range(len(steps) + 1)]
-        patches = [self.patched[name] for name in names if name in self.patched]
+        names = [".".join(steps[:count]) for count in range(len(steps) + 1)]
+        names += [f"{name}.{ANY_NAME}".removeprefix(".") for name in names[:-1]]
+        known = [(reference.module, name) for name in names]
+        patches = [self.patched[name] for name in known if name in self.patched]
         return any(reference.line not in one.before for one in patches)
 
     # ---- names of the library
 
     def _of_reference(self, reference: Reference) -> Iterator[Finding]:
+        if reference.kind == Kind.BARE:
+            yield from self._bare(reference)
+            return
         target = self.witnesses.on_target(reference.module, reference.path)
         baseline = self.witnesses.on_baseline(reference.module, reference.path)
         if target.present is False:
@@ -119,8 +124,22 @@ class _File:
         path = self._culprit(reference)
         if path is None or self.on_target.catches(reference.guard, _failure(reference, path)):
             return
-        if not self._works_on_baseline(reference, path):
+        if self._works_on_baseline(reference, path):
+            yield from self._gone(reference, path)
+
+    def _bare(self, reference: Reference) -> Iterator[Finding]:
+        """A name that no import has brought where the module or what was taken of it is gone."""
+        path = reference.path if self.witnesses.on_target(reference.module, "").present else ""
+        if self.witnesses.on_target(reference.module, path).present is not False:
             return
+        on = self.on_target
+        failed = on.runs(reference.bound) and on.catches(reference.bound, frozenset({"ImportError", *IMPORT_FAILS}))
+        if not failed or not on.surely_runs(reference.guard) or on.catches(reference.guard, NAME_FAILS | STAR_FAILS):
+            return
+        if self._works_on_baseline(reference, path):
+            yield from self._gone(reference, path, ": its import may fail, and the name is used all the same")
+
+    def _gone(self, reference: Reference, path: str, more: str = "") -> Iterator[Finding]:
         module = reference.module
         if self.lock.brings_back(module):
             return
@@ -132,7 +151,7 @@ class _File:
         name = name_of(module, path)
         yield Finding(
             code=code,
-            message=f"{what}{name} is gone{since(self.witnesses.first_without(module, path))}",
+            message=f"{what}{name} is gone{since(self.witnesses.first_without(module, path))}{more}",
             remedy=self._remedy(module, path),
             confidence=confidence(reference.sure),
             location=location(self.path, reference),
@@ -159,7 +178,8 @@ class _File:
         """Whether it worked before: what the baseline lacks as well is nothing new, unless it never ran there."""
         has_it = self.witnesses.on_baseline(reference.module, culprit).present
         if not self.on_baseline.runs(reference.guard, reference.bound):
-            return has_it is True or (has_it is False and bool(culprit))
+            never = has_it is False and bool(culprit) and reference.kind != Kind.METHOD  # subclasses may have it
+            return has_it is True or never
         whole = self.witnesses.on_baseline(reference.module, reference.path).present
         return has_it is True and whole is not False
 

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_py312.source.facts import ClassFact, Condition, FileFacts, Guard, Inherited, Kind, Reference, Through
+from pytest_py312.source.patched_elsewhere import with_patches
+from pytest_py312.source.used_elsewhere import without_guesses
+from pytest_py312.source.version_tests import answered
 
 DEEPEST = 12
 UNKNOWN: Condition = ("unknown",)
@@ -67,7 +70,7 @@ def linked(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
             references = (*facts.references, *found)
             facts = replace(facts, references=references, inherited=(), through=(), guards=guards)
         done.append(facts)
-    return tuple(done)
+    return with_patches(without_guesses(done, modules.find), modules.find)
 
 
 def _guards(facts: FileFacts, modules: Modules) -> tuple[Guard, ...]:
@@ -84,6 +87,8 @@ def _known(condition: Condition, facts: FileFacts, modules: Modules) -> Conditio
     module, _, name = condition[1].rpartition(".")
     file = modules.find(module if module.strip(".") else f"{module}.", facts.path) if module else None
     found = dict(file.flags).get(name) if file is not None else None
+    if found is not None and found[0] == "asks":
+        return (answered(found, condition[2]) if len(condition) > 2 else None) or UNKNOWN
     return UNKNOWN if found is None or _is_open(found) else found
 
 
@@ -112,7 +117,7 @@ def _references(
     seen = 0
     while pending and seen < DEEPEST:
         here, one = pending.pop(0)
-        if seen and use.name in one.members:
+        if seen and (use.name in one.members or (use.instance and "__getattr__" in one.members)):
             return
         seen += 1
         for module, name in one.bases:

@@ -5,8 +5,7 @@ import re
 from datetime import date, datetime
 
 from pytest_py312.source import enum_rules
-from pytest_py312.source.dynamic import texts
-from pytest_py312.source.values import CLASS, TEMPLATE, TEXT, Given, Value
+from pytest_py312.source.values import CLASS, TEMPLATE, TEXT, Given, Value, texts
 from pytest_py312.source.walking import Scan
 
 _POSSESSIVE = re.compile(r"\(\?>|[*+?]\+|\{\d*,?\d*\}\+")

@@ -5,8 +5,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_py312.source import dynamic, enum_rules, keyword_dicts, rules
+from pytest_py312.source import dynamic, enum_rules, keyword_dicts, own_patches, rules
 from pytest_py312.source.conditions import condition_of, negated
+from pytest_py312.source.facts import ANY_NAME
+from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import (
     BYTES,
@@ -16,6 +18,7 @@ from pytest_py312.source.values import (
     FUNCTION,
     ITEMS,
     MANY,
+    NAMESPACE,
     NOTHING,
     OBJECT,
     RECORD,
@@ -29,6 +32,7 @@ from pytest_py312.source.values import (
     Value,
     alternatives,
     either,
+    texts,
 )
 from pytest_py312.source.version_tests import unpacked
 from pytest_py312.source.walking import HANDLERS, UNSURE, Scan, extended, visit, visit_all
@@ -48,12 +52,15 @@ def read_boolean(scan: Scan, node: ast.BoolOp) -> Value:
     before = scan.guard
     found = []
     is_and = node.op.__class__ is ast.And
+    doubts = scan.doubts
     for part in node.values:
         found.append(visit(scan, part))
         condition = condition_of(scan, part)
         if condition is not UNSURE:
             scan.guard = scan.guarded(condition if is_and else negated(condition))
-    scan.guard = before
+        else:
+            scan.doubts += 1
+    scan.guard, scan.doubts = before, doubts
     for part, value in zip(node.values[:-1], found, strict=False):
         rules.truth_of(scan, part, value)
     return either(found)
@@ -63,12 +70,14 @@ def read_choice(scan: Scan, node: ast.IfExp) -> Value:
     rules.truth_of(scan, node.test, visit(scan, node.test))
     condition = condition_of(scan, node.test)
     before = scan.guard
+    scan.doubts += condition is UNSURE
     scan.guard = scan.guarded(condition)
     body = _bound_here(scan, visit(scan, node.body), before)
     scan.guard = before
     scan.guard = scan.guarded(negated(condition))
     orelse = _bound_here(scan, visit(scan, node.orelse), before)
     scan.guard = before
+    scan.doubts -= condition is UNSURE
     return either((body, orelse))
 
 
@@ -83,11 +92,13 @@ def read_lambda(scan: Scan, node: ast.Lambda) -> Value:
     names = [a.arg for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
     names += [a.arg for a in (node.args.vararg, node.args.kwarg) if a is not None]
     guard = scan.guard
+    scan.doubts += 1
     scan.guard = scan.outside_try(guard)
     if scan.lambda_caught:
         scan.guard = scan.guarded((), scan.lambda_caught)
     _inside(scan, dict.fromkeys(names, UNKNOWN), [node.body])
     scan.guard = guard
+    scan.doubts -= 1
     condition = condition_of(scan, node.body)
     known = condition != UNSURE and not isinstance(node.body, ast.Constant)
     return Value(FUNCTION, data=OwnFunction("lambda", condition=condition)) if known else UNKNOWN
@@ -107,6 +118,7 @@ def _inside(scan: Scan, names: dict[str, Value], nodes: Sequence[ast.expr]) -> l
 def read_comprehension(scan: Scan, node: Any) -> Value:
     before, outer, log, guard = scan.names, scan.outer, scan.log, scan.guard
     first = visit(scan, node.generators[0].iter)
+    scan.doubts += 1
     scan.names, scan.log = {}, None
     if before is not scan.module:
         scan.outer = (before, *outer)
@@ -122,6 +134,7 @@ def read_comprehension(scan: Scan, node: Any) -> Value:
     else:
         value = visit(scan, node.elt)
     scan.names, scan.outer, scan.log, scan.guard = before, outer, log, guard
+    scan.doubts -= 1
     if rules.is_coroutine(value):
         return Value(COROUTINE, data=list)
     if node.__class__ in (ast.ListComp, ast.GeneratorExp) and (value.kind is OBJECT or value.is_instance):
@@ -168,15 +181,21 @@ def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
         elif one.kind is OBJECT or one.kind is CLASS:
             before = one.data.set_on_self.get(target.attr)
             one.data.set_on_self[target.attr] = value if before is None else either((before, value))
+        elif target.attr in LIKELY_METHODS:
+            scan.defined.add(target.attr)
+            scan.assigned.add(target.attr)
 
 
 def _assign_item(scan: Scan, target: ast.Subscript, value: Value) -> None:
     owner = visit(scan, target.value)
     key = visit(scan, target.slice)
     if dotted(owner) == "sys.modules":
-        dynamic.put_in_place(scan, dynamic.texts(key))
+        own_patches.put_in_place(scan, texts(key))
     elif owner.data.__class__ is Keys:
         keyword_dicts.item_set(scan, target, owner, key, value)
+    elif owner.kind is NAMESPACE:
+        for name in list(texts(key)) or [ANY_NAME]:
+            scan.patch(extended(scan, owner.data, name))
 
 
 _ASSIGNED: dict[type[ast.AST], Any] = {ast.Attribute: _assign_attribute, ast.Subscript: _assign_item}
@@ -317,12 +336,34 @@ _PLAIN = frozenset({ast.Is, ast.IsNot, ast.In, ast.NotIn})
 def read_compare(scan: Scan, node: ast.Compare) -> Value:
     found = [HANDLERS[item.__class__](scan, item) for item in (node.left, *node.comparators)]
     rules.membership(scan, node, found)
-    if node.ops[0].__class__ in _PLAIN or any(one.path == "len()" and one.module == "builtins" for one in found):
+    constants = node.left.__class__ is node.comparators[0].__class__ is ast.Constant
+    if (
+        node.ops[0].__class__ in _PLAIN
+        or constants
+        or any(one.path == "len()" and one.module == "builtins" for one in found)
+    ):
         return _NUMBERS[bool]
     return UNKNOWN
 
 
+def _read_table(scan: Scan, node: ast.Dict, test: ast.expr) -> Value:
+    """``{True: new, False: old}[sys.version_info >= (3, 12)]``"""
+    condition, before = condition_of(scan, test), scan.guard
+    found = []
+    for key, value in zip(node.keys, node.values, strict=True):
+        is_true = isinstance(key, ast.Constant) and key.value is True
+        scan.guard = scan.guarded(condition if is_true else negated(condition))
+        found.append(_bound_here(scan, visit(scan, value), before))
+        scan.guard = before
+    return either(found)
+
+
 def read_item(scan: Scan, node: ast.Subscript) -> Value:
+    if isinstance(node.value, ast.Dict) and all(
+        isinstance(key, ast.Constant) and isinstance(key.value, bool) for key in node.value.keys
+    ):
+        visit(scan, node.slice)
+        return _read_table(scan, node.value, node.slice)
     value = visit(scan, node.value)
     HANDLERS[node.slice.__class__](scan, node.slice)
     return rules.item_of(scan, node, value)

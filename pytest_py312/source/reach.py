@@ -38,6 +38,15 @@ class Reach:
         """Whether code behind all of these guards may run."""
         return all(self._one_runs(number) for number in numbers)
 
+    def surely_runs(self, number: int) -> bool:
+        """Whether there is no doubt that code behind this guard runs."""
+        while number > 0:
+            guard = self._guards[number]
+            if guard.condition and self.truth(guard.condition) is not True:
+                return False
+            number = guard.parent
+        return True
+
     def _one_runs(self, number: int) -> bool:
         if number not in self._runs:
             guard = self._guards[number]

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from pytest_py312.source import (
     argument_rules,
+    called_behind,
+    contexts,
     definitions,
     expressions,
     fallbacks,
@@ -18,14 +20,14 @@ from pytest_py312.source import (
 )
 from pytest_py312.source.comments import read_ignores
 from pytest_py312.source.facts import Condition, Failure, FileFacts
-from pytest_py312.source.values import CONDITION, FUNCTION
+from pytest_py312.source.values import CONDITION, FUNCTION, PIECES
 from pytest_py312.source.walking import Scan, block
 
 LARGEST = 8 * 1024 * 1024
 """Bytes of a file that is read."""
 MOST_REFERENCES = 200_000
 
-PARTS = (expressions, operations, statements, fallbacks, definitions)
+PARTS = (expressions, operations, statements, contexts, fallbacks, definitions)
 """Modules that know the nodes: importing them fills the table of handlers."""
 T = TypeVar("T")
 
@@ -80,8 +82,10 @@ def _failed(path: str, text: str, failure: Failure) -> FileFacts:
 
 def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> FileFacts:
     scan = Scan(local=local)
+    scan.speaks_of_version = "version" in text
     block(scan, tree.body)
     definitions.run_deferred(scan)
+    public = called_behind.put_behind(scan, text) if scan.behind else ()
     classes = definitions.finish_classes(scan)
     argument_rules.forked_with_threads(scan)
     guessed_elements.judged(scan)
@@ -100,14 +104,15 @@ def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> Fil
         flags=tuple(_flags(scan)),
         ignores=read_ignores(text),
         defined=tuple(sorted(scan.defined)),
+        behind=public,
     )
 
 
 def _flags(scan: Scan) -> Iterator[tuple[str, Condition]]:
     for name, value in scan.module.items():
-        if value.kind is CONDITION and value.data[0] != "part":
+        if value.kind is CONDITION and value.data[0] not in PIECES:
             yield name, value.data
-        elif value.kind is FUNCTION and value.data.condition is not None and value.data.condition[0] != "asks":
+        elif value.kind is FUNCTION and value.data.condition is not None and value.data.condition[0] != "asks formula":
             yield name, value.data.condition
 
 

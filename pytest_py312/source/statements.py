@@ -4,12 +4,13 @@ import ast
 from typing import Any
 
 from pytest_py312.source import class_rules, keyword_dicts, rules
-from pytest_py312.source.conditions import NEVER, condition_of, negated, skip_of
+from pytest_py312.source.conditions import NEVER, condition_of, inspected, negated
 from pytest_py312.source.declared import NO_INSTANCES, annotated, is_evaluated
-from pytest_py312.source.facts import SILENCED, Condition, Kind, ModuleImport
-from pytest_py312.source.fallbacks import RAISES, caught_by, exceptions
+from pytest_py312.source.facts import Condition, Kind, ModuleImport
+from pytest_py312.source.fallbacks import caught_by
 from pytest_py312.source.naming import dotted, joined, last_name, named
 from pytest_py312.source.operations import bind_target, item_of
+from pytest_py312.source.skip_marks import skip_of
 from pytest_py312.source.stdlib import SUBMODULES
 from pytest_py312.source.values import (
     CONDITION,
@@ -23,7 +24,8 @@ from pytest_py312.source.values import (
     UNKNOWN,
     Value,
 )
-from pytest_py312.source.version_tests import version_part
+from pytest_py312.source.version_formulas import is_formula, is_of_version
+from pytest_py312.source.version_tests import constant_of, version_part
 from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit
 
 EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "builtins.exit", "builtins.quit"})
@@ -102,7 +104,7 @@ def _statement_place(scan: Scan, node: ast.ImportFrom) -> tuple[int, int, int]:
 def read_assign(scan: Scan, node: ast.Assign) -> None:
     value: Value = HANDLERS[node.value.__class__](scan, node.value)
     scan.only_named(node.value)
-    if value.kind in (NOTHING_KNOWN, TEMPLATE) or value.is_instance:
+    if value.kind in (NOTHING_KNOWN, TEMPLATE) or value.is_instance or value.path.startswith("signature()."):
         value = _meaning(scan, node.value, value)
     for target in node.targets:
         if target.__class__ is ast.Name and target.id == "pytestmark" and scan.names is scan.module:
@@ -129,11 +131,29 @@ def _meaning(scan: Scan, node: ast.expr, value: Value) -> Value:
         skips = skip_of(scan, node)
         if skips != UNSURE:
             return Value(SKIP, data=skips)
+    asked = inspected(scan, node) if isinstance(node, ast.Call | ast.Attribute) else None
+    if asked is not None:
+        return Value(CONDITION, data=("inspected", *asked))
     condition = condition_of(scan, node)
     if condition != UNSURE:
         return Value(CONDITION, data=condition)
     part = version_part(scan, node)
-    return Value(CONDITION, data=("part", part)) if part else value
+    if part:
+        return Value(CONDITION, data=("part", part))
+    return _piece(scan, node, value) if scan.speaks_of_version else value
+
+
+def _piece(scan: Scan, node: ast.expr, value: Value) -> Value:
+    """``(3, 12)``, to compare the version with; something that is worked out of it; or else ``value``."""
+    if isinstance(node, ast.Tuple):
+        constant = constant_of(scan, node)
+        if constant is not None and constant and constant[0] in (2, 3):
+            return Value(CONDITION, data=("constant", constant))
+    elif (
+        node.__class__ in (ast.BinOp, ast.Subscript, ast.Call) and is_of_version(scan, node) and is_formula(scan, node)
+    ):
+        return Value(CONDITION, data=("formula", node))
+    return value
 
 
 def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
@@ -141,6 +161,8 @@ def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
     if is_evaluated(scan) and (scan.function is None or in_class):
         visit(scan, node.annotation)
     value = visit(scan, node.value) if node.value is not None else UNKNOWN
+    if node.value is not None and value.kind is NOTHING_KNOWN:
+        value = _meaning(scan, node.value, value)
     if in_class and scan.owner is not None and (isinstance(node.annotation, ast.Constant) or not is_evaluated(scan)):
         scan.owner.annotations.append(node.annotation)
     if node.value is not None and in_class:
@@ -185,6 +207,8 @@ def read_if(scan: Scan, node: ast.If) -> Condition | None:
     before, checking = scan.guard, scan.type_checking
     narrowed = _narrowed(scan, node.test)
 
+    scan.doubts += condition is UNSURE
+
     def body() -> bool:
         scan.guard = scan.guarded(condition)
         scan.type_checking = checking or condition is NEVER
@@ -204,6 +228,7 @@ def read_if(scan: Scan, node: ast.If) -> Condition | None:
         return ended
 
     body_ends, orelse_ends = branches(scan, body, orelse)
+    scan.doubts -= condition is UNSURE
     if body_ends and scan.function is None and scan.shift is None:
         rules.refusal(scan, node, condition)
     if body_ends and orelse_ends:
@@ -238,7 +263,9 @@ def read_while(scan: Scan, node: ast.While) -> None:
 
     def body() -> bool:
         scan.guard = scan.guarded(condition_of(scan, node.test))
+        scan.doubts += 1
         block(scan, node.body)
+        scan.doubts -= 1
         scan.guard = before
         return False
 
@@ -254,50 +281,13 @@ def read_for(scan: Scan, node: ast.For | ast.AsyncFor) -> None:
 
     def body() -> bool:
         bind_target(scan, node.target, item_of(source))
+        scan.doubts += 1
         block(scan, node.body)
+        scan.doubts -= 1
         return False
 
     branches(scan, body, lambda: False)
     block(scan, node.orelse)
-
-
-def read_with(scan: Scan, node: ast.With | ast.AsyncWith) -> Condition | None:
-    before = scan.guard
-    for item in node.items:
-        value = visit(scan, item.context_expr)
-        rules.context(scan, item.context_expr, value)
-        caught = _suppressed(scan, item.context_expr)
-        if dotted(value) == "warnings.catch_warnings()" and _silences(node.body, item.context_expr):
-            caught = (SILENCED,)
-        if caught:
-            scan.guard = scan.guarded((), caught)
-        if item.optional_vars is not None:
-            bind_target(scan, item.optional_vars, rules.entered(value))
-    ended = block(scan, node.body)
-    suppresses = scan.guard != before
-    scan.guard = before
-    return ENDS if ended and not suppresses else None
-
-
-def _suppressed(scan: Scan, node: ast.expr) -> tuple[str, ...]:
-    if not isinstance(node, ast.Call):
-        return ()
-    name = dotted(named(scan, node.func))
-    last = last_name(node.func)
-    if name == "contextlib.suppress" or last in RAISES:
-        return tuple(sorted(filter(None, (one for argument in node.args for one in exceptions(scan, argument)))))
-    if last in ("warns", "assertWarns", "assertWarnsRegex", "deprecated_call") and not name:
-        return (SILENCED,)
-    return ()
-
-
-def _silences(body: list[ast.stmt], node: ast.expr) -> bool:
-    """Whether ``with warnings.catch_warnings(...)`` keeps warnings from being shown."""
-    if any(keyword.arg in ("record", "action") for keyword in getattr(node, "keywords", ())):
-        return True
-    calls = [one.value for one in body if isinstance(one, ast.Expr) and isinstance(one.value, ast.Call)]
-    ignoring = [one for one in calls if last_name(one.func) in ("simplefilter", "filterwarnings")]
-    return any(one.args and getattr(one.args[0], "value", "") == "ignore" for one in ignoring)
 
 
 def read_match(scan: Scan, node: ast.Match) -> None:
@@ -387,11 +377,10 @@ def read_type_alias(scan: Scan, node: Any) -> None:
 HANDLERS.update(
     {
         ast.AnnAssign: read_annotated, ast.Assert: read_assert, ast.Assign: read_assign, ast.AsyncFor: read_for,
-        ast.AsyncWith: read_with, ast.AugAssign: read_augmented, ast.Break: read_break, ast.Continue: read_break,
+        ast.AugAssign: read_augmented, ast.Break: read_break, ast.Continue: read_break,
         ast.Delete: read_delete, ast.Expr: read_expression, ast.For: read_for, ast.Global: read_global, ast.If: read_if,
         ast.Import: read_import, ast.ImportFrom: read_import_from, ast.Match: read_match, ast.Nonlocal: read_nothing,
         ast.Pass: read_nothing, ast.Raise: read_raise, ast.Return: read_return, ast.While: read_while,
-        ast.With: read_with,
     }
 )  # fmt: skip
 if hasattr(ast, "TypeAlias"):

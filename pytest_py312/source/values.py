@@ -1,6 +1,6 @@
 """What the scanner knows of the values that names stand for. Most of the time that is nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,13 @@ OBJECT = "object"
 """An instance of a class of this file; ``data`` as above."""
 FUNCTION = "function"
 """A function of this file; ``data`` is an :class:`OwnFunction`."""
+MANAGER = "manager"
+"""A function of this file that makes a context manager; ``data`` are the exceptions that it keeps to itself."""
 CONDITION = "condition"
-"""A truth that depends on the interpreter; ``data`` is a condition of ``facts.py``."""
+"""A truth that depends on the interpreter; ``data`` is a condition of ``facts.py``, or begins with one of PIECES."""
+PIECES = frozenset({"part", "formula", "constant", "inspected"})
+"""What conditions are made of: ``("part", word)`` and ``("formula", node)`` of the version, ``("constant", (3, 12))``
+to compare it with, ``("inspected", module, path)``: the signature of something standard."""
 SKIP = "skip"
 """A mark that skips a test; ``data`` is the condition under which it does."""
 TEXT = "text"
@@ -93,6 +98,8 @@ class Given(list[Value]):
         return found
 
 
+MOST_ALTERNATIVES = 8
+"""Of a value that are remembered: where there are as many, there may be more."""
 MOST_VALUES = 20
 """Of a dict that are looked at where nobody knows which is taken."""
 
@@ -149,6 +156,10 @@ class OwnClass:
     decorators: frozenset[str] = frozenset()
     """Dotted standard names of its decorators."""
     frozen_dataclass: bool = False
+    run_if: tuple[Any, ...] = ()
+    """Conditions under which its methods run: what prepares tests skips them else."""
+    is_open: bool = False
+    """Whether something else may give it more: a metaclass of one's own."""
     annotations: list[Any] = field(default_factory=list)
     """Annotations of its body that nobody has run."""
     _family: "list[OwnClass] | None" = None
@@ -198,6 +209,13 @@ def alternatives(value: Value) -> tuple[Value, ...]:
     return value.data if value.kind is MANY else (value,)
 
 
+def texts(value: Value) -> Iterator[str]:
+    """The constant texts that a value may be."""
+    for one in alternatives(value):
+        if one.kind is TEXT:
+            yield one.data
+
+
 def either(values: Iterable[Value]) -> Value:
     """One of these. ``None`` beside something better is taken for "not yet"."""
     found: list[Value] = []
@@ -213,7 +231,7 @@ def either(values: Iterable[Value]) -> Value:
         return found[0] if found else UNKNOWN
     if len(found) == 1:
         return found[0]
-    return Value(MANY, data=tuple(found[:8]))
+    return Value(MANY, data=tuple(found[:MOST_ALTERNATIVES]))
 
 
 def _same(one: Value, other: Value) -> bool:

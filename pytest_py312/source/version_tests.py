@@ -96,6 +96,8 @@ def _tuple(scan: Scan, node: ast.Tuple | ast.List) -> str:
 def _call(scan: Scan, node: ast.Call) -> str:
     function = node.func
     name = dotted(named(scan, function))
+    if name == "sysconfig.get_python_version":
+        return "text two"
     if name in ("platform.python_version_tuple", "platform.python_version"):
         return "texts" if name.endswith("tuple") else "text"
     if isinstance(function, ast.Attribute):
@@ -185,9 +187,9 @@ def compared(scan: Scan, left: ast.expr, op: ast.cmpop, right: ast.expr) -> tupl
         parsed = _of_parsed(scan, left, operator, right)
         if parsed is not None:
             return parsed
-    part, value = version_part(scan, left), constant_of(right)
+    part, value = version_part(scan, left), constant_of(scan, right)
     if not part and operator in TURNED:
-        part, value, operator = version_part(scan, right), constant_of(left), TURNED[operator]
+        part, value, operator = version_part(scan, right), constant_of(scan, left), TURNED[operator]
     if not part or not operator or not _fits(part, value, operator):
         return None
     return ("version", operator, value, part)
@@ -215,10 +217,9 @@ def asked_by(scan: Scan, node: ast.expr, parameters: Sequence[str], rest: str) -
     return ("asks", operator, part, parameters.index(right.id)) if right.id in parameters else None
 
 
-def answered(asks: tuple[Any, ...], arguments: Sequence[ast.expr]) -> tuple[Any, ...] | None:
+def answered(asks: tuple[Any, ...], given: Sequence[Any]) -> tuple[Any, ...] | None:
     """The condition that a call of such a function stands for; ``None`` where its arguments are not constants."""
     _, operator, part, places = asks
-    given = [constant_of(argument) for argument in arguments]
     if isinstance(places, int):
         value = given[places] if places < len(given) else None
     else:
@@ -233,25 +234,28 @@ def _of_parsed(scan: Scan, left: ast.Call, operator: str, right: ast.Call) -> tu
     same = last_name(left.func) == last_name(right.func) and last_name(left.func) in PARSERS
     if not same or len(left.args) != 1 or len(right.args) != 1 or operator not in ("<", "<=", ">", ">="):
         return None
-    part, value = version_part(scan, left.args[0]), constant_of(right.args[0])
+    part, value = version_part(scan, left.args[0]), constant_of(scan, right.args[0])
     if not part:
-        part, value, operator = version_part(scan, right.args[0]), constant_of(left.args[0]), TURNED[operator]
+        part, value, operator = version_part(scan, right.args[0]), constant_of(scan, left.args[0]), TURNED[operator]
     if part not in ("text", "text two") or not isinstance(value, str) or not _RELEASE.fullmatch(value):
         return None
     numbers = [int(number) for number in value.split(".")]
     return ("version", operator, tuple([*numbers, 0, 0][:3]), "three" if part == "text" else "two and none")
 
 
-def constant_of(node: ast.expr) -> Any:
+def constant_of(scan: Scan, node: ast.expr) -> Any:
     """A number, a text or a tuple of such; ``None`` where it is something else."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, int | float | str) else None
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
-        items = tuple(constant_of(item) for item in node.elts)
+        items = tuple(constant_of(scan, item) for item in node.elts)
         return None if None in items else items
     if isinstance(node, ast.Call) and last_name(node.func) == "range" and 0 < len(node.args) < 3:
         numbers = [_number(argument) for argument in node.args]
         return tuple(range(*numbers)) if all(0 <= one < 100 for one in numbers) else None
+    if node.__class__ is ast.Name or node.__class__ is ast.Attribute:
+        value = named(scan, node)
+        return value.data[1] if value.kind is CONDITION and value.data[0] == "constant" else None
     return None
 
 
@@ -273,6 +277,6 @@ def prefixed(scan: Scan, node: ast.expr, argument: ast.expr) -> tuple[Any, ...] 
     """``sys.version.startswith("3.12")``, ``platform.python_version().startswith(("3.9", "3.10"))``."""
     if version_part(scan, node) not in ("long text", "text"):
         return None
-    value = constant_of(argument)
+    value = constant_of(scan, argument)
     prefixes = value if isinstance(value, tuple) else (value,)
     return ("version", "starts", prefixes, "text") if all(isinstance(one, str) for one in prefixes) else None

@@ -6,11 +6,12 @@ gives what is known of its value, that of a statement what holds for the stateme
 
 import ast
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.source.facts import (
+    ANY_NAME,
     Call,
     Condition,
     Guard,
@@ -47,6 +48,8 @@ class Deferred:
     guard: int
     owner: OwnClass | None
     in_async: bool
+    inside: str = ""
+    """The outermost function round it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +68,7 @@ class Scan:
 
     def __init__(self, *, local: frozenset[str]) -> None:
         self.local = local - LOADED_FIRST
+        self.speaks_of_version = True
         self.module: dict[str, Value] = {}
         self.names = self.module
         self.outer: tuple[dict[str, Value], ...] = ()
@@ -96,6 +100,8 @@ class Scan:
         self.inherited: list[Inherited] = []
         self.through: list[Through] = []
         self.defined: set[str] = set()
+        self.doubts = 0
+        """How many tests that nobody can answer stand round what is read."""
         self.loop_is_set = False
         self.has_tar_filter = False
         """Whether the file says by an attribute how tar archives are unpacked."""
@@ -106,6 +112,16 @@ class Scan:
         self.elements: set[tuple[str, Any]] = set()
         """Names that are used as elements of a tree, with the function that does."""
         self.field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = []
+        self.probed: set[str] = set()
+        """Names of unknown things that the file asks by ``hasattr`` what they have."""
+        self.assigned: set[str] = set()
+        """Names of methods that the file gives to something it does not say the class of."""
+        self.body_name = ""
+        """The outermost function that is read."""
+        self.bodies: list[Any] = []
+        """What the bodies of functions have brought (``called_behind.py``)."""
+        self.behind: dict[str, dict[tuple[int, int], int]] = {}
+        """Functions that are used behind guards: the places of those uses, and the guards."""
         self.lambda_caught: tuple[str, ...] = ()
         """Exceptions that do no harm where the lambdas that are read next are called."""
         self.module_skip = 0
@@ -153,12 +169,22 @@ class Scan:
         """The number of a guard inside of the present one."""
         if not caught and (not condition or condition == UNSURE):
             return self.guard
-        guard = Guard(self.guard, condition, caught)
+        return self.numbered(Guard(self.guard, condition, caught))
+
+    def numbered(self, guard: Guard) -> int:
+        """The number of a guard; the same ones have the same."""
         number = self._guard_numbers.get(guard)
         if number is None:
             number = self._guard_numbers[guard] = len(self.guards)
             self.guards.append(guard)
         return number
+
+    def chain(self) -> Iterator[Guard]:
+        """The guards round what is read, the innermost first."""
+        number = self.guard
+        while number > 0:
+            yield self.guards[number]
+            number = self.guards[number].parent
 
     def outside_try(self, number: int) -> int:
         """The guard round the body of a function: a ``try`` round the ``def`` is over when the body runs."""
@@ -231,13 +257,18 @@ class Scan:
             self.submodules.add(module)
             module = module.rpartition(".")[0]
 
+    def used_behind(self, name: str, node: Any) -> None:
+        """Notes that a function of this file is used behind the present guard."""
+        if self.shift is None:
+            self.behind.setdefault(name, {})[node.end_lineno, node.end_col_offset] = self.guard
+
     def patch(self, value: Value) -> None:
         """Notes that the file sets a standard name itself. What ran before that, on the module level, is not helped."""
         if value.kind is not STD or "()" in value.path:
             return
         spared: tuple[int, ...] = ()
         if self.function is None:
-            inner = f"{value.path}."
+            inner = f"{value.path}.".removesuffix(f"{ANY_NAME}.")
             spared = tuple(
                 dict.fromkeys(
                     one.line

@@ -21,6 +21,8 @@ GONE = ("imp", "inspect:getargspec", "collections:Mapping", "unittest:TestCase()
 """What the target lacks, unless a test says otherwise."""
 NEW = ("tomllib", "asyncio:timeout")
 """What the baseline lacks."""
+ELSEWHERE = ("msvcrt", "_scproxy")
+"""What both lack: these are interpreters of Linux."""
 
 
 def facts_of(text: str, path: str = "main.py", local: Iterable[str] = ()) -> FileFacts:
@@ -70,8 +72,8 @@ def heard(
     files = linked([facts_of(one, path, own) for path, one in texts.items()])
     questions = {question for facts in files for question in facts.questions()}
     witnesses = Witnesses(
-        baseline=speaker(BASELINE, questions, lacks=new, signatures=before),
-        target=speaker(target, questions, lacks=gone, warnings=warnings, signatures=after),
+        baseline=speaker(BASELINE, questions, lacks=(*new, *ELSEWHERE), signatures=before),
+        target=speaker(target, questions, lacks=(*gone, *ELSEWHERE), warnings=warnings, signatures=after),
     )
     return judge(files, witnesses, lock=lock, declared=declared)
 

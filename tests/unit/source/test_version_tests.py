@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from pytest_py312.source.reach import version_truth
 from pytest_py312.source.version_tests import constant_of
+from pytest_py312.source.walking import Scan
 from tests.unit.source.hearing import codes, heard
 
+IMPORTS = "import importlib.util, inspect, operator, os, platform, six, sys, sysconfig"
 SPELLINGS = (
     "sys.version_info < (3, 12)",
     "not sys.version_info >= (3, 12)",
@@ -56,19 +58,29 @@ SPELLINGS = (
     "(spec := importlib.util.find_spec('imp')) is not None",
     "platform.python_implementation() == 'Jython'",
     "'__pypy__' in sys.builtin_module_names",
+    "sys.version_info[0] * 100 + sys.version_info[1] < 312",
+    "sys.version_info[0] + sys.version_info[1] / 100 < 3.12",
+    "tuple(map(int, sys.version.split()[0].split('.')))[:2] < (3, 12)",
+    "operator.lt(sys.version_info, (3, 12))",
+    "sysconfig.get_python_version() in ('3.9', '3.10', '3.11')",
+    "'getargspec' in inspect.__dict__",
+    "sys.platform == 'win32'",
+    "os.name in ('nt', 'java')",
+    "sys.platform.startswith('win')",
+    "platform.system() == 'Windows'",
 )
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_what_is_tested_for_is_not_reported(spelling: str) -> None:
-    text = f"import importlib.util, inspect, platform, six, sys\nif {spelling}:\n    import imp\nelse:\n    pass\n"
+    text = f"{IMPORTS}\nif {spelling}:\n    import imp\nelse:\n    pass\n"
 
     assert heard(text) == ()
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_the_other_way_round_it_is(spelling: str) -> None:
-    text = f"import importlib.util, inspect, platform, six, sys\nif {spelling}:\n    pass\nelse:\n    import imp\n"
+    text = f"{IMPORTS}\nif {spelling}:\n    pass\nelse:\n    import imp\n"
 
     assert codes(heard(text)) == ["PY201 5"]
 
@@ -88,6 +100,9 @@ def test_the_other_way_round_it_is(spelling: str) -> None:
         "import sys\ndef below(a, b):\n    return sys.version_info < (a, b)\nif below(3, 12):\n    import imp\n",
         "import importlib, sys\nif sys.version_info < (3, 12):\n    NAME = 'imp'\nelse:\n    NAME = 'json'\n"
         "importlib.import_module(NAME)\n",
+        "import sys\nGONE = (3, 12)\nif sys.version_info < GONE:\n    import imp\n",
+        "import sys\nOLD: bool = sys.version_info < (3, 12)\nif OLD:\n    import imp\n",
+        "import sys\nNUMBER = sys.version_info[0] * 100 + sys.version_info[1]\nif NUMBER < 312:\n    import imp\n",
         "import sys\ndef f():\n    if sys.version_info >= (3, 12):\n        return\n    import imp\n",
         "import sys\nfor x in 'ab':\n    if sys.version_info >= (3, 12):\n        continue\n    import imp\n",
         "import sys\nassert sys.version_info >= (3, 9)\nif sys.version_info >= (3, 12): raise SystemExit\nimport imp\n",
@@ -138,4 +153,28 @@ def test_what_releases_of_one_minor_disagree_about_is_not_known() -> None:
     [("(3, 9)", (3, 9)), ("range(9, 11)", (9, 10)), ("'3.9'", "3.9"), ("f(3)", None), ("(x, 3)", None)],
 )
 def test_constants(text: str, value: object) -> None:
-    assert constant_of(ast.parse(text, mode="eval").body) == value
+    assert constant_of(Scan(local=frozenset()), ast.parse(text, mode="eval").body) == value
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "sys.version_info[0] * 100 + sys.version_info[1] < limit",
+        "'x' * 10 ** 9 < sys.version",
+        "sys.version_info[9] < 3",
+        "sys.version_info[2] < 5",
+        "sys.version_info[1] / 0 < 3",
+        "sys.version + sys.version < undefined",
+        "len(sys.version_info.__class__.__mro__) < 3",
+    ],
+)
+def test_what_cannot_be_worked_out_for_all_releases_alike_is_taken_to_run(spelling: str) -> None:
+    assert codes(heard(f"import sys\nif {spelling}:\n    import imp\n")) == ["PY201 3"]
+
+
+def test_formulas_that_grow_without_end_are_given_up() -> None:
+    steps = "".join(f"A{number + 1} = A{number} + A{number}\n" for number in range(60))
+
+    text = f"import sys\nA0 = sys.version + ''\n{steps}if A60 < 'x':\n    import imp\n"
+
+    assert codes(heard(text)) == ["PY201 64"]

@@ -1,0 +1,86 @@
+"""Names of the library that a file sets itself by a call: ``setattr``, ``sys.modules.update``, ``vars(x).update``."""
+
+import ast
+import re
+from collections.abc import Iterable
+
+from pytest_py312.source.facts import ANY_NAME
+from pytest_py312.source.loose import LIKELY_METHODS
+from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.values import CLASS, MOST_ALTERNATIVES, STD, UNKNOWN, Given, Value, texts
+from pytest_py312.source.walking import Scan, extended
+
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+
+
+def by_setattr(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    if len(arguments) != 3:
+        return UNKNOWN
+    names = list(texts(arguments[1]))
+    scan.defined.update(name for name in names if name in LIKELY_METHODS)
+    if arguments[0].kind is STD:
+        for name in names if 0 < len(names) < MOST_ALTERNATIVES else [ANY_NAME]:
+            scan.patch(extended(scan, arguments[0], name))
+    elif arguments[0].kind is CLASS:
+        arguments[0].data.set_on_self.update((name, UNKNOWN) for name in names)
+    return UNKNOWN
+
+
+def put_in_place(scan: Scan, modules: Iterable[str]) -> None:
+    """Modules that the file itself puts into ``sys.modules``."""
+    for name in modules:
+        if _NAME.fullmatch(name) and scan.is_standard(name):
+            scan.patch(Value(STD, name))
+
+
+def by_setitem(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    """``sys.modules.setdefault("imp", ...)``, ``monkeypatch.setitem(sys.modules, "imp", ...)``"""
+    if len(arguments) == 3 and dotted(arguments[0]) == "sys.modules":
+        put_in_place(scan, texts(arguments[1]))
+    return UNKNOWN
+
+
+def by_setdefault(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    if len(arguments) == 2:
+        put_in_place(scan, texts(arguments[0]))
+    return UNKNOWN
+
+
+def by_update(scan: Scan, node: ast.Call, _arguments: Given) -> Value | None:
+    """``sys.modules.update(imp=...)``, ``sys.modules.update({"imp": ...})``"""
+    names = [keyword.arg for keyword in node.keywords if keyword.arg]
+    for argument in node.args:
+        names += _keys(argument)
+    put_in_place(scan, names)
+    return UNKNOWN
+
+
+def by_update_of_names(scan: Scan, node: ast.Call, _arguments: Given) -> Value | None:
+    """``vars(collections).update({"Mapping": ...})``"""
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else node
+    if isinstance(owner, ast.Call) and len(owner.args) == 1 and last_name(owner.func) == "vars":
+        known = named(scan, owner.args[0])
+    elif isinstance(owner, ast.Attribute) and owner.attr == "__dict__":
+        known = named(scan, owner.value)
+    else:
+        return None
+    names = [keyword.arg or ANY_NAME for keyword in node.keywords]
+    names += [name for argument in node.args for name in _keys(argument) or [ANY_NAME]]
+    for name in names:
+        scan.patch(extended(scan, known, name)) if known.kind is STD else None
+    return UNKNOWN
+
+
+def _keys(node: ast.expr) -> list[str]:
+    keys = node.keys if isinstance(node, ast.Dict) else ()
+    return [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+
+
+def by_patch_dict(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
+    """``mock.patch.dict("sys.modules", {"imp": ...})``, ``mock.patch.dict(sys.modules, imp=...)``"""
+    if arguments and ("sys.modules" in texts(arguments[0]) or dotted(arguments[0]) == "sys.modules"):
+        names = [one.arg for one in node.keywords if one.arg and one.arg not in ("values", "clear")]
+        for argument in [*node.args[1:], *[one.value for one in node.keywords if one.arg == "values"]]:
+            names += _keys(argument)
+        put_in_place(scan, names)
+    return UNKNOWN
