@@ -480,7 +480,9 @@ def test_a_soak_is_gone_on_with_as_it_was_begun(stage: Stage) -> None:
     ticks = "--py312-soak-mode=tick"
     stage.run(ticks, "--py312-soak=120", "--py312-interval=30s", code=75)
     result = stage.run(ticks, "--py312-soak=1m", code=1)
-    result.stdout.fnmatch_lines(["*the soak that is asked for is not the one that stage 1 was deployed for*"])
+    result.stdout.fnmatch_lines(
+        ["*asked for (60 s, a sample each 30 s) is not the one that stage 1*(120 s, each 30 s)*"]
+    )
     stage.seconds += 30.0
     result = stage.run(ticks, code=75)
     result.stdout.fnmatch_lines(["*30 s of 2 m credited*"])
