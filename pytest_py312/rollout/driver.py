@@ -9,32 +9,28 @@ from dataclasses import replace
 
 from pytest_py312 import clock
 from pytest_py312.errors import RolloutRefused
+from pytest_py312.rollout.acts import Acts
 from pytest_py312.rollout.events import (
-    BecameReady,
     DeployFailed,
     Event,
     LeftAlone,
     Locked,
-    Observed,
     Outdated,
-    Prepared,
     Restored,
     RestoreFailed,
     Resumed,
     RollbackAsked,
-    Switched,
     TwinRemoved,
-    Verified,
 )
 from pytest_py312.rollout.holding import Holding, Me
 from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Act, Container, Deployment, Holder, Intent, StageRun, StageState
+from pytest_py312.rollout.model import Act, Deployment, Holder, Intent, StageRun, StageState
 from pytest_py312.rollout.rules import standing_on
 from pytest_py312.rollout.stages import INTERRUPTED, WATCHED, advance, is_half_done, is_unfinished, next_act
 from pytest_py312.rollout.starting import check_ground
-from pytest_py312.rollout.strangers import changed_since, left_alone
-from pytest_py312.rollout.targets.protocol import Phase, Target, TargetError, TargetLost, TargetRefused
-from pytest_py312.rollout.twins import made_twin, trouble_removing_twin
+from pytest_py312.rollout.strangers import left_alone
+from pytest_py312.rollout.targets.protocol import Target, TargetError, TargetLost, TargetRefused
+from pytest_py312.rollout.twins import trouble_removing_twin
 from pytest_py312.rollout.untouched import AWAY, fallen, started, was_away
 
 PATIENCE = 4
@@ -68,6 +64,7 @@ class Driver:
         self._target = target
         self._me = me
         self._holding = Holding(journal, target, me, told)
+        self._acts = Acts(target, pause=pause, stopwatch=stopwatch)
         self._stopping = stopping
         self._told = told
         self._pause = pause
@@ -127,7 +124,7 @@ class Driver:
         """Why what serves is not what was deployed, on the target, and well; ``""`` where it is. Records nothing."""
         run = self._journal.run(name)
         try:
-            self._verify(run, run[service])
+            self._acts.verify(run, run[service])
         except TargetError as error:
             return str(error)
         return ""
@@ -135,7 +132,7 @@ class Driver:
     def verify_old(self, name: str, service: str) -> str:
         """Why what serves is not what served before the run; ``""`` where it is, and is well. Records nothing."""
         try:
-            return self._not_old(self._journal.run(name)[service])
+            return self._acts.not_old(self._journal.run(name)[service])
         except TargetError as error:
             return str(error)
 
@@ -294,7 +291,7 @@ class Driver:
 
     def _start(self, run: StageRun, one: Deployment) -> str:
         self._tell(run, f"{one.service} was not touched, ran when the stage was begun, and does not by now: started")
-        trouble = started(self._target, run, one, self._not_old)
+        trouble = started(self._target, run, one, self._acts.not_old)
         if trouble:
             self._tell(run, f"{one.service} could not be started: {trouble}")
         return trouble
@@ -316,60 +313,13 @@ class Driver:
             return self._untwinned(run, one)
         try:
             self._holding.check(run)
-            return _ACTS[intent.act](self, run, one)
+            if intent.act is Act.PREPARE and one == run.deployments[0]:  # from here on something changes
+                self._outdate(run, f"stage {run.stage} was deployed anew under it")
+            return self._acts.do(intent.act, run, one)
         except TargetError as error:
             if isinstance(error, TargetLost):
                 self._journal.note(run.run, f"{AWAY}{error}")
             return DeployFailed(service=intent.service, reason=str(error))
-
-    def _observe(self, run: StageRun, one: Deployment) -> Event:
-        found = self._target.observe(one.spec)
-        if found is None:
-            return Observed(service=one.service, old=None)
-        if not found.running:
-            raise TargetRefused(
-                f"its container {one.spec.container} does not run: there is nothing to come back to; start or remove it"
-            )
-        trouble = self._unready(one, found.container, delay=0.0)
-        if trouble:
-            raise TargetRefused(
-                f"what serves now is not well ({trouble}), and a way back would end there; mend it first"
-            )
-        return Observed(service=one.service, old=found.container, interpreter=found.interpreter)
-
-    def _prepare(self, run: StageRun, one: Deployment) -> Event:
-        if one == run.deployments[0]:  # from here on something changes
-            self._outdate(run, f"stage {run.stage} was deployed anew under it")
-        return Prepared(service=one.service, new=self._target.prepare(one.spec, image=one.image, run=run.run))
-
-    def _switch(self, run: StageRun, one: Deployment) -> Event:
-        changed = changed_since(one, self._target.observe(one.spec))
-        if changed:
-            raise TargetRefused(changed)
-        self._target.switch(one.spec, _made(one))
-        return Switched(service=one.service)
-
-    def _ready(self, run: StageRun, one: Deployment) -> Event:
-        trouble = self._unready(one, _made(one))
-        return DeployFailed(service=one.service, reason=trouble) if trouble else BecameReady(service=one.service)
-
-    def _verify(self, run: StageRun, one: Deployment) -> Event:
-        """Health says that something answers; what it runs on only its process can tell."""
-        found = self._target.observe(one.spec)
-        if found is None or found.container.id != _made(one).id or not found.running:
-            raise TargetRefused("what serves is not what was deployed")
-        if not found.interpreters:
-            raise TargetRefused("its process could not be asked for its interpreter; name a `version` path in the plan")
-        if set(found.interpreters) != {run.target}:
-            others = ", ".join(str(other) for other in found.interpreters)
-            raise TargetRefused(f"it runs on Python {others}, not on {run.target}")
-        trouble = self._unready(one, _made(one))
-        if trouble:
-            raise TargetRefused(trouble)
-        return Verified(service=one.service)
-
-    def _twin(self, run: StageRun, one: Deployment) -> Event:
-        return made_twin(self._target, run, one, self._unready)
 
     def _untwinned(self, run: StageRun, one: Deployment) -> Event | None:
         self._holding.check(run)
@@ -377,22 +327,6 @@ class Driver:
         if trouble:
             self._told(trouble)
         return None if trouble else TwinRemoved(service=one.service)
-
-    def _unready(self, one: Deployment, container: Container, delay: float | None = None) -> str:
-        """Wait until ``container`` is ready, and say why it is not. ``delay`` is for one of which nobody knows."""
-        delay = one.spec.readiness_delay if delay is None else delay
-        begun = self._stopwatch()
-        while True:
-            found = self._target.ready(one.spec, container)
-            waited = self._stopwatch() - begun
-            if found.phase is Phase.BROKEN:
-                return found.detail
-            if found.phase is Phase.READY and (found.asked or waited >= delay):
-                return ""
-            limit = one.spec.ready_timeout + (0.0 if found.asked else delay)
-            if waited >= limit:
-                return f"not ready after {limit:g} s: {found.detail}"
-            self._pause(found.again)
 
     # ---- the way back
 
@@ -408,7 +342,7 @@ class Driver:
                 logged = self._target.restore(one.spec, one.old, run=run.run)
                 if logged:
                     self._journal.note(run.run, f"{one.service} had logged:\n{logged[-1500:]}")
-                trouble = self._not_old(one)
+                trouble = self._acts.not_old(one)
             except TargetLost as error:
                 self._journal.note(run.run, f"{AWAY}{error} (restore {one.service})")
                 if self._stopwatch() - begun < LOST_LIMIT:
@@ -420,41 +354,6 @@ class Driver:
             if trouble:
                 return RestoreFailed(service=one.service, reason=trouble)
             return Restored(service=one.service)
-
-    def _not_old(self, one: Deployment) -> str:
-        """Why what serves is not what served before; ``""`` where it is, and it answers."""
-        found = self._target.observe(one.spec)
-        if one.old is None:
-            return "" if found is None else "something serves where nothing did before"
-        if found is None or not found.running:
-            return "nothing serves"
-        # its container may have had to be made again, of the same image
-        again = found.container.image == one.old.image and found.container != one.new
-        if found.container.id != one.old.id and not again:
-            return f"container {found.container.id[:12]} of image {found.container.image[:19]} serves"
-        trouble = self._unready(one, found.container)
-        if trouble:
-            return trouble
-        found = self._target.observe(one.spec) or found
-        if one.old_interpreter is not None and found.interpreters and found.interpreter != one.old_interpreter:
-            return f"it runs on Python {', '.join(map(str, found.interpreters))}, not on {one.old_interpreter}"
-        return ""
-
-
-_ACTS: dict[Act, Callable[[Driver, StageRun, Deployment], Event]] = {
-    Act.OBSERVE: Driver._observe,
-    Act.PREPARE: Driver._prepare,
-    Act.SWITCH: Driver._switch,
-    Act.READY: Driver._ready,
-    Act.VERIFY: Driver._verify,
-    Act.TWIN: Driver._twin,
-}
-
-
-def _made(one: Deployment) -> Container:
-    if one.new is None:
-        raise TargetRefused("it was not prepared")
-    return one.new
 
 
 def _in_words(event: Event) -> str:
