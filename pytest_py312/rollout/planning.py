@@ -93,16 +93,7 @@ def run_of(
     deploys = {
         name: settings.deploy_of(stage=stage, name=name, path=service.path) for name, service in services.items()
     }
-    needs = {
-        name: [
-            other.name
-            for pattern in deploy.needs
-            for other in services.values()
-            if matches(pattern, other.name, other.path) and other.name != name
-        ]
-        for name, deploy in deploys.items()
-    }
-    order = deployment_order(list(services), needs)
+    order = _in_order(services, deploys)
     specs = {name: spec_of(services[name], deploys[name]) for name in order}
     _check_names(specs.values())
     return StageRun(
@@ -126,6 +117,20 @@ def run_of(
         shares=shares_of(settings, environment),
         contracts=tuple(edges_of(settings.contracts, list(services))),
     )
+
+
+def _in_order(services: Mapping[str, Service], deploys: Mapping[str, DeploySettings]) -> list[str]:
+    """Names of the services, each after those that it needs."""
+    needs = {
+        name: [
+            other.name
+            for pattern in deploy.needs
+            for other in services.values()
+            if matches(pattern, other.name, other.path) and other.name != name
+        ]
+        for name, deploy in deploys.items()
+    }
+    return deployment_order(list(services), needs)
 
 
 def shares_of(settings: RolloutSettings, environment: str) -> tuple[str, ...]:

@@ -13,13 +13,13 @@ from functools import cached_property
 from pytest_py312.errors import Py312Error, RolloutRefused
 from pytest_py312.model import Service
 from pytest_py312.rollout.asking import DURATION, lack_of_soak, settings_of, with_asked
+from pytest_py312.rollout.beginning import check_again, check_health, check_proven
 from pytest_py312.rollout.commands import Ground, Wanted, wanted_of
 from pytest_py312.rollout.contract_command import contracting
 from pytest_py312.rollout.contracting import Contracting
 from pytest_py312.rollout.contracts import ContractResult
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.events import Breached, ContractKept
-from pytest_py312.rollout.history import reason_of_its_own
 from pytest_py312.rollout.holding import HeldByAnother, myself
 from pytest_py312.rollout.journal import Entry, Journal, LostRun
 from pytest_py312.rollout.model import CONTRACT, Holder, StageRun, StageState
@@ -39,8 +39,6 @@ from pytest_py312.rollout.watching import breach
 GOING_UP = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
 GOING_BACK = frozenset({StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED})
 END_OF_RUN = "the end of the run"
-SHOWN = 6
-"""So many checks that are not proven are named."""
 
 Unproven = Callable[[Sequence[str]], Sequence[str]]
 """Names of services -> which of their checks are not proven, and why."""
@@ -298,11 +296,12 @@ class Staging:
         return all(found is not None and found.running and found.container.image == image for found, image in seen)
 
     def _begun(self, before: StageRun | None) -> StageRun:
-        self._check_proven()
+        listed = stage_services(self._ground.plan, self._ground.fleet(), self.wish.stage)
+        check_proven(str(self), self._unproven([service.name for service in listed]))
         wanted = self._wanted
         if before is not None and before.state is StageState.ROLLED_BACK and not before.is_drill:
-            self._check_again(before, wanted.run)
-        self._examine()
+            check_again(before, wanted.run, self.journal.history(before.run))
+        check_health(self._ground, self.wish.environment, self.wish.stage)
         tell_unmeasured(self.target, self._ground.settings(), self.wish.stage, self._ground.told)
         begun = self.driver.begin(wanted.run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
         self._run = begun  # whatever happens from here on, close() brings it back
@@ -311,37 +310,6 @@ class Staging:
             self._run = run
             raise RolloutRefused(f"{self} is {run.state.value}: {run.reason}")
         return run
-
-    def _check_proven(self) -> None:
-        listed = stage_services(self._ground.plan, self._ground.fleet(), self.wish.stage)
-        left = self._unproven([service.name for service in listed])
-        if left:
-            more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-            raise RolloutRefused(
-                f"{self} is not deployed, as not all of its checks are proven: {', '.join(left[:SHOWN])}{more}"
-            )
-
-    def _check_again(self, before: StageRun, wanted: StageRun) -> None:
-        """What has failed is not deployed over and over by a run on a schedule.
-
-        :raises RolloutRefused: the very same went back for a reason of its own.
-        """
-        same = is_the_same(before, wanted) and before.asked == wanted.asked
-        if same and (reason := reason_of_its_own(self.journal.history(before.run))):
-            raise RolloutRefused(
-                f"{self} was rolled back with these very images ({before.reason or reason}); mend it, or try it again "
-                f"with `py312 deploy --stage {before.stage} --env {before.environment}`"
-            )
-
-    def _examine(self) -> None:
-        from pytest_py312.rollout.doctor import Health
-        from pytest_py312.rollout.examination import examined
-
-        rows = examined(self._ground, self.wish.environment, self.wish.stage)
-        bad = [row for row in rows if row.needed and row.health is Health.TROUBLE]
-        if bad:
-            listed = "; ".join(f"{row.area}, {row.what}: {row.detail} ({row.remedy})" for row in bad)
-            raise RolloutRefused(f"{self} is not deployed: {listed}")
 
     # ---- watching
 
