@@ -199,20 +199,24 @@ def test_what_somebody_else_deploys_in_the_soak_is_drift_and_not_a_bad_service(s
 
 
 @pytest.mark.parametrize("moment", [("create", "configmaps"), ("patch", "deployments")])
-def test_what_somebody_else_deploys_meanwhile_is_not_built_upon(small: Shop, moment: tuple[str, str]) -> None:
-    """Between our first look and our second, or right before our own change."""
+def test_what_somebody_else_deploys_meanwhile_is_left_alone(small: Shop, moment: tuple[str, str]) -> None:
+    """Between our first look and our second, or right before our own change: it is not built upon, nor undone."""
+    image = "shop/auth:3.9@sha256:" + "b" * 64
 
     def meanwhile(verb: str, resource: str, name: str) -> None:
         if (verb, resource) == moment:
             small.server.before = lambda *_: None
-            by_hand(small, "shop/auth:3.9@sha256:" + "b" * 64)
+            by_hand(small, image)
 
     small.server.before = meanwhile
     with small.driver() as (driver, _):
         run = driver.deploy(small.run("3.12"))
     assert run.state is S.ROLLED_BACK
-    assert "was changed by somebody else" in run.reason
-    assert small.templates_are_old()
+    assert "somebody else" in run.reason
+    assert "which somebody else has deployed, serves, and was left as it is" in run.reason
+    [container] = small.template("auth")["spec"]["containers"]
+    assert container["image"] == image
+    assert small.left_over() == []
 
 
 def test_where_it_was_changed_since_it_was_looked_at_nothing_is_prepared(small: Shop) -> None:
