@@ -354,11 +354,11 @@ class DockerTarget:
         return DockerLock(self._engine, environment, self._any_image)
 
     def _any_image(self) -> str:
-        """An image for a lock. Not one of a run of the checks: a container has the labels of its image, and what
-        carries theirs is swept away when they have ended."""
+        """An image for a lock: the oldest, which is the least likely to be removed meanwhile. Not one of a run of the
+        checks: a container has the labels of its image, and what carries theirs is swept away when they have ended."""
         with told_apart():
             images: Any = self._engine.client.images()
-        for image in images:
+        for image in sorted(images, key=lambda image: int(image.get("Created") or 0)):
             if OWNER_LABEL not in (image.get("Labels") or {}):
                 return str(image["Id"])
         raise TargetRefused("the engine has no image at all, so nothing can be deployed")

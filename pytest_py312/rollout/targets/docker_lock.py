@@ -12,6 +12,8 @@ from pytest_py312.runners.docker_engine import Engine
 from pytest_py312.runners.docker_trouble import Refused, told_apart
 
 CONFLICT = 409
+ATTEMPTS = 3
+"""With so many images a lock is tried: one may be removed between being named and being used."""
 
 
 class DockerLock(NamedLock):
@@ -23,19 +25,22 @@ class DockerLock(NamedLock):
         self._image = image
 
     def _created(self, label: str) -> bool:
-        request = {
-            "Image": self._image(),
-            "Entrypoint": ["py312-lock"],
-            "Labels": {HOLDER_LABEL: label},
-            "HostConfig": {"NetworkMode": "none"},
-        }
-        try:
-            with told_apart():
-                self._engine.client.create_container_from_config(request, name=self._name)  # type: ignore[no-untyped-call]  # so in its stubs
-        except Refused as refused:
-            if refused.status == CONFLICT:
-                return False
-            raise
+        for left in reversed(range(ATTEMPTS)):
+            request = {
+                "Image": self._image(),
+                "Entrypoint": ["py312-lock"],
+                "Labels": {HOLDER_LABEL: label},
+                "HostConfig": {"NetworkMode": "none"},
+            }
+            try:
+                with told_apart():
+                    self._engine.client.create_container_from_config(request, name=self._name)  # type: ignore[no-untyped-call]  # so in its stubs
+                break
+            except Refused as refused:
+                if refused.status == CONFLICT:
+                    return False
+                if not (refused.not_found and left):
+                    raise
         return True
 
     def _labelled(self) -> tuple[str, str] | None:
