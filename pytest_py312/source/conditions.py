@@ -130,10 +130,12 @@ def _flag(name: str, value: Value | None) -> Condition:
 def _of_fallback(value: Value) -> Condition:
     """``try: import x`` / ``except ImportError: x = None``: true where the module is there."""
     kinds = [one.kind for one in value.data]
-    if NONE not in kinds or kinds.count(STD) != 1 or len(kinds) != 2:
+    if len(kinds) != 2 or NONE not in kinds:
         return UNSURE
-    found = next(one for one in value.data if one.kind is STD)
-    return UNSURE if "()" in found.path else ("has", found.module, found.path)
+    found = next((one for one in value.data if one.kind is not NONE), value)
+    if found.kind is FOREIGN and found.module and not found.module.startswith("."):
+        return ("not", ("missing", (), (found.module,)))
+    return ("has", found.module, found.path) if found.kind is STD and "()" not in found.path else UNSURE
 
 
 def _attribute(scan: Scan, node: ast.Attribute) -> Condition:

@@ -64,7 +64,8 @@ def _imported(scan: Scan, node: ast.Call, text: str, bound: int, *, sure: bool) 
     scan.refer(node, Value(STD, text, "", bound), Kind.DYNAMIC, sure=sure, name=text)
     scan.add_submodule(text)
     first = isinstance(node.func, ast.Name) and node.func.id == "__import__" and len(node.args) < 4
-    return Value(STD, text.partition(".")[0] if first else text, "", scan.guard)
+    inner = max(scan.guard, bound)  # of guards one in the other the inner has the greater number
+    return Value(STD, text.partition(".")[0] if first else text, "", inner)
 
 
 def _mapped(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:

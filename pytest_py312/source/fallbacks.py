@@ -2,11 +2,12 @@
 
 import ast
 import builtins
+from collections.abc import Iterator
 from typing import Any
 
 from pytest_py312.source.facts import Condition, Kind
-from pytest_py312.source.naming import dotted, named
-from pytest_py312.source.values import CLASS, EXCEPTIONS, OBJECT, STD, UNKNOWN, Value
+from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.values import CLASS, CONDITION, EXCEPTIONS, OBJECT, STD, UNKNOWN, Value
 from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit
 
 OF_IMPORTS = frozenset({"ImportError", "ModuleNotFoundError"})
@@ -15,6 +16,7 @@ OF_ALL = frozenset({"Exception", "BaseException", ""})
 RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 """What these are told to expect does no harm."""
 _EXCEPTIONS = frozenset(name for name, kind in vars(builtins).items() if hasattr(kind, "__traceback__"))
+SKIPS = frozenset({"SkipTest", "Skipped"})
 SIMPLE = (ast.Import, ast.ImportFrom, ast.Pass)
 
 
@@ -53,13 +55,20 @@ def read_try(scan: Scan, node: Any) -> Condition | None:
         scan.guard = before
         return ended
 
+    before_it = {name for name in scan.switched_off if scan.get(name) is not None}
     ends = branches(scan, body, *[lambda one=one: handler(one) for one in node.handlers])
+    left = [one for one, ended in zip(node.handlers, ends[1:], strict=False) if not ended]
+    reasons = [_runs_if(scan, node, one, found) for one in left]
+    if reasons and UNSURE not in reasons:
+        for name, is_on in _flags(node, left, before_it):
+            failed: Condition = ("or", *reasons)
+            scan.bind(name, Value(CONDITION, data=("not", failed) if is_on else failed))
     if block(scan, node.finalbody):
         return ENDS
     if all(ends):
         return ENDS
     if ends[0]:
-        return _instead(scan, node, ends, found)
+        return None if UNSURE in reasons or not reasons else ("or", *reasons)
     return _after(node, found) if all(ends[1:]) and found["all"] else None
 
 
@@ -70,11 +79,24 @@ def _after(node: Any, found: dict[str, Condition]) -> Condition | None:
     return ("not", found["all"])
 
 
-def _instead(scan: Scan, node: Any, ends: list[bool], found: dict[str, Condition]) -> Condition | None:
-    """The body leaves: what follows runs only where a handler has run."""
-    left = [one for one, ended in zip(node.handlers, ends[1:], strict=False) if not ended]
-    reasons = [_runs_if(scan, node, one, found) for one in left]
-    return None if UNSURE in reasons or not reasons else ("or", *reasons)
+def _flags(node: Any, handlers: list[ast.ExceptHandler], off_before: set[str]) -> Iterator[tuple[str, bool]]:
+    """Names that say whether the body has worked, and what they are then: ``HAVE_IMP = True``, and ``False`` in the
+    handlers that go on (or before it all).
+    """
+    of_handlers = [_switches(one.body) for one in handlers]
+    for name, is_on in _switches([*node.body, *node.orelse]).items():
+        otherwise = [found.get(name, False if name in off_before else None) for found in of_handlers]
+        if all(one is (not is_on) for one in otherwise):
+            yield name, is_on
+
+
+def _switches(body: list[ast.stmt]) -> dict[str, bool]:
+    """Names that a block sets to ``True`` or ``False``."""
+    found: dict[str, bool] = {}
+    for one in body:
+        if isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, bool):
+            found.update((target.id, one.value.value) for target in one.targets if isinstance(target, ast.Name))
+    return found
 
 
 def _builtin(scan: Scan, node: ast.expr | None) -> Value:
@@ -121,14 +143,25 @@ def _raises(body: list[ast.stmt]) -> bool:
     """Whether a handler always ends by raising (or by leaving the program): then it is no guard."""
     for statement in body:
         if isinstance(statement, ast.Raise):
-            return True
+            return not _is_peaceful(statement.exc)
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
             function = statement.value.func
             if isinstance(function, ast.Attribute) and function.attr in ("exit", "_exit", "abort"):
-                return True
+                return not _says_success(statement.value)
             if isinstance(function, ast.Name) and function.id in ("exit", "quit"):
-                return True
+                return not _says_success(statement.value)
     return False
+
+
+def _is_peaceful(raised: ast.expr | None) -> bool:
+    """Whether to raise this tells of no trouble: a test that is skipped, a program that ends well."""
+    name = last_name(raised.func if isinstance(raised, ast.Call) else raised)
+    return name in SKIPS or (name == "SystemExit" and (not isinstance(raised, ast.Call) or _says_success(raised)))
+
+
+def _says_success(call: ast.Call) -> bool:
+    """``sys.exit(0)``. Without an argument few mean it, after an import has failed."""
+    return len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
 
 
 def _missing(scan: Scan, guard: int, references: int, imports: int) -> tuple[Condition, Condition, Condition]:

@@ -104,11 +104,15 @@ def _statement_place(scan: Scan, node: ast.ImportFrom) -> tuple[int, int, int]:
 def read_assign(scan: Scan, node: ast.Assign) -> None:
     value: Value = HANDLERS[node.value.__class__](scan, node.value)
     scan.only_named(node.value)
-    if value.kind in (NOTHING_KNOWN, TEMPLATE) or value.is_instance or value.path.startswith("signature()."):
+    unread = value.kind in (NOTHING_KNOWN, TEMPLATE) or node.value.__class__ in (ast.GeneratorExp, ast.ListComp)
+    if unread or value.is_instance or value.path.startswith("signature()."):
         value = _meaning(scan, node.value, value)
     for target in node.targets:
         if target.__class__ is ast.Name and target.id == "pytestmark" and scan.names is scan.module:
             scan.module_skip = scan.guarded(negated(skip_of(scan, node.value)))
+        if target.__class__ is ast.Name:
+            off = isinstance(node.value, ast.Constant) and node.value.value is False
+            (scan.switched_off.add if off else scan.switched_off.discard)(target.id)
         _assign(scan, target, node.value, value)
 
 

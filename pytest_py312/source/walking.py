@@ -112,6 +112,7 @@ class Scan:
         self.elements: set[tuple[str, Any]] = set()
         """Names that are used as elements of a tree, with the function that does."""
         self.field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = []
+        self.switched_off: set[str] = set()
         self.probed: set[str] = set()
         """Names of unknown things that the file asks by ``hasattr`` what they have."""
         self.assigned: set[str] = set()
