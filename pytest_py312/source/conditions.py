@@ -301,6 +301,9 @@ def _named_call(scan: Scan, name: str, node: ast.Call) -> Condition:
         if isinstance(arguments[0], ast.List | ast.Tuple) and arguments[0].elts:
             parts = tuple(condition_of(scan, item) for item in arguments[0].elts)
             return ("or" if name == "any" else "and", *parts)
+    if name == "isinstance" and len(arguments) == 2 and last_name(arguments[1]) in ("dict", "Mapping"):
+        is_entries = dotted(named(scan, arguments[0])) == "importlib.metadata.entry_points()"
+        return ("version", "<", (3, 12), "full") if is_entries else UNSURE
     value = scan.get(name)
     if value is not None and value.kind in (FUNCTION, FOREIGN):
         return _called(scan, value, node)

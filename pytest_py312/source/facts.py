@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Question
 
-FORMAT = 7
+FORMAT = 8
 """Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
 
 Condition = tuple[Any, ...]

@@ -106,3 +106,74 @@ def test_warnings_that_are_silenced_or_expected_are_not_told() -> None:
     ]
 
     assert found == [[], [], [], ["PY220 3"]]
+
+
+TRIED = "try:\n    import imp\n    HAVE = True\nexcept ImportError:\n    HAVE = False\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TRIED + "if HAVE:\n    import distutils\n",
+        TRIED + "def load():\n    if not HAVE:\n        return None\n    import distutils\n",
+        "try:\n    import imp\nexcept ImportError:\n    HAVE = False\nelse:\n    HAVE = True\n"
+        "if HAVE:\n    import distutils\n",
+        "HAVE = False\ntry:\n    import imp\n    HAVE = True\nexcept ImportError:\n    pass\n"
+        "if HAVE:\n    import distutils\n",
+        "try:\n    import imp\n    NEW = False\nexcept ImportError:\n    NEW = True\n"
+        "if not NEW:\n    import distutils\n",
+    ],
+)
+def test_a_flag_says_whether_the_body_has_worked(text: str) -> None:
+    assert heard(text) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TRIED + "if not HAVE:\n    import distutils\n",
+        TRIED + "HAVE = len(__file__) > 3\nif HAVE:\n    import distutils\n",
+        TRIED.replace("imp\n", "json\n") + "if HAVE:\n    import distutils\n",
+        TRIED.replace("False", "True") + "if HAVE:\n    import distutils\n",
+        "try:\n    import imp\n    HAVE = True\nexcept ImportError:\n    pass\nif HAVE:\n    import distutils\n",
+    ],
+)
+def test_a_flag_that_says_something_else_is_none(text: str) -> None:
+    assert len(codes(heard(text))) == 1
+
+
+@pytest.mark.parametrize("test", ["if lib:", "if lib is not None:"])
+def test_what_needs_a_third_party_that_is_not_there_does_not_run(test: str) -> None:
+    text = f"try:\n    import lib\nexcept ImportError:\n    lib = None\n{test}\n    import imp\n"
+
+    assert heard(text, lock={}) == ()
+    assert len(heard(text, lock={"lib": "1.0"})) == 1
+
+
+@pytest.mark.parametrize(
+    ("leaves", "is_guard"),
+    [
+        ("raise unittest.SkipTest('no imp')", True),
+        ("raise SystemExit(0)", True),
+        ("sys.exit(0)", True),
+        ("sys.exit()", False),
+        ("sys.exit('no imp')", False),
+        ("raise SystemExit('no imp')", False),
+        ("raise RuntimeError from None", False),
+    ],
+)
+def test_a_handler_that_skips_a_test_or_ends_well_is_a_guard(leaves: str, is_guard: bool) -> None:
+    text = f"import sys, unittest\ntry:\n    import imp\nexcept ImportError:\n    {leaves}\n"
+
+    assert (heard(text) == ()) is is_guard
+
+
+def test_a_module_imported_by_a_chosen_name_is_there_only_where_the_name_is_chosen() -> None:
+    text = """
+        import sys
+        from importlib import import_module
+        abcs = import_module("collections.abc" if sys.version_info >= (3, 3) else "collections")
+        abcs.Mapping
+    """
+
+    assert heard(text) == ()

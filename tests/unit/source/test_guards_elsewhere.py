@@ -217,3 +217,44 @@ def test_a_class_of_another_file_may_have_the_method_as_a_name() -> None:
     base = "import unittest\nclass Base(unittest.TestCase):\n    assertEquals = unittest.TestCase.assertEqual\n"
 
     assert heard({"base.py": base, "main.py": "from base import Base\n" + CASE.format("Base")}) == ()
+
+
+NEWER = "import sys\nif sys.version_info >= (3, 12):\n    from _new import flag\nelse:\n    from _old import flag\n"
+
+
+def test_a_module_that_is_imported_behind_guards_only_runs_where_they_let_it() -> None:
+    files = {"_old.py": "import imp\ndef flag():\n    imp.reload\n", "_new.py": "def flag(): ...\n"}
+
+    assert heard({**files, "main.py": NEWER}) == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"other.py": "import _old\n"},
+        {"other.py": "import sys\nif sys.version_info >= (3, 12):\n    import _old\n"},
+        {"other.py": "import sys, importlib\nimportlib.import_module('_old')\n"},
+        {"other.py": "from somewhere import _old\n"},
+    ],
+)
+def test_a_module_that_is_imported_without_a_guard_as_well_runs(other: dict[str, str]) -> None:
+    assert codes(heard({"_old.py": "import imp\n", "main.py": NEWER, **other})) == ["PY201 1"]
+
+
+def test_what_is_imported_for_types_only_may_still_be_run_by_something_else() -> None:
+    main = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import models\n"
+
+    assert codes(heard({"models.py": "import imp\n", "main.py": main})) == ["PY201 1"]
+
+
+def test_entry_points_are_a_dict_before_3_12_only() -> None:
+    text = """
+        from importlib.metadata import entry_points
+        found = entry_points()
+        if isinstance(found, dict):
+            print(found.get("x"))
+        else:
+            print(found.select(group="x"))
+    """
+
+    assert heard(text) == ()
