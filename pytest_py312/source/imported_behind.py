@@ -37,7 +37,8 @@ def with_guards_of_imports(files: Sequence[FileFacts], find: Find) -> tuple[File
 def _conditions(facts: FileFacts, number: int) -> Iterator[Condition]:
     while number > 0:
         guard = facts.guards[number]
-        if guard.condition:
+        # whether another module fails when it is imported shows only when it is run
+        if guard.condition and "missing" not in repr(guard.condition):
             yield guard.condition
         number = guard.parent
 
