@@ -3,34 +3,35 @@
 ``if sys.version_info >= (3, 12): from ._new import flag``, ``else: from ._old import flag`` says when ``_old`` runs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pytest_py312.source.facts import Condition, FileFacts, Guard
+from pytest_py312.source.imported_files import Imported
 
-Find = Callable[[str, str], FileFacts | None]
 _HOLDING = ("references", "imports", "rules", "loose", "patches", "inherited", "through")
 """What facts hold with the guard round it."""
 _RUN_BY_OTHERS = ("__init__.py", "__main__.py", "conftest.py", "setup.py", "manage.py", "wsgi.py", "asgi.py")
 
 
-def with_guards_of_imports(files: Sequence[FileFacts], find: Find) -> tuple[FileFacts, ...]:
-    """``files`` with the guards round all imports of a module round what it holds."""
+def with_guards_of_imports(
+    files: Sequence[FileFacts], imported: Mapping[str, Sequence[Imported]]
+) -> tuple[FileFacts, ...]:
+    """``files`` with the guards round all imports of a module round what it holds.
+
+    :param imported: what each file imports, by its path.
+    """
     ways: dict[str, set[Condition]] = {}
     doubtful: set[str] = set()
     for facts in files:
-        for one in facts.imports:
-            of_types = one.place == "type checking"  # says nothing about who runs the module
-            condition = ("and",) if of_types else ("and", *_conditions(facts, one.guard))
-            module = "." * one.level + one.module
-            inner = f"{module}{'' if module.endswith('.') else '.'}{one.name}" if one.name else ""
-            for name in filter(None, (module, inner)):
-                file = find(name, facts.path) if name.strip(".") else None
-                if file is None:
-                    doubtful.add(name.rpartition(".")[2])
-                elif file.path != facts.path:
-                    ways.setdefault(file.path, set()).add(condition)
+        for one in imported[facts.path]:
+            if one.file is None:
+                doubtful.add(one.module.rpartition(".")[2])
+            elif one.file.path != facts.path:
+                of_types = one.statement.place == "type checking"  # says nothing about who runs the module
+                condition = ("and",) if of_types else ("and", *_conditions(facts, one.statement.guard))
+                ways.setdefault(one.file.path, set()).add(condition)
     return tuple([_behind(facts, ways.get(facts.path, set()), doubtful) for facts in files])
 
 

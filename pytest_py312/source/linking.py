@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from pytest_py312.source.facts import ClassFact, Condition, FileFacts, Guard, Inherited, Kind, Reference, Through
 from pytest_py312.source.imported_behind import with_guards_of_imports
+from pytest_py312.source.imported_files import imported_files
 from pytest_py312.source.patched_elsewhere import with_patches
 from pytest_py312.source.used_elsewhere import without_guesses
 from pytest_py312.source.version_tests import answered
@@ -71,8 +72,9 @@ def linked(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
             references = (*facts.references, *found)
             facts = replace(facts, references=references, inherited=(), through=(), guards=guards)
         done.append(facts)
-    found_by = modules.find
-    return with_patches(with_guards_of_imports(without_guesses(done, found_by), found_by), found_by)
+    imported = {facts.path: imported_files(facts, modules.find) for facts in done}
+    guarded = with_guards_of_imports(without_guesses(done, imported), imported)
+    return with_patches(guarded, imported, modules.find)
 
 
 def _guards(facts: FileFacts, modules: Modules) -> tuple[Guard, ...]:

@@ -4,30 +4,44 @@ lies in, the ``conftest.py`` of a test.
 Not those of the whole service: which of its programs runs what first only running shows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_py312.source.facts import FileFacts, Patch
-
-Find = Callable[[str, str], FileFacts | None]
-"""The file of a module (leading dots count up) that is imported in the file of a path."""
+from pytest_py312.source.imported_files import Find, Imported
 
 
-def with_patches(files: Sequence[FileFacts], find: Find) -> tuple[FileFacts, ...]:
-    """``files`` with the patches of files that run before them."""
+def with_patches(
+    files: Sequence[FileFacts], imported: Mapping[str, Sequence[Imported]], find: Find
+) -> tuple[FileFacts, ...]:
+    """``files`` with the patches of files that run before them.
+
+    :param imported: what each file imports, by its path.
+    """
     setting = {facts.path: facts for facts in files if facts.patches}
     if not setting:
         return tuple(files)
+    at_once = {path: [one.file for one in of_it if _runs_at_once(one, setting)] for path, of_it in imported.items()}
     done = []
     for facts in files:
-        before = {one.path: one for one in _run_before(facts, setting, find) if one.path != facts.path}
+        before = {one.path: one for one in _run_before(facts, setting, at_once, find) if one.path != facts.path}
         patches = [Patch(patch.module, patch.path) for one in before.values() for patch in one.patches]
         done.append(replace(facts, patches=(*facts.patches, *dict.fromkeys(patches))) if patches else facts)
     return tuple(done)
 
 
-def _run_before(facts: FileFacts, setting: dict[str, FileFacts], find: Find) -> Iterator[FileFacts]:
-    yield from _imported(facts, setting, find)
+def _runs_at_once(one: Imported, setting: Mapping[str, FileFacts]) -> bool:
+    """Whether it sets something, as the file that imports it begins."""
+    return one.statement.place == "module" and one.file is not None and one.file.path in setting
+
+
+def _run_before(
+    facts: FileFacts,
+    setting: Mapping[str, FileFacts],
+    at_once: Mapping[str, Sequence[FileFacts | None]],
+    find: Find,
+) -> Iterator[FileFacts]:
+    yield from filter(None, at_once[facts.path])
     folders = facts.path.split("/")[:-1]
     is_test = facts.path.rpartition("/")[2].startswith(("test_", "conftest.")) or facts.path.endswith("_test.py")
     for count in range(len(folders) + 1):
@@ -35,20 +49,7 @@ def _run_before(facts: FileFacts, setting: dict[str, FileFacts], find: Find) -> 
         package = find(".", f"{folder}/x.py") if folder else None
         if package is not None:
             yield from (package,) if package.path in setting else ()
-            yield from _imported(package, setting, find)
+            yield from filter(None, at_once[package.path])
         conftest = f"{folder}/conftest.py".removeprefix("/")
         if is_test and conftest in setting:
             yield setting[conftest]
-
-
-def _imported(facts: FileFacts, setting: dict[str, FileFacts], find: Find) -> Iterator[FileFacts]:
-    """The files that set something and that a file imports as a whole, not in a function."""
-    for one in facts.imports:
-        if one.place != "module":
-            continue
-        module = "." * one.level + one.module
-        inner = f"{module}{'' if module.endswith('.') else '.'}{one.name}" if one.name else ""
-        for name in (module, inner):
-            file = find(name, facts.path) if name.strip(".") or (name and not inner) else None
-            if file is not None and file.path in setting:
-                yield file

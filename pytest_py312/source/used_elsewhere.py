@@ -1,29 +1,25 @@
 """Functions of which all uses in their own file are behind guards, held against the imports of the other files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pytest_py312.source.facts import FileFacts, Guard
-
-Find = Callable[[str, str], FileFacts | None]
-WHOLE = ""
-"""The name that stands for the module itself, which has all of its functions."""
+from pytest_py312.source.imported_files import WHOLE, Imported
 
 
-def without_guesses(files: Sequence[FileFacts], find: Find) -> tuple[FileFacts, ...]:
-    """``files`` with no guard round the body of a function that another file can use as well."""
+def without_guesses(files: Sequence[FileFacts], imported: Mapping[str, Sequence[Imported]]) -> tuple[FileFacts, ...]:
+    """``files`` with no guard round the body of a function that another file can use as well.
+
+    :param imported: what each file imports, by its path.
+    """
     asked = {facts.path for facts in files if facts.behind}
     if not asked:
         return tuple(files)
     taken: dict[str, set[str]] = {}
     for facts in files:
-        for one in facts.imports:
-            module = "." * one.level + one.module
-            inner = f"{module}{'' if module.endswith('.') else '.'}{one.name}" if one.name else ""
-            for name, what in ((module, one.name), (inner, WHOLE)):
-                file = find(name, facts.path) if name.strip(".") else None
-                if file is not None and file.path in asked and file.path != facts.path:
-                    taken.setdefault(file.path, set()).add(WHOLE if what == "*" else what)
+        for one in imported[facts.path]:
+            if one.file is not None and one.file.path in asked and one.file.path != facts.path:
+                taken.setdefault(one.file.path, set()).add(WHOLE if one.taken == "*" else one.taken)
     return tuple([_freed(facts, taken.get(facts.path, set())) for facts in files])
 
 
