@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_py312.source.facts import Condition, Kind
 from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.skip_marks import SKIP_EXCEPTIONS
 from pytest_py312.source.values import CLASS, CONDITION, EXCEPTIONS, OBJECT, STD, UNKNOWN, Value
 from pytest_py312.source.walking import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit
 
@@ -16,7 +17,6 @@ OF_ALL = frozenset({"Exception", "BaseException", ""})
 RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 """What these are told to expect does no harm."""
 _EXCEPTIONS = frozenset(name for name, kind in vars(builtins).items() if hasattr(kind, "__traceback__"))
-SKIPS = frozenset({"SkipTest", "Skipped"})
 SIMPLE = (ast.Import, ast.ImportFrom, ast.Pass)
 
 
@@ -156,7 +156,9 @@ def _raises(body: list[ast.stmt]) -> bool:
 def _is_peaceful(raised: ast.expr | None) -> bool:
     """Whether to raise this tells of no trouble: a test that is skipped, a program that ends well."""
     name = last_name(raised.func if isinstance(raised, ast.Call) else raised)
-    return name in SKIPS or (name == "SystemExit" and (not isinstance(raised, ast.Call) or _says_success(raised)))
+    return name in SKIP_EXCEPTIONS or (
+        name == "SystemExit" and (not isinstance(raised, ast.Call) or _says_success(raised))
+    )
 
 
 def _says_success(call: ast.Call) -> bool:

@@ -9,6 +9,7 @@ import re
 from pytest_py312.source import dynamic, enum_rules, guessed_elements, needed_rules
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.skip_marks import SKIP_EXCEPTIONS
 from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
     CLASS,
@@ -315,7 +316,7 @@ def _is_quiet(node: ast.expr | None) -> bool:
     kind = last_name(node.func if isinstance(node, ast.Call) else node) if node is not None else ""
     code = node.args[0] if isinstance(node, ast.Call) and node.args else None
     ends_well = kind == "SystemExit" and (code is None or getattr(code, "value", "") in (0, None))
-    return ends_well or kind in ("SkipTest", "Skipped")
+    return ends_well or kind in SKIP_EXCEPTIONS
 
 
 def _is_failure(scan: Scan, node: ast.expr) -> bool:

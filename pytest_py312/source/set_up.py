@@ -6,6 +6,7 @@ from typing import Any
 from pytest_py312.source.conditions import condition_of, negated
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import last_name
+from pytest_py312.source.skip_marks import SKIP_EXCEPTIONS
 from pytest_py312.source.values import OwnClass
 from pytest_py312.source.walking import UNSURE, Scan
 
@@ -36,5 +37,5 @@ def _skips(node: ast.stmt) -> bool:
     """``raise unittest.SkipTest(...)``, ``self.skipTest(...)``, ``pytest.skip(...)``"""
     if isinstance(node, ast.Raise):
         kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-        return last_name(kind) in ("SkipTest", "Skipped")
+        return last_name(kind) in SKIP_EXCEPTIONS
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and last_name(node.value.func) in _SKIPS

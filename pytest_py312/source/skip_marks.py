@@ -9,6 +9,8 @@ from pytest_py312.source.naming import last_name
 from pytest_py312.source.values import SKIP, STD, Value
 from pytest_py312.source.walking import UNSURE, Scan
 
+SKIP_EXCEPTIONS = frozenset({"SkipTest", "Skipped"})
+"""What unittest and pytest raise to skip a test."""
 SKIPPERS = frozenset({"skipif", "skipIf", "skipUnless", "xfail"})
 
 
