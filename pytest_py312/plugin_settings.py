@@ -22,11 +22,12 @@ def conftests_of_the_repository_only(early_config: pytest.Config, args: list[str
     typed = namespace.file_or_dir
     folder = _folder_of_plan(early_config, typed)
     namespace.file_or_dir = [str(folder)]
-    if _is_one_service(early_config):  # all of the repository's conftest files are the service's, but for one of ours
+    is_one_service = _is_one_service(early_config)
+    if is_one_service:  # all of the repository's conftest files are the service's, but for one of ours
         ours = _conftest_of_the_gate(folder)
         namespace.noconftest = namespace.noconftest or not ours
         namespace.file_or_dir = ours or [str(folder)]
-    _leave_out_options_of_a_service(early_config, args, folder)
+    _leave_out_options_of_a_service(early_config, args, folder, at_root=is_one_service)
     try:
         yield
     finally:
@@ -50,18 +51,20 @@ def _conftest_of_the_gate(folder: Path) -> list[str]:
         return []
 
 
-def _leave_out_options_of_a_service(config: pytest.Config, args: list[str], folder: Path) -> None:
+def _leave_out_options_of_a_service(config: pytest.Config, args: list[str], folder: Path, *, at_root: bool) -> None:
     """Take the ``addopts`` of a service's own pytest settings off the command line.
 
     pytest takes its settings from the first file above the path that is typed. For a service's path, and where the root
     is a service, that is often the service's, and what it asks for (``--cov=app``) is for its cells, and may be unknown
     here. What is the gate's own stays.
+
+    :param at_root: whether the root is a service.
     """
     file = config.inipath
     asked_for = getattr(config.known_args_namespace, "inifilename", None)
     if file is None or asked_for:
         return
-    if folder.resolve() not in file.parent.resolve().parents and not _is_one_service(config):
+    if folder.resolve() not in file.parent.resolve().parents and not at_root:
         return
     options = config.getini("addopts")
     if options and args[: len(options)] == options:
