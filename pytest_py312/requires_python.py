@@ -5,12 +5,11 @@ uv passes over the upper end of Requires-Python; pip goes on to an older version
 
 from collections.abc import Iterable
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from pytest_py312.demands import tool_constraints
 from pytest_py312.distributions import Entry
 from pytest_py312.locks import Lock, seeds
 from pytest_py312.model import InterpreterBuild
+from pytest_py312.screen import allows
 
 MOST_STEPS = 5
 """How often an older version is looked for, as pip would."""
@@ -18,14 +17,7 @@ MOST_STEPS = 5
 
 def shut_out(entries: Iterable[Entry], build: InterpreterBuild) -> list[Entry]:
     """Those of ``entries`` that do not allow ``build``."""
-    return [entry for entry in entries if not _allows(entry, build)]
-
-
-def _allows(entry: Entry, build: InterpreterBuild) -> bool:
-    try:
-        return SpecifierSet(entry.requires_python).contains(build.version, prereleases=True)
-    except InvalidSpecifier:
-        return True
+    return [entry for entry in entries if not allows(entry.requires_python, build.version)]
 
 
 def older(lock: Lock, refused: Iterable[Entry], build: InterpreterBuild) -> tuple[str, ...]:

@@ -85,12 +85,13 @@ class Target:
         return any(f"{py}-{abi}-{place}" in self.tags for py in pythons for abi in abis for place in platforms)
 
     def allows(self, requires_python: str) -> bool:
-        """Whether pip would take it. What is no specifier excludes nobody, as with pip."""
-        return not requires_python or _allows(requires_python, self.version)
+        """Whether pip would take it."""
+        return allows(requires_python, self.version)
 
 
 @lru_cache(maxsize=4096)
-def _allows(requires_python: str, version: str) -> bool:
+def allows(requires_python: str, version: str) -> bool:
+    """Whether a Python of ``version`` is one of those. What is no specifier excludes nobody, as with pip."""
     try:
         return SpecifierSet(requires_python).contains(version, prereleases=True)
     except ValueError:  # InvalidSpecifier, InvalidVersion, and numbers of thousands of digits
