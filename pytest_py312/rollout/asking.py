@@ -49,6 +49,11 @@ def with_asked(settings: RolloutSettings, stage: int, asked: Mapping[str, float]
     return found
 
 
+def interval_of(run: StageRun, settings: RolloutSettings) -> float:
+    """Seconds between two samples of a run: what was asked for when it began, else the plan's."""
+    return with_asked(settings, run.stage, run.asked).soak_of(stage=run.stage).interval
+
+
 def settings_of(
     run: StageRun, settings: RolloutSettings, asked: Mapping[str, float], *, accept: bool = False
 ) -> RolloutSettings:

@@ -19,7 +19,7 @@ from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.model import Fleet, Plan
 from pytest_py312.plan_rollout import load_rollout
 from pytest_py312.rollout import asking
-from pytest_py312.rollout.asking import with_asked
+from pytest_py312.rollout.asking import interval_of
 from pytest_py312.rollout.choosing import chosen, stage_with
 from pytest_py312.rollout.driver import Driver
 from pytest_py312.rollout.history import chosen_run
@@ -151,7 +151,7 @@ def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tu
 
 def standing_in(ground: Ground, journal: Journal, run: StageRun) -> Standing | None:
     """How a stage that is up stands just now."""
-    interval = with_asked(ground.settings(), run.stage, run.asked).soak_of(stage=run.stage).interval
+    interval = interval_of(run, ground.settings())
     return standing_of(run, journal.newest_samples(run.run), this_moment(), interval)
 
 

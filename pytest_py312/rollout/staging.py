@@ -12,7 +12,7 @@ from functools import cached_property
 
 from pytest_py312.errors import Py312Error, RolloutRefused
 from pytest_py312.model import Service
-from pytest_py312.rollout.asking import DURATION, lack_of_soak, settings_of, with_asked
+from pytest_py312.rollout.asking import DURATION, interval_of, lack_of_soak, settings_of, with_asked
 from pytest_py312.rollout.beginning import check_again, check_health, check_proven
 from pytest_py312.rollout.commands import Ground, Wanted, wanted_of
 from pytest_py312.rollout.contract_command import contracting
@@ -243,8 +243,7 @@ class Staging:
         run = self.newest
         if run is None or run.state not in WATCHED:
             return False
-        settings = with_asked(self._ground.settings(), run.stage, run.asked)
-        return is_at_work(holder, self.journal, run, settings.soak_of(stage=run.stage).interval)
+        return is_at_work(holder, self.journal, run, interval_of(run, self._ground.settings()))
 
     # ---- the beginning
 

@@ -16,7 +16,7 @@ from pytest_py312.codec import encode
 from pytest_py312.errors import OptionError, RolloutRefused
 from pytest_py312.rollout import dry_runs
 from pytest_py312.rollout.alert_rules import alert_rules, rules_document, rules_text
-from pytest_py312.rollout.asking import settings_of, with_asked
+from pytest_py312.rollout.asking import interval_of, settings_of
 from pytest_py312.rollout.budget_rules import budget_alerts, budgets_in
 from pytest_py312.rollout.choosing import stage_with
 from pytest_py312.rollout.commands import Ground, asked_in, opened_journal, standing_in
@@ -72,7 +72,9 @@ def _run_of(ground: Ground, journal: Journal, options: argparse.Namespace) -> St
 def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
     """Where another process is at it, nothing is done and nothing is wrong: the journal says how the stage stands."""
     if options.dry_run:
-        text = dry_runs.watching(options.command, run, _interval(ground, run), standing_in(ground, journal, run))
+        text = dry_runs.watching(
+            options.command, run, interval_of(run, ground.settings()), standing_in(ground, journal, run)
+        )
         return dry_runs.would(text, run.services, as_json=options.json)
     try:
         if any(is_unfinished(one) for one in journal.newest(run.environment)):
@@ -81,16 +83,12 @@ def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: S
             return _watched(options, ground, journal, run)
     except HeldByAnother as error:
         run = journal.run(run.run)
-        if not is_at_work(error.holder, journal, run, _interval(ground, run)):
+        if not is_at_work(error.holder, journal, run, interval_of(run, ground.settings())):
             raise
         return _said(Progress(run=run), options, busy=str(error))
     except LostRun as error:
         return _said(Progress(run=journal.run(run.run)), options, busy=str(error))
     return _said(Progress(run=run), options)
-
-
-def _interval(ground: Ground, run: StageRun) -> float:
-    return with_asked(ground.settings(), run.stage, run.asked).soak_of(stage=run.stage).interval
 
 
 def _finished(ground: Ground, journal: Journal, run: StageRun) -> StageRun:
