@@ -42,6 +42,12 @@ interval = "60s"
 duration = "180s"
 initial-delay = 0
 """
+CONTRACT = """
+[[contract]]
+caller = "gateway"
+callee = "auth"
+path = "/verify"
+"""
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pytest_py312.errors import OptionError, RolloutRefused, StateError
 from pytest_py312.rollout.command_line import STANDING, WATCHING
 from pytest_py312.rollout.model import StageState
 from pytest_py312.rollout.ops_line import OPERATING, parted, pytest_argv
-from tests.unit.rollout.shells import PLAN, STAGES, Shell, shell_in
+from tests.unit.rollout.shells import CONTRACT, PLAN, STAGES, Shell, shell_in
 
 COMMANDS = (*STANDING, *WATCHING, *OPERATING)
 LOOKING = {
@@ -36,12 +36,6 @@ ACTING = {
     "evidence": "evidence --stage 1",
     "contract": "contract --stage 1",
 }
-CONTRACT = """
-[[contract]]
-caller = "gateway"
-callee = "auth"
-path = "/verify"
-"""
 
 
 @pytest.fixture

@@ -12,17 +12,11 @@ import pytest_py312
 from pytest_py312.rollout.events import Breached
 from pytest_py312.rollout.journal import Journal
 from pytest_py312.rollout.model import Breach, Reaction, Severity, StageState
-from tests.unit.rollout.shells import PLAN, STAGES, Shell, shell_in
+from tests.unit.rollout.shells import CONTRACT, PLAN, STAGES, Shell, shell_in
 from tests.unit.rollout.test_contracting import Answering
 
 SCHEMA = json.loads((Path(pytest_py312.__file__).parent / "resources" / "evidence.schema.json").read_text())
 EDGE = "gateway->auth"
-CONTRACT = """
-[[contract]]
-caller = "gateway"
-callee = "auth"
-path = "/verify"
-"""
 
 
 @pytest.fixture

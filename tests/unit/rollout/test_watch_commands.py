@@ -1,23 +1,16 @@
 """The commands for a stage that is up, as they are typed, on a target in memory."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from pytest_py312 import clock
-from pytest_py312.__main__ import _parsers
-from pytest_py312.config import load_plan
 from pytest_py312.errors import OptionError, RolloutRefused
-from pytest_py312.rollout import commands, watch_commands
-from pytest_py312.rollout.command_line import WATCHING
-from pytest_py312.rollout.commands import Ground
+from pytest_py312.rollout import watch_commands
 from pytest_py312.rollout.model import Usage
-from pytest_py312.testing import FakeTarget, service_tree
+from tests.unit.rollout.shells import Shell, shell_in
 
 PLAN = """
 [deploy]
@@ -31,71 +24,19 @@ test = { textfile = "TEXTFILE", webhooks = ["http://127.0.0.1:1/secret"] }
 interval = "60s"
 duration = "180s"
 initial-delay = 0
-
-[[stage]]
-number = 1
-services = ["auth"]
-critical = true
-
-[[stage]]
-number = 2
-services = ["gateway"]
 """
-
-
-@dataclass
-class WatchedTarget(FakeTarget):
-    """``usage`` is what it says of all its containers."""
-
-    usage: Usage = field(default_factory=lambda: Usage(cpu_seconds=1.0, memory=5, restarts=0, out_of_memory=False))
-
-    def sample(self, *arguments: Any, **named: Any) -> Usage:
-        return self.usage
-
-
-class Shell:
-    """Types commands, with a clock that it sets."""
-
-    def __init__(self, root: Path) -> None:
-        files = {f"services/{name}/requirements.txt": "attrs\n" for name in ("auth", "gateway")}
-        self.textfile = root / "py312.prom"
-        self.plan = root / "py312.toml"
-        service_tree(root, {**files, "py312.toml": PLAN.replace("TEXTFILE", str(self.textfile))})
-        self.target = WatchedTarget()
-        for name in ("auth", "gateway"):
-            self.target.serve(name, "old-3.9")
-        self.told: list[str] = []
-        self.seconds = 1000.0
-        self.ground = Ground(
-            plan=load_plan(self.plan, today=clock.today()),
-            state=root / ".py312",
-            target=lambda: self.target,
-            told=self.told.append,
-        )
-
-    def __call__(self, line: str, *, code: int = 0) -> str:
-        options = _parsers()[0].parse_args(line.split())
-        run: Callable[..., tuple[str, int]] = (
-            watch_commands.run_command if options.command in WATCHING else commands.run_command
-        )
-        text, found = run(options, self.ground)
-        assert found == code, text
-        return text
-
-    def ticked(self, *, code: int = 75) -> dict[str, Any]:
-        self.seconds += 60.0
-        found: dict[str, Any] = json.loads(self("tick --stage 1 --json", code=code))
-        return found
 
 
 @pytest.fixture
 def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setattr("pytest_py312.store.SYNCHRONOUS", "OFF")
-    shell = Shell(tmp_path)
-    monkeypatch.setattr(clock, "boottime", lambda: shell.seconds)
-    monkeypatch.setattr(clock, "timestamp", lambda: 1e9 + shell.seconds)
+    plan = PLAN.replace("TEXTFILE", str(tmp_path / "py312.prom"))
+    shell = shell_in(tmp_path, monkeypatch, plan=plan)
     shell("deploy --stage 1")
     return shell
+
+
+def textfile(py312: Shell) -> str:
+    return (py312.root / "py312.prom").read_text(encoding="utf-8")
 
 
 def test_a_stage_is_accepted_tick_by_tick(py312: Shell) -> None:
@@ -105,7 +46,7 @@ def test_a_stage_is_accepted_tick_by_tick(py312: Shell) -> None:
         assert py312.ticked()["credited"] == credited
     done = py312.ticked(code=0)
     assert (done["state"], done["verdict"], done["exit_status"]) == ("accepted", "passed", 0)
-    assert 'py312_stage_state{environment="test",stage="1",state="accepted"} 1.0' in py312.textfile.read_text()
+    assert 'py312_stage_state{environment="test",stage="1",state="accepted"} 1.0' in textfile(py312)
     assert py312("tick --stage 1").startswith("stage 1 in test is accepted"), "once more changes nothing"
     assert py312.target.locks == {}
 
@@ -119,7 +60,7 @@ def test_a_severe_breach_is_brought_back_and_told(py312: Shell) -> None:
     assert py312.target.serving()["auth"] == "old-3.9"
     assert f"Stage 1 in test is back on the old version: {done['reason']}" in py312.told
     assert any(text.startswith("the webhook at 127.0.0.1: ") for text in py312.told)
-    assert 'py312_rollback_total{environment="test",reason="breach",stage="1"} 1.0' in py312.textfile.read_text()
+    assert 'py312_rollback_total{environment="test",reason="breach",stage="1"} 1.0' in textfile(py312)
 
 
 def held(py312: Shell) -> None:
