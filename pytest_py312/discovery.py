@@ -7,7 +7,7 @@ from pytest_py312.baselines import find_baseline
 from pytest_py312.config import check_against_fleet, settings_for
 from pytest_py312.errors import NoFleetError, PlanError, perhaps
 from pytest_py312.model import Fleet, Plan, RequirementSource, Service, ServiceSettings, Stage, Suite
-from pytest_py312.patterns import Lookup, is_glob, matches, tidy
+from pytest_py312.patterns import Lookup, is_glob, tidy
 from pytest_py312.readers.version_names import is_dockerfile
 from pytest_py312.requirements import requirement_set
 from pytest_py312.service_distribution import find_distribution, has_src_packages
@@ -20,15 +20,10 @@ from pytest_py312.service_files import (
     read_service,
     sign_of_service,
 )
-from pytest_py312.sources import MOST_FURTHER, find_further, find_sources, is_requirements_path, stated_sources
+from pytest_py312.sources import MOST_FURTHER, find_further, find_sources, stated_sources
 from pytest_py312.suites import find_suite
 from pytest_py312.tree import Listing, Tree, folders_beneath, join
-
-SEARCH_DEPTH = 8
-FOLDER_LIMIT = 50_000
-"""Folders that are looked into for services."""
-_SHOWN = 5
-"""Files that one assumption names."""
+from pytest_py312.unowned import FOLDER_LIMIT, SEARCH_DEPTH, is_excluded, unowned
 
 
 def discover(plan: Plan) -> Fleet:
@@ -40,7 +35,7 @@ def discover(plan: Plan) -> Fleet:
     tree = Tree(plan.root)
     paths, assumptions = _stated_folders(plan, tree) if plan.services else _found_folders(plan, tree)
     names = unique_names(paths, plan.root.resolve().name or "root")
-    named = [(names[path], path) for path in paths if not _excluded(plan, names[path], path)]
+    named = [(names[path], path) for path in paths if not is_excluded(plan, names[path], path)]
     inner = folders_beneath(paths)
     if not named:
         raise NoFleetError(_nothing_found(plan))
@@ -51,8 +46,11 @@ def discover(plan: Plan) -> Fleet:
         service, clauses = _service(plan, tree, name, path, stages.get((name, path)), inner.get(path, ()))
         services.append(service)
         assumptions += [f"{name} {clause}." for clause in clauses]
-    assumptions += _nobodys(plan, tree, paths)
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
+    assumptions = [
+        *unowned(plan, tree, paths, [needed for one in services for needed in one.settings.needs]),
+        *assumptions,
+    ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
 
 
@@ -74,10 +72,6 @@ def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:
         for number, path in enumerate(sorted(same)[1:], start=2):
             names[path] = f"{names[path]}-{number}"
     return names
-
-
-def _excluded(plan: Plan, name: str, path: str) -> bool:
-    return any(matches(pattern, name, path) for pattern in plan.exclude)
 
 
 def _nothing_found(plan: Plan) -> str:
@@ -108,7 +102,7 @@ def _found_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
         path, depth = pending.pop()
         listing = tree.listing(path)
         if path != ".":
-            if _excluded(plan, path.rpartition("/")[2], path):
+            if is_excluded(plan, path.rpartition("/")[2], path):
                 continue
             sign = sign_of_service(tree, path, listing)
             if sign and not _is_group(tree, path, listing):
@@ -163,31 +157,10 @@ def _stated_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
         assumptions += [
             f'{path} fits "{pattern}" and shows no sign of a Python service, so it is left out.'
             for path in fitting
-            if path not in signed and not _excluded(plan, path.rpartition("/")[2], path)
+            if path not in signed and not is_excluded(plan, path.rpartition("/")[2], path)
         ]
         found.update(dict.fromkeys(signed))
     return sorted(found), [text for text in assumptions if text.partition(" fits ")[0] not in found]
-
-
-def _nobodys(plan: Plan, tree: Tree, paths: Sequence[str]) -> list[str]:
-    """A sentence about the requirements files that belong to no service, where there are any."""
-    found: list[str] = []
-    pending, services = [(".", 0)], set(paths)
-    for _ in range(FOLDER_LIMIT):
-        if not pending:
-            break
-        path, depth = pending.pop()
-        if path in services or (path != "." and _excluded(plan, path.rpartition("/")[2], path)):
-            continue
-        listing = tree.listing(path)
-        found += [file for name in listing.files if is_requirements_path(file := join(path, name))]
-        if depth < SEARCH_DEPTH:
-            pending += [(join(path, name), depth + 1) for name in listing.folders if not name.startswith(".")]
-    if not found:
-        return []
-    shown = ", ".join(sorted(found)[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
-    verb = "belongs" if len(found) == 1 else "belong"
-    return [f"{shown} {verb} to no service, so nobody judges what is required there."]
 
 
 def _expand(tree: Tree, components: Sequence[str]) -> list[str]:

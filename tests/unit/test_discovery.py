@@ -192,7 +192,7 @@ def test_the_plan_names_the_folders(tmp_path: Path) -> None:
     files = {"services/a/requirements.txt": "", "services/web/index.html": "", "other/b/requirements.txt": ""}
     fleet = fleet_of(tmp_path, files, services=("services/*",))
     assert [service.name for service in fleet.services] == ["a"]
-    assert fleet.assumptions[0].startswith('services/web fits "services/*"')
+    assert [text for text in fleet.assumptions if text.startswith('services/web fits "services/*"')]
 
 
 def test_a_glob_may_cross_folders(tmp_path: Path) -> None:
@@ -483,4 +483,31 @@ def test_requirements_that_are_no_services_are_assumed_to_be_nobodys(tmp_path: P
 
     assert [text for text in fleet.assumptions if "requirements.txt" in text] == [
         "docs/requirements.txt belongs to no service, so nobody judges what is required there."
+    ]
+
+
+def test_code_that_lies_in_no_service_is_told(tmp_path: Path) -> None:
+    """Nobody judges it, and a green table says nothing about it. What a service needs is judged with that."""
+    files = {
+        "run.py": "",
+        "svc/requirements.txt": "",
+        "svc/app.py": "",
+        "scripts/load.py": "",
+        "scripts/data/convert.py": "",
+        "common/log.py": "",
+        "old/app.py": "",
+        ".hg/hook.py": "",
+        "node_modules/gyp/gyp.py": "",
+    }
+    plan = {"services": ("svc",), "exclude": ("old",)}
+
+    needed = (("svc", ServiceSettings(needs=("common",))),)
+    told = [text for text in fleet_of(tmp_path, files, **plan).assumptions if "Python file" in text]
+    less = [text for text in fleet_of(tmp_path, files, **plan, overrides=needed).assumptions if "Python file" in text]
+
+    assert [text.partition(":")[0] for text in told] == [
+        "4 Python files (in scripts, the root, common) belong to no service, so nobody judges them"
+    ]
+    assert [text.partition(":")[0] for text in less] == [
+        "3 Python files (in scripts, the root) belong to no service, so nobody judges them"
     ]
