@@ -38,7 +38,10 @@ def ended(scan: Scan, body: Body) -> None:
 
 
 def _lengths(scan: Scan) -> tuple[int, ...]:
-    return tuple([len(getattr(scan, name)) for name in _LISTS])
+    return (  # written out, as it is asked twice of each function
+        len(scan.references), len(scan.imports), len(scan.rules), len(scan.loose), len(scan.inherited),
+        len(scan.through), len(scan.on_own),
+    )  # fmt: skip
 
 
 def put_behind(scan: Scan, text: str) -> tuple[tuple[str, int], ...]:
@@ -49,10 +52,10 @@ def put_behind(scan: Scan, text: str) -> tuple[tuple[str, int], ...]:
     public: dict[tuple[str, int], None] = {}
     for name, places in scan.behind.items():
         bodies = [body for body in scan.bodies if body.name == name]
-        if not bodies or len(re.findall(rf"\b{re.escape(name)}\b", text)) != len(places) + 1:
+        if not bodies or text.count(name) <= len(places):
             continue
         condition, caught = _round_all(scan, set(places.values()))
-        if not condition and not caught:
+        if not (condition or caught) or len(re.findall(rf"\b{re.escape(name)}\b", text)) != len(places) + 1:
             continue
         for body in bodies:
             guard = scan.numbered(Guard(body.guard, condition, caught))

@@ -61,6 +61,8 @@ def class_done(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
 
 def begin_function(scan: Scan, node: Any) -> None:
     scan.loop_is_set = False
+    if not node.decorator_list:
+        return
     names = [dotted(named(scan, one)) or getattr(one, "id", "") for one in node.decorator_list]
     if names[:2] == ["classmethod", "property"]:
         scan.rule("classmethod-property", node.decorator_list[0], node.name)

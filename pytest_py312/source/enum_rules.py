@@ -50,13 +50,16 @@ def int_enum_text(scan: Scan, node: ast.expr, value: Value) -> None:
 
 def printf(scan: Scan, node: ast.BinOp, text: str, right: Value) -> None:
     items = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+    values = [right] if len(items) == 1 else [member_of(scan, item) for item in items]
+    if not any(_mixture(value) == "int" for value in values):
+        return
     signs = re.findall(r"%(?:\(\w+\))?[-+ #0]*\d*(?:\.\d+)?([a-zA-Z%])", text)
     signs = [sign for sign in signs if sign != "%"]
     if len(signs) != len(items):
         return
-    for sign, item in zip(signs, items, strict=True):
+    for sign, item, value in zip(signs, items, values, strict=True):
         if sign == "s":
-            int_enum_text(scan, item, right if len(items) == 1 else member_of(scan, item))
+            int_enum_text(scan, item, value)
 
 
 def member_of(scan: Scan, node: ast.expr) -> Value:

@@ -21,6 +21,7 @@ from pytest_py312.source import (
 from pytest_py312.source.comments import read_ignores
 from pytest_py312.source.facts import Condition, Failure, FileFacts
 from pytest_py312.source.values import CONDITION, FUNCTION, PIECES
+from pytest_py312.source.version_tests import speaks_of_version
 from pytest_py312.source.walking import Scan, block
 
 LARGEST = 8 * 1024 * 1024
@@ -82,7 +83,7 @@ def _failed(path: str, text: str, failure: Failure) -> FileFacts:
 
 def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> FileFacts:
     scan = Scan(local=local)
-    scan.speaks_of_version = "version" in text
+    scan.speaks_of_version = speaks_of_version(text)
     block(scan, tree.body)
     definitions.run_deferred(scan)
     public = called_behind.put_behind(scan, text) if scan.behind else ()

@@ -27,9 +27,20 @@ _TWO_FIELDS = re.compile(r"%[ds]\.%[ds]|\{0?\}\.\{1?\}|\{0?\.major\}\.\{0?\.mino
 _RELEASE = re.compile(r"\d+(?:\.\d+){0,2}")
 
 
+_NAMED = (
+    "version_info", "sys.version", "python_version", "hexversion", "implementation", "import sys as", "from sys import",
+)  # fmt: skip
+"""One of these stands in each file that names the version, beside the word itself."""
+
+
+def speaks_of_version(text: str) -> bool:
+    """Whether a file can name the Python version at all: most cannot, and need not be searched for it."""
+    return "cache_tag" in text or ("version" in text and any(word in text for word in _NAMED))
+
+
 def version_part(scan: Scan, node: ast.expr) -> str:
     """Which part of the Python version an expression is; empty where it is none."""
-    reader = _READERS.get(node.__class__)
+    reader = _READERS.get(node.__class__) if scan.speaks_of_version else None
     return reader(scan, node) if reader is not None else ""
 
 
@@ -182,6 +193,8 @@ _READERS: dict[type[ast.expr], Any] = {
 
 def compared(scan: Scan, left: ast.expr, op: ast.cmpop, right: ast.expr) -> tuple[Any, ...] | None:
     """A comparison with the version as a condition; ``None`` where it is none."""
+    if not scan.speaks_of_version:
+        return None
     operator = OPERATORS.get(type(op), "")
     if isinstance(left, ast.Call) and isinstance(right, ast.Call):
         parsed = _of_parsed(scan, left, operator, right)
