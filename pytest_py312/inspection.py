@@ -5,7 +5,7 @@ compiler sees every file, the baseline's those that it refuses and those that ma
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -135,6 +135,7 @@ class _Survey:
         if all(keys) and all(self._verdicts.get(key) for key in keys):
             return
         interpreters = sorted({*map(self._before, self._services), target}, reverse=True)
+        self._compiler(target)
         with no_collector(), ThreadPoolExecutor(len(interpreters) + 1) as threads:
             compiled = threads.submit(lambda: [self._complaints(one) for one in interpreters])  # it needs no facts
             self._facts()
@@ -262,13 +263,16 @@ class _Survey:
         return _Said(testimony=self._oracle.ask(questions, build), build=build)
 
     def _complaints(self, interpreter: Interpreter) -> Complaints:
-        return self._once(f"complaints {interpreter}", lambda: self._compile(interpreter))
+        return self._once(f"complaints {interpreter}", lambda: self._compiler(interpreter)())
 
-    def _compile(self, interpreter: Interpreter) -> Complaints:
+    def _compiler(self, interpreter: Interpreter) -> Callable[[], Complaints]:
+        return self._once(f"compiler {interpreter}", lambda: self._new_compiler(interpreter))
+
+    def _new_compiler(self, interpreter: Interpreter) -> Callable[[], Complaints]:
         try:
             build = self._runner.find(interpreter)
         except CellUnavailable:  # told of when it is asked about names
-            return {}
+            return dict
         files: dict[str, bytes] = {}
         for service in self._services:
             contents = self._seen()[service.path].contents
@@ -281,7 +285,7 @@ class _Survey:
                     for path, content in contents.items()
                     if _is_refused(refused.get(path, ())) or may_be_new(content)
                 }
-        return self._oracle.compile(files, build) if files else {}
+        return self._oracle.compiler(files, build) if files else dict
 
 
 def _of(read: SourceRead, complaints: Complaints) -> Complaints:

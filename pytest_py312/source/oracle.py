@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from operator import attrgetter
@@ -34,7 +34,7 @@ ASKABLE = STANDARD | sys.stdlib_module_names
 BATCH = 4000
 """Questions asked of one process, which prints about 250 bytes for each; of what it prints some MiB are kept, and what
 is lost is asked again. Many together, because each process imports what they are about."""
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 8 * 1024 * 1024
 """Of files compiled by one process."""
 LARGEST_FILE = 8 * 1024 * 1024
 MOST_GIVEN_UP = 8
@@ -127,16 +127,30 @@ class Oracle:
 
         :raises Unanswered: it could not be asked at all.
         """
+        return self.compiler(files, build)()
+
+    def compiler(
+        self, files: Mapping[str, bytes], build: InterpreterBuild
+    ) -> Callable[[], Mapping[str, tuple[Complaint, ...]]]:
+        """:meth:`compile` by halves: what this process does itself is done, and ``build`` is asked by the call.
+
+        Hashing lets go of the interpreter's lock at each file. In a thread beside one that scans, it would wait for
+        that lock as many times, and the compiler would begin when the scan is over.
+        """
         keys = {path: hashlib.sha256(content).hexdigest()[:32] for path, content in files.items()}
         contents = {keys[path]: content for path, content in files.items()}
         memory = Memory(self._folder / f"{build.digest}.compiled.json")
         known = {key: _complaints(memory.get(key)) for key in contents}
-        missing = [key for key, complaints in known.items() if complaints is None]
-        fresh = self._compiled([(key, contents[key]) for key in missing], build) if missing else {}
-        memory.keep(fresh, used=contents)
-        said = {key: complaints for key, complaints in known.items() if complaints is not None}
-        said |= {key: _complaints(data) or () for key, data in fresh.items()}
-        return {path: said[key] for path, key in keys.items()}
+        missing = [(key, contents[key]) for key, complaints in known.items() if complaints is None]
+
+        def answered() -> Mapping[str, tuple[Complaint, ...]]:
+            fresh = self._compiled(missing, build) if missing else {}
+            memory.keep(fresh, used=contents)
+            said = {key: complaints for key, complaints in known.items() if complaints is not None}
+            said |= {key: _complaints(data) or () for key, data in fresh.items()}
+            return {path: said[key] for path, key in keys.items()}
+
+        return answered
 
     # ---- questions
 
