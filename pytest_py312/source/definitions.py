@@ -74,10 +74,7 @@ def read_function(scan: Scan, node: Any) -> None:
 
 def _bind_globals(scan: Scan, node: Any) -> None:
     """``global imp; import imp``: the name is one of the module as soon as somebody calls the function."""
-    names: set[str] = set()
-    for one in node.body:
-        if one.__class__ is ast.Global:
-            names.update(one.names)
+    names = {name for one in node.body if one.__class__ is ast.Global for name in one.names}
     if not names:
         return
     for one in node.body:
@@ -160,7 +157,7 @@ def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: i
     if in_class and scan.owner is not None and len(every) > 1:
         names |= hooks.handed_over(scan.owner, node.name, every[1])
     if in_class and scan.owner is not None and every:
-        plain = {one.id for one in node.decorator_list if isinstance(one, ast.Name)}
+        plain = {one.id for one in node.decorator_list if isinstance(one, ast.Name)} if node.decorator_list else ()
         if "classmethod" in plain:
             names[every[0].arg] = Value(CLASS, data=scan.owner)
         elif "staticmethod" not in plain:

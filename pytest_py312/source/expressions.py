@@ -201,12 +201,8 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
     arguments = NOTHING_GIVEN
     if node.args or node.keywords:
         arguments = Given([HANDLERS[argument.__class__](scan, argument) for argument in node.args])
-        for keyword in node.keywords:
-            given = HANDLERS[keyword.value.__class__](scan, keyword.value)
-            if keyword.arg:
-                arguments.named[keyword.arg] = given
-            else:
-                arguments.spread.append(given)
+        if node.keywords:
+            _read_keywords(scan, node, arguments)
     scan.lambda_caught = ()
     if function.__class__ is ast.Attribute:
         value = _attribute(scan, function, node, arguments)
@@ -226,6 +222,16 @@ def read_call(scan: Scan, node: ast.Call) -> Value:
     if value.kind is MANY:
         return either([_called(scan, node, one, arguments) for one in value.data])
     return _called(scan, node, value, arguments)
+
+
+def _read_keywords(scan: Scan, node: ast.Call, arguments: Given) -> None:
+    arguments.named, arguments.spread = named_so, spread = {}, []
+    for keyword in node.keywords:
+        given = HANDLERS[keyword.value.__class__](scan, keyword.value)
+        if keyword.arg:
+            named_so[keyword.arg] = given
+        else:
+            spread.append(given)
 
 
 def _grown(scan: Scan, node: ast.expr, item: Value) -> None:

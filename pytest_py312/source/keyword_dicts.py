@@ -1,6 +1,7 @@
 """Dicts whose keys are known: what is put in and taken out before they are handed on as keywords."""
 
 import ast
+from collections.abc import Mapping
 
 from pytest_py312.source.naming import dotted, named
 from pytest_py312.source.values import TEXT, UNKNOWN, Given, Keys, Value
@@ -37,7 +38,7 @@ def method_called(scan: Scan, node: ast.Call, name: str, arguments: Given) -> No
             _put(scan, node.func.value, owner, {arguments[0].data: arguments.at(1, "")})
 
 
-def _put(scan: Scan, node: ast.expr, owner: Value, items: dict[str, Value]) -> None:
+def _put(scan: Scan, node: ast.expr, owner: Value, items: Mapping[str, Value]) -> None:
     """What is put into a dict of this scope, and not in a branch only: what is no more than possible is not told."""
     is_here = scan.log is None and isinstance(node, ast.Name) and node.id in scan.names
     if not is_here or dotted(owner) != "builtins.dict()" or owner.data.__class__ is not Keys:

@@ -111,8 +111,10 @@ def read_assign(scan: Scan, node: ast.Assign) -> None:
         if target.__class__ is ast.Name and target.id == "pytestmark" and scan.names is scan.module:
             scan.module_skip = scan.guarded(negated(skip_of(scan, node.value)))
         if target.__class__ is ast.Name:
-            off = isinstance(node.value, ast.Constant) and node.value.value is False
-            (scan.switched_off.add if off else scan.switched_off.discard)(target.id)
+            if node.value.__class__ is ast.Constant and node.value.value is False:
+                scan.switched_off.add(target.id)
+            elif scan.switched_off:
+                scan.switched_off.discard(target.id)
         _assign(scan, target, node.value, value)
 
 
@@ -326,9 +328,11 @@ def read_assert(scan: Scan, node: ast.Assert) -> Condition | None:
 
 def read_expression(scan: Scan, node: ast.Expr) -> Condition | None:
     value = node.value
+    if value.__class__ is ast.Constant:  # a docstring
+        return None
     HANDLERS[value.__class__](scan, value)
     scan.only_named(value)
-    if not isinstance(value, ast.Call):
+    if value.__class__ is not ast.Call:
         return None
     last = last_name(value.func)
     if last:

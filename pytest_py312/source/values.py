@@ -1,7 +1,8 @@
 """What the scanner knows of the values that names stand for. Most of the time that is nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 STD = "std"
@@ -79,12 +80,8 @@ NOTHING = Value(NONE)
 class Given(list[Value]):
     """The values of the arguments of a call: by position, ``named``, and of ``**`` (``spread``)."""
 
-    __slots__ = ("named", "spread")
-
-    def __init__(self, values: Iterable[Value] = ()) -> None:
-        super().__init__(values)
-        self.named: dict[str, Value] = {}
-        self.spread: list[Value] = []
+    named: Mapping[str, Value] = MappingProxyType({})
+    spread: Sequence[Value] = ()
 
     def at(self, place: int, name: str) -> Value:
         """The argument that is handed over at a place, or by name; nothing is known where there is none."""
