@@ -20,6 +20,7 @@ from pytest_py312.service_files import (
     read_service,
     sign_of_service,
 )
+from pytest_py312.service_starts import started_programs
 from pytest_py312.sources import MOST_FURTHER, find_further, find_sources, stated_sources
 from pytest_py312.suites import find_suite
 from pytest_py312.tree import Listing, Tree, folders_beneath, join
@@ -229,6 +230,7 @@ def _service(
         manifest=_manifest(files, run_time),
         further=further,
         inner=tuple(inner),
+        programs=started_programs(tree, files),
     )
     return service, tuple(filter(None, clauses))
 

@@ -44,7 +44,7 @@ def _not_importable(cell: Cell, here: Installation, entries: Sequence[LocatedEnt
         if not detail or here.environment is None:
             continue
         owners = (name for name, found in here.environment.modules.items() if module in found)
-        project = next(owners, None) or owner_of(module) or module
+        project = next(owners, None) or owner_of(module, here.entries) or module
         version = here.environment.versions.get(project, "")
         last = (detail.strip().splitlines() or ["it did not say why"])[-1]
         yield Finding(

@@ -23,7 +23,7 @@ from pytest_py312.locking import RESOLVED_AT_ONCE, Locking
 from pytest_py312.locks import seeds
 from pytest_py312.model import Cell, Finding, Interpreter, InterpreterBuild, Location, Plan, Service
 from pytest_py312.once import Once
-from pytest_py312.programs import started_modules
+from pytest_py312.programs import modules_of, started_modules
 from pytest_py312.requires_python import MOST_STEPS, older, shut_out
 from pytest_py312.resolution import Blocked, Lock, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CellUnavailable, Runner
@@ -348,6 +348,7 @@ class Installer:
     ) -> tuple[str, ...]:
         names = [*self.demands.directly_required(service), *(tree.name for tree in trees)]
         started = {module for name in names for module in started_modules(name, entries)}
+        started.update(modules_of(service.programs, entries))
         return tuple(sorted(started.union(*(environment.modules.get(name, ()) for name in names))))
 
 

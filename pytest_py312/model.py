@@ -383,6 +383,14 @@ class Distribution:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """What a start command runs: a console script, or a module (``python -m NAME``)."""
+
+    name: str
+    is_module: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
     """A folder that is deployed on its own, with what discovery read from it. No code of it was run."""
 
@@ -408,6 +416,8 @@ class Service:
     """Requirements files that neither run time nor tests take: each is judged as a set of its own."""
     inner: tuple[str, ...] = ()
     """Folders of other services beneath it, relative to the root: what lies in them is theirs."""
+    programs: tuple[Program, ...] = ()
+    """What its start commands (of images, processes, compose files) run, as far as that may be Python."""
 
     @property
     def images(self) -> tuple[Declaration, ...]:

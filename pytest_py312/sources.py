@@ -110,6 +110,7 @@ def further_services(service: Service) -> tuple[Service, ...]:
             suite=None,
             distribution=None,
             further=(),
+            programs=(),
         )
         for source in service.further[:MOST_FURTHER]
     )
