@@ -29,12 +29,17 @@ def _excluded(cell: Cell, here: Installation, entries: Sequence[LocatedEntry]) -
     if here.build is None:
         return
     for entry in shut_out(here.entries, here.build):
+        where = _where(entry.name, entries)
+        # what is neither required nor locked is the service itself, or lies beside it in the repository
+        is_tree = where is None and here.lock is not None and entry.name not in here.lock.versions
         yield Finding(
             code="PY103",
             message=f"{entry.name}=={entry.version} says Requires-Python {entry.requires_python}: "
             f"pip refuses it on {here.build.version}",
-            remedy=f"require a version of {entry.name} that allows {cell.interpreter}",
-            location=_where(entry.name, entries),
+            remedy=f"widen the Requires-Python of {entry.name} in its metadata"
+            if is_tree
+            else f"require a version of {entry.name} that allows {cell.interpreter}",
+            location=Location(path=cell.service.manifest) if is_tree and cell.service.manifest else where,
             names=(entry.name,),
         )
 

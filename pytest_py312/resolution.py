@@ -299,12 +299,25 @@ _WAITED = re.compile(r"Timeout \(\d+s\) when waiting for lock")
 """Another process builds the same source, and has not come to its end: that says nothing of the source."""
 
 
+_NOT_CLONED = "Git operation failed"
+"""No network, no access, no such tag, no git: nothing that was fetched is to blame."""
+
+
 def build_refusal(stderr: str, wanted: Wanted, build: InterpreterBuild) -> Exception:
     """What a failed build of a source distribution means: broken there, or not to be told on this machine."""
     named = re.search(rf"Failed to (?:download and )?build `{NAME}(?:==([^`]+))?", stderr)
     name = canonicalize_name(named[1]) if named else ""
     version = f"=={named[2]}" if named and named[2] else ""
     return broken_source(name, version, stderr, wanted, build)
+
+
+def _without_frame(said: str) -> str:
+    """What tells best why a build failed; where uv refuses the source itself, all that it says under ``cause``."""
+    told = last_words(said)
+    if not any(text in told for text in BUILD_FAILED):
+        return told
+    cause = said.rpartition("cause: ")[2].splitlines()
+    return " ".join(line.strip() for line in cause if not re.match(r"\s*\d*\s*\|", line)).strip()[:400] or told
 
 
 def broken_source(name: str, version: str, stderr: str, wanted: Wanted, build: InterpreterBuild) -> Exception:
@@ -316,6 +329,9 @@ def broken_source(name: str, version: str, stderr: str, wanted: Wanted, build: I
             "in time. Run it again",
             names=(name,) if name else (),
         )
+    if _NOT_CLONED in stderr:
+        told = re.findall(r"^\s*(?:fatal|cause): (.+)", stderr, re.MULTILINE)[-1]
+        return Unchecked(f"{what} could not be fetched with git: {told}", names=(name,) if name else ())
     lacks = _MACHINE_LACKS.search(stderr)
     if lacks:
         return Unchecked(
@@ -327,7 +343,7 @@ def broken_source(name: str, version: str, stderr: str, wanted: Wanted, build: I
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     detail = "\n".join(lines[-6:])
     compiler = next((line for line in lines if re.search(r":\d+: (?:fatal )?error: ", line)), "")
-    reason = compiler or last_words(said) or "no reason given"
+    reason = compiler or _without_frame(said) or "no reason given"
     return Blocked(
         [
             Finding(

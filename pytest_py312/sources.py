@@ -30,13 +30,15 @@ _RUN_TIME_TABLES = frozenset(
     }
 )  # fmt: skip
 _LOCKS_ALONE = ("pylock.toml", "poetry.lock", "Pipfile.lock")
-_TEST = ("test", "tests", "testing", "unittest", "unittests", "unit-test", "unit-tests")
+_TEST = ("test", "tests", "testing", "unittest", "unittests", "unit-test", "unit-tests", "hatch-test")
 _DEV = ("dev", "develop", "development", "ci", "local")
 _EXTRA = re.compile(
     r"(?:project\.optional-dependencies|dependency-groups|tool\.poetry\.group|options\.extras_require|extras_require"
-    r"|tool\.poetry\.extras)\.(?P<name>[^.]+)(?:\.dependencies)?"
+    r"|tool\.poetry\.extras|tool\.pdm\.dev-dependencies|tool\.hatch\.envs)\.(?P<name>[^.]+)(?:\.dependencies)?"
 )
-_DEV_TABLES = frozenset({"tool.poetry.dev-dependencies", "tool.uv.dev-dependencies", "dev-packages"})
+_DEV_TABLES = frozenset(
+    {"tool.poetry.dev-dependencies", "tool.uv.dev-dependencies", "tool.hatch.envs.default", "dev-packages"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,8 @@
 """What to do about the commonest breaks, by the last line of their traceback.
 
 Each row is a fact of the release notes: "Removed" in What's New in Python 3.11, 3.12 and 3.13
-(https://docs.python.org/3/whatsnew/). A break that no row knows gets the general advice.
+(https://docs.python.org/3/whatsnew/); of pytest: https://docs.pytest.org/en/stable/changelog.html. A break that no row
+knows gets the general advice.
 """
 
 import re
@@ -37,6 +38,10 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"cannot import name 'UTC' from 'datetime'", "datetime.UTC came with 3.11: datetime.timezone.utc is in all"),
     (r"'ssl' has no attribute '(?:wrap_socket|match_hostname)'", "gone from 3.12 on: use an ssl.SSLContext"),
     (r"'(?:random\.)?\w*' object has no attribute 'find_module'", "gone from 3.12 on: define find_spec"),
+    (
+        r'required field "lineno" missing from alias',
+        "pytest before 6.2.4 cannot read tests from 3.10 on: require a newer one",
+    ),
     (r"'FileFinder' object has no attribute 'find_module'", "gone from 3.12 on: use find_spec"),
 )
 

@@ -94,6 +94,8 @@ def _unusable(cell: Cell, run: SuiteRun) -> str:
     if not run.complete:
         said = last_words(run.output_tail) if not run.results else ""
         because = f"; it said: {said}" if said and said not in run.trouble else ""
+        remedy = remedy_for(said)
+        because += f" ({remedy})" if remedy else ""
         ended = f"{run.trouble} ({len(run.results)} tests had ended)"
         return f"the suite did not come to its end on {run.interpreter}: {ended}{because}"
     return nothing_ran(run, cell.service)

@@ -15,7 +15,8 @@ from pytest_py312.readers.tomls import TomlText, read_toml, texts
 def read_pyproject_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
     """Every table of dependencies: ``project.dependencies``, ``project.optional-dependencies.NAME``,
     ``dependency-groups.NAME``, ``tool.poetry.dependencies``, ``tool.poetry.group.NAME.dependencies``,
-    ``tool.poetry.dev-dependencies``, ``tool.poetry.extras.NAME`` and ``tool.setuptools.dynamic.dependencies``.
+    ``tool.poetry.dev-dependencies``, ``tool.poetry.extras.NAME``, ``tool.setuptools.dynamic.dependencies``,
+    ``tool.uv.dev-dependencies``, ``tool.pdm.dev-dependencies.NAME`` and ``tool.hatch.envs.NAME``.
 
     A text that is no TOML gives one table without a name, with the problem.
     """
@@ -24,7 +25,7 @@ def read_pyproject_dependencies(text: str, path: str) -> tuple[DependencyTable, 
         found = Collector(path)
         found.problem(toml.trouble_line or 1, "", f"The file is no TOML: {toml.trouble}.")
         return (DependencyTable(table="", requirements=found.result()),)
-    return (*_project(toml, path), *_groups(toml, path), *_poetry(toml, path))
+    return (*_project(toml, path), *_groups(toml, path), *_tools(toml, path), *_poetry(toml, path))
 
 
 def _project(toml: TomlText, path: str) -> Iterator[DependencyTable]:
@@ -49,7 +50,10 @@ def _listed(toml: TomlText, path: str, keys: tuple[str, ...]) -> Iterator[Depend
     found = Collector(path)
     for index, item in enumerate(value if isinstance(value, list) else [value]):
         line = toml.line(*keys, index)
-        if isinstance(item, str) and isinstance(value, list):
+        if isinstance(item, str) and item.startswith("-e ") and keys[1] == "pdm":
+            place = item.removeprefix("-e ").removeprefix("file:///${PROJECT_ROOT}/")
+            found.requirement(place.partition("#")[0].strip(), line)
+        elif isinstance(item, str) and isinstance(value, list):
             found.requirement(item.strip(), line)
         else:
             found.problem(line, str(item), f"{'.'.join(keys)} is no list of strings.")
@@ -85,6 +89,26 @@ def _add_group(toml: TomlText, found: Collector, groups: Mapping[str, Any], name
             found.problem(line, str(item), f"The dependency group {name} includes itself, by way of {included}.")
         elif len(found.entries) < 5_000 and len(above) < 50:
             _add_group(toml, found, groups, included, (*above, name))
+
+
+def _tools(toml: TomlText, path: str) -> Iterator[DependencyTable]:
+    """Groups of PDM before there were dependency groups, and environments of Hatch.
+
+    https://pdm-project.org/en/latest/usage/dependency/, https://hatch.pypa.io/latest/config/environment/overview/: an
+    environment has the dependencies of ``default`` where it lists none of its own, and its extra ones beside them.
+    """
+    for name in toml.table("tool", "pdm", "dev-dependencies"):
+        yield from _listed(toml, path, ("tool", "pdm", "dev-dependencies", name))
+    home = ("tool", "hatch", "envs")
+    for name in toml.table(*home):
+        own = toml.table(*home, name)
+        origin = name if "dependencies" in own or own.get("detached") else "default"
+        found = Collector(path)
+        for keys in ((*home, origin, "dependencies"), (*home, name, "extra-dependencies")):
+            for index, text in enumerate(texts(toml.value(*keys))):
+                found.requirement(text.replace("{root:uri}/", "file:").strip(), toml.line(*keys, index))
+        if found.entries or found.problems:
+            yield DependencyTable(table=".".join((*home, name)), requirements=found.result())
 
 
 def _poetry(toml: TomlText, path: str) -> Iterator[DependencyTable]:

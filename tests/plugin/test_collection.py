@@ -141,6 +141,16 @@ def test_settings_of_the_only_service_stay_in_its_cells(
     faked.run(ids[-1]).assert_outcomes(passed=1)
 
 
+def test_settings_that_pytest_takes_before_any_plugin_can_be_blanked(
+    faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the how-to says; without that pytest ends before the gate has a say."""
+    settings = "[pytest]\naddopts = -p no_such_plugin\nfilterwarnings =\n  error\n  ignore::no_such.Warning\n"
+    root = service_tree(tmp_path / "alone", {"requirements.txt": "", "tests/test_x.py": TRAP, "pytest.ini": settings})
+    monkeypatch.chdir(root)
+    assert faked.ids("-o", "addopts=", "-o", "filterwarnings=")[-1].endswith("py3.12::suite")
+
+
 def test_a_conftest_of_the_only_service_that_adds_to_the_gate_is_loaded(
     faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -189,6 +189,16 @@ def test_a_distribution_that_shuts_the_interpreter_out_blocks(requires_python: s
     assert outcome.status is (Status.FAILED if blocks else Status.PASSED)
 
 
+def test_the_service_itself_that_shuts_the_interpreter_out_is_to_be_widened() -> None:
+    """Nobody can require another version of it."""
+    own = Entry(name="shop", version="1.0", folder=Path("/nowhere"), requires_python="<3.12")
+    lock = Lock(pins=(Pin(name="numba", version="1", line="numba==1"),))
+
+    (finding,) = judged(replace(installation_of("3.12", {"shop": "1.0"}), entries=(own,), lock=lock)).findings
+
+    assert finding.remedy == "widen the Requires-Python of shop in its metadata"
+
+
 def test_a_line_that_pip_refuses_fails_on_every_interpreter() -> None:
     problem = RequirementProblem(text="numpy=>1", message="It is not PEP 508.", location=WHERE)
     facts = FakeFacts(required=RequirementSet(problems=(problem,)))

@@ -293,3 +293,12 @@ def test_where_the_suite_cannot_run_on_the_target_it_is_the_only_foreboding() ->
     broken_off = judge(facts(WARNED, replace(WELL, complete=False, trouble="it was killed")))
     assert broken_off.outcome.status is Status.ERRORED
     assert warnings_in(broken_off) == [("PY250", Severity.WARNING)]
+
+
+def test_a_suite_that_dies_of_something_known_says_what_to_do() -> None:
+    said = 'Traceback (most recent call last):\nTypeError: required field "lineno" missing from alias\n'
+    dead = replace(run_of({}, "3.12"), complete=False, trouble="the process ended early", output_tail=said)
+
+    judged = judge(facts(WELL, dead))
+
+    assert judged.outcome.reason.endswith("pytest before 6.2.4 cannot read tests from 3.10 on: require a newer one)")

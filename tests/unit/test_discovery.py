@@ -511,3 +511,16 @@ def test_code_that_lies_in_no_service_is_told(tmp_path: Path) -> None:
     assert [text.partition(":")[0] for text in less] == [
         "3 Python files (in scripts, the root) belong to no service, so nobody judges them"
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "source"),
+    [
+        ("[tool.pdm.dev-dependencies]\ntests = ['pytest']\nlint = ['ruff']\n", "tool.pdm.dev-dependencies.tests"),
+        ("[tool.hatch.envs.hatch-test]\nextra-dependencies = ['httpx']\n", "tool.hatch.envs.hatch-test"),
+        ("[tool.hatch.envs.default]\ndependencies = ['pytest']\n", "tool.hatch.envs.default"),
+    ],
+)
+def test_what_tests_need_stands_in_the_tables_of_tools_too(tmp_path: Path, table: str, source: str) -> None:
+    service = service_of(tmp_path, {"pyproject.toml": PROJECT + table})
+    assert [one.table for one in service.test_requirements] == [source]

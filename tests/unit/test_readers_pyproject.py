@@ -53,6 +53,29 @@ def test_groups_that_include_each_other_are_a_problem() -> None:
     assert "includes itself" in found["dependency-groups.a"].problems[0].message
 
 
+def test_groups_of_pdm_and_environments_of_hatch() -> None:
+    """An environment without dependencies of its own has those of the default one; a detached one has none."""
+    found = tables(
+        """
+[tool.pdm.dev-dependencies]
+test = ["pytest", "-e file:///${PROJECT_ROOT}/./libs/shop#egg=shop"]
+[tool.hatch.envs.default]
+dependencies = ["mypy"]
+[tool.hatch.envs.test]
+extra-dependencies = ["pytest-cov", "shop @ {root:uri}/libs/shop"]
+[tool.hatch.envs.lint]
+detached = true
+"""
+    )
+    assert {name: [entry.name for entry in table.entries] for name, table in found.items()} == {
+        "tool.pdm.dev-dependencies.test": ["pytest"],
+        "tool.hatch.envs.default": ["mypy"],
+        "tool.hatch.envs.test": ["mypy", "pytest-cov"],
+    }
+    assert [[local.path for local in table.locals] for table in found.values()] == [["./libs/shop"], [], ["libs/shop"]]
+    assert [entry.line for entry in found["tool.hatch.envs.test"].entries] == [5, 7]
+
+
 @pytest.mark.parametrize(
     ("constraint", "specifier"),
     [

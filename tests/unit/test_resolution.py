@@ -374,6 +374,44 @@ def test_what_this_machine_lacks_is_not_the_sources_fault(reason: str) -> None:
     assert "fakec==1.0 has no wheel for 3.12" in str(refusal)
 
 
+def test_what_git_does_not_fetch_is_no_broken_source() -> None:
+    said = (
+        "error: Failed to download and build `fakec @ git+https://git.invalid/fakec@1.0`\n"
+        "  cause: Git operation failed\n"
+        "  cause: failed to clone into: /cache/git-v2/db/daf57faabd123ecb\n"
+        "  cause: process didn't exit successfully: `/usr/bin/git fetch --force` (exit status: 128)\n"
+        "--- stderr\n"
+        "fatal: unable to access 'https://git.invalid/fakec/': Could not resolve host: git.invalid\n"
+    )
+
+    refusal = build_refusal(said, wanting("fakec==1.0"), build_of("3.12"))
+
+    assert isinstance(refusal, Unchecked)
+    assert str(refusal) == (
+        "fakec could not be fetched with git: unable to access 'https://git.invalid/fakec/': Could not resolve host: "
+        "git.invalid"
+    )
+
+
+def test_a_source_that_uv_refuses_is_told_with_its_words() -> None:
+    said = (
+        "error: Failed to download and build `fakec==1.0`\n"
+        "  cause: TOML parse error at line 1, column 1\n"
+        "  |\n"
+        "1 | [project]\n"
+        "  | ^^^^^^^^^\n"
+        "`pyproject.toml` is using the `[project]` table, but has no version\n"
+    )
+
+    refusal = build_refusal(said, wanting("fakec==1.0"), build_of("3.12"))
+
+    assert isinstance(refusal, Blocked)
+    assert refusal.findings[0].message.endswith(
+        "fails to build: TOML parse error at line 1, column 1 `pyproject.toml` is using the `[project]` table, but has "
+        "no version"
+    )
+
+
 def test_waiting_in_vain_for_another_build_is_not_the_sources_fault() -> None:
     said = (
         "error: Failed to build `pkg @ file:///repository/libs/pkg`\n"
