@@ -18,11 +18,13 @@ from pytest_py312.runners.base import CellUnavailable, Runner
 from pytest_py312.source import typeshed
 from pytest_py312.source.collector import no_collector
 from pytest_py312.source.compiling import NOT_CHECKED
+from pytest_py312.source.exchange import Unanswered
 from pytest_py312.source.facts import FileFacts
 from pytest_py312.source.judging import judge
 from pytest_py312.source.linking import linked
 from pytest_py312.source.new_syntax import may_be_new
-from pytest_py312.source.oracle import Oracle, Unanswered
+from pytest_py312.source.newer_syntax import NewerSyntax, is_refused
+from pytest_py312.source.oracle import Oracle
 from pytest_py312.source.questions import Complaint, Question, Testimony
 from pytest_py312.source.reading import SourceFolder, SourceRead, SourceReader, SourceSeen
 from pytest_py312.source.shadows import questions_about, shadow_findings, shadows
@@ -70,12 +72,13 @@ class Inspector:
         self._surveys: dict[str, _Survey] = {}
         self._reader = SourceReader(root=plan.root, cache=cache, processes=processes, instead=instead)
         self._oracle = Oracle(cache=cache, door=runner)
+        self._newer = NewerSyntax(cache=cache, door=runner)
         self._verdicts = Verdicts(root=plan.root, cache=cache)
 
     def expect(self, services: Iterable[Service]) -> None:
         """Say which services will be asked for, so that they are read together."""
         together = tuple(dict.fromkeys(services))
-        survey = _Survey(together, self._plan, self._runner, self._reader, self._oracle, self._verdicts)
+        survey = _Survey(together, self._plan, self._runner, self._reader, self._oracle, self._newer, self._verdicts)
         with self._lock:
             self._surveys |= {service.path: survey for service in together}
 
@@ -115,6 +118,7 @@ class _Survey:
         runner: Runner,
         reader: SourceReader,
         oracle: Oracle,
+        newer: NewerSyntax,
         verdicts: Verdicts,
     ) -> None:
         self._services = services
@@ -122,6 +126,7 @@ class _Survey:
         self._runner = runner
         self._reader = reader
         self._oracle = oracle
+        self._newer = newer
         self._verdicts = verdicts
         self._once = Once(None)
 
@@ -219,7 +224,24 @@ class _Survey:
         return self._once("seen", lambda: self._reader.look(map(_folder_of, self._services)))
 
     def _reads(self) -> Mapping[str, SourceRead]:
-        return self._once("reads", lambda: self._reader.scan(self._seen()))
+        return self._once("reads", lambda: self._with_newer(self._reader.scan(self._seen())))
+
+    def _with_newer(self, reads: Mapping[str, SourceRead]) -> Mapping[str, SourceRead]:
+        """Files that the Python which runs pytest refuses, and the target does not, are scanned by the target."""
+        refused = {facts.path for read in reads.values() for facts in read.facts if is_refused(facts)}
+        if not refused:
+            return reads
+        said = self._complaints(self._plan.target)
+        tasks = {task.path: task for seen in self._seen().values() for task in seen.tasks if task.path in refused}
+        wanted = [task for path, task in tasks.items() if path in said and not _is_refused(said[path])]
+        if not wanted:
+            return reads
+        found = self._newer.scan(wanted, self._runner.find(self._plan.target))
+        instead = {task.path: replace(found[task.key], path=task.path) for task in wanted if task.key in found}
+        return {
+            path: replace(read, facts=tuple([instead.get(facts.path, facts) for facts in read.facts]))
+            for path, read in reads.items()
+        }
 
     def _facts(self) -> Mapping[str, tuple[FileFacts, ...]]:
         return self._once("facts", lambda: {path: linked(read.facts) for path, read in self._reads().items()})

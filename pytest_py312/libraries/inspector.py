@@ -34,7 +34,9 @@ from pytest_py312.requirements import requirement_set
 from pytest_py312.resolution import Unchecked
 from pytest_py312.runners.base import CellUnavailable, Runner
 from pytest_py312.screen import target_of
-from pytest_py312.source.oracle import Oracle, Unanswered
+from pytest_py312.source.exchange import Unanswered
+from pytest_py312.source.newer_syntax import NewerSyntax
+from pytest_py312.source.oracle import Oracle
 from pytest_py312.source.questions import Testimony
 from pytest_py312.source.reading import SourceRead
 from pytest_py312.source.witnesses import Witnesses
@@ -69,7 +71,8 @@ class LibraryInspector:
         self._read = read
         # apart from what services ask: there is much more of it, and it is asked for in few runs
         self._oracle = Oracle(cache=cache / "libraries", door=runner)
-        self._reader = LibraryReader(cache=cache, oracle=self._oracle, processes=processes, ended=ended)
+        newer = NewerSyntax(cache=cache / "libraries", door=runner)
+        self._reader = LibraryReader(cache=cache, oracle=self._oracle, newer=newer, processes=processes, ended=ended)
 
     def inspect(self, cell: Cell, here: Installation, before: Installation) -> Inspection:
         """What the cell's interpreter lacks of what is installed for it, and what nothing of the service requires.

@@ -21,9 +21,11 @@ from pytest_py312.libraries.graph import prefixes
 from pytest_py312.locks import write_whole
 from pytest_py312.model import InterpreterBuild
 from pytest_py312.safe_files import Refused, read_regular
+from pytest_py312.source.exchange import Unanswered
 from pytest_py312.source.facts import FileFacts
 from pytest_py312.source.linking import linked
-from pytest_py312.source.oracle import Oracle, Unanswered, probe_version
+from pytest_py312.source.newer_syntax import NewerSyntax, is_refused
+from pytest_py312.source.oracle import Oracle, probe_version
 from pytest_py312.source.scanning import FileScanner, Task, key_of, scanner_version
 
 FILE_LIMIT = 2 * 1024**2
@@ -54,11 +56,20 @@ class _Job:
 class LibraryReader:
     """Makes digests. Safe for threads and for several runs on one cache; one process at a time scans for a build."""
 
-    def __init__(self, *, cache: Path, oracle: Oracle, processes: int, ended: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        cache: Path,
+        oracle: Oracle,
+        newer: NewerSyntax,
+        processes: int,
+        ended: threading.Event | None = None,
+    ) -> None:
         """``ended`` is set when nobody waits for an answer any more."""
         self._ended = ended or threading.Event()
         self._locks = cache / "store"
         self._oracle = oracle
+        self._newer = newer
         self._scanner = FileScanner(cache=cache, processes=processes)
         self._known: dict[Path, Digest] = {}
         self._guard = threading.Lock()
@@ -87,7 +98,7 @@ class LibraryReader:
         version = (build.interpreter.major, build.interpreter.minor)
         chosen = [(job, file) for job in jobs for file in job.modules if file.part != Part.TESTS]
         while chosen:  # tests of a distribution are scanned where its other modules lead into them
-            self._scan(chosen)
+            self._scan(chosen, build)
             chosen = [(job, file) for job in jobs for file in _wanted(job, version)]
         for job in jobs:
             linked_facts = linked(list(job.facts.values()))
@@ -102,7 +113,7 @@ class LibraryReader:
             self._known[job.entry.folder] = digest
             _keep(_place(job.entry, build), digest)
 
-    def _scan(self, chosen: Sequence[tuple[_Job, ModuleFile]]) -> None:
+    def _scan(self, chosen: Sequence[tuple[_Job, ModuleFile]], build: InterpreterBuild) -> None:
         tasks: dict[str, Task] = {}
         keys: list[tuple[_Job, ModuleFile, str]] = []
         for job, file in chosen:
@@ -117,6 +128,7 @@ class LibraryReader:
             if self._ended.is_set():
                 raise Unanswered("the run was ended")
             facts |= self._scanner.scan(chunk)
+        facts |= self._newer.scan([task for task in tasks.values() if is_refused(facts[task.key])], build)
         for job, file, key in keys:
             job.facts[file.path] = replace(facts[key], path=file.path)
 

@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.source.answers import answer_from, complaint_from
+from pytest_py312.source.exchange import Door, Exchange, Unanswered
 from pytest_py312.source.memory import Memory
 from pytest_py312.source.questions import Answer, Complaint, Question, Testimony
 from pytest_py312.source.stdlib import STANDARD
@@ -37,8 +38,6 @@ is lost is asked again. Many together, because each process imports what they ar
 BATCH_BYTES = 8 * 1024 * 1024
 """Of files compiled by one process."""
 LARGEST_FILE = 8 * 1024 * 1024
-MOST_GIVEN_UP = 8
-"""Items of one batch that may take their process down, before the whole batch counts as not asked."""
 ANSWER_LIMIT = 120.0
 COMPILE_LIMIT = 120.0
 """Seconds for one process."""
@@ -49,39 +48,12 @@ NOT_COMPILED = "NotCompiled"
 compiler crash or take for ever. It is an error, and none of the syntax: whether the file is well cannot be told."""
 
 
-class Unanswered(Exception):
-    """An interpreter that could not be asked. ``str()`` is a sentence that says why."""
-
-
-class Said(Protocol):
-    """What a command said (``runners.base.CommandRun``)."""
-
-    @property
-    def ok(self) -> bool: ...
-    @property
-    def exit_code(self) -> int | None: ...
-    @property
-    def stdout(self) -> str: ...
-    @property
-    def stderr(self) -> str: ...
-
-
-class Door(Protocol):
-    """How a process is started beside a build (``runners.base.Runner``)."""
-
-    def tool(
-        self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-    ) -> Said: ...
-
-    def inside(self, path: Path) -> str: ...
-
-
 class Oracle:
     """Asks builds of interpreters, and remembers. Safe for threads and for several runs on one cache folder."""
 
     def __init__(self, *, cache: Path, door: Door) -> None:
-        self._door = door
         self._folder = cache / "oracle" / probe_version()
+        self._exchange = Exchange(door=door, folder=self._folder, files=_probe_files)
         self._stubs = Stubs(memory=self._folder)
 
     def ask(self, questions: Iterable[Question], build: InterpreterBuild) -> Testimony:
@@ -200,44 +172,6 @@ class Oracle:
             size += len(content)
         return said
 
-    # ---- processes
-
-    def _exchange(
-        self, build: InterpreterBuild, probe: str, items: Sequence[Any], document: Any, time_limit: float
-    ) -> list[tuple[int, Any]]:
-        """What a probe says to each item, by its number; a string says why there is nothing.
-
-        :raises Unanswered: the probe does not start, or its process ends all the time.
-        """
-        answers: dict[int, Any] = {}
-        left = list(range(len(items)))
-        given_up = 0
-        argv = ["{python}", "-I", "-S", self._door.inside(self._place(probe))]
-        while left:
-            stdin = document([items[number] for number in left])
-            done = self._door.tool(build, argv, stdin=stdin, time_limit=time_limit)
-            lines, ended = read_lines(done.stdout)
-            got = {left[place]: data for place, data in lines.items() if place < len(left)}
-            if not got:
-                # that nothing came is the fault of the first item, unless the probe did not get so far
-                given_up += 1
-                if ended or _never_began(done) or given_up > MOST_GIVEN_UP:
-                    raise Unanswered(f"CPython {build.version} could not be asked: {_last_words(done)}")
-                got = {left[0]: f"CPython {build.version} gave up on it: {_last_words(done)}"}
-            answers |= got
-            left = [number for number in left if number not in got]
-        return sorted(answers.items())
-
-    def _place(self, name: str) -> Path:
-        """The probe's file where the interpreter can see it."""
-        folder = self._folder / "pytest_py312" / "source"
-        if not (folder / name).is_file() or not (folder / "complete").is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            for probe, content in _probe_files().items():
-                Memory.write(folder / probe, content)
-            Memory.write(folder / "complete", b"")
-        return folder / name
-
 
 @cache
 def _probe_files() -> Mapping[str, bytes]:
@@ -258,22 +192,6 @@ def is_askable(module: str) -> bool:
     """Whether some release of Python may have a standard module of this name."""
     parts = module.split(".")
     return parts[0] in ASKABLE and all(part.isidentifier() for part in parts) and len(module) < 200
-
-
-def read_lines(text: str) -> tuple[dict[int, Any], bool]:
-    """The answers of a probe by their numbers, and whether it came to its end. What is no answer is passed over."""
-    found: dict[int, Any] = {}
-    ended = False
-    for line in text.splitlines():
-        try:
-            data = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if data == ["end"]:
-            ended = True
-        elif isinstance(data, list) and len(data) == 2 and type(data[0]) is int and data[0] >= 0:
-            found[data[0]] = data[1]
-    return found, ended
 
 
 def agreed(answers: Sequence[Any]) -> Any:
@@ -310,14 +228,3 @@ def _complaints(data: Any) -> tuple[Complaint, ...] | None:
     return (
         tuple(sorted(complaints, key=lambda one: (one.line, not one.error))) if len(complaints) == len(data) else None
     )
-
-
-def _never_began(done: Said) -> bool:
-    """Whether the probe itself, rather than something it was asked about, ended the process."""
-    return done.exit_code is None or done.exit_code in (1, 2, 126, 127)
-
-
-def _last_words(done: Said) -> str:
-    words = done.stderr.strip().splitlines()
-    code = "it was stopped" if done.exit_code is None else f"exit code {done.exit_code}"
-    return f"{words[-1][:200]} ({code})" if words else code

@@ -9,7 +9,8 @@ import pytest
 from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.source.oracle import ASKABLE, NOT_COMPILED, Oracle, Unanswered
+from pytest_py312.source.exchange import Unanswered
+from pytest_py312.source.oracle import ASKABLE, NOT_COMPILED, Oracle
 from pytest_py312.source.questions import Answer, Complaint, Question
 from tests.integration.local_runners import local_runner
 

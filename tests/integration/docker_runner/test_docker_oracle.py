@@ -1,10 +1,14 @@
 """The interpreters of images asked about their own standard library."""
 
+import sys
+
 import pytest
 
 from pytest_py312.model import Interpreter
 from pytest_py312.source import questions
+from pytest_py312.source.newer_syntax import NewerSyntax
 from pytest_py312.source.oracle import Oracle
+from pytest_py312.source.scanning import Task
 from tests.integration.docker_runner.conftest import Bench
 
 pytestmark = pytest.mark.docker
@@ -50,3 +54,14 @@ def test_files_are_compiled_in_an_image(bench: Bench) -> None:
         for interpreter in ("3.9", "3.10", "3.12")
     }
     assert refused == {"3.9": ["bad.py", "new.py"], "3.10": ["bad.py"], "3.12": ["bad.py"]}
+
+
+def test_an_image_scans_what_is_too_new_for_the_python_that_runs_pytest(bench: Bench) -> None:
+    """Nothing newer than the images is needed for that: whoever runs pytest on their Python reads it alone."""
+    runner = bench.runner()
+    task = Task(key="any", path="new.py", content=b"import imp\ntype Row = list[int]\n")
+
+    found = NewerSyntax(cache=bench.cache, door=runner).scan([task], runner.find(Interpreter(3, 12)))
+
+    modules = {key: [one.module for one in facts.imports] for key, facts in found.items()}
+    assert modules == ({"any": ["imp"]} if sys.version_info < (3, 12) else {})

@@ -11,7 +11,9 @@ from pytest_py312.libraries import reading
 from pytest_py312.libraries.digest import Digest
 from pytest_py312.libraries.reading import LibraryReader
 from pytest_py312.model import InterpreterBuild
-from pytest_py312.source.oracle import Oracle, Unanswered
+from pytest_py312.source.exchange import Unanswered
+from pytest_py312.source.newer_syntax import NewerSyntax
+from pytest_py312.source.oracle import Oracle
 from pytest_py312.testing import FakeRunner, build_of, service_tree
 from tests.unit.libraries.samples import answers_of
 
@@ -38,7 +40,8 @@ def entry(cache: Path, name: str, files: dict[str, str]) -> Entry:
 
 def read(cache: Path, oracle: Oracle, entries: Sequence[Entry], ended: threading.Event | None = None) -> list[Digest]:
     (cache / "store").mkdir(exist_ok=True)
-    found = LibraryReader(cache=cache, oracle=oracle, processes=1, ended=ended).digests(entries, BUILD)
+    newer = NewerSyntax(cache=cache, door=FakeRunner())
+    found = LibraryReader(cache=cache, oracle=oracle, newer=newer, processes=1, ended=ended).digests(entries, BUILD)
     return [found[one.folder] for one in entries]
 
 

@@ -1,8 +1,5 @@
 """Asking an interpreter: what is believed, remembered and given up. The door is a fake that prints what probes do."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,47 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.model import InterpreterBuild
 from pytest_py312.runners.base import CommandRun, Ended
-from pytest_py312.source.oracle import (
-    ASKABLE,
-    MOST_GIVEN_UP,
-    NOT_COMPILED,
-    Oracle,
-    Unanswered,
-    agreed,
-    is_askable,
-    probe_version,
-    read_lines,
-)
+from pytest_py312.source.exchange import MOST_GIVEN_UP, Unanswered, read_lines
+from pytest_py312.source.oracle import ASKABLE, NOT_COMPILED, Oracle, agreed, is_askable, probe_version
 from pytest_py312.source.questions import Answer, Complaint, Question
 from pytest_py312.testing import build_of, command_run_of
+from tests.unit.source.doors import FakeDoor, crashed, printed
 
 IMP = Question(module="imp")
 RELOAD = Question(module="imp", path="reload")
-
-
-@dataclass
-class FakeDoor:
-    """Answers with what ``says`` makes of a request; what was asked is in ``requests``."""
-
-    says: Callable[[dict[str, Any]], CommandRun]
-    requests: list[dict[str, Any]] = field(default_factory=list)
-
-    def tool(
-        self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-    ) -> CommandRun:
-        assert argv[:3] == ["{python}", "-I", "-S"]
-        self.requests.append(json.loads(stdin))
-        return self.says(self.requests[-1])
-
-    def inside(self, path: Path) -> str:
-        return str(path)
-
-
-def printed(answers: Sequence[Any], *, end: bool = True, **changes: Any) -> CommandRun:
-    lines = [json.dumps([number, answer]) for number, answer in enumerate(answers)]
-    return command_run_of("\n".join([*lines, '["end"]'] if end else lines), **changes)
 
 
 def all_present(request: dict[str, Any]) -> CommandRun:
@@ -59,10 +24,6 @@ def all_present(request: dict[str, Any]) -> CommandRun:
 
 def no_complaints(request: dict[str, Any]) -> CommandRun:
     return printed([[] for _ in request["files"]])
-
-
-def crashed(answers: Sequence[Any] = ()) -> CommandRun:
-    return printed(answers, end=False, exit_code=-11, stderr="Segmentation fault")
 
 
 def test_the_answers_of_an_interpreter_are_its_testimony(tmp_path: Path) -> None:

@@ -1,0 +1,122 @@
+"""Hands work to a process of an interpreter that is asked, and takes what it says piece by piece.
+
+Such a probe reads one JSON document, writes a line of JSON for each item of it, ``[number, answer]``, and ``["end"]``:
+if an item takes the process down, it is the first without a line. It is given up, and the rest is handed over again.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pytest_py312.model import InterpreterBuild
+from pytest_py312.source.memory import Memory
+
+T = TypeVar("T")
+
+MOST_GIVEN_UP = 8
+"""Items of one batch that may take their process down, before the whole batch counts as not asked."""
+
+
+class Unanswered(Exception):
+    """An interpreter that could not be asked. ``str()`` is a sentence that says why."""
+
+
+class Said(Protocol):
+    """What a command said (``runners.base.CommandRun``)."""
+
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def exit_code(self) -> int | None: ...
+    @property
+    def stdout(self) -> str: ...
+    @property
+    def stderr(self) -> str: ...
+
+
+class Door(Protocol):
+    """How a process is started beside a build (``runners.base.Runner``)."""
+
+    def tool(
+        self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+    ) -> Said: ...
+
+    def inside(self, path: Path) -> str: ...
+
+
+class Exchange:
+    """Starts probes beside builds. ``files`` gives the probes and what they import, which are put into ``folder``."""
+
+    def __init__(self, *, door: Door, folder: Path, files: Callable[[], Mapping[str, bytes]]) -> None:
+        self._door = door
+        self._folder = folder
+        self._files = files
+
+    def __call__(
+        self,
+        build: InterpreterBuild,
+        probe: str,
+        items: Sequence[T],
+        document: Callable[[Sequence[T]], str],
+        time_limit: float,
+    ) -> list[tuple[int, Any]]:
+        """What a probe says to each item, by its number; a string says why there is nothing.
+
+        :raises Unanswered: the probe does not start, or its process ends all the time.
+        """
+        answers: dict[int, Any] = {}
+        left = list(range(len(items)))
+        given_up = 0
+        argv = ["{python}", "-I", "-S", self._door.inside(self._place(probe))]
+        while left:
+            stdin = document([items[number] for number in left])
+            done = self._door.tool(build, argv, stdin=stdin, time_limit=time_limit)
+            lines, ended = read_lines(done.stdout)
+            got = {left[place]: data for place, data in lines.items() if place < len(left)}
+            if not got:
+                # that nothing came is the fault of the first item, unless the probe did not get so far
+                given_up += 1
+                if ended or _never_began(done) or given_up > MOST_GIVEN_UP:
+                    raise Unanswered(f"CPython {build.version} could not be asked: {_last_words(done)}")
+                got = {left[0]: f"CPython {build.version} gave up on it: {_last_words(done)}"}
+            answers |= got
+            left = [number for number in left if number not in got]
+        return sorted(answers.items())
+
+    def _place(self, name: str) -> Path:
+        """The probe's file where the interpreter can see it."""
+        folder = self._folder / "pytest_py312" / "source"
+        if not (folder / name).is_file() or not (folder / "complete").is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            for probe, content in self._files().items():
+                Memory.write(folder / probe, content)
+            Memory.write(folder / "complete", b"")
+        return folder / name
+
+
+def read_lines(text: str) -> tuple[dict[int, Any], bool]:
+    """The answers of a probe by their numbers, and whether it came to its end. What is no answer is passed over."""
+    found: dict[int, Any] = {}
+    ended = False
+    for line in text.splitlines():
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if data == ["end"]:
+            ended = True
+        elif isinstance(data, list) and len(data) == 2 and type(data[0]) is int and data[0] >= 0:
+            found[data[0]] = data[1]
+    return found, ended
+
+
+def _never_began(done: Said) -> bool:
+    """Whether the probe itself, rather than something it was asked about, ended the process."""
+    return done.exit_code is None or done.exit_code in (1, 2, 126, 127)
+
+
+def _last_words(done: Said) -> str:
+    words = done.stderr.strip().splitlines()
+    code = "it was stopped" if done.exit_code is None else f"exit code {done.exit_code}"
+    return f"{words[-1][:200]} ({code})" if words else code
