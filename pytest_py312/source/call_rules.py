@@ -3,7 +3,16 @@
 import ast
 import re
 
-from pytest_py312.source import argument_rules, enum_rules, handed_on, keyword_dicts, needed_rules, regex_rules, rules
+from pytest_py312.source import (
+    argument_rules,
+    enum_rules,
+    handed_on,
+    keyword_dicts,
+    needed_rules,
+    regex_rules,
+    rules,
+    running_loops,
+)
 from pytest_py312.source.argument_rules import Rule
 from pytest_py312.source.declared import annotated
 from pytest_py312.source.naming import dotted, last_name, named
@@ -143,6 +152,8 @@ def call_of_unknown(scan: Scan, node: ast.Call, name: str, arguments: Given) -> 
         argument_rules.boolean_action(scan, node, arguments)
     elif name == "from_bytes":
         needed_rules.of_bytes(scan, node)
+    elif name == "to_bytes":
+        needed_rules.to_bytes(scan, node)
     elif name in ("relative_to", "is_relative_to") and len(node.args) > 1:
         scan.rule("relative-to-many", node, f"pathlib.PurePath.{name}", sure=False)
     elif name in ("execute", "executemany") and any(one.module == "sqlite3" for one in scan.imports):
@@ -275,6 +286,7 @@ def _event_loop(scan: Scan, node: ast.Call, _value: Value, _arguments: Given) ->
     if scan.in_async or scan.loop_is_set:
         return
     scan.rule("event-loop", node, "asyncio.get_event_loop", sure=scan.function is None)
+    running_loops.asked(scan)
 
 
 def _set_event_loop(scan: Scan, _node: ast.Call, _value: Value, _arguments: Given) -> None:

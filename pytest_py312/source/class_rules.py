@@ -31,9 +31,12 @@ def _is_unhashable(value: Value) -> bool:
     own: OwnClass = value.data
     if own.foreign_bases() or own.get("__hash__") is not None or is_enum(own):
         return False
-    if "dataclasses.dataclass" in own.decorators:
-        return not own.frozen_dataclass
-    return own.get("__eq__") is not None and not own.decorators
+    for one in own.family():
+        if "dataclasses.dataclass" in one.decorators:
+            return not one.frozen_dataclass
+        if one.decorators or "__eq__" in one.body:
+            return not one.decorators
+    return False
 
 
 def default_of_field(scan: Scan, node: ast.AnnAssign, value: Value) -> None:
@@ -48,12 +51,21 @@ def default_of_field(scan: Scan, node: ast.AnnAssign, value: Value) -> None:
 def class_done(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
     for statement in node.body:
         test_of_coroutine(scan, statement, own)
+    _generic_record(scan, node, own)
     if any(dotted(base) == "collections.abc.ByteString" for base in own.bases):
         scan.rule("byte-string", node, "collections.abc.ByteString")
     for owner, field in scan.field_defaults:
         if owner is own and "dataclasses.dataclass" in own.decorators:
             scan.rule("unhashable-default", field, getattr(field.target, "id", own.name))
     scan.field_defaults = [pair for pair in scan.field_defaults if pair[0] is not own]
+
+
+def _generic_record(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
+    """``class Page(NamedTuple, Generic[T])``"""
+    records = [base.path for base in own.bases if dotted(base) in ("typing.NamedTuple", "typing.TypedDict")]
+    inner = [base.value for base in node.bases if isinstance(base, ast.Subscript)]
+    if records and any(dotted(named(scan, one)) == "typing.Generic" for one in inner):
+        scan.rule("generic-record", node, records[0])
 
 
 # ---- functions

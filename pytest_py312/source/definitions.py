@@ -4,7 +4,7 @@ import ast
 import builtins
 from typing import Any
 
-from pytest_py312.source import called_behind, class_rules, enum_rules, hooks, set_up
+from pytest_py312.source import called_behind, class_rules, enum_rules, hooks, needed_rules, set_up
 from pytest_py312.source.conditions import negated
 from pytest_py312.source.declared import annotated, condition_given, given_by, is_evaluated, not_evaluated
 from pytest_py312.source.facts import Call, ClassFact, Inherited, Kind
@@ -102,7 +102,9 @@ def _read_decorators(scan: Scan, node: Any) -> int:
 def _decorates(scan: Scan, node: ast.Name) -> None:
     """``@module_for_loader``: a name that is called, though no call is written."""
     value = visit(scan, node)
-    if value.kind is STD and value.path and value.path[-1] != ")":
+    if value.kind is FUNCTION:
+        needed_rules.static_called(scan, node, value)
+    elif value.kind is STD and value.path and value.path[-1] != ")":
         scan.refer(node, value, Kind.USE, Call(1))
 
 
@@ -122,6 +124,7 @@ def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
     own = OwnFunction(
         node.name,
         is_async=is_async,
+        is_static=any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in node.decorator_list),
         gives=None if is_async else given_by(scan, node),
         implicit_optional=class_rules.has_implicit_optional(scan, node),
         condition=condition_given(scan, node),

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from textwrap import dedent
 
 from pytest_py312.source import own_patches
 from pytest_py312.source.facts import Call, Kind, ModuleImport
@@ -181,7 +182,18 @@ def _patch(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
     if not says(node, "create"):
         for text in texts(arguments[0]) if arguments else ():
             _target(scan, node, text)
-    return UNKNOWN
+    return _put_in_place(scan, node, arguments, 1)
+
+
+_MADE_OF = frozenset({"autospec", "new", "new_callable", "spec", "spec_set"})
+
+
+def _put_in_place(scan: Scan, node: ast.Call, arguments: Given, count: int) -> Value:
+    """What ``with mock.patch(...) as fake`` gives: a mock, where nothing says what it is made of."""
+    says_more = len(arguments) > count or bool(arguments.spread) or not _MADE_OF.isdisjoint(arguments.named)
+    name = dotted(named(scan, node.func))
+    plain = name in ("unittest.mock.patch", "unittest.mock.patch.object") and not says_more
+    return Value(STD, "unittest.mock", "patch()", scan.guard) if plain else UNKNOWN
 
 
 def _patch_object(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
@@ -197,7 +209,7 @@ def _patch_object(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
                 value = extended(scan, arguments[0], text)
                 if value.kind is STD and value.module != "builtins":
                     scan.refer(node, value, Kind.DYNAMIC, name=text)
-    return UNKNOWN
+    return _put_in_place(scan, node, arguments, 2)
 
 
 def _patch_multiple(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
@@ -243,6 +255,11 @@ def _code(scan: Scan, node: ast.Call, arguments: Given) -> Value | None:
         alone = len(node.args) > 1 or bool(node.keywords)
         read_code(scan, node, arguments[0].data, alone=alone)
     return UNKNOWN
+
+
+def _dedented(_scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
+    """``textwrap.dedent(\"\"\"...\"\"\")``: the text, for what reads code is not strict about where it begins."""
+    return Value(TEXT, data=dedent(arguments[0].data)) if arguments and arguments[0].kind is TEXT else None
 
 
 def _compile(_scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
@@ -323,6 +340,7 @@ _READERS: dict[str, Reader] = {
     "operator.attrgetter": _attrgetter,
     "operator.methodcaller": _methodcaller,
     "pkgutil.resolve_name": _resolve_name,
+    "textwrap.dedent": _dedented,
     "sys.modules.setdefault": own_patches.by_setdefault,
     "sys.modules.update": own_patches.by_update,
     "timeit.timeit": _timed,

@@ -2,7 +2,7 @@
 
 import ast
 
-from pytest_py312.source import bare_names, call_rules, enum_rules, guessed_elements, rules
+from pytest_py312.source import bare_names, call_rules, enum_rules, guessed_elements, needed_rules, rules
 from pytest_py312.source.dynamic import got, read_dynamic, special_of
 from pytest_py312.source.facts import Call, Kind, LooseMethod
 from pytest_py312.source.fallbacks import RAISES, exceptions
@@ -51,6 +51,8 @@ NOTHING_GIVEN = Given()
 GROWING = frozenset({"add", "append", "appendleft", "insert"})
 TAKE_TEXTS = frozenset({"importlib.import_module", "builtins.open", "io.open", "codecs.open"})
 """Functions that are judged by texts alone, wherever they were handed over."""
+TAKE_NOTHING = frozenset({"builtins", "typing"})
+"""Modules whose bases do not say how an own class is called: ``class Options(TypedDict)`` takes its own fields."""
 COMPLEX = frozenset({"complex", "complex()"})
 """The only builtin type that lost special methods."""
 
@@ -307,6 +309,8 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
     if kind is GETTER:
         return got(scan, node, value, arguments)
     if kind is FUNCTION:
+        if node.func.__class__ is ast.Name:
+            needed_rules.static_called(scan, node, value)
         if value.data.is_async:
             return Value(COROUTINE)
         return value.data.gives or UNKNOWN
@@ -324,7 +328,7 @@ def _made(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     own: OwnClass = value.data
     taken = own.get("__init__") or own.get("__new__") or own.decorators
     bases = own.standard_bases()
-    if len(bases) == 1 and not taken and not own.foreign_bases() and bases[0].module != "builtins":
+    if len(bases) == 1 and not taken and not own.foreign_bases() and bases[0].module not in TAKE_NOTHING:
         scan.refer(node.func, bases[0], Kind.USE, how(node, arguments))
         call_rules.made_of_standard(scan, node, bases[0])
 

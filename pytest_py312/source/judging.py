@@ -247,6 +247,8 @@ class _File:
         steps = reference.path.split(".")
         inner = [".".join(steps[:count]) for count in range(1, len(steps)) if "()" in steps[count - 1]]
         owners = ["", *inner] if reference.path else inner
+        if 0 < reference.told < len(steps):
+            owners.append(".".join(steps[: reference.told]))  # what gave the name has said so
         if all(self.witnesses.on_baseline(reference.module, owner).present is not False for owner in owners):
             yield too_new(self.path, reference, self.witnesses.baseline)
 

@@ -46,6 +46,23 @@ def membership(scan: Scan, node: ast.Compare, left: Value, right: Value) -> None
         scan.rule("enum-contains", node, right.data.name)
 
 
+def to_bytes(scan: Scan, node: ast.Call) -> None:
+    """``(5).to_bytes()``, ``number.to_bytes(4)``"""
+    receiver = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    if len(node.args) > 1 or any(keyword.arg in ("byteorder", None) for keyword in node.keywords):
+        return
+    given = node.args[0] if node.args else next((one.value for one in node.keywords if one.arg == "length"), None)
+    is_number = isinstance(getattr(receiver, "value", None), int)
+    if is_number or isinstance(getattr(given, "value", None), int):
+        scan.rule("to-bytes", node, "to_bytes", sure=is_number)
+
+
+def static_called(scan: Scan, node: ast.expr, value: Value) -> None:
+    """A static method that the body of its class calls, or takes as a decorator."""
+    if value.data.is_static and scan.owner is not None and scan.names is scan.owner.body:
+        scan.rule("static-called", node, value.data.name)
+
+
 def of_bytes(scan: Scan, node: ast.Call) -> None:
     """``int.from_bytes(data)``, of which nothing is known since ``int`` is a builtin."""
     function = node.func

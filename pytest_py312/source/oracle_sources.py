@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from typing import TYPE_CHECKING
 
 from pytest_py312.source.oracle_layout import (
@@ -269,7 +270,10 @@ class Source:
 
     def may_set(self, name: str) -> bool:
         """Whether anything in the file could set an attribute of this name from outside of the class."""
-        return f".{name}".encode() in self._text or f"'{name}'".encode() in self._text
+        if f"'{name}'".encode() in self._text:
+            return True
+        dotted = f".{name}".encode()
+        return dotted in self._text and re.search(re.escape(dotted) + rb"\b(?!\()", self._text) is not None
 
 
 def _bytes(path: str) -> bytes:

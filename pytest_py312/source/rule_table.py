@@ -305,6 +305,9 @@ NEEDED: dict[str, Needed] = {
     ),
     "enum-contains": Needed(since=(3, 12), what="asking an enumeration whether it has a value that is no member"),
     "from-bytes": Needed(since=(3, 11), what="the default of byteorder of int.from_bytes"),
+    "to-bytes": Needed(since=(3, 11), what="the defaults of length and byteorder of int.to_bytes"),
+    "generic-record": Needed(since=(3, 11), what="a NamedTuple or a TypedDict that is generic"),
+    "static-called": Needed(since=(3, 10), what="calling a static method in the body of its class"),
     "bit-count": Needed(since=(3, 10), what="int.bit_count", raises=("AttributeError",)),
     "zip-strict": Needed(since=(3, 10), what="the parameter strict of zip"),
 }

@@ -14,6 +14,7 @@ from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
     CLASS,
     COROUTINE,
+    FOREIGN,
     ITEMS,
     NAMESPACE,
     OBJECT,
@@ -221,7 +222,7 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
         both = TEXT if left.kind is right.kind is TEXT else TEMPLATE
         parts = [one.data if one.kind in (TEXT, TEMPLATE) else "x" for one in (left, right)]
         return Value(both, data="".join(parts)) if len(parts[0]) + len(parts[1]) < LONGEST_TEXT else UNKNOWN
-    if isinstance(node.op, ast.BitOr) and _is_type(scan, node.left, left) and _is_type(scan, node.right, right):
+    if isinstance(node.op, ast.BitOr) and _are_types(scan, node, left, right):
         scan.rule("union-of-types", node, "X | Y")
     if isinstance(node.op, ast.BitOr) and (old := [one for one in (left, right) if _is_old_option(one)]):
         return old[0]
@@ -238,6 +239,21 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
 
 def _is_old_option(value: Value) -> bool:
     return value.module == "ssl" and _OLD_OPTION.fullmatch(dotted(value)) is not None
+
+
+def _are_types(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> bool:
+    """Whether ``|`` stands between types: one side is a type for sure, and the other has a name that may be one."""
+    is_left, is_right = _is_type(scan, node.left, left), _is_type(scan, node.right, right)
+    if is_left and is_right:
+        return True
+    other, value = (node.right, right) if is_left else (node.left, left)
+    if not (is_left or is_right):
+        return False
+    inner = other.value if isinstance(other, ast.Subscript) else other
+    known = named(scan, inner) if inner is not other else value
+    if known.kind is STD and known.module != "builtins":
+        return bool(known.path) and "()" not in known.path
+    return known.kind is FOREIGN and isinstance(inner, ast.Name | ast.Attribute)
 
 
 def _is_type(scan: Scan, node: ast.expr, value: Value) -> bool:

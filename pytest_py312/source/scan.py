@@ -16,6 +16,7 @@ from pytest_py312.source import (
     fallbacks,
     guessed_elements,
     operations,
+    running_loops,
     statements,
 )
 from pytest_py312.source.comments import read_ignores
@@ -87,6 +88,8 @@ def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> Fil
     block(scan, tree.body)
     definitions.run_deferred(scan)
     public = called_behind.put_behind(scan, text) if scan.behind else ()
+    if scan.asking_for_loops:
+        public += running_loops.put_behind(scan, tree)
     classes = definitions.finish_classes(scan)
     argument_rules.forked_with_threads(scan)
     guessed_elements.judged(scan)

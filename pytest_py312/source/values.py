@@ -134,6 +134,7 @@ class OwnFunction:
 
     name: str
     is_async: bool = False
+    is_static: bool = False
     gives: Value | None = None
     implicit_optional: bool = False
     condition: Any = None

@@ -103,6 +103,8 @@ class Scan:
         self.doubts = 0
         """How many tests that nobody can answer stand round what is read."""
         self.loop_is_set = False
+        self.asking_for_loops: list[tuple[int, str]] = []
+        """Rules about event loops, by their number, and the function or class by whose name they are reached."""
         self.has_tar_filter = False
         """Whether the file says by an attribute how tar archives are unpacked."""
         self.forks: list[tuple[ast.Call, str, int]] = []

@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_py312.source.rule_table import NEEDED, RULES
-from tests.unit.source.hearing import facts_of
+from tests.unit.source.hearing import codes, facts_of, heard
 
 IMPORTS = """\
 import argparse, asyncio, array, collections, enum, copy, datetime, decimal, functools, itertools, math, os, pathlib
@@ -118,6 +118,12 @@ def rules_of(text: str) -> list[str]:
         ("int.from_bytes(x)", "from-bytes"),
         ("x.bit_count()", "bit-count"),
         ("isinstance(x, int | None)", "union-of-types"),
+        ("def f(x: pathlib.Path | None): ...", "union-of-types"),
+        ("def f(x: typing.Dict[str, int] | None): ...", "union-of-types"),
+        ("import numpy\ndef f(x: numpy.ndarray | None): ...", "union-of-types"),
+        ("(5).to_bytes()", "to-bytes"),
+        ("x.to_bytes(4)", "to-bytes"),
+        ("with mock.patch('a.b') as made: mock.Mock(spec=made)", "spec-of-mock"),
     ],
 )
 def test_what_releases_refuse_or_warn_of_is_noted(text: str, rule: str) -> None:
@@ -192,7 +198,34 @@ def test_what_releases_refuse_or_warn_of_is_noted(text: str, rule: str) -> None:
         "mock.Mock(spec=threading.Thread)",
         "made = mock.Mock(spec=['called_once'])\nmade.called_once()",
         "list(fileinput.input('a'))[0]",
+        "re.I | re.M, os.O_RDONLY | x, pathlib.Path('a') | None",
+        "x.to_bytes(), x.to_bytes(4, 'big'), x.to_bytes(4, byteorder=y)",
+        "with mock.patch('a.b', new=x) as made: mock.Mock(spec=made)",
     ],
 )
 def test_what_looks_like_it_is_not(text: str) -> None:
     assert rules_of(text) == []
+
+
+LOOP = "def clock():\n    return asyncio.get_event_loop().time()\n"
+POOL = "class Pool:\n    def __init__(self, loop=None):\n        self.loop = loop or asyncio.get_event_loop()\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        (LOOP, True),
+        (f"{LOOP}async def f():\n    return clock()", False),
+        (f"{LOOP}async def f():\n    return clock()\nclock()", True),
+        (f"{POOL}async def f():\n    return Pool()", False),
+        (f"{POOL}pool = Pool()", True),
+    ],
+)
+def test_what_only_coroutines_call_finds_a_loop_that_runs(text: str, warns: bool) -> None:
+    assert codes(heard(f"import asyncio\n{text}")) == ([f"PY220 {3 if LOOP in text else 4}"] if warns else [])
+
+
+def test_what_another_file_imports_may_be_called_where_no_loop_runs() -> None:
+    pool = f"import asyncio\n{POOL}async def f():\n    return Pool()"
+
+    assert codes(heard({"pool.py": pool, "main.py": "from pool import Pool\nPool()"})) == ["PY220 4"]

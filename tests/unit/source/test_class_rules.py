@@ -10,6 +10,7 @@ import ast, collections, dataclasses, enum, sys, typing, unittest
 class Plain: ...
 @dataclasses.dataclass(frozen=True)
 class Frozen: ...
+class Inner(Plain): ...
 class Equal:
     def __eq__(self, other): ...
 class Color(str, enum.Enum):
@@ -32,7 +33,7 @@ def rules_of(text: str) -> list[str]:
     [
         ("Plain()", True), ("Equal()", True), ("dataclasses.field(default=Plain())", True), ("bytearray()", True),
         ("collections.deque()", True), ("Frozen()", False), ("dataclasses.field(default_factory=Plain)", False),
-        ("3", False), ("None", False), ("Color.RED", False),
+        ("3", False), ("None", False), ("Color.RED", False), ("Inner()", True),
     ],
 )  # fmt: skip
 def test_defaults_that_are_not_hashable_are_refused(default: str, is_refused: bool) -> None:
@@ -106,3 +107,20 @@ def test_a_default_of_none_makes_no_type_optional(default: str, is_told: bool) -
     text = f"def f({default}): ...\ntyping.get_type_hints(f)\n"
 
     assert rules_of(text) == (["implicit-optional"] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("class A(typing.NamedTuple, typing.Generic[T]): ...", ["generic-record"]),
+        ("class A(typing.TypedDict, typing.Generic[T]): ...", ["generic-record"]),
+        ("class A(typing.NamedTuple): ...", []),
+        ("class A(typing.Generic[T]): ...", []),
+        ("class A:\n    @staticmethod\n    def f(x): ...\n    y = f(1)", ["static-called"]),
+        ("class A:\n    @staticmethod\n    def f(x): ...\n    @f\n    def g(self): ...", ["static-called"]),
+        ("class A:\n    @staticmethod\n    def f(x): ...\n    def g(self):\n        return self.f(1)", []),
+        ("class A:\n    def f(x): ...\n    y = f(1)", []),
+    ],
+)
+def test_classes_that_older_releases_refuse(text: str, rules: list[str]) -> None:
+    assert rules_of(text) == rules

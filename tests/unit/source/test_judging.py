@@ -116,6 +116,7 @@ def test_a_release_that_a_warning_names_and_that_kept_it_is_not_believed() -> No
 def test_what_the_baseline_lacks_bars_the_way_back() -> None:
     assert codes(heard("import tomllib")) == ["PY210 1"]
     assert heard("import tomllib")[0].severity is Severity.WARNING
+    assert codes(heard("from asyncio import timeout\nprint(timeout.real)")) == ["PY210 1"]
     assert heard("import sys\nif sys.version_info >= (3, 11):\n    import tomllib") == ()
     assert heard("try:\n    import tomllib\nexcept ImportError:\n    tomllib = None") == ()
     assert codes(heard("def f(x: int | None): ...")) == ["PY210 1"]

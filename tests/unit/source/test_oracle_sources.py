@@ -185,6 +185,14 @@ def test_what_instances_have_is_read_from_their_class(tmp_path: Path) -> None:
     assert source.class_attributes("D") is None
 
 
+def test_a_call_of_the_same_name_sets_nothing(tmp_path: Path) -> None:
+    source = source_of(tmp_path, "os.mkdir(path)\nother.state = 1\nsetattr(x, 'mode', 2)\nmade.finder, y = 1, 2\n")
+
+    assert [source.may_set(name) for name in ("mkdir", "state", "mode", "finder", "find")] == [
+        False, True, True, True, False,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "around",
     [

@@ -125,3 +125,14 @@ def test_a_parameter_that_the_baseline_lacks() -> None:
                   after={"asyncio:Queue": WITH_LOOP})  # fmt: skip
 
     assert "PY210" in [one.code for one in found]
+
+
+def test_own_typed_dicts_take_their_own_fields() -> None:
+    before = {"typing:TypedDict": Signature(positional=("typename", "fields"), keywords=(), any_keyword=True)}
+    after = {"typing:TypedDict": Signature(positional=("typename", "fields"), keywords=("total",))}
+
+    made = heard("import typing\nclass A(typing.TypedDict):\n    x: int\nA(x=1)", before=before, after=after)
+    called = heard("import typing\ntyping.TypedDict('A', x=int)", before=before, after=after)
+
+    assert made == ()
+    assert "PY204" in {one.code for one in called}
