@@ -107,9 +107,13 @@ def candidates(
     Versions below the upper bound come before those beyond it, then those with a wheel for the baseline too before
     those without, then lower before higher. None is lower than the specifier's own lower bound or pin, yanked, newer
     than the cut-off date, or a pre-release (unless the pin is one, or the project has nothing else).
+
+    Of a project that never had a wheel for the target, it is the highest version below the upper bound: from which one
+    on its source builds there, nothing tells but trying.
     """
     try:
-        return tuple(_Search(page, specifier, target, baseline).candidates())
+        search = _Search(page, specifier, target, baseline)
+        return tuple(search.candidates() if search.fitting else search.sources())
     except (InvalidSpecifier, InvalidVersion, ValueError):
         return ()
 
@@ -188,6 +192,22 @@ class _Search:
             )
             found.append((beyond, not both, version, candidate))
         return [row[3] for row in sorted(found, key=lambda row: row[:3])[:MOST_CANDIDATES]]
+
+    def sources(self) -> list[Candidate]:
+        """The highest version with a source that may be taken, where that lies above what is required."""
+        for version in sorted(self._releases, reverse=True):
+            files = [file for file in self._releases[version] if not file.tags]
+            usable = [file for file in files if _allowed(file, self._target, self._target.cut_off)]
+            within = all(clause.contains(version, prereleases=True) for clause in self._clauses if _caps(clause))
+            if not usable or not within or (version.is_prerelease and not self.prereleases):
+                continue
+            changed = _changed(self._clauses, version) if self._floor is None or version > self._floor else None
+            if changed is None or SpecifierSet(changed) == self._present:
+                return []
+            ground = self._baseline
+            both = ground is None or any(_allowed(file, ground, self._target.cut_off) for file in files)
+            return [Candidate(specifier=changed, version=str(version), also_on_baseline=both)]
+        return []
 
     def why_none(self) -> str:
         minor = _minor(self._target)

@@ -28,6 +28,7 @@ from pytest_py312.model import Finding, InterpreterBuild
 from pytest_py312.parts import Parts
 from pytest_py312.runners.base import CommandRun, Ended, Runner
 from pytest_py312.solutions import solution_of
+from pytest_py312.successors import IN_WHEELS
 from pytest_py312.uv_settings import index_settings, only_index, settings_digest
 
 MOST_ROUNDS = 200
@@ -336,7 +337,8 @@ def broken_source(name: str, version: str, stderr: str, wanted: Wanted, build: I
     if lacks:
         return Unchecked(
             f"{name}{version} has no wheel for {build.interpreter}, and its source {CANNOT_BE_BUILT}: "
-            f"{lacks[0].strip()}. Install what its build needs, or use an image that has it",
+            f"{lacks[0].strip()}. Install what its build needs, or use an image that has it"
+            + (f"; {IN_WHEELS[name]} is the same code in wheels" if name in IN_WHEELS else ""),
             names=(name,) if name else (),
         )
     said = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]

@@ -8,3 +8,9 @@ SUCCESSORS: dict[str, str] = {
     # the project's page: unmaintained; the fork keeps its interface
     "python-consul": "py-consul is its maintained fork",
 }
+
+IN_WHEELS: dict[str, str] = {
+    # https://www.psycopg.org/docs/install.html: "the psycopg2-binary package"
+    "psycopg2": "psycopg2-binary",
+}
+"""Projects that are sources only, and who publishes the same code in wheels."""

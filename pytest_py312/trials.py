@@ -7,7 +7,16 @@ is offered as tried only after all of that was done; what was done and what was 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_py312.candidates import ANY, Candidate, candidates, latest, lowest_at, never_existed
+from pytest_py312.candidates import (
+    ANY,
+    Candidate,
+    NoCandidate,
+    candidates,
+    latest,
+    lowest_at,
+    never_existed,
+    smallest_change,
+)
 from pytest_py312.faults import faults_of, same_trouble
 from pytest_py312.installer import Installation, Installer
 from pytest_py312.model import Cell, Finding, Severity, SpecifierChange
@@ -16,6 +25,7 @@ from pytest_py312.requirements import LocatedEntry, RequirementSet
 from pytest_py312.resolution import Unchecked
 from pytest_py312.runners.base import CellUnavailable
 from pytest_py312.screen import Target, target_of
+from pytest_py312.successors import IN_WHEELS
 
 ONCE_MENDED = "This shows once what else blocks the set was mended, as its remedies say."
 
@@ -155,6 +165,8 @@ class Trials:
         found = self._candidates(of_it[0]) if len(of_it) == 1 else ()
         if not found and finding.code == "PY102" and len(of_it) == 1:
             return self._with_latest(finding, of_it[0])
+        if not found and finding.code == "PY104" and len(of_it) == 1:
+            return self._of_source(finding, of_it[0])
         if not found or not found[0].beyond_upper_bound:
             return finding
         would = f"{finding.names[0]}{found[0].specifier}"
@@ -164,6 +176,18 @@ class Trials:
             remedy=f"no version that {of_it[0].text} allows has a wheel for {on}; {would} has one, and moves the upper "
             "bound: nobody but you can tell what that was for",
         )
+
+    def _of_source(self, finding: Finding, item: LocatedEntry) -> Finding:
+        """``finding``, of a source that does not build, with what there is in place of it where no wheel is."""
+        if not _can_change(item):
+            return finding
+        page = self.installer.index(self.cell).page(item.name)
+        found = smallest_change(page, item.entry.specifier, target=self._ground(self.cell))
+        if not isinstance(found, NoCandidate) or not found.reason.startswith("no version"):
+            return finding
+        twin = IN_WHEELS.get(item.name)
+        instead = f"require {twin} in its place, which is the same code in wheels" if twin else "replace it"
+        return replace(finding, remedy=f"{found.reason}: require one whose source builds there, or {instead}")
 
     def _with_latest(self, finding: Finding, item: LocatedEntry) -> Finding:
         """``finding``, of what never had such a version, with the one that there is: whether it will do is not ours."""

@@ -117,6 +117,20 @@ def test_an_upper_bound_moves_only_when_nothing_lies_below_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("found", "specifier", "changed"),
+    [
+        (page(v1_2="", v1_3="39", v1_4="", v2_0rc1=""), "==1.2", ["==1.4"]),
+        (page(v1_2="", v1_4="", v2_0=""), ">=1.2,<2", [">=1.4,<2"]),
+        (page(v1_2="", v1_4=""), "==1.4", []),
+        (page(v1_2="", v1_4=""), "", []),
+        (page(v1_2="312", v1_4=""), "==1.3", []),
+    ],
+)
+def test_of_what_never_had_a_wheel_the_highest_source_is_tried(found: Page, specifier: str, changed: list[str]) -> None:
+    assert [one.specifier for one in candidates(found, specifier, target=PY312, baseline=PY39)] == changed
+
+
+@pytest.mark.parametrize(
     ("found", "specifier", "reason"),
     [
         (Page({}), "==1", "the index has no version of it"),

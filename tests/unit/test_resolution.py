@@ -374,6 +374,15 @@ def test_what_this_machine_lacks_is_not_the_sources_fault(reason: str) -> None:
     assert "fakec==1.0 has no wheel for 3.12" in str(refusal)
 
 
+def test_a_source_that_lacks_something_here_names_its_twin_in_wheels() -> None:
+    said = BUILD.format(reason="         Error: pg_config executable not found.").replace("fakec", "psycopg2")
+
+    refusal = build_refusal(said, wanting("psycopg2==1.0"), build_of("3.12"))
+
+    assert isinstance(refusal, Unchecked)
+    assert str(refusal).endswith("; psycopg2-binary is the same code in wheels")
+
+
 def test_what_git_does_not_fetch_is_no_broken_source() -> None:
     said = (
         "error: Failed to download and build `fakec @ git+https://git.invalid/fakec@1.0`\n"

@@ -303,3 +303,18 @@ def test_what_does_not_hold_once_it_is_written_is_told_and_not_written() -> None
 
     assert finding.remedy == "require one that exists; numpy==2.1 is the latest that there is"
     assert finding.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("numpy", "replace it"), ("psycopg2", "require psycopg2-binary in its place, which is the same")],
+)
+def test_of_what_never_had_a_wheel_none_is_asked_for(name: str, instead: str) -> None:
+    """A remedy that nobody can follow is none."""
+    table = Table(entries=required(f"{name}==1.24.3"), versions=("1.24.3",))
+
+    (finding,) = told(table, replace(BLOCKED, names=(name,)))
+
+    assert finding.remedy.startswith(
+        f"no version has a wheel for 3.12: require one whose source builds there, or {instead}"
+    )
