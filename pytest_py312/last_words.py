@@ -9,6 +9,8 @@ _EXCEPTION = re.compile(
     r"(?:E\s+)?(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Exit|Configured|NotFound|Failed)(?::\s.*)?"
 )
 """The last line of a traceback, as Python or pytest prints it."""
+_RAISED = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*Warning: .+")
+"""A warning that a filter has made an error of."""
 _USAGE = re.compile(r"(?:[\w./-]+: )?(?:error|ERROR): .+")
 _WIDE = 80
 """Columns: a line of so many was folded where it ends, if another one follows."""
@@ -18,12 +20,12 @@ _NOT_ONE = re.compile(r"^[~^\s|]*$|^\s*hint:|^note: |^\[.*\]$")
 def last_words(output: str) -> str:
     """That line without a leading ``E``; empty where nothing was printed.
 
-    The last exception goes before the last ``error: ...``, and that before whatever was printed last. What a narrow
-    terminal has folded is put together again.
+    The last exception goes before the last warning, that before the last ``error: ...``, and all before whatever was
+    printed last. What a narrow terminal has folded is put together again.
     """
     lines = [line.strip() for line in output[-_LOOKED_AT:].splitlines()]
     lines = [line for line in lines if not (line and _NOT_ONE.match(line))]
-    for pattern in (_EXCEPTION, _USAGE):
+    for pattern in (_EXCEPTION, _RAISED, _USAGE):
         for number in range(len(lines) - 1, -1, -1):
             if pattern.fullmatch(lines[number]):
                 return _shortened(re.sub(r"^E\s+", "", _unfolded(lines, number)))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import date
 
 from pytest_py312.model import Finding, Interpreter, Report, Severity, Status, SuiteComparison, Waiver
+from pytest_py312.reports.results import telling
 from pytest_py312.reports.speeds import speed_lines
 from pytest_py312.reports.terminal_findings import Merged, blocking, failure_text, not_checked, told_once
 from pytest_py312.reports.terminal_table import table
@@ -156,7 +157,8 @@ def _findings(
     for outcome in report.outcomes:
         if outcome.status is Status.ERRORED:
             continue  # these are shown with their reason
-        for finding in outcome.findings:
+        stopping = telling(outcome) if outcome.status is Status.FAILED else []
+        for finding in (one for one in outcome.findings if one not in stopping):
             known = finding.names and all((outcome.service, name) in told for name in finding.names)
             if wanted(finding) and not (known and outcome.check == "suite"):
                 by_service.setdefault(outcome.service, []).append((outcome.interpreter, finding))

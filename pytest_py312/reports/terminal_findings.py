@@ -54,7 +54,7 @@ def _in_the_newest_words(found: Sequence[Merged]) -> list[Merged]:
     alike: dict[tuple[object, ...], list[Merged]] = {}
     for one in found:
         finding = one.finding
-        key = (finding.code, finding.location, finding.names, finding.severity, finding.preexisting)
+        key = (*_subject(finding), finding.severity, finding.preexisting)
         alike.setdefault(key, []).append(one)
     told: list[Merged] = []
     for group in alike.values():
@@ -67,6 +67,11 @@ def _in_the_newest_words(found: Sequence[Merged]) -> list[Merged]:
             kept = group
         told += kept
     return told
+
+
+def _subject(finding: Finding) -> tuple[object, ...]:
+    """What a finding is about, whatever the versions and paths in its words."""
+    return finding.code, finding.location, finding.names
 
 
 def node_id(outcome: Outcome, paths: Mapping[str, str]) -> str:
@@ -137,8 +142,10 @@ def _block(
     also = f"  (on {', '.join(interpreter.label for interpreter in on)})" if len(on) > 1 else ""
     lines = [page.line(("  " + node_id(newest, paths), "red"), (also, ""))]
     pairs = [(outcome.interpreter, finding) for outcome in outcomes for finding in telling(outcome)]
-    if any(finding.blocks for _, finding in pairs):
-        pairs = [(interpreter, finding) for interpreter, finding in pairs if finding.blocks]
+    blocking_here = {_subject(finding) for _, finding in pairs if finding.blocks}
+    if blocking_here:
+        # what blocks on the baseline too is told once, in the words of the newest interpreter, which has the remedy
+        pairs = [(on, replace(one, preexisting=False)) for on, one in pairs if _subject(one) in blocking_here]
     findings = told_once(pairs, page)
     reasons = dict.fromkeys(outcome.reason for outcome in outcomes if not _repeats(outcome))
     for reason in reasons:

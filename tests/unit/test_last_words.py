@@ -53,6 +53,7 @@ To find more information, look for "package discovery" on setuptools docs.
             "(/opt/python/3.12.1/lib/python3.12/inspect.py). Did you mean: 'formatargvalues'?",
         ),
         (BACKEND, "error: Multiple top-level packages discovered in a flat-layout: ['shop', 'static']."),
+        ("ERROR: while parsing filters:\n\nDeprecationWarning: 'cgi' is gone\n", "DeprecationWarning: 'cgi' is gone"),
         ("Connecting\nnothing answers\n\n", "nothing answers"),
         ("", ""),
     ],

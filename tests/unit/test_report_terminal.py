@@ -726,3 +726,16 @@ def test_what_was_as_bad_before_is_not_among_what_blocks() -> None:
     blocking = text_of(report([service("a")], outcomes)).partition("Blocking")[2].partition("Shown")[0]
     assert "flask" in blocking
     assert "blackd" not in blocking
+
+
+def test_what_cannot_be_installed_anywhere_is_told_with_the_remedy_of_the_target() -> None:
+    """It blocks, so it is not among what is only shown."""
+    there, here = (replace(import_fails(on, "old", "old"), code="PY104", remedy=str(on)) for on in (PY311, PY312))
+    outcomes = [
+        Outcome(service="a", interpreter=on, check="dependencies", status=Status.FAILED, findings=(finding,))
+        for on, finding in ((PY311, there), (PY312, replace(here, preexisting=True)))
+    ]
+    text = text_of(report([service("a")], outcomes))
+    assert text.count("PY104 old") == 1
+    assert "→ 3.12" in text
+    assert "Shown" not in text
