@@ -24,10 +24,11 @@ LOCKED = "PY115"
 STALE = "PY116"
 """A lock file does not fit its requirements, or is not for this Python."""
 
-_ANEW = {"uv.lock": "uv lock", "poetry.lock": "poetry lock", "Pipfile.lock": "pipenv lock"}
+_ANEW = {"uv.lock": "uv lock", "poetry.lock": "poetry lock", "pdm.lock": "pdm lock", "Pipfile.lock": "pipenv lock"}
 _NEWER = {
     "uv.lock": ("uv lock", "--upgrade-package "),
     "poetry.lock": ("poetry update --lock", ""),
+    "pdm.lock": ("pdm update --no-sync", ""),
     "Pipfile.lock": ("pipenv upgrade", ""),
 }
 """The command that takes other versions of some projects, and what stands before each of them."""

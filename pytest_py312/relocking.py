@@ -21,6 +21,7 @@ TIME_LIMIT = 1800.0
 _NEWER: Mapping[str, tuple[tuple[str, ...], str]] = {
     "uv.lock": (("uv", "lock"), "--upgrade-package"),
     "poetry.lock": (("poetry", "update", "--lock"), ""),
+    "pdm.lock": (("pdm", "update", "--no-sync"), ""),
     "Pipfile.lock": (("pipenv", "upgrade"), ""),
 }
 """Lock file -> the command that takes other versions of some projects, and the option before each of them."""

@@ -106,7 +106,7 @@ def lock_places(source: RequirementSource) -> tuple[str, ...]:
         return ()
     if source.table.startswith("tool.poetry."):
         return (join(folder, "poetry.lock"),)
-    beside = [join(folder, lock) for lock in ("uv.lock", "poetry.lock", "pylock.toml")]
+    beside = [join(folder, lock) for lock in ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")]
     above = []
     while folder:
         folder = folder.rpartition("/")[0]

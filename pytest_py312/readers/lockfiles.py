@@ -1,7 +1,7 @@
-"""Lock files: uv.lock, poetry.lock, pylock.toml (PEP 751) and Pipfile.lock. Text in, pins with lines out; never raises.
+"""Lock files: uv.lock, poetry.lock, pdm.lock, pylock.toml (PEP 751) and Pipfile.lock. Text in, pins with lines out.
 
-What a lock file says beyond its pins is left alone: it was made by a tool, for that tool. Of each pin it is told which
-version was chosen, when it is wanted, what it wants itself, and where it comes from.
+Never raises. What a lock file says beyond its pins is left alone: it was made by a tool, for that tool. Of each pin it
+is told which version was chosen, when it is wanted, what it wants itself, and where it comes from.
 """
 
 import json
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -83,7 +84,7 @@ class _Unreadable(Exception):
 
 def is_lock_file(name: str) -> bool:
     """Whether a file of this name is a lock file that is read."""
-    return name in ("uv.lock", "poetry.lock", "Pipfile.lock") or _is_pylock(name)
+    return name in ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock") or _is_pylock(name)
 
 
 def _is_pylock(name: str) -> bool:
@@ -260,6 +261,44 @@ def _poetry_needs(item: Mapping[str, Any]) -> Iterator[Need]:
             )
 
 
+def _read_pdm(text: str, path: str) -> LockText:
+    """https://pdm-project.org/en/latest/usage/lockfile/. A project has a further table for each set of its extras."""
+    data = _toml(text)
+    found: dict[tuple[str, str], LockedPin] = {}
+    for pin, item in _pins(text, _tables(data, "package")):
+        extras = texts(item.get("extras"))
+        names, hashes = _files(item.get("files"), "file")
+        one = replace(
+            pin,
+            markers=texts(item.get("marker")),
+            requires_python=_text(item.get("requires_python")),
+            source=next((kind for kind in ("git", "url", "path") if kind in item), "index"),
+            needs=tuple(need for extra in extras or ("",) for need in _pdm_needs(item, extra)),
+            files=names,
+            hashes=hashes,
+        )
+        known = found.get((pin.name, pin.version))
+        base, other = (one, known) if known is None or not extras else (known, one)
+        found[pin.name, pin.version] = replace(base, needs=(*base.needs, *(other.needs if other else ())))
+    targets = data.get("metadata", {}).get("targets") if isinstance(data.get("metadata"), dict) else None
+    first = _table(targets[0]) if isinstance(targets, list) and len(targets) == 1 else {}
+    return LockText(path=path, pins=tuple(found.values()), requires_python=_text(first.get("requires_python")))
+
+
+def _pdm_needs(item: Mapping[str, Any], extra: str) -> Iterator[Need]:
+    for line in texts(item.get("dependencies")):
+        try:
+            need = Requirement(line)
+        except (InvalidRequirement, RecursionError):
+            continue
+        yield Need(
+            name=canonicalize_name(need.name),
+            marker=str(need.marker or ""),
+            extras=tuple(sorted(need.extras)),
+            only_with=extra,
+        )
+
+
 def _read_pylock(text: str, path: str) -> LockText:
     data = _toml(text)
     version = data.get("lock-version")
@@ -330,5 +369,6 @@ def _json_line(text: str, key: str, start: int) -> tuple[int | None, int]:
 _READERS: Mapping[str, Callable[[str, str], LockText]] = {
     "uv.lock": _read_uv,
     "poetry.lock": _read_poetry,
+    "pdm.lock": _read_pdm,
     "Pipfile.lock": _read_pipfile,
 }

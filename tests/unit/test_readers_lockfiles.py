@@ -103,6 +103,41 @@ lock-version = "2.1"
 python-versions = "^3.9"
 content-hash = "00"
 """
+PDM = """\
+[metadata]
+groups = ["default"]
+lock_version = "4.5.0"
+
+[[metadata.targets]]
+requires_python = ">=3.8"
+
+[[package]]
+name = "uvicorn"
+version = "0.20.0"
+requires_python = ">=3.7"
+groups = ["default"]
+dependencies = ["h11>=0.8; python_version < '3.12'"]
+files = [{file = "uvicorn-0.20.0.tar.gz", hash = "sha256:aa"}]
+
+[[package]]
+name = "uvicorn"
+version = "0.20.0"
+extras = ["standard"]
+dependencies = ["httptools>=0.5", "uvicorn==0.20.0", "not a requirement"]
+files = [{file = "uvicorn-0.20.0.tar.gz", hash = "sha256:aa"}]
+
+[[package]]
+name = "lib"
+version = "1.0"
+git = "https://example.org/lib.git"
+revision = "aa"
+groups = ["default"]
+
+[[package]]
+name = "h11"
+version = "0.14.0"
+marker = "sys_platform != \\"win32\\""
+"""
 PYLOCK = """\
 lock-version = "1.0"
 created-by = "uv"
@@ -155,6 +190,7 @@ PIPFILE = """\
 BY_NAME = {
     "uv.lock": UV,
     "poetry.lock": POETRY,
+    "pdm.lock": PDM,
     "pylock.toml": PYLOCK,
     "pylock.prod.toml": PYLOCK,
     "Pipfile.lock": PIPFILE,
@@ -231,6 +267,23 @@ def test_pylock_toml() -> None:
     assert lock.pins[0].hashes == ("sha256:bb", "sha256:aa")
 
 
+def test_pdm_lock() -> None:
+    """The table of a project with extras tells what these need besides."""
+    lock = read_lock_file(PDM, "pdm.lock")
+
+    assert told(lock) == [("uvicorn", "0.20.0", 9, "index"), ("lib", "1.0", 24, "git"), ("h11", "0.14.0", 31, "index")]
+    assert lock.requires_python == ">=3.8"
+    uvicorn = lock.pins[0]
+    assert [(need.name, need.marker, need.extras, need.only_with) for need in uvicorn.needs] == [
+        ("h11", 'python_version < "3.12"', (), ""),
+        ("httptools", "", (), "standard"),
+        ("uvicorn", "", (), "standard"),
+    ]
+    assert uvicorn.files == ("uvicorn-0.20.0.tar.gz",)
+    assert uvicorn.hashes == ("sha256:aa",)
+    assert lock.pins[2].markers == ('sys_platform != "win32"',)
+
+
 def test_pipfile_lock() -> None:
     lock = read_lock_file(PIPFILE, "Pipfile.lock")
 
@@ -245,9 +298,18 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(name: str, text: str) ->
 
 
 def test_what_is_a_lock_file() -> None:
-    known = ["uv.lock", "poetry.lock", "Pipfile.lock", "pylock.toml", "pylock.dev.toml", "pdm.lock", "pylock.a.b.toml"]
+    known = [
+        "uv.lock",
+        "poetry.lock",
+        "Pipfile.lock",
+        "pylock.toml",
+        "pylock.dev.toml",
+        "pdm.lock",
+        "conda.lock",
+        "pylock.a.b.toml",
+    ]
 
-    assert [name for name in known if is_lock_file(name)] == known[:5]
+    assert [name for name in known if is_lock_file(name)] == known[:6]
 
 
 @pytest.mark.parametrize(
