@@ -288,6 +288,8 @@ _MACHINE_LACKS = re.compile(
     r"|fatal error: (?!longintrepr\.h)\S+: No such file or directory"
     r"|(?:pg_config|mysql_config|cmake|ninja|rustc|cargo|pkg-config)\S* (?:executable )?(?:is )?not "
     r"(?:be )?(?:found|installed)"
+    r"|No such file or directory: '(?:[\w.+-]+-config|bazel|cargo|cmake|gfortran|git|make|meson|ninja)'"
+    r"|No such file or directory: '(?:nvcc|protoc|rustc|swig)'"
     r"|Rust toolchain"
     r"|Temporary failure in name resolution|error sending request|Failed to fetch|Connection refused"
     r"|Packages were unavailable because the network was disabled|Network connectivity is disabled"

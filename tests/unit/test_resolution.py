@@ -336,6 +336,7 @@ def build_blocked(reason: str) -> Finding:
     ("reason", "told"),
     [
         ("         ModuleNotFoundError: No module named 'distutils'", "No module named 'distutils'"),
+        ("         FileNotFoundError: [Errno 2] No such file or directory: 'requirements.txt'", "requirements.txt"),
         ("         AttributeError: module 'pkgutil' has no attribute 'ImpImporter'", "ImpImporter"),
         (COMPILER_FAILED.format(header="longintrepr.h"), "longintrepr.h"),
         ("         fakec.c:9:5: error: too few arguments\n         error: command 'gcc' failed", "too few arguments"),
@@ -361,6 +362,8 @@ def test_a_source_that_does_not_build_there_blocks_and_says_why(reason: str, tol
         "         unable to execute 'gcc': No such file or directory",
         "         Error: pg_config executable not found.",
         "         error: could not find Rust toolchain",
+        "         ConfigurationError: Could not run curl-config: [Errno 2] No such file or directory: 'curl-config'",
+        "         FileNotFoundError: [Errno 2] No such file or directory: 'swig'",
         "         urllib.error.URLError: <urlopen error Temporary failure in name resolution>",
         "         OSError: [Errno 28] No space left on device",
         "         error: Failed to download any of the following: ['https://example.org/freetype-2.6.1.tar.gz'].",
