@@ -229,12 +229,19 @@ def _without_wheels(words: str) -> list[str]:
     return list(dict.fromkeys(canonicalize_name(name) for name in found))
 
 
+_AWAY = re.compile(r"Failed to fetch: `?(https?://\S+/)[\w.-]+/`? cause: error sending request")
+
+
 def _refusal(answer: CommandRun, words: str, wanted: Wanted, build: InterpreterBuild) -> Exception:
     """What a failed ``uv pip compile`` means."""
     if answer.ended is not Ended.EXITED:
         return Unchecked(f"uv was ended: {answer.ended.value} {answer.stderr.strip()[-200:]}".strip())
     if any(text in words for text in BUILD_FAILED):
         return build_refusal(answer.stderr, wanted, build)
+    away = _AWAY.search(words)
+    if away:
+        # not which project was asked for: a run that has this for all cells tells it once
+        return Unchecked(f"the index {away[1]} did not answer: {words.rpartition('cause: ')[2][:200]}")
     if "No solution found" not in words:
         return Unchecked(f"uv could not resolve the set: {words.removeprefix('error: ')[:400] or 'it gave no reason'}")
     denied = re.search(r"hint: An index .*?((?:401|403) \w+)", words)

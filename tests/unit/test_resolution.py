@@ -280,7 +280,7 @@ error: Couldn't parse requirement in `requirements.in` at position 0
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (refused(NO_NETWORK), "Failed to fetch"),
+        (refused(NO_NETWORK), "the index http://127.0.0.1:9/simple/ did not answer: Connection refused"),
         (refused(NOT_PARSED), "no such comparison operator"),
         (refused(DENIED), "the index refuses to answer .401 Unauthorized."),
         (refused(FORBIDDEN), "the index refuses to answer .403 Forbidden."),
