@@ -17,6 +17,9 @@ from pytest_py312.codec import decode, encode
 from pytest_py312.locks import Blocked, Pin, Unchecked, Wanted, write_whole
 from pytest_py312.model import Finding, InterpreterBuild
 
+FORM = 2
+"""Raised when a backend's words are read in another way: what was told wrongly must not outlive the mistake."""
+
 
 class FailedBuilds:
     """Failures by source (its name, version, index and hashes), interpreter build, runner and tool version."""
@@ -70,7 +73,7 @@ class FailedBuilds:
             return
 
     def _file(self, pin: Pin, build: InterpreterBuild) -> Path:
-        key = json.dumps([self._tools, build.digest, pin.name, pin.version, pin.line, pin.index])
+        key = json.dumps([FORM, self._tools, build.digest, pin.name, pin.version, pin.line, pin.index])
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
 
 

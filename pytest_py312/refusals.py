@@ -11,7 +11,7 @@ from pytest_py312.locks import Keyed
 from pytest_py312.model import Finding, InterpreterBuild, Location
 from pytest_py312.resolution import Wanted, write_whole
 
-FORM = 2
+FORM = 3
 """Raised when a resolver's words are read in another way: what was told wrongly must not outlive the mistake."""
 
 

@@ -11,7 +11,7 @@ from pytest_py312 import clock
 from pytest_py312.locking import Locking
 from pytest_py312.model import Finding, Location
 from pytest_py312.once import Once
-from pytest_py312.refusals import Refusals, placed
+from pytest_py312.refusals import FORM, Refusals, placed
 from pytest_py312.resolution import Blocked, Resolver, Unchecked, Wanted
 from pytest_py312.runners.base import CommandRun
 from pytest_py312.testing import FakeRunner, build_of, command_run_of
@@ -293,5 +293,5 @@ def test_a_refusal_that_was_read_in_another_way_is_not_believed(tmp_path: Path) 
     refusals.keep(WANTED, build_of(), [Finding(code="PY101", message="six clashes", names=("six",))])
     assert refusals.known(WANTED, build_of())
     (file,) = (tmp_path / "locks").glob("*.refused.json")
-    file.write_text(file.read_text().replace('"form": 2', '"form": 1'))
+    file.write_text(file.read_text().replace(f'"form": {FORM}', '"form": 0'))
     assert not refusals.known(WANTED, build_of())
