@@ -70,8 +70,9 @@ class LocalRunner:
         words = [places.get(word, word) for word in argv]
         # the caller's index settings and certificates hold for uv; which Python it takes is settled by us
         env = {**TOOL_VARIABLES, **os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
-        env.pop("PYTHONPATH", None)
-        env.pop("VIRTUAL_ENV", None)
+        # uv folds what it prints to the columns of a terminal, and what a compiler said is read from that
+        for name in ("PYTHONPATH", "VIRTUAL_ENV", "COLUMNS"):
+            env.pop(name, None)
         with self._tools:
             return command.run(
                 words, env=env, stdin=stdin, time_limit=time_limit, tail=4 * 1024 * 1024, cancelled=self._closed

@@ -90,6 +90,13 @@ def test_tools_ask_a_busy_name_server_again_soon(
     assert said.stdout.strip() == (own or "timeout:2 attempts:5")
 
 
+def test_what_tools_print_is_not_folded_to_a_terminal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a line tells what a compiler lacked."""
+    monkeypatch.setenv("COLUMNS", "40")
+    said = bench.runner.tool(bench.build, ["{python}", "-c", "import os; print('COLUMNS' in os.environ)"])
+    assert said.stdout.strip() == "False"
+
+
 def test_a_suite_that_ends_well_leaves_nothing(bench: Bench) -> None:
     done = bench.suite(WELL)
 
