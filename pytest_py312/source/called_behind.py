@@ -4,7 +4,6 @@
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,18 +68,12 @@ def _round_all(scan: Scan, guards: set[int]) -> tuple[Condition, tuple[str, ...]
     """When one of some places runs, and which exceptions do no harm in all of them."""
     ways, catching = [], []
     for number in guards:
-        chain = list(_chain(scan, number))
+        chain = list(scan.chain(number))
         conditions = tuple(guard.condition for guard in chain if guard.condition)
         ways.append(("and", *conditions) if conditions else ())
         catching.append({name for guard in chain for name in guard.caught})
     condition: Condition = () if () in ways else ("or", *sorted(ways, key=repr))
     return condition, tuple(sorted(set.intersection(*catching)))
-
-
-def _chain(scan: Scan, number: int) -> Iterator[Guard]:
-    while number > 0:
-        yield scan.guards[number]
-        number = scan.guards[number].parent
 
 
 def _move(scan: Scan, body: Body, guard: int) -> None:

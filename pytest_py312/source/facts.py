@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Question
 
-FORMAT = 8
+FORMAT = 9
 """Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
 
 Condition = tuple[Any, ...]
@@ -168,19 +168,31 @@ class Inherited(NamedTuple):
 
 
 class Through(NamedTuple):
-    """A name of the library that is reached through another file: ``tools.inspect.getargspec``, where ``tools`` (with
-    its leading dots) is a module of the service that imports ``inspect``.
+    """A dotted name that begins with a module of the service (and its leading dots): ``tools.inspect.getargspec``.
+
+    It is one of the library where ``inspect`` is such a name in ``tools``.
     """
 
-    file: str
-    module: str
-    path: str
+    name: str
     line: int
     column: int
     end_column: int
     kind: str
     guard: int = 0
     call: Call | None = None
+
+
+class Exported(NamedTuple):
+    """A name on the level of the module that stands for something of the library, for other files to use.
+
+    ``condition`` is when it does; not ``sure``: it may be something else as well.
+    """
+
+    name: str
+    module: str
+    path: str
+    condition: Condition = ()
+    sure: bool = True
 
 
 class ClassFact(NamedTuple):
@@ -230,6 +242,7 @@ class FileFacts:
     defined: tuple[str, ...] = ()
     behind: tuple[tuple[str, int], ...] = ()
     """Functions of which all uses in this file are behind guards, and the guards that their bodies have for that."""
+    exported: tuple[Exported, ...] = ()
     failure: Failure | None = None
 
     def questions(self) -> Iterator[Question]:
@@ -237,8 +250,6 @@ class FileFacts:
         asked: set[tuple[str, str]] = set()
         for reference in self.references:
             asked.add((reference.module, reference.path))
-        for use in self.through:
-            asked.add((use.module, use.path))
         for guard in self.guards:
             asked.update(_asked_by(guard.condition))
         for method in self.loose:
@@ -280,6 +291,7 @@ def packed(facts: FileFacts) -> list[Any]:
         facts.ignores,
         facts.defined,
         facts.behind,
+        facts.exported,
         facts.failure,
     ]
 
@@ -293,7 +305,7 @@ def unpacked(data: Any) -> FileFacts:
         if data[0] != FORMAT or not isinstance(data[1], str):
             raise ValueError("the facts are those of another version")
         _, path, references, guards, imports, rules, loose, patches, inherited, through, *rest = data
-        classes, flags, ignores, defined, behind, failure = rest
+        classes, flags, ignores, defined, behind, exported, failure = rest
         return FileFacts(
             path=path,
             references=tuple([_reference(row) for row in references]),
@@ -303,12 +315,13 @@ def unpacked(data: Any) -> FileFacts:
             loose=tuple([LooseMethod._make(row) for row in loose]),
             patches=tuple([Patch(row[0], row[1], row[2], tuple(row[3])) for row in patches]),
             inherited=tuple([Inherited._make([*row[:7], _call(row[7])]) for row in inherited]),
-            through=tuple([Through._make([*row[:8], _call(row[8])]) for row in through]),
+            through=tuple([Through._make([*row[:6], _call(row[6])]) for row in through]),
             classes=tuple([ClassFact(row[0], _tuples(row[1]), tuple(row[2])) for row in classes]),
             flags=tuple([(row[0], _tuples(row[1])) for row in flags]),
             ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
             defined=tuple(defined),
             behind=tuple([(name, guard) for name, guard in behind]),
+            exported=tuple([Exported(row[0], row[1], row[2], _tuples(row[3]), row[4]) for row in exported]),
             failure=Failure._make(failure) if failure else None,
         )
     except (TypeError, IndexError, KeyError) as error:

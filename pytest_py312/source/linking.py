@@ -1,12 +1,23 @@
-"""Classes across the files of one service: what a class inherits from a class of another file."""
+"""Across the files of one service: what a class inherits from one of another file, and what names of others mean."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_py312.source.facts import ClassFact, Condition, FileFacts, Guard, Inherited, Kind, Reference, Through
+from pytest_py312.source.facts import (
+    ClassFact,
+    Condition,
+    Exported,
+    FileFacts,
+    Guard,
+    Inherited,
+    Kind,
+    Reference,
+    Through,
+)
 from pytest_py312.source.imported_behind import with_guards_of_imports
 from pytest_py312.source.imported_files import imported_files
 from pytest_py312.source.patched_elsewhere import with_patches
+from pytest_py312.source.stdlib import SUBMODULES
 from pytest_py312.source.used_elsewhere import without_guesses
 from pytest_py312.source.version_tests import answered
 
@@ -65,12 +76,12 @@ def linked(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
     classes = {facts.path: {one.name: one for one in facts.classes} for facts in files}
     done = []
     for facts in files:
+        guards = _Guards(_guards(facts, modules))
         found = [reference for use in facts.inherited for reference in _references(use, facts, modules, classes)]
-        found += [reference for way in facts.through for reference in _through(way, facts, modules)]
-        guards = _guards(facts, modules)
-        if found or guards is not facts.guards:
+        found += [reference for way in facts.through for reference in _through(way, facts, modules, guards)]
+        if found or guards.all != facts.guards:
             references = (*facts.references, *found)
-            facts = replace(facts, references=references, inherited=(), through=(), guards=guards)
+            facts = replace(facts, references=references, inherited=(), through=(), guards=guards.all)
         done.append(facts)
     imported = {facts.path: imported_files(facts, modules.find) for facts in done}
     guarded = with_guards_of_imports(without_guesses(done, imported), imported)
@@ -101,12 +112,49 @@ def _is_open(condition: Condition) -> bool:
     return condition[0] == "imported" or any(isinstance(one, tuple) and one and _is_open(one) for one in condition[1:])
 
 
-def _through(way: Through, facts: FileFacts, modules: Modules) -> Iterator[Reference]:
-    file = modules.find(way.file, facts.path)
-    if file is not None and any(one.module == way.module and not one.name for one in file.imports):
-        yield Reference(
-            way.module, way.path, way.line, way.column, way.end_column, way.kind, way.guard, 0, way.call, sure=False
-        )
+class _Guards:
+    """The guards of a file, and more that are put inside of them."""
+
+    def __init__(self, known: tuple[Guard, ...]) -> None:
+        self.all = known
+
+    def inside(self, parent: int, condition: Condition) -> int:
+        if not condition:
+            return parent
+        wanted = Guard(parent, condition)
+        if wanted not in self.all:
+            self.all = (*self.all, wanted)
+        return self.all.index(wanted)
+
+
+def _through(way: Through, facts: FileFacts, modules: Modules, guards: _Guards) -> Iterator[Reference]:
+    """What a name stands for that another file has given to something of the library."""
+    parts = way.name.lstrip(".").split(".")
+    dots = way.name[: len(way.name) - len(way.name.lstrip("."))]
+    for count in range(0 if dots else 1, len(parts) - 1):
+        file = modules.find(dots + ".".join(parts[:count]), facts.path)
+        if file is None:
+            continue
+        meant = [one for one in file.exported if one.name == parts[count]]
+        for one in meant:
+            module, path = _joined(one, parts[count + 1 :], file)
+            if path:
+                kind = Kind.METHOD if "()" in path else way.kind
+                place = (way.line, way.column, way.end_column)
+                told = one.path.count(".") + 1 if one.path else 0
+                guard = guards.inside(way.guard, one.condition)
+                yield Reference(module, path, *place, kind, guard, 0, way.call, one.sure, told)
+        if meant:
+            return
+
+
+def _joined(one: Exported, steps: Sequence[str], file: FileFacts) -> tuple[str, str]:
+    """The module and the path of what is read of a name, where the module may be one inside of a package."""
+    module, path = one.module, [*one.path.split("."), *steps] if one.path else list(steps)
+    known = SUBMODULES | {imported.module for imported in file.imports}
+    while path and f"{module}.{path[0]}" in known:
+        module = f"{module}.{path.pop(0)}"
+    return module, ".".join(path)
 
 
 def _references(

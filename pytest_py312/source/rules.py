@@ -315,7 +315,7 @@ def _options(scan: Scan, node: ast.AugAssign | ast.Attribute, value: Value) -> N
 
 def refusal(scan: Scan, node: ast.If | ast.Assert, condition: Condition) -> None:
     """A module that will not be run by some versions: ``if sys.version_info >= (3, 12): raise ...``"""
-    if condition[0] != "version" or any(guard.caught for guard in scan.chain()):
+    if condition[0] != "version" or any(guard.caught for guard in scan.chain(scan.guard)):
         return
     last = node.body[-1] if isinstance(node, ast.If) else node
     if isinstance(last, ast.Raise) and _is_quiet(last.exc):

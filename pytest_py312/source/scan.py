@@ -20,8 +20,8 @@ from pytest_py312.source import (
     statements,
 )
 from pytest_py312.source.comments import read_ignores
-from pytest_py312.source.facts import Condition, Failure, FileFacts
-from pytest_py312.source.values import CONDITION, FUNCTION, PIECES
+from pytest_py312.source.facts import Condition, Exported, Failure, FileFacts
+from pytest_py312.source.values import CONDITION, FOREIGN, FUNCTION, PIECES, STD, alternatives
 from pytest_py312.source.version_tests import speaks_of_version
 from pytest_py312.source.walking import Scan, block
 
@@ -109,6 +109,7 @@ def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> Fil
         ignores=read_ignores(text),
         defined=tuple(sorted(scan.defined)),
         behind=public,
+        exported=tuple(_exported(scan)),
     )
 
 
@@ -118,6 +119,18 @@ def _flags(scan: Scan) -> Iterator[tuple[str, Condition]]:
             yield name, value.data
         elif value.kind is FUNCTION and value.data.condition is not None and value.data.condition[0] != "asks formula":
             yield name, value.data.condition
+
+
+def _exported(scan: Scan) -> Iterator[Exported]:
+    """Names that other files may use: not those of which one meaning is ``None``, or a thing of this file."""
+    for name, value in scan.module.items():
+        known = alternatives(value)
+        if all(one.kind in (STD, FOREIGN) for one in known):
+            for one in known:
+                if one.kind is STD and one.module != "builtins":
+                    conditions = tuple([guard.condition for guard in scan.chain(one.guard) if guard.condition])
+                    condition = ("and", *conditions) if conditions else ()
+                    yield Exported(name, one.module, one.path, condition, len(known) == 1)
 
 
 def _characters(text: str) -> Callable[[list[T]], list[T]]:

@@ -182,9 +182,8 @@ class Scan:
             self.guards.append(guard)
         return number
 
-    def chain(self) -> Iterator[Guard]:
-        """The guards round what is read, the innermost first."""
-        number = self.guard
+    def chain(self, number: int) -> Iterator[Guard]:
+        """A guard and those round it, the innermost first."""
         while number > 0:
             yield self.guards[number]
             number = self.guards[number].parent
@@ -237,16 +236,9 @@ class Scan:
         )
 
     def reach_through(self, place: tuple[int, int, int], name: str, kind: str, call: Call | None = None) -> None:
-        """Notes a dotted name of something in another file, where a standard module seems to be a part of it."""
-        if not self.is_of_service(name):
-            return
-        parts = name.lstrip(".").split(".")
-        dots = name[: len(name) - len(name.lstrip("."))]
-        for count in range(1, len(parts) - 1):
-            if is_standard(parts[count]):
-                file, path = dots + ".".join(parts[:count]), ".".join(parts[count + 1 :])
-                self.through.append(Through(file, parts[count], path, *place, kind, self.guard, call))
-                return
+        """Notes a dotted name of something in another file, which may stand for something of the library there."""
+        if self.is_of_service(name):
+            self.through.append(Through(name, *place, kind, self.guard, call))
 
     def only_named(self, node: ast.expr) -> None:
         """Notes that an attribute that was just read got a name: what is wrong with calls of it is told of these."""

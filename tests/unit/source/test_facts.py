@@ -32,6 +32,7 @@ def test_all_kinds_of_facts_survive() -> None:
     assert unpacked(json.loads(json.dumps(packed(facts)))) == facts
     assert all((facts.references, facts.guards, facts.imports, facts.rules, facts.loose, facts.patches))
     assert all((facts.inherited, facts.through, facts.classes, facts.flags, facts.ignores, facts.defined))
+    assert facts.exported
 
 
 def test_facts_of_all_snippets_survive() -> None:

@@ -43,3 +43,32 @@ def test_circles_of_files_end() -> None:
     }
 
     assert codes(heard(files)) == ["PY201 3"]
+
+
+TOOLS = "import collections as c\nimport unittest\ncase = unittest.TestCase()\n"
+
+
+@pytest.mark.parametrize(
+    ("tools", "use", "found"),
+    [
+        (TOOLS, "from tools import c\nc.Mapping\nc.OrderedDict\n", ["PY202 2"]),
+        (TOOLS, "from tools import c as kinds\nkinds.Mapping\n", ["PY202 2"]),
+        (TOOLS, "import tools\ntools.c.Mapping\n", ["PY202 2"]),
+        (TOOLS, "from tools import case\ncase.assertEquals\n", ["PY203 2"]),
+        (f"{TOOLS}class Kinds: ...\nc = Kinds\n", "from tools import c\nc.Mapping\n", []),
+        (f"{TOOLS}def c(): ...\n", "from tools import c\nc.Mapping\n", []),
+        ("try:\n    import imp\nexcept ImportError:\n    imp = None\n",
+         "from tools import imp\nif imp:\n    imp.reload\n", []),
+        ("import collections.abc as c\nimport sys\nif sys.version_info < (3, 10):\n    import collections as c\n",
+         "from tools import c\nc.Mapping\n", []),
+        ("import xml.etree.ElementTree\n", "import tools\ntools.xml.etree.ElementTree.XMLParser\n", []),
+    ],
+)  # fmt: skip
+def test_what_a_name_of_another_file_stands_for(tools: str, use: str, found: list[str]) -> None:
+    assert codes(heard({"tools.py": tools, "main.py": use}, local={"tools"})) == found
+
+
+def test_two_files_that_may_be_meant_say_nothing() -> None:
+    files = {"a/tools.py": TOOLS, "b/tools.py": TOOLS, "main.py": "from tools import c\nc.Mapping\n"}
+
+    assert codes(heard(files, local={"tools"})) == []
