@@ -40,7 +40,7 @@ class Dependencies:
 
     def judge(self, cell: Cell, facts: Facts) -> Judgement:
         sets = [cell, *(replace(cell, service=further) for further in further_services(cell.service))]
-        judged = [_judged_set(one, facts) for one in sets]
+        judged = [_judged_set(one, facts, is_further=one is not cell) for one in sets]
         return Judgement(outcome=_outcome(cell, judged))
 
 
@@ -53,14 +53,18 @@ class _Set:
     findings: list[Finding]
 
 
-def _judged_set(cell: Cell, facts: Facts) -> _Set:
+def _judged_set(cell: Cell, facts: Facts, *, is_further: bool) -> _Set:
     here = facts.installation(cell)
     baseline = replace(cell, interpreter=cell.service.baseline)
     before = here if cell.is_baseline else facts.installation(baseline)
-    findings = [*_unreadable(cell, facts), *_findings(cell, here, facts)]
+    unreadable = list(_unreadable(cell, facts))
+    if is_further:
+        # nobody installs a file that pip stops at: the service runs with others, and moves without it
+        unreadable = [replace(found, severity=Severity.WARNING) for found in unreadable]
+    findings = [*unreadable, *_findings(cell, here, facts)]
     if not cell.is_baseline:
         # baseline findings, with the baseline's own code, tell what was as bad before
-        known = {same_trouble(found) for found in (*_unreadable(cell, facts), *_findings(baseline, before, facts))}
+        known = {same_trouble(found) for found in (*unreadable, *_findings(baseline, before, facts))}
         findings = [replace(found, preexisting=same_trouble(found) in known) for found in findings]
     elif cell != facts.cells(cell.service)[-1]:
         # what the service lives with today, such as a module that wants an extra, keeps nobody from moving
@@ -77,7 +81,10 @@ def _findings(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]
 
 def _outcome(cell: Cell, judged: Sequence[_Set]) -> Outcome:
     # two sets may share files, and what is wrong with those is told once
-    findings = list(dict.fromkeys(found for one in judged for found in one.findings))
+    told: dict[Finding, Finding] = {}
+    for found in (found for one in judged for found in one.findings):
+        told.setdefault(replace(found, severity=Severity.ERROR), found)
+    findings = list(told.values())
     unchecked = next((one.here.unchecked for one in judged if one.here.unchecked), "")
     if unchecked:
         return Outcome.errored(
@@ -104,7 +111,8 @@ def _outcome(cell: Cell, judged: Sequence[_Set]) -> Outcome:
 
 def _blocks_everywhere(findings: list[Finding]) -> bool:
     """Whether something keeps the set from being installed at all, here as on the baseline."""
-    return any(found.code in BLOCK_EVERYWHERE for found in findings if not found.waived)
+    errors = (found for found in findings if found.severity is Severity.ERROR and not found.waived)
+    return any(found.code in BLOCK_EVERYWHERE for found in errors)
 
 
 def _unreadable(cell: Cell, facts: Facts) -> Iterator[Finding]:

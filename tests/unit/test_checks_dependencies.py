@@ -9,7 +9,7 @@ import pytest
 from pytest_py312.checks.dependencies import Dependencies
 from pytest_py312.distributions import Entry
 from pytest_py312.installer import Installation
-from pytest_py312.model import Cell, Finding, Location, Outcome, RequirementSource, Severity, Status
+from pytest_py312.model import Cell, Finding, Location, Outcome, RequirementSource, Service, Severity, Status
 from pytest_py312.readers.requirements import read_requirements
 from pytest_py312.requirements import LocatedEntry, RequirementProblem, RequirementSet
 from pytest_py312.resolution import Lock, Pin
@@ -276,3 +276,18 @@ def test_what_two_sets_share_is_told_once() -> None:
     outcome = Dependencies().judge(cell_of("3.12", service(further=(DEV,))), facts).outcome
 
     assert [found.code for found in outcome.findings] == ["PY107"]
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_line_that_pip_refuses_in_a_further_file_keeps_nobody_back(interpreter: str) -> None:
+    """The service runs without that file, on its Python of today as well."""
+    problem = RequirementProblem(text="-r gone.txt", message="gone.txt does not exist.", location=WHERE)
+
+    class Further(FakeFacts):
+        def requirements(self, service: Service) -> RequirementSet:
+            return RequirementSet(problems=(problem,) if service.requirements == (DEV,) else ())
+
+    outcome = Dependencies().judge(cell_of(interpreter, service(further=(DEV,))), Further()).outcome
+
+    assert outcome.status is Status.PASSED
+    assert [(found.code, found.severity) for found in outcome.findings] == [("PY107", Severity.WARNING)]
