@@ -19,7 +19,7 @@ _DEPTH = 3
 SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 _SEPARATOR = re.compile(r"[;&|()]+")
 _SCRIPT = re.compile(r"[\w.-]+\.(?:sh|bash)|(?:docker-)?entrypoint", re.ASCII)
@@ -30,6 +30,14 @@ _PREFIXES = frozenset(
     }
 )  # fmt: skip
 """What stands in front of a command and is none."""
+_BUILT_IN = frozenset(
+    {
+        "break", "case", "cd", "chmod", "chown", "continue", "cp", "done", "echo", "esac", "exit", "export", "false",
+        "fi", "for", "grep", "ln", "ls", "mkdir", "mv", "printf", "read", "return", "rm", "sed", "set", "shift",
+        "sleep", "source", "test", "trap", "true", "unset", "wait",
+    }
+)  # fmt: skip
+"""Of a shell and its system; no Python."""
 _AS_USER = frozenset({"gosu", "su-exec", "chpst", "setuidgid"})
 _MANAGERS = frozenset({"poetry", "pipenv", "uv", "pdm", "hatch", "rye"})
 """``poetry run PROGRAM``: the program is in the environment."""
@@ -115,6 +123,8 @@ def _of_words(words: list[str], depth: int) -> Iterator[Program]:
             if words[:1] != ["run"]:
                 return
             del words[:1]
+        elif name in _BUILT_IN:
+            return
         elif _NAME.fullmatch(name) and not _SCRIPT.fullmatch(name):
             yield Program(name=name)
             if name not in _WRAPPERS:
