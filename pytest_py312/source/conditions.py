@@ -23,6 +23,7 @@ from pytest_py312.source.values import (
     PIECES,
     STD,
     Value,
+    alternatives,
 )
 from pytest_py312.source.version_formulas import is_of_version, worked_out
 from pytest_py312.source.version_tests import answered, compared, constant_of, prefixed
@@ -257,6 +258,10 @@ def _names_of_modules(scan: Scan, node: ast.expr) -> bool:
 def _has(value: Value, name: str) -> Condition:
     if not name.isidentifier():
         return UNSURE
+    if value.kind is MANY:
+        # the library's own, or a backport of it: what is asked decides where the library's is used
+        of_library = [one for one in alternatives(value) if one.kind is STD]
+        return _has(of_library[0], name) if len(of_library) == 1 else UNSURE
     if value.kind is OBJECT:
         bases = value.data.standard_bases()
         known = value.data.get(name) is not None or value.data.foreign_bases() or len(bases) != 1
@@ -302,7 +307,8 @@ def _named_call(scan: Scan, name: str, node: ast.Call) -> Condition:
             parts = tuple(condition_of(scan, item) for item in arguments[0].elts)
             return ("or" if name == "any" else "and", *parts)
     if name == "isinstance" and len(arguments) == 2 and last_name(arguments[1]) in ("dict", "Mapping"):
-        is_entries = dotted(named(scan, arguments[0])) == "importlib.metadata.entry_points()"
+        asked_of = alternatives(named(scan, arguments[0]))
+        is_entries = any(dotted(one) == "importlib.metadata.entry_points()" for one in asked_of)
         return ("version", "<", (3, 12), "full") if is_entries else UNSURE
     value = scan.get(name)
     if value is not None and value.kind in (FUNCTION, FOREIGN):

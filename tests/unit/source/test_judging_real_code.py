@@ -1,5 +1,7 @@
 """Shapes of code that large distributions hold, and what is said of them; interpreters are played by a few names."""
 
+from textwrap import dedent
+
 import pytest
 
 from pytest_py312.model import Severity
@@ -59,16 +61,37 @@ def test_entry_points_that_are_selected_are_looked_up_by_name(text: str, found: 
     assert said(f"from importlib.metadata import entry_points\n\n{text}") == found
 
 
-def test_entry_points_are_asked_for_what_they_have() -> None:
-    text = """
-        from importlib.metadata import entry_points
-
-        found = entry_points()
-        if hasattr(found, "select"):
-            chosen = found.select(group="x")
-        else:
-            chosen = found.get("x", ())
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from importlib.metadata import entry_points",
         """
+        try:
+            from importlib.metadata import entry_points
+        except ImportError:
+            from importlib_metadata import entry_points
+        """,
+        """
+        import sys
+        if sys.version_info >= (3, 8):
+            from importlib import metadata
+        else:
+            import importlib_metadata as metadata
+        entry_points = metadata.entry_points
+        """,
+    ],
+)
+@pytest.mark.parametrize("asked", ['hasattr(found, "select")', "not isinstance(found, dict)"])
+def test_entry_points_are_asked_for_what_they_have(imported: str, asked: str) -> None:
+    """Of the library or of its backport: where it is the library's, the question is answered by that."""
+    text = f"""
+{dedent(imported)}
+found = entry_points()
+if {asked}:
+    chosen = found.select(group="x")
+else:
+    chosen = found.get("x", ())
+"""
 
     assert said(text) == []
 
