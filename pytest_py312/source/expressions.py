@@ -119,8 +119,18 @@ def _attribute(scan: Scan, node: ast.Attribute, called: ast.Call | None, argumen
         if base is guessed_elements.FOUND and inner.__class__ is ast.Name:
             guessed_elements.used(scan, inner.id, steps[-1].attr)
         rules.attribute_of_unknown(scan, node)
-        return UNKNOWN
+        return _of_other_file(scan, base, steps, called, arguments) if base.module else UNKNOWN
     return _stepped(scan, base, steps, None if called is None or arguments is None else how(called, arguments))
+
+
+def _of_other_file(
+    scan: Scan, base: Value, steps: list[ast.Attribute], called: ast.Call | None, arguments: Given | None
+) -> Value:
+    """An attribute of what a call of another file's function gives."""
+    name = joined(base.module, ".".join(step.attr for step in reversed(steps)))
+    call = None if called is None or arguments is None else how(called, arguments)
+    scan.reach_through(scan.place(steps[0], steps[0].attr), name, Kind.METHOD, call)
+    return UNKNOWN
 
 
 def _stepped(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | None, sure: bool = True) -> Value:
@@ -179,9 +189,14 @@ def _of_own(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | No
         known = Value(OBJECT, guard=base.guard, data=owner)
     if len(steps) == 1 and call is not None and known.kind is STD and known.path and known.path[-1] != ")":
         scan.refer(steps[0], known, Kind.USE, call)
-    if len(steps) == 1 or known.kind is NOTHING_KNOWN:
+    if len(steps) == 1:
         return known
-    return _stepped(scan, known, steps[:-1], call)
+    if known.kind is not NOTHING_KNOWN:
+        return _stepped(scan, known, steps[:-1], call)
+    if known.module:
+        name = joined(known.module, ".".join(step.attr for step in reversed(steps[:-1])))
+        scan.reach_through(scan.place(steps[0], steps[0].attr), name, Kind.METHOD, call)
+    return UNKNOWN
 
 
 def _inherited(owner: OwnClass, instance: bool, steps: list[ast.Attribute]) -> Value:
@@ -320,6 +335,8 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
     call_rules.call_of_unknown(scan, node, name, arguments)
     if name == "find":
         given = given or guessed_elements.found(scan, node)
+    if given is None and kind is FOREIGN and scan.is_of_service(value.module):
+        return Value(NOTHING_KNOWN, f"{value.module}()", "", value.guard)  # what it is, the other file may say
     return given or UNKNOWN
 
 

@@ -124,6 +124,8 @@ def _flags(scan: Scan) -> Iterator[tuple[str, Condition]]:
 def _exported(scan: Scan) -> Iterator[Exported]:
     """Names that other files may use: not those of which one meaning is ``None``, or a thing of this file."""
     for name, value in scan.module.items():
+        if value.kind is FUNCTION and value.data.gives is not None and not value.data.is_async:
+            name, value = f"{name}()", value.data.gives
         known = alternatives(value)
         if all(one.kind in (STD, FOREIGN) for one in known):
             for one in known:

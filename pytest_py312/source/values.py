@@ -54,6 +54,7 @@ MANY = "many"
 """One of several; ``data`` is a tuple of values."""
 NONE = "none"
 NOTHING_KNOWN = "unknown"
+"""``module`` is empty, or the dotted name in another file (with leading dots) of whose call this is the result."""
 
 
 class Value:
@@ -233,5 +234,7 @@ def either(values: Iterable[Value]) -> Value:
 
 
 def _same(one: Value, other: Value) -> bool:
+    if one.kind is NOTHING_KNOWN is other.kind:
+        return True
     same_name = one.kind == other.kind and one.module == other.module and one.path == other.path
     return same_name and one.guard == other.guard and one.data == other.data
