@@ -12,6 +12,7 @@ from typing import Any
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, last_name, named
 from pytest_py312.source.platform_tests import platform_begins, platform_of
+from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
     CONDITION,
     FOREIGN,
@@ -289,17 +290,24 @@ def _call(scan: Scan, node: ast.Call) -> Condition:
     return UNSURE
 
 
+def _owner(scan: Scan, node: ast.expr) -> Value:
+    """What is asked for an attribute: ``hasattr(int, "bit_count")`` of a builtin type, too."""
+    if isinstance(node, ast.Name) and node.id in BUILTIN_TYPES and scan.get(node.id) is None:
+        return Value(STD, "builtins", node.id)
+    return named(scan, node)
+
+
 def _named_call(scan: Scan, name: str, node: ast.Call) -> Condition:
     arguments = node.args
     if name == "hasattr" and len(arguments) == 2 and isinstance(arguments[1], ast.Constant):
-        asked = named(scan, arguments[0])
+        asked = _owner(scan, arguments[0])
         if asked.kind is NOTHING_KNOWN:
             scan.probed.add(last_name(arguments[0]))
         return _has(asked, str(arguments[1].value))
     if name == "callable" and len(arguments) == 1 and isinstance(arguments[0], ast.Call):
         return _named_call(scan, "getattr", arguments[0])
     if name == "getattr" and len(arguments) == 3 and isinstance(arguments[1], ast.Constant):
-        return _has(named(scan, arguments[0]), str(arguments[1].value))
+        return _has(_owner(scan, arguments[0]), str(arguments[1].value))
     if name in ("bool", "any", "all") and len(arguments) == 1:
         if name == "bool":
             return condition_of(scan, arguments[0])

@@ -77,6 +77,7 @@ class _File:
         # what the baseline's cell holds is not known: it works today, so nothing is missing in it
         self.on_baseline = Reach(facts.guards, witnesses.baseline, lambda _: True)
         self.on_target = Reach(facts.guards, witnesses.target, lock.is_provided)
+        self.on_equal_baseline = Reach(facts.guards, witnesses.baseline, lock.is_provided)
         self.patched = {(one.module, one.path): one for one in facts.patches if self.on_target.runs(one.guard)}
 
     def findings(self) -> Iterator[Finding]:
@@ -178,6 +179,8 @@ class _File:
         """Whether it worked before: what the baseline lacks as well is nothing new, unless it never ran there."""
         has_it = self.witnesses.on_baseline(reference.module, culprit).present
         if not self.on_baseline.runs(reference.guard, reference.bound):
+            if has_it is False and self.on_equal_baseline.runs(reference.guard, reference.bound):
+                return False  # with the same distributions it failed before: ``ctypes.WinDLL`` where win32api is not
             never = has_it is False and bool(culprit) and reference.kind != Kind.METHOD  # subclasses may have it
             return has_it is True or never
         whole = self.witnesses.on_baseline(reference.module, reference.path).present

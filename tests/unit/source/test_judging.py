@@ -173,3 +173,15 @@ def test_a_decorator_calls_what_it_names() -> None:
     found = heard(text, gone=[], warnings={"importlib.util:set_package": "gone in 3.12"})
 
     assert [(one.code, one.location.line if one.location else 0) for one in found] == [("PY220", 2)]
+
+
+def test_what_failed_before_with_the_same_distributions_is_no_news() -> None:
+    text = "try:\n    import win32api\nexcept ImportError:\n    import ctypes\n    ctypes.WinDLL('a')"
+
+    assert heard(text, gone=("ctypes:WinDLL",), new=("ctypes:WinDLL",), lock={}) == ()
+    assert codes(heard(text, gone=("ctypes:WinDLL",), new=(), lock={})) == ["PY202 5"]
+
+
+def test_a_builtin_type_is_asked_for_what_it_has() -> None:
+    assert codes(heard("print(int.bit_count)")) == ["PY210 1"]
+    assert heard("count = int.bit_count if hasattr(int, 'bit_count') else None", new=("builtins:int.bit_count",)) == ()
