@@ -14,6 +14,7 @@ from pytest_py312.readers.traced import Traced, expanded
 
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:=(?P<value>\"[^\"]*\"|'[^']*'|\S*))?", re.ASCII)
 _NAME = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?_?VER(?:SION)?", re.IGNORECASE | re.ASCII)
+_IN_FRONT = re.compile(r"(?:\$\{?[A-Za-z_]\w*\}?/?)+", re.ASCII)
 _FROM_FLAG = re.compile(r"(?<!\w)from=(?P<image>[^\s,]+)")
 
 _WORD = re.compile(r"(?<![\w.-])(?P<lib>lib)?(?P<name>python|pip)(?P<version>3\.\d{1,2})(?!\d|\.\d)", re.ASCII)
@@ -42,6 +43,16 @@ class _Ground:
 
     line: int | None = None
     fixed: str = ""
+
+
+def _behind_unknown(word: Traced) -> Traced:
+    """``python:3.10`` of ``${REGISTRY}/python:3.10`` and ``${ARCH}python:3.10``: from where an image comes says nothing
+    of its Python. Empty where it says more than that."""
+    front = _IN_FRONT.match(word.text)
+    if front is None:
+        return Traced("", ())
+    rest = word.part(front.end(), len(word.text))
+    return rest if front[0].endswith("/") or rest.text.startswith("python:") else Traced("", ())
 
 
 class _Reader:
@@ -92,6 +103,12 @@ class _Reader:
         word = Traced.of(self._text, instruction.start + start, instruction.start + end)
         subject = f"stage {stage.name or stage.index + 1}"
         if stage.unresolved:
+            behind = _behind_unknown(word)
+            lost: list[str] = []
+            image = expanded(behind, self._arguments, lost)
+            if image.text and not lost:
+                self._image(image, behind, subject, stage.line)
+                return
             listed = ", ".join(stage.unresolved)
             self._scribe.note(
                 "image", Meaning.UNKNOWN, word.offsets[0], word.offsets[-1] + 1, subject=subject,

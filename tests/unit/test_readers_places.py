@@ -60,6 +60,9 @@ def test_a_variable_is_followed_to_where_its_value_stands() -> None:
     [
         ("Dockerfile", "FROM python:@\n", 1, 13, "exact"),
         ("\N{SNOWMAN}/Dockerfile", "\ufeffFROM python:@\n", 1, 14, "exact"),
+        ("Dockerfile", "ARG ARCH\nFROM ${ARCH}python:@-slim\n", 2, 20, "exact"),
+        ("Dockerfile", "FROM $REGISTRY/$TEAM/python:@ AS x\n", 1, 29, "exact"),
+        ("Dockerfile", "ARG V=@\nARG REGISTRY\nFROM ${REGISTRY}/python:$V\n", 1, 7, "exact"),
         ("Dockerfile", "FROM x\r\nFROM python:@-slim\r\n", 2, 13, "exact"),
         ("ci.dockerfile", "FROM python:@\n", 1, 13, "exact"),
         (".github/workflows/a.yaml", "\ufeffpython-version: '@'\n", 1, 19, "exact"),
@@ -90,6 +93,9 @@ def test_positions_are_those_of_the_version_alone(
     [
         ("Dockerfile", "FROM python:${TAG}\n"),
         ("Dockerfile", "FROM ${IMAGE}\n"),
+        ("Dockerfile", "FROM ${IMAGE}-slim\n"),
+        ("Dockerfile", "FROM ${REGISTRY}/${IMAGE}\n"),
+        ("Dockerfile", "FROM ${REGISTRY}/python:${TAG}\n"),
         (".github/workflows/a.yml", "python-version: ${{ steps.a.outputs.version }}\n"),
         (".github/workflows/a.yml", "python-version: ${{ fromJSON(needs.a.outputs.b) }}\n"),
         (".github/workflows/a.yml", "jobs: [python\n"),
@@ -261,3 +267,8 @@ def test_pythons_that_are_installed_side_by_side_stay(version: str) -> None:
     assert [place.meaning for place in read_places(one, "Dockerfile")] == [Meaning.EXACT, Meaning.EXACT]
     two = one.replace("RUN ", "RUN pyenv install 3.11 && ")
     assert {place.meaning for place in read_places(two, "Dockerfile")} == {Meaning.APART}
+
+
+def test_where_an_image_comes_from_may_be_left_open() -> None:
+    """A registry that is named when it is built says nothing of a Python; neither does an image of something else."""
+    assert rows("Dockerfile", "FROM ${REGISTRY}/node:18\n") == []
