@@ -22,7 +22,7 @@ from pytest_py312.service_files import (
 )
 from pytest_py312.service_starts import started_programs
 from pytest_py312.sources import MOST_FURTHER, find_further, find_sources, stated_sources
-from pytest_py312.suites import find_suite
+from pytest_py312.suites import django_project, find_suite
 from pytest_py312.tree import Listing, Tree, folders_beneath, join
 from pytest_py312.unowned import FOLDER_LIMIT, SEARCH_DEPTH, is_excluded, unowned
 
@@ -266,7 +266,9 @@ def _suite(tree: Tree, files: ServiceFiles, settings: ServiceSettings) -> tuple[
 def _python_path(files: ServiceFiles, settings: ServiceSettings, *, is_distribution: bool) -> tuple[str, ...]:
     if settings.python_path is not None:
         return settings.python_path
-    return ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
+    source = ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
+    project = django_project(files.scan.files, files.texts)
+    return (*source, project) if project and project not in source else source
 
 
 def _manifest(files: ServiceFiles, sources: Sequence[RequirementSource]) -> str:

@@ -14,6 +14,7 @@ INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproj
 """In pytest's own order: the first that has a section for pytest holds."""
 
 _TEST_FOLDERS = ("tests", "test")
+_SETTINGS = "DJANGO_SETTINGS_MODULE"
 _DJANGO = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
 _NOT_TESTS = frozenset(
     {"scripts", "tools", "examples", "example", "docs", "doc", "vendor", "third_party", "build", "dist", "benchmarks"}
@@ -29,6 +30,8 @@ class PytestSettings:
     testpaths: tuple[str, ...] = ()
     python_files: tuple[str, ...] = ("test_*.py", "*_test.py")
     import_mode: bool = False
+    django_settings: str = ""
+    """The module that pytest-django takes Django's settings from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +88,20 @@ def _django_settings(manage: str, settings: PytestSettings, files: Sequence[str]
     return found[1] if found and not own else ""
 
 
+def django_project(files: Sequence[str], texts_of: Mapping[str, str]) -> str:
+    """The folder with the ``manage.py`` of the settings that pytest is told; empty where they are found without it.
+
+    Who types ``pytest FOLDER`` has it on the path: pytest-django puts it there.
+    https://pytest-django.readthedocs.io/en/latest/managing_python_path.html
+    """
+    package = read_pytest_settings(texts_of).django_settings.partition(".")[0]
+    if not package:
+        return ""
+    homes = {path[: -len("manage.py")].rstrip("/") for path in files if path.rpartition("/")[2] == "manage.py"}
+    holding = {home for home in homes if any(path.startswith(f"{home}/{package}/".lstrip("/")) for path in files)}
+    return holding.pop() if len(holding) == 1 else ""
+
+
 def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
     """The settings that pytest would take, by file name."""
     for name in INI_FILES:
@@ -100,6 +117,8 @@ def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
             testpaths=values.get("testpaths", ()),
             python_files=values.get("python_files") or ("test_*.py", "*_test.py"),
             import_mode=any(option.startswith("--import-mode") for option in options),
+            # the reader of INI files writes all keys small
+            django_settings=next((" ".join(values[key]) for key in values if key.upper() == _SETTINGS), ""),
         )
     return PytestSettings()
 

@@ -524,3 +524,20 @@ def test_code_that_lies_in_no_service_is_told(tmp_path: Path) -> None:
 def test_what_tests_need_stands_in_the_tables_of_tools_too(tmp_path: Path, table: str, source: str) -> None:
     service = service_of(tmp_path, {"pyproject.toml": PROJECT + table})
     assert [one.table for one in service.test_requirements] == [source]
+
+
+@pytest.mark.parametrize(
+    ("files", "path"),
+    [
+        (("manage.py", "shop/manage.py", "shop/core/settings.py"), ("shop",)),
+        (("manage.py", "core/settings.py"), ()),
+        (("a/manage.py", "b/manage.py", "a/core/settings.py", "b/core/settings.py"), ()),
+        (("shop/manage.py", "other/core/settings.py"), ()),
+    ],
+)
+def test_the_project_of_djangos_settings_is_on_the_path(
+    tmp_path: Path, files: tuple[str, ...], path: tuple[str, ...]
+) -> None:
+    """As it is for who gives its folder to pytest; where it is the service's own, it is there in any case."""
+    settings = {"pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = core.settings\n", "requirements.txt": ""}
+    assert service_of(tmp_path, dict.fromkeys(files, "") | settings).python_path == path
