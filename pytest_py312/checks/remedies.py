@@ -39,6 +39,11 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"'ssl' has no attribute '(?:wrap_socket|match_hostname)'", "gone from 3.12 on: use an ssl.SSLContext"),
     (r"'(?:random\.)?\w*' object has no attribute 'find_module'", "gone from 3.12 on: define find_spec"),
     (
+        # mock.patch resolves its target with pkgutil.resolve_name since then
+        r"<module '[\w.]+\.\w+' from '[^']+'> does not have the attribute",
+        "from 3.11 on mock.patch takes the submodule where a package has a class of the same name: use patch.object",
+    ),
+    (
         r'required field "lineno" missing from alias',
         "pytest before 6.2.4 cannot read tests from 3.10 on: require a newer one",
     ),

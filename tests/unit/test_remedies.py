@@ -29,6 +29,10 @@ from pytest_py312.checks.remedies import REMEDIES, remedy_for
         ("AttributeError: module 'inspect' has no attribute 'getargspec'", "signature"),
         ("ImportError: cannot import name 'UTC' from 'datetime'", "timezone.utc"),
         ("AttributeError: module 'ssl' has no attribute 'wrap_socket'", "SSLContext"),
+        (
+            "AttributeError: <module 'shop.Cart' from '/x/shop/Cart.py'> does not have the attribute 'add'",
+            "patch.object",
+        ),
         ('TypeError: required field "lineno" missing from alias', "newer one"),
         ("AttributeError: 'FileFinder' object has no attribute 'find_module'", "find_spec"),
     ],
