@@ -7,6 +7,7 @@ is offered as tried only after all of that was done; what was done and what was 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_py312 import clock
 from pytest_py312.candidates import (
     ANY,
     Candidate,
@@ -30,12 +31,20 @@ from pytest_py312.successors import IN_WHEELS
 ONCE_MENDED = "This shows once what else blocks the set was mended, as its remedies say."
 
 
+SEARCH_LIMIT = 600.0
+"""Seconds after which no further change of a set is tried: a resolver may take minutes for each that clashes."""
+
+
+class _OutOfTime(Exception):
+    """No change was found in the time there is."""
+
+
 def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclude_newer: str) -> list[Finding]:
     """``findings`` of a blocked cell, with the changes that mend it as remedies where some were found.
 
     What shows only once the set can be installed, such as an import that fails, comes with them.
     """
-    trials = Trials(installer=installer, cell=cell, exclude_newer=exclude_newer)
+    trials = Trials(installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch())
     entries = installer.demands.requirements(cell.service).entries
     try:
         change = trials.settled(find_repair(findings, entries, trials))
@@ -43,6 +52,8 @@ def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclud
             change = find_repair(findings, entries, trials)
         told = list(findings) if change is None else _retold(findings, trials.proof(change), cell)
         return [trials.named(found) for found in told]
+    except _OutOfTime:
+        return [trials.named(found) for found in findings]
     except (CellUnavailable, Unchecked):
         return list(findings)
 
@@ -87,6 +98,7 @@ class Trials:
     unsettled: bool = False
     """Whether what the rest of a set took did not hold when it was written down: it is not asked any more then."""
     _taken: frozenset[str] = frozenset()
+    started: float
     _back: bool = True
     _refused_back: bool = False
     _installations: dict[object, Installation] = field(default_factory=dict)
@@ -198,6 +210,12 @@ class Trials:
         return replace(finding, remedy=f"{finding.remedy}; {item.name}=={version} is the latest that there is")
 
     def resolve(self, change: Change) -> Sequence[str] | None:
+        """As repairs.Trying has it.
+
+        :raises _OutOfTime: the search has had its time.
+        """
+        if clock.stopwatch() - self.started > SEARCH_LIMIT:
+            raise _OutOfTime
         blamed = self.installer.blame(self.cell, change)
         if blamed is not None or not self._back or not change.specifiers:
             return blamed

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from pytest_py312 import clock
 from pytest_py312.candidates import ANY
 from pytest_py312.index import File, Page, PageState
 from pytest_py312.installer import Installation, Installer
@@ -17,7 +18,7 @@ from pytest_py312.readers.requirements import read_requirements
 from pytest_py312.repairs import Change
 from pytest_py312.requirements import LocatedEntry, RequirementSet
 from pytest_py312.testing import build_of, cell_of, installation_of
-from pytest_py312.trials import ONCE_MENDED, repair
+from pytest_py312.trials import ONCE_MENDED, SEARCH_LIMIT, repair
 
 PATH = "services/user-service/requirements.txt"
 BLOCKED = Finding(
@@ -318,3 +319,19 @@ def test_of_what_never_had_a_wheel_none_is_asked_for(name: str, instead: str) ->
     assert finding.remedy.startswith(
         f"no version has a wheel for 3.12: require one whose source builds there, or {instead}"
     )
+
+
+def test_a_search_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of its resolutions may take minutes; what blocks is told without a change then."""
+    asked: list[dict[str, str]] = []
+
+    def clashes(on: str, now: dict[str, str]) -> tuple[str, ...]:
+        asked.append(now)
+        return ("numpy",)
+
+    table = Table(versions=("1.24.3", *(f"2.{minor}" for minor in range(9))), blamed=clashes)
+    moments = iter(range(0, 100_000, int(SEARCH_LIMIT // 3)))
+    monkeypatch.setattr(clock, "stopwatch", lambda: float(next(moments)))
+
+    assert told(table) == [BLOCKED]
+    assert asked == [{"numpy": "==2.0"}, {"numpy": "==2.1"}, {"numpy": "==2.2"}]
