@@ -91,6 +91,8 @@ def selects(node: ast.Call, value: Value) -> bool:
     return bool(node.keywords) and dotted(value) == "importlib.metadata.entry_points"
 
 
+_NUMBERS = frozenset({"builtins.float()", "builtins.division()"})
+"""What is no integer, nor surely what is the least or the greatest of it and others."""
 _UNBOUND = frozenset({"unsafe", "spec", "spec_set", "autospec"})
 """Keywords with which a mock has the attributes it is told to have, or any."""
 
@@ -109,6 +111,8 @@ def given_by_standard(scan: Scan, node: ast.Call, value: Value, arguments: Given
         return arguments[0]
     if name in ("builtins.sorted", "builtins.list", "builtins.tuple", "builtins.reversed") and arguments:
         return arguments[0] if arguments[0].kind is ITEMS or arguments[0].data is list else result_of(value)
+    if name in ("builtins.min", "builtins.max") and len(arguments) > 1:
+        return next((one for one in arguments if dotted(one) in _NUMBERS), UNKNOWN)
     if name == "builtins.dict" and not arguments and not arguments.spread:
         return Value(STD, "builtins", "dict()", data=Keys(arguments.named))
     if name == "gzip.open" and "t" not in "".join(texts(arguments.at(1, "mode"))):
@@ -276,6 +280,7 @@ def _bound_values(node: ast.expr) -> list[ast.expr]:
     if not isinstance(node, ast.Tuple | ast.List):
         return []
     inner = [one for item in node.elts if isinstance(item, ast.Tuple | ast.List) for one in item.elts]
+    inner += [one for item in node.elts if isinstance(item, ast.BoolOp) for one in item.values]
     return [*node.elts, *inner]
 
 

@@ -123,6 +123,8 @@ def rules_of(text: str) -> list[str]:
         ("import numpy\ndef f(x: numpy.ndarray | None): ...", "union-of-types"),
         ("(5).to_bytes()", "to-bytes"),
         ("x.to_bytes(4)", "to-bytes"),
+        ("random.randint(0, min(60, x * 2.0))", "randrange-of-float"),
+        ("sqlite3.connect('a').execute('?', (x or datetime.date.today(),))", "sqlite-adapter"),
         ("with mock.patch('a.b') as made: mock.Mock(spec=made)", "spec-of-mock"),
     ],
 )
@@ -200,6 +202,7 @@ def test_what_releases_refuse_or_warn_of_is_noted(text: str, rule: str) -> None:
         "list(fileinput.input('a'))[0]",
         "re.I | re.M, os.O_RDONLY | x, pathlib.Path('a') | None",
         "x.to_bytes(), x.to_bytes(4, 'big'), x.to_bytes(4, byteorder=y)",
+        "random.randint(0, min(60, x * 2)), random.randint(0, int(min(60, x * 2.0)))",
         "with mock.patch('a.b', new=x) as made: mock.Mock(spec=made)",
     ],
 )
