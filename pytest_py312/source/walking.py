@@ -7,7 +7,7 @@ gives what is known of its value, that of a statement what holds for the stateme
 import ast
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_py312.source.facts import (
@@ -63,74 +63,78 @@ class OnOwn:
     guard: int
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Scan:
-    """All that changes while one file is read."""
+    """All that changes while one file is read. ``local`` are the modules of the service that hide standard ones."""
 
-    def __init__(self, *, local: frozenset[str]) -> None:
-        self.local = local - LOADED_FIRST
-        self.speaks_of_version = True
-        self.module: dict[str, Value] = {}
+    local: frozenset[str]
+    speaks_of_version: bool = True
+    module: dict[str, Value] = field(default_factory=dict)
+    names: dict[str, Value] = field(init=False)
+    outer: tuple[dict[str, Value], ...] = ()
+    declared_global: frozenset[str] = frozenset()
+    log: dict[str, Value | None] | None = None
+    """Names set since the branch that is read began, with their values before."""
+    guard: int = 0
+    guards: list[Guard] = field(default_factory=lambda: [Guard(-1)])
+    _guard_numbers: dict[Guard, int] = field(default_factory=dict)
+    _outside: dict[int, int] = field(default_factory=lambda: {0: 0})
+    owner: OwnClass | None = None
+    function: Any = None
+    in_async: bool = False
+    type_checking: bool = False
+    future_annotations: bool = False
+    stars: list[str] = field(default_factory=list)
+    foreign_stars: bool = False
+    submodules: set[str] = field(default_factory=set)
+    queue: deque[Deferred] = field(default_factory=deque)
+    on_own: list[OnOwn] = field(default_factory=list)
+    hooked: list[tuple[ast.ClassDef, OwnClass, int]] = field(default_factory=list)
+    """Classes with the guards round them: whether their methods are hooks is known when all has been read."""
+    classes: list[OwnClass] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+    imports: list[ModuleImport] = field(default_factory=list)
+    rules: list[RuleFact] = field(default_factory=list)
+    loose: list[LooseMethod] = field(default_factory=list)
+    patches: list[Patch] = field(default_factory=list)
+    inherited: list[Inherited] = field(default_factory=list)
+    through: list[Through] = field(default_factory=list)
+    defined: set[str] = field(default_factory=set)
+    doubts: int = 0
+    """How many tests that nobody can answer stand round what is read."""
+    loop_is_set: bool = False
+    asking_for_loops: list[tuple[int, str]] = field(default_factory=list)
+    """Rules about event loops, by their number, and the function or class by whose name they are reached."""
+    has_tar_filter: bool = False
+    """Whether the file says by an attribute how tar archives are unpacked."""
+    forks: list[tuple[ast.Call, str, int]] = field(default_factory=list)
+    """Calls that make a child process of this one, with their names and the guards round them."""
+    truths: list[tuple[ast.Name, int, Any]] = field(default_factory=list)
+    """Names whose truth is asked for, with the guard and the function round them, where they may be elements."""
+    elements: set[tuple[str, Any]] = field(default_factory=set)
+    """Names that are used as elements of a tree, with the function that does."""
+    field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = field(default_factory=list)
+    switched_off: set[str] = field(default_factory=set)
+    probed: set[str] = field(default_factory=set)
+    """Names of unknown things that the file asks by ``hasattr`` what they have."""
+    assigned: set[str] = field(default_factory=set)
+    """Names of methods that the file gives to something it does not say the class of."""
+    body_name: str = ""
+    """The outermost function that is read."""
+    bodies: list[Any] = field(default_factory=list)
+    """What the bodies of functions have brought (``called_behind.py``)."""
+    behind: dict[str, dict[tuple[int, int], int]] = field(default_factory=dict)
+    """Functions that are used behind guards: the places of those uses, and the guards."""
+    lambda_caught: tuple[str, ...] = ()
+    """Exceptions that do no harm where the lambdas that are read next are called."""
+    module_skip: int = 0
+    """The guard that ``pytestmark`` puts round all functions of the file."""
+    shift: tuple[int, int, int] | None = None
+    """Where everything is said to be, while code in a text is read."""
+
+    def __post_init__(self) -> None:
+        self.local = self.local - LOADED_FIRST
         self.names = self.module
-        self.outer: tuple[dict[str, Value], ...] = ()
-        self.declared_global: frozenset[str] = frozenset()
-        self.log: dict[str, Value | None] | None = None
-        """Names set since the branch that is read began, with their values before."""
-        self.guard = 0
-        self.guards: list[Guard] = [Guard(-1)]
-        self._guard_numbers: dict[Guard, int] = {}
-        self._outside: dict[int, int] = {0: 0}
-        self.owner: OwnClass | None = None
-        self.function: Any = None
-        self.in_async = False
-        self.type_checking = False
-        self.future_annotations = False
-        self.stars: list[str] = []
-        self.foreign_stars = False
-        self.submodules: set[str] = set()
-        self.queue: deque[Deferred] = deque()
-        self.on_own: list[OnOwn] = []
-        self.hooked: list[tuple[ast.ClassDef, OwnClass, int]] = []
-        """Classes with the guards round them: whether their methods are hooks is known when all has been read."""
-        self.classes: list[OwnClass] = []
-        self.references: list[Reference] = []
-        self.imports: list[ModuleImport] = []
-        self.rules: list[RuleFact] = []
-        self.loose: list[LooseMethod] = []
-        self.patches: list[Patch] = []
-        self.inherited: list[Inherited] = []
-        self.through: list[Through] = []
-        self.defined: set[str] = set()
-        self.doubts = 0
-        """How many tests that nobody can answer stand round what is read."""
-        self.loop_is_set = False
-        self.asking_for_loops: list[tuple[int, str]] = []
-        """Rules about event loops, by their number, and the function or class by whose name they are reached."""
-        self.has_tar_filter = False
-        """Whether the file says by an attribute how tar archives are unpacked."""
-        self.forks: list[tuple[ast.Call, str, int]] = []
-        """Calls that make a child process of this one, with their names and the guards round them."""
-        self.truths: list[tuple[ast.Name, int, Any]] = []
-        """Names whose truth is asked for, with the guard and the function round them, where they may be elements."""
-        self.elements: set[tuple[str, Any]] = set()
-        """Names that are used as elements of a tree, with the function that does."""
-        self.field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = []
-        self.switched_off: set[str] = set()
-        self.probed: set[str] = set()
-        """Names of unknown things that the file asks by ``hasattr`` what they have."""
-        self.assigned: set[str] = set()
-        """Names of methods that the file gives to something it does not say the class of."""
-        self.body_name = ""
-        """The outermost function that is read."""
-        self.bodies: list[Any] = []
-        """What the bodies of functions have brought (``called_behind.py``)."""
-        self.behind: dict[str, dict[tuple[int, int], int]] = {}
-        """Functions that are used behind guards: the places of those uses, and the guards."""
-        self.lambda_caught: tuple[str, ...] = ()
-        """Exceptions that do no harm where the lambdas that are read next are called."""
-        self.module_skip = 0
-        """The guard that ``pytestmark`` puts round all functions of the file."""
-        self.shift: tuple[int, int, int] | None = None
-        """Where everything is said to be, while code in a text is read."""
 
     # ---- names
 
