@@ -31,7 +31,7 @@ from pytest_py312.successors import IN_WHEELS
 ONCE_MENDED = "This shows once what else blocks the set was mended, as its remedies say."
 
 
-SEARCH_LIMIT = 600.0
+SEARCH_LIMIT = 1200.0
 """Seconds after which no further change of a set is tried: a resolver may take minutes for each that clashes."""
 
 
