@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytest_py312.source.facts import Condition
-from pytest_py312.source.naming import dotted, last_name, named
+from pytest_py312.source.naming import dotted, joined, last_name, named
 from pytest_py312.source.platform_tests import platform_begins, platform_of
 from pytest_py312.source.stdlib import BUILTIN_TYPES
 from pytest_py312.source.values import (
@@ -25,6 +25,7 @@ from pytest_py312.source.values import (
     STD,
     Value,
     alternatives,
+    is_unknown,
 )
 from pytest_py312.source.version_formulas import is_of_version, worked_out
 from pytest_py312.source.version_tests import answered, compared, constant_of, prefixed
@@ -208,10 +209,10 @@ def _in_names(scan: Scan, left: ast.Constant, right: ast.expr) -> Condition:
     if not isinstance(name, str):
         return UNSURE
     if isinstance(right, ast.Call) and len(right.args) == 1 and last_name(right.func) in ("dir", "vars"):
-        return _has(named(scan, right.args[0]), name)
+        return _has(scan, named(scan, right.args[0]), name)
     if isinstance(right, ast.Attribute):
         if right.attr in ("__dict__", "__all__"):
-            return _has(named(scan, right.value), name)
+            return _has(scan, named(scan, right.value), name)
         if right.attr in PARAMETERS:
             asked = inspected(scan, right.value)
             return ("takes", *asked, 0, (name,)) if asked and name.isidentifier() else UNSURE
@@ -256,17 +257,19 @@ def _names_of_modules(scan: Scan, node: ast.expr) -> bool:
     return dotted(named(scan, node)) in names
 
 
-def _has(value: Value, name: str) -> Condition:
+def _has(scan: Scan, value: Value, name: str) -> Condition:
     if not name.isidentifier():
         return UNSURE
     if value.kind is MANY:
         # the library's own, or a backport of it: what is asked decides where the library's is used
         of_library = [one for one in alternatives(value) if one.kind is STD]
-        return _has(of_library[0], name) if len(of_library) == 1 else UNSURE
+        return _has(scan, of_library[0], name) if len(of_library) == 1 else UNSURE
     if value.kind is OBJECT:
         bases = value.data.standard_bases()
         known = value.data.get(name) is not None or value.data.foreign_bases() or len(bases) != 1
         return UNSURE if known else ("has", bases[0].module, f"{bases[0].path}().{name}")
+    if value.kind is FOREIGN and scan.is_of_service(value.module):
+        return ("imported has", joined(value.module, name))
     if value.kind is not STD:
         return UNSURE
     return ("has", value.module, f"{value.path}.{name}" if value.path else name)
@@ -301,13 +304,13 @@ def _named_call(scan: Scan, name: str, node: ast.Call) -> Condition:
     arguments = node.args
     if name == "hasattr" and len(arguments) == 2 and isinstance(arguments[1], ast.Constant):
         asked = _owner(scan, arguments[0])
-        if asked.kind is NOTHING_KNOWN:
+        if is_unknown(asked):
             scan.probed.add(last_name(arguments[0]))
-        return _has(asked, str(arguments[1].value))
+        return _has(scan, asked, str(arguments[1].value))
     if name == "callable" and len(arguments) == 1 and isinstance(arguments[0], ast.Call):
         return _named_call(scan, "getattr", arguments[0])
     if name == "getattr" and len(arguments) == 3 and isinstance(arguments[1], ast.Constant):
-        return _has(_owner(scan, arguments[0]), str(arguments[1].value))
+        return _has(scan, _owner(scan, arguments[0]), str(arguments[1].value))
     if name in ("bool", "any", "all") and len(arguments) == 1:
         if name == "bool":
             return condition_of(scan, arguments[0])

@@ -8,7 +8,7 @@ from typing import Any
 from pytest_py312.source.conditions import condition_of
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, named
-from pytest_py312.source.values import CLASS, ITEMS, NOTHING_KNOWN, OBJECT, STD, UNKNOWN, Value
+from pytest_py312.source.values import CLASS, FOREIGN, ITEMS, NOTHING_KNOWN, OBJECT, STD, UNKNOWN, Value
 from pytest_py312.source.version_formulas import is_of_version
 from pytest_py312.source.version_tests import asked_by
 from pytest_py312.source.walking import UNSURE, Scan, result_of
@@ -152,7 +152,7 @@ def given_by(scan: Scan, node: Any) -> Value | None:
     arguments = node.args
     hidden = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     found = _result(scan, values[0], hidden | set(made))
-    return None if found.kind is NOTHING_KNOWN else found
+    return None if found.kind is NOTHING_KNOWN and not found.module else found
 
 
 _TELLING = frozenset({ast.Name, ast.Set, ast.SetComp, ast.Constant, ast.Call})
@@ -194,6 +194,8 @@ def _result(scan: Scan, node: ast.expr, hidden: set[str]) -> Value:
     value = named(scan, node.func)
     if value.kind is CLASS:
         return Value(OBJECT, data=value.data)
+    if value.kind is FOREIGN and scan.is_of_service(value.module):
+        return Value(NOTHING_KNOWN, f"{value.module}()")
     return result_of(value) if value.kind is STD else UNKNOWN
 
 

@@ -11,12 +11,14 @@ from pytest_py312.source.naming import dotted, joined, last_name, named
 from pytest_py312.source.stdlib import CHANGING_BUILTINS
 from pytest_py312.source.values import (
     CLASS,
+    CONDITION,
     COROUTINE,
     FOREIGN,
     FUNCTION,
     GETTER,
     ITEMS,
     MANY,
+    NONE,
     NOTHING_KNOWN,
     OBJECT,
     PARTIAL,
@@ -118,19 +120,10 @@ def _attribute(scan: Scan, node: ast.Attribute, called: ast.Call | None, argumen
     if base.kind is NOTHING_KNOWN:
         if base is guessed_elements.FOUND and inner.__class__ is ast.Name:
             guessed_elements.used(scan, inner.id, steps[-1].attr)
-        rules.attribute_of_unknown(scan, node)
-        return _of_other_file(scan, base, steps, called, arguments) if base.module else UNKNOWN
+        if not base.module:
+            rules.attribute_of_unknown(scan, node)
+            return UNKNOWN
     return _stepped(scan, base, steps, None if called is None or arguments is None else how(called, arguments))
-
-
-def _of_other_file(
-    scan: Scan, base: Value, steps: list[ast.Attribute], called: ast.Call | None, arguments: Given | None
-) -> Value:
-    """An attribute of what a call of another file's function gives."""
-    name = joined(base.module, ".".join(step.attr for step in reversed(steps)))
-    call = None if called is None or arguments is None else how(called, arguments)
-    scan.reach_through(scan.place(steps[0], steps[0].attr), name, Kind.METHOD, call)
-    return UNKNOWN
 
 
 def _stepped(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | None, sure: bool = True) -> Value:
@@ -141,13 +134,21 @@ def _stepped(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | N
         return _of_own(scan, base, steps, call)
     if kind is MANY:
         known = all(one.kind in (STD, "none") or one.guard != base.guard for one in base.data)
+        known = known or sum(one.kind is not NONE for one in base.data) == 1
         return either([_stepped(scan, one, steps, call, sure and known) for one in base.data])
     if kind is FOREIGN:
-        name = joined(base.module, ".".join(step.attr for step in reversed(steps)))
-        scan.reach_through(scan.place(steps[0], steps[0].attr), name, Kind.NAME, call)
-        return Value(FOREIGN, name, "", base.guard)
+        return Value(FOREIGN, _reached(scan, base, steps, Kind.NAME, call, sure), "", base.guard)
+    if base.module and (kind is NOTHING_KNOWN or kind is CONDITION):
+        _reached(scan, base, steps, Kind.METHOD, call, sure)
     rules.attribute_of_unknown(scan, steps[0])
     return UNKNOWN
+
+
+def _reached(scan: Scan, base: Value, steps: list[ast.Attribute], kind: str, call: Call | None, sure: bool) -> str:
+    """Notes an attribute of something in another file, or of what a call of that gives; its full name."""
+    name = joined(base.module, ".".join([step.attr for step in reversed(steps)]))
+    scan.reach_through(scan.place(steps[0], steps[0].attr), name, kind, call, sure)
+    return name
 
 
 def _of_standard(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | None, sure: bool) -> Value:
@@ -191,11 +192,8 @@ def _of_own(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | No
         scan.refer(steps[0], known, Kind.USE, call)
     if len(steps) == 1:
         return known
-    if known.kind is not NOTHING_KNOWN:
+    if known.kind is not NOTHING_KNOWN or known.module:
         return _stepped(scan, known, steps[:-1], call)
-    if known.module:
-        name = joined(known.module, ".".join(step.attr for step in reversed(steps[:-1])))
-        scan.reach_through(scan.place(steps[0], steps[0].attr), name, Kind.METHOD, call)
     return UNKNOWN
 
 
@@ -335,7 +333,8 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
     call_rules.call_of_unknown(scan, node, name, arguments)
     if name == "find":
         given = given or guessed_elements.found(scan, node)
-    if given is None and kind is FOREIGN and scan.is_of_service(value.module):
+    by_names = name == "entry_points" and node.keywords  # such as those of the library do not differ
+    if given is None and kind is FOREIGN and scan.is_of_service(value.module) and not by_names:
         return Value(NOTHING_KNOWN, f"{value.module}()", "", value.guard)  # what it is, the other file may say
     return given or UNKNOWN
 

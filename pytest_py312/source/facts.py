@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.questions import Question
 
-FORMAT = 9
+FORMAT = 10
 """Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
 
 Condition = tuple[Any, ...]
 """When code runs, as nested tuples (see ``reach.py``): ``("version", ">=", (3, 12))``, ``("has", module, path)``,
 ``("missing", questions, foreign modules)``, ``("takes", module, path, positional, keywords)``, ``("not", c)``,
-``("and", c, ...)``, ``("or", c, ...)``, ``("false",)``, ``("imported", dotted name)`` until files are linked,
-``("unknown",)``."""
+``("and", c, ...)``, ``("or", c, ...)``, ``("false",)``, ``("unknown",)``; until files are
+linked ``("imported", dotted name)`` and ``("imported has", dotted name)``."""
 
 
 class Kind:
@@ -180,12 +180,14 @@ class Through(NamedTuple):
     kind: str
     guard: int = 0
     call: Call | None = None
+    sure: bool = True
 
 
 class Exported(NamedTuple):
     """A name on the level of the module that stands for something of the library, for other files to use.
 
-    ``condition`` is when it does; not ``sure``: it may be something else as well.
+    ``condition`` is when it does; not ``sure``: it may be something else as well. ``elsewhere``: ``module`` is a dotted
+    name of a third file (with leading dots), and what that stands for there is what this does.
     """
 
     name: str
@@ -193,6 +195,7 @@ class Exported(NamedTuple):
     path: str
     condition: Condition = ()
     sure: bool = True
+    elsewhere: bool = False
 
 
 class ClassFact(NamedTuple):
@@ -243,6 +246,8 @@ class FileFacts:
     behind: tuple[tuple[str, int], ...] = ()
     """Functions of which all uses in this file are behind guards, and the guards that their bodies have for that."""
     exported: tuple[Exported, ...] = ()
+    replaced: tuple[str, ...] = ()
+    """Dotted names of other files, or of what is in those, that this one sets itself."""
     failure: Failure | None = None
 
     def questions(self) -> Iterator[Question]:
@@ -292,6 +297,7 @@ def packed(facts: FileFacts) -> list[Any]:
         facts.defined,
         facts.behind,
         facts.exported,
+        facts.replaced,
         facts.failure,
     ]
 
@@ -305,7 +311,7 @@ def unpacked(data: Any) -> FileFacts:
         if data[0] != FORMAT or not isinstance(data[1], str):
             raise ValueError("the facts are those of another version")
         _, path, references, guards, imports, rules, loose, patches, inherited, through, *rest = data
-        classes, flags, ignores, defined, behind, exported, failure = rest
+        classes, flags, ignores, defined, behind, exported, replaced, failure = rest
         return FileFacts(
             path=path,
             references=tuple([_reference(row) for row in references]),
@@ -315,13 +321,14 @@ def unpacked(data: Any) -> FileFacts:
             loose=tuple([LooseMethod._make(row) for row in loose]),
             patches=tuple([Patch(row[0], row[1], row[2], tuple(row[3])) for row in patches]),
             inherited=tuple([Inherited._make([*row[:7], _call(row[7])]) for row in inherited]),
-            through=tuple([Through._make([*row[:6], _call(row[6])]) for row in through]),
+            through=tuple([Through._make([*row[:6], _call(row[6]), row[7]]) for row in through]),
             classes=tuple([ClassFact(row[0], _tuples(row[1]), tuple(row[2])) for row in classes]),
             flags=tuple([(row[0], _tuples(row[1])) for row in flags]),
             ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
             defined=tuple(defined),
             behind=tuple([(name, guard) for name, guard in behind]),
-            exported=tuple([Exported(row[0], row[1], row[2], _tuples(row[3]), row[4]) for row in exported]),
+            exported=tuple([Exported(row[0], row[1], row[2], _tuples(row[3]), row[4], row[5]) for row in exported]),
+            replaced=tuple(replaced),
             failure=Failure._make(failure) if failure else None,
         )
     except (TypeError, IndexError, KeyError) as error:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from pytest_py312.source.exports import Meaning, Names
 from pytest_py312.source.facts import (
     ClassFact,
     Condition,
-    Exported,
     FileFacts,
     Guard,
     Inherited,
@@ -17,7 +17,6 @@ from pytest_py312.source.facts import (
 from pytest_py312.source.imported_behind import with_guards_of_imports
 from pytest_py312.source.imported_files import imported_files
 from pytest_py312.source.patched_elsewhere import with_patches
-from pytest_py312.source.stdlib import SUBMODULES
 from pytest_py312.source.used_elsewhere import without_guesses
 from pytest_py312.source.version_tests import answered
 
@@ -30,11 +29,19 @@ class Modules:
 
     def __init__(self, files: Sequence[FileFacts]) -> None:
         self._by_name: dict[str, list[FileFacts]] = {}
+        self._packages = {facts.path.removesuffix("/__init__.py") for facts in files}
+        self._found: dict[tuple[str, str], FileFacts | None] = {}
         for facts in files:
             self._by_name.setdefault(_stem(facts.path).rpartition("/")[2], []).append(facts)
 
     def find(self, module: str, beside: str) -> FileFacts | None:
         """The file of ``module`` (leading dots count up from the folder of ``beside``)."""
+        asked = (module, beside)
+        if asked not in self._found:
+            self._found[asked] = self._find(module, beside)
+        return self._found[asked]
+
+    def _find(self, module: str, beside: str) -> FileFacts | None:
         name = module.lstrip(".")
         level = len(module) - len(name)
         path = name.replace(".", "/")
@@ -46,6 +53,9 @@ class Modules:
 
     def _one(self, last: str, path: str, *, exact: bool, beside: str = "") -> FileFacts | None:
         found = [facts for facts in self._by_name.get(last, ()) if _fits(_stem(facts.path), path, exact)]
+        if len(found) > 1:
+            # what lies in a package is not imported by a name without that, unless there is no other way
+            found = [one for one in found if _root(_stem(one.path), path) not in self._packages] or found
         if len(found) > 1:
             found.sort(key=lambda facts: -_common(facts.path, beside))
             if _common(found[0].path, beside) == _common(found[1].path, beside):
@@ -61,6 +71,11 @@ def _fits(stem: str, path: str, exact: bool) -> bool:
     return stem == path or (not exact and stem.endswith(f"/{path}"))
 
 
+def _root(stem: str, path: str) -> str:
+    """The folder from which a file is imported as ``path``."""
+    return stem.removesuffix(path).removesuffix("/")
+
+
 def _common(one: str, other: str) -> int:
     count = 0
     for left, right in zip(one.split("/"), other.split("/"), strict=False):
@@ -73,88 +88,102 @@ def _common(one: str, other: str) -> int:
 def linked(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
     """``files`` with what their classes inherit through other files as references of their own."""
     modules = Modules(files)
+    flags = _Flags(modules)
+    names = Names(modules.find, flags.plainly)
     classes = {facts.path: {one.name: one for one in facts.classes} for facts in files}
+    imported = {facts.path: imported_files(facts, modules.find) for facts in files}
+    set_by = names.set_by(files, imported)
     done = []
     for facts in files:
-        guards = _Guards(_guards(facts, modules))
+        replaced = set_by.get(facts.path, frozenset())
+        guards = _Guards(_guards(facts, flags, names))
         found = [reference for use in facts.inherited for reference in _references(use, facts, modules, classes)]
-        found += [reference for way in facts.through for reference in _through(way, facts, modules, guards)]
-        if found or guards.all != facts.guards:
-            references = (*facts.references, *found)
-            facts = replace(facts, references=references, inherited=(), through=(), guards=guards.all)
+        for way in facts.through:
+            found += _through(way, names.meanings(way.name, facts, replaced), guards)
+        patches = tuple(names.patches(facts)) if facts.replaced else ()
+        all_guards = guards.complete()
+        if found or patches or all_guards != facts.guards:
+            facts = replace(
+                facts, references=(*facts.references, *found), inherited=(), through=(), guards=all_guards,
+                patches=(*facts.patches, *patches),
+            )  # fmt: skip
         done.append(facts)
-    imported = {facts.path: imported_files(facts, modules.find) for facts in done}
     guarded = with_guards_of_imports(without_guesses(done, imported), imported)
     return with_patches(guarded, imported, modules.find)
 
 
-def _guards(facts: FileFacts, modules: Modules) -> tuple[Guard, ...]:
-    """The guards of a file with what other files say of their flags."""
-    guards = [one._replace(condition=_known(one.condition, facts, modules)) for one in facts.guards]
+def _guards(facts: FileFacts, flags: "_Flags", names: Names) -> tuple[Guard, ...]:
+    """The guards of a file with what other files say of what they ask."""
+    guards = [one._replace(condition=flags.known(one.condition, facts, names)) for one in facts.guards]
     return facts.guards if guards == list(facts.guards) else tuple(guards)
 
 
-def _known(condition: Condition, facts: FileFacts, modules: Modules) -> Condition:
-    if not condition or condition[0] not in ("imported", "not", "and", "or"):
-        return condition
-    if condition[0] != "imported":
-        return (condition[0], *[_known(part, facts, modules) for part in condition[1:]])
-    module, _, name = condition[1].rpartition(".")
-    file = modules.find(module if module.strip(".") else f"{module}.", facts.path) if module else None
-    found = dict(file.flags).get(name) if file is not None else None
-    if found is not None and found[0] == "asks":
-        return (answered(found, condition[2]) if len(condition) > 2 else None) or UNKNOWN
-    return UNKNOWN if found is None or _is_open(found) else found
+class _Flags:
+    """What conditions of a file mean that hang on other files."""
+
+    def __init__(self, modules: Modules) -> None:
+        self._modules = modules
+
+    def plainly(self, condition: Condition, facts: FileFacts) -> Condition:
+        """With what other files say of their flags."""
+        return self.known(condition, facts, None)
+
+    def known(self, condition: Condition, facts: FileFacts, names: Names | None) -> Condition:
+        """With what they say of their names as well."""
+        kind = condition[0] if condition else ""
+        if kind in ("not", "and", "or"):
+            return (kind, *[self.known(part, facts, names) for part in condition[1:]])
+        if kind == "imported has":
+            return _has(names.meanings(condition[1], facts)) if names is not None else UNKNOWN
+        return self._flag(condition, facts) if kind == "imported" else condition
+
+    def _flag(self, condition: Condition, facts: FileFacts) -> Condition:
+        module, _, name = condition[1].rpartition(".")
+        file = self._modules.find(module if module.strip(".") else f"{module}.", facts.path) if module else None
+        found = dict(file.flags).get(name) if file is not None else None
+        if found is not None and found[0] == "asks":
+            return (answered(found, condition[2]) if len(condition) > 2 else None) or UNKNOWN
+        return UNKNOWN if found is None or _is_open(found) else found
+
+
+def _has(meanings: Sequence[Meaning]) -> Condition:
+    """When something has what it is asked for by ``hasattr``."""
+    only = meanings[0] if len(meanings) == 1 else None
+    plain = only is not None and only.sure and not only.condition
+    return ("has", only.module, only.path) if only is not None and plain else UNKNOWN
 
 
 def _is_open(condition: Condition) -> bool:
     """Whether it hangs on a third file."""
-    return condition[0] == "imported" or any(isinstance(one, tuple) and one and _is_open(one) for one in condition[1:])
+    asks_others = condition[0] in ("imported", "imported has")
+    return asks_others or any(isinstance(one, tuple) and one and _is_open(one) for one in condition[1:])
 
 
 class _Guards:
     """The guards of a file, and more that are put inside of them."""
 
     def __init__(self, known: tuple[Guard, ...]) -> None:
-        self.all = known
+        self._known = known
+        self._more: dict[Guard, int] = {}
 
     def inside(self, parent: int, condition: Condition) -> int:
         if not condition:
             return parent
-        wanted = Guard(parent, condition)
-        if wanted not in self.all:
-            self.all = (*self.all, wanted)
-        return self.all.index(wanted)
+        return self._more.setdefault(Guard(parent, condition), len(self._known) + len(self._more))
+
+    def complete(self) -> tuple[Guard, ...]:
+        return (*self._known, *self._more) if self._more else self._known
 
 
-def _through(way: Through, facts: FileFacts, modules: Modules, guards: _Guards) -> Iterator[Reference]:
-    """What a name stands for that another file has given to something of the library."""
-    parts = way.name.lstrip(".").split(".")
-    dots = way.name[: len(way.name) - len(way.name.lstrip("."))]
-    for count in range(0 if dots else 1, len(parts) - 1):
-        file = modules.find(dots + ".".join(parts[:count]), facts.path)
-        if file is None:
-            continue
-        meant = [one for one in file.exported if one.name == parts[count]]
-        for one in meant:
-            module, path = _joined(one, parts[count + 1 :], file)
-            if path:
-                kind = Kind.METHOD if "()" in path else way.kind
-                place = (way.line, way.column, way.end_column)
-                told = one.path.count(".") + 1 if one.path else 0
-                guard = guards.inside(way.guard, one.condition)
-                yield Reference(module, path, *place, kind, guard, 0, way.call, one.sure, told)
-        if meant:
-            return
-
-
-def _joined(one: Exported, steps: Sequence[str], file: FileFacts) -> tuple[str, str]:
-    """The module and the path of what is read of a name, where the module may be one inside of a package."""
-    module, path = one.module, [*one.path.split("."), *steps] if one.path else list(steps)
-    known = SUBMODULES | {imported.module for imported in file.imports}
-    while path and f"{module}.{path[0]}" in known:
-        module = f"{module}.{path.pop(0)}"
-    return module, ".".join(path)
+def _through(way: Through, meanings: Sequence[Meaning], guards: _Guards) -> Iterator[Reference]:
+    """The uses of the library that one of a name of another file is."""
+    for one in meanings:
+        if one.path:
+            kind = Kind.METHOD if "()" in one.path else way.kind
+            place = (way.line, way.column, way.end_column)
+            guard = guards.inside(way.guard, one.condition)
+            sure = way.sure and one.sure
+            yield Reference(one.module, one.path, *place, kind, guard, 0, way.call, sure, one.told)
 
 
 def _references(

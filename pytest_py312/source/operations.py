@@ -9,12 +9,13 @@ from pytest_py312.source import dynamic, enum_rules, keyword_dicts, own_patches,
 from pytest_py312.source.conditions import condition_of, negated
 from pytest_py312.source.facts import ANY_NAME
 from pytest_py312.source.loose import LIKELY_METHODS
-from pytest_py312.source.naming import dotted, named
+from pytest_py312.source.naming import dotted, joined, named
 from pytest_py312.source.values import (
     BYTES,
     CLASS,
     COROUTINE,
     EXCEPTIONS,
+    FOREIGN,
     FUNCTION,
     ITEMS,
     MANY,
@@ -181,9 +182,12 @@ def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
         elif one.kind is OBJECT or one.kind is CLASS:
             before = one.data.set_on_self.get(target.attr)
             one.data.set_on_self[target.attr] = value if before is None else either((before, value))
-        elif target.attr in LIKELY_METHODS:
-            scan.defined.add(target.attr)
-            scan.assigned.add(target.attr)
+        else:
+            if one.kind is FOREIGN and scan.is_of_service(one.module):
+                scan.replaced.add(joined(one.module, target.attr))
+            if target.attr in LIKELY_METHODS:
+                scan.defined.add(target.attr)
+                scan.assigned.add(target.attr)
 
 
 def _assign_item(scan: Scan, target: ast.Subscript, value: Value) -> None:

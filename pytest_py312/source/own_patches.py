@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pytest_py312.source.facts import ANY_NAME
 from pytest_py312.source.loose import LIKELY_METHODS
-from pytest_py312.source.naming import dotted, last_name, named
-from pytest_py312.source.values import CLASS, MOST_ALTERNATIVES, STD, UNKNOWN, Given, Value, texts
+from pytest_py312.source.naming import dotted, joined, last_name, named
+from pytest_py312.source.values import CLASS, FOREIGN, MOST_ALTERNATIVES, STD, UNKNOWN, Given, Value, texts
 from pytest_py312.source.walking import Scan, extended
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
@@ -21,6 +21,8 @@ def by_setattr(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
     if arguments[0].kind is STD:
         for name in names if 0 < len(names) < MOST_ALTERNATIVES else [ANY_NAME]:
             scan.patch(extended(scan, arguments[0], name))
+    elif arguments[0].kind is FOREIGN and scan.is_of_service(arguments[0].module):
+        scan.replaced.update(joined(arguments[0].module, name) for name in names)
     elif arguments[0].kind is CLASS:
         arguments[0].data.set_on_self.update((name, UNKNOWN) for name in names)
     return UNKNOWN

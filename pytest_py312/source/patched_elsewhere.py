@@ -21,13 +21,26 @@ def with_patches(
     setting = {facts.path: facts for facts in files if facts.patches}
     if not setting:
         return tuple(files)
-    at_once = {path: [one.file for one in of_it if _runs_at_once(one, setting)] for path, of_it in imported.items()}
+    before = run_before(files, setting, imported, find)
     done = []
     for facts in files:
-        before = {one.path: one for one in _run_before(facts, setting, at_once, find) if one.path != facts.path}
-        patches = [Patch(patch.module, patch.path) for one in before.values() for patch in one.patches]
+        others = [one for one in before[facts.path] if one.path != facts.path]
+        patches = [Patch(patch.module, patch.path) for one in others for patch in one.patches]
         done.append(replace(facts, patches=(*facts.patches, *dict.fromkeys(patches))) if patches else facts)
     return tuple(done)
+
+
+def run_before(
+    files: Sequence[FileFacts], setting: Mapping[str, FileFacts], imported: Mapping[str, Sequence[Imported]], find: Find
+) -> dict[str, list[FileFacts]]:
+    """Which of the files ``setting`` something have run before each file, or are that file; by its path."""
+    at_once = {path: [one.file for one in of_it if _runs_at_once(one, setting)] for path, of_it in imported.items()}
+    found = {}
+    for facts in files:
+        own = [setting[facts.path]] if facts.path in setting else []
+        ones = [*own, *_run_before(facts, setting, at_once, find)]
+        found[facts.path] = list({one.path: one for one in ones}.values())
+    return found
 
 
 def _runs_at_once(one: Imported, setting: Mapping[str, FileFacts]) -> bool:

@@ -110,6 +110,7 @@ def _facts(tree: ast.Module, text: str, path: str, local: frozenset[str]) -> Fil
         defined=tuple(sorted(scan.defined)),
         behind=public,
         exported=tuple(_exported(scan)),
+        replaced=tuple(sorted(scan.replaced)),
     )
 
 
@@ -127,12 +128,14 @@ def _exported(scan: Scan) -> Iterator[Exported]:
         if value.kind is FUNCTION and value.data.gives is not None and not value.data.is_async:
             name, value = f"{name}()", value.data.gives
         known = alternatives(value)
-        if all(one.kind in (STD, FOREIGN) for one in known):
+        if all(one.kind in (STD, FOREIGN) or one.module for one in known):
             for one in known:
-                if one.kind is STD and one.module != "builtins":
+                of_library = one.kind is STD
+                if one.module != "builtins" if of_library else scan.is_of_service(one.module):
                     conditions = tuple([guard.condition for guard in scan.chain(one.guard) if guard.condition])
                     condition = ("and", *conditions) if conditions else ()
-                    yield Exported(name, one.module, one.path, condition, len(known) == 1)
+                    path = one.path if of_library else ""
+                    yield Exported(name, one.module, path, condition, len(known) == 1, not of_library)
 
 
 def _characters(text: str) -> Callable[[list[T]], list[T]]:

@@ -23,6 +23,7 @@ from pytest_py312.source.values import (
     TEXT,
     UNKNOWN,
     Value,
+    is_unknown,
 )
 from pytest_py312.source.version_formulas import is_formula, is_of_version
 from pytest_py312.source.version_tests import constant_of, version_part
@@ -142,7 +143,7 @@ def _meaning(scan: Scan, node: ast.expr, value: Value) -> Value:
         return Value(CONDITION, data=("inspected", *asked))
     condition = condition_of(scan, node)
     if condition != UNSURE:
-        return Value(CONDITION, data=condition)
+        return Value(CONDITION, value.module if value.kind is NOTHING_KNOWN else "", data=condition)
     part = version_part(scan, node)
     if part:
         return Value(CONDITION, data=("part", part))
@@ -173,10 +174,16 @@ def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
         scan.owner.annotations.append(node.annotation)
     if node.value is not None and in_class:
         class_rules.default_of_field(scan, node, _field_default(scan, node.value, value))
-    if value.kind in (NOTHING_KNOWN, NONE) or dotted(value) == "dataclasses.field()":
-        value = annotated(scan, node.annotation)
+    if value.kind in (NOTHING_KNOWN, NONE) or value.kind is CONDITION or dotted(value) == "dataclasses.field()":
+        value = _more_telling(annotated(scan, node.annotation), value)
     if node.value is not None or value.kind is not NOTHING_KNOWN:
         bind_target(scan, node.target, value)
+
+
+def _more_telling(said: Value, given: Value) -> Value:
+    """What an annotation says, or where that is less, the thing that is given."""
+    of_call = given.kind in (NOTHING_KNOWN, CONDITION) and (given.module or given.kind is CONDITION)
+    return given if of_call and (said.kind is NOTHING_KNOWN or said.module == "builtins") else said
 
 
 def _field_default(scan: Scan, node: ast.expr, value: Value) -> Value:
@@ -255,7 +262,7 @@ def _narrowed(scan: Scan, test: ast.expr) -> dict[str, tuple[Value, Value]]:
             continue
         kind, name = named(scan, part.args[1]), last_name(part.args[0])
         before = scan.names.get(name) if isinstance(part.args[0], ast.Name) else None
-        known = before is not None and (before.kind is NOTHING_KNOWN or before.module == "builtins")
+        known = before is not None and (is_unknown(before) or before.module == "builtins")
         if before is None or not known or kind.kind is not STD or not kind.path or "()" in kind.path:
             continue
         if kind.module not in NO_INSTANCES:

@@ -54,7 +54,8 @@ MANY = "many"
 """One of several; ``data`` is a tuple of values."""
 NONE = "none"
 NOTHING_KNOWN = "unknown"
-"""``module`` is empty, or the dotted name in another file (with leading dots) of whose call this is the result."""
+"""``module`` is empty, or the dotted name in another file (with leading dots) of whose call this is the result. A
+condition has one as well, where a call of another file's function may stand for either."""
 
 
 class Value:
@@ -208,6 +209,11 @@ def alternatives(value: Value) -> tuple[Value, ...]:
     return value.data if value.kind is MANY else (value,)
 
 
+def is_unknown(value: Value) -> bool:
+    """Whether nothing is known of it, whichever of several it is."""
+    return all(one.kind is NOTHING_KNOWN for one in alternatives(value))
+
+
 def texts(value: Value) -> Iterator[str]:
     """The constant texts that a value may be."""
     for one in alternatives(value):
@@ -235,6 +241,6 @@ def either(values: Iterable[Value]) -> Value:
 
 def _same(one: Value, other: Value) -> bool:
     if one.kind is NOTHING_KNOWN is other.kind:
-        return True
+        return one.module == other.module
     same_name = one.kind == other.kind and one.module == other.module and one.path == other.path
     return same_name and one.guard == other.guard and one.data == other.data

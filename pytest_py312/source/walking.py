@@ -99,6 +99,7 @@ class Scan:
     patches: list[Patch] = field(default_factory=list)
     inherited: list[Inherited] = field(default_factory=list)
     through: list[Through] = field(default_factory=list)
+    replaced: set[str] = field(default_factory=set)
     defined: set[str] = field(default_factory=set)
     doubts: int = 0
     """How many tests that nobody can answer stand round what is read."""
@@ -239,10 +240,12 @@ class Scan:
             Reference(value.module, value.path, line, column, end, kind, self.guard, value.guard, call, sure, told)
         )
 
-    def reach_through(self, place: tuple[int, int, int], name: str, kind: str, call: Call | None = None) -> None:
+    def reach_through(
+        self, place: tuple[int, int, int], name: str, kind: str, call: Call | None = None, sure: bool = True
+    ) -> None:
         """Notes a dotted name of something in another file, which may stand for something of the library there."""
         if self.is_of_service(name):
-            self.through.append(Through(name, *place, kind, self.guard, call))
+            self.through.append(Through(name, *place, kind, self.guard, call, sure))
 
     def only_named(self, node: ast.expr) -> None:
         """Notes that an attribute that was just read got a name: what is wrong with calls of it is told of these."""

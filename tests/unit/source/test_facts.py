@@ -21,6 +21,7 @@ RICH = """
     if IS_OLD or sys.version_info < (3, 12):
         imp.reload(sys, **{"a": 1})
     sys.modules["imp"] = tools.inspect.getargspec
+    tools.inspect.getargspec = None
     OLD = sys.version_info < (3, 12)
     open("a", "rU")
 """
@@ -32,7 +33,7 @@ def test_all_kinds_of_facts_survive() -> None:
     assert unpacked(json.loads(json.dumps(packed(facts)))) == facts
     assert all((facts.references, facts.guards, facts.imports, facts.rules, facts.loose, facts.patches))
     assert all((facts.inherited, facts.through, facts.classes, facts.flags, facts.ignores, facts.defined))
-    assert facts.exported
+    assert all((facts.exported, facts.replaced))
 
 
 def test_facts_of_all_snippets_survive() -> None:

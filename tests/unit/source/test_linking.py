@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.unit.source.hearing import codes, heard
+from pytest_py312.model import Confidence
+from tests.unit.source.hearing import GONE, codes, heard
 
 CASE = "class Case(Base):\n    def test_it(self):\n        self.assertEquals(1, 1)\n"
 BASE = "import unittest\nclass Base(unittest.TestCase): ...\n"
@@ -78,3 +79,108 @@ def test_two_files_that_may_be_meant_say_nothing() -> None:
     files = {"a/tools.py": TOOLS, "b/tools.py": TOOLS, "main.py": "from tools import c\nc.Mapping\n"}
 
     assert codes(heard(files, local={"tools"})) == []
+
+
+CASES = "import unittest\ndef get_case():\n    return unittest.TestCase()\ndef plain(): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("use", "found"),
+    [
+        ("case = tools.get_case()\n", ["PY203 3"]),
+        ("case = None\nif not case: case = tools.get_case()\n", ["PY203 4"]),
+        ("case: unittest.TestCase = tools.plain()\n", ["PY203 3"]),
+        ("case: Any = tools.get_case()\n", ["PY203 3"]),
+        ("case = tools.plain()\n", []),
+    ],
+)
+def test_what_a_call_gives_of_a_function_of_another_file(use: str, found: list[str]) -> None:
+    files = {"tools.py": CASES, "main.py": f"import tools, unittest\n{use}case.assertEquals\n"}
+    assert codes(heard(files)) == found
+
+
+def test_what_may_be_something_else_as_well_is_only_likely() -> None:
+    use = "import tools, other\nif other.asked: case = tools.get_case()\nelse: case = other.case()\ncase.assertEquals\n"
+    found = heard({"tools.py": CASES, "main.py": use})
+    assert [(one.code, one.confidence) for one in found] == [("PY203", Confidence.LIKELY)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"), [(["c"], ["PY202 2"]), (["Case()"], ["PY203 2"]), (["missing"], []), (["c", "abc"], [])]
+)
+def test_names_that_are_handed_on(steps: list[str], found: list[str]) -> None:
+    files = {
+        "package/__init__.py": "from .one import *\nfrom .one import c, Case\n",
+        "package/one.py": "from package.two import c, Case\n",
+        "package/two.py": "import collections as c\nfrom unittest import TestCase as Case\n",
+        "main.py": f"import package\npackage.{'.'.join(steps)}.{'assertEquals' if '()' in steps[0] else 'Mapping'}\n",
+    }
+    assert codes(heard(files, local={"package"})) == found
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_names_are_followed_through_a_few_files_and_no_circle(count: int) -> None:
+    files = {f"f{number}.py": f"from f{number + 1} import c\n" for number in range(count)}
+    files |= {f"f{count}.py": "import collections as c\n", "g.py": "from h import c\n", "h.py": "from g import c\n"}
+    files["main.py"] = "import f0, h\nf0.c.Mapping\nh.c.Mapping\n"
+    assert codes(heard(files)) == (["PY202 2"] if count == 3 else [])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "tools.c = object()\ntools.c.Mapping\n",
+        "setattr(tools, 'c', object())\ntools.c.Mapping\n",
+        "tools.c.Mapping = dict\ntools.c.Mapping\n",
+        "import setting\ntools.c.Mapping\n",
+        "if hasattr(tools.c, 'Mapping'): tools.c.Mapping\n",
+        "if hasattr(tools.c, 'Mapping'): pass\nelse: tools.c.Sequence = None\n",
+        "tools.entry_points(group='a').get\n",
+        "tools.loads('').Mapping\n",
+    ],
+)
+def test_what_is_put_in_its_place_asked_for_or_not_known_is_silent(use: str) -> None:
+    files = {
+        "tools.py": "import collections as c\nfrom importlib.metadata import entry_points\nfrom json import loads\n",
+        "setting.py": "import tools\ntools.c = object()\n",
+        "main.py": f"import tools\n{use}",
+    }
+    gone = (*GONE, "importlib.metadata:entry_points().get", "json:loads().Mapping")
+    assert heard(files, gone=gone) == ()
+
+
+def test_what_another_file_sets_later_on_its_own_helps_nobody() -> None:
+    files = {
+        "tools.py": TOOLS,
+        "setting.py": "import tools\ntools.c = 1\n",
+        "main.py": "import tools\ntools.c.Mapping\n",
+    }
+    assert codes(heard(files)) == ["PY202 2"]
+
+
+def test_when_a_name_stands_for_something_a_third_file_may_say() -> None:
+    files = {
+        "flags.py": "import sys\nIS_NEW = sys.version_info >= (3, 3)\n",
+        "tools.py": "from flags import IS_NEW\nif IS_NEW: import json as c\nelse: import collections as c\n",
+        "main.py": "import tools\ntools.c.Mapping\n",
+    }
+    assert heard(files) == ()
+
+
+def test_a_module_of_the_package_may_have_taken_the_place_of_a_name() -> None:
+    files = {
+        "package/__init__.py": "import collections\n",
+        "package/collections.py": "",
+        "main.py": "from package import collections\ncollections.Mapping\n",
+    }
+    assert heard(files, local={"package"}) == ()
+
+
+def test_a_file_inside_of_a_package_is_not_what_a_plain_name_means() -> None:
+    files = {
+        "package/__init__.py": "",
+        "package/tools.py": TOOLS,
+        "package/work.py": "import tools\ntools.c.Mapping\n",
+        "tools.py": "c = object()\n",
+    }
+    assert heard(files, local={"package"}) == ()

@@ -1,0 +1,136 @@
+"""What dotted names that begin with a file of the service stand for: names of the library that others made known."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from pytest_py312.source.facts import Condition, Exported, FileFacts, Patch
+from pytest_py312.source.imported_files import Find, Imported
+from pytest_py312.source.patched_elsewhere import run_before
+from pytest_py312.source.stdlib import SUBMODULES
+from pytest_py312.source.values import STD, Value
+from pytest_py312.source.walking import result_of
+
+DEEPEST = 8
+"""Files that a name is followed through."""
+MOST_MEANINGS = 8
+GIVE_ALWAYS = frozenset({"getLogger"})
+"""Functions that give the same, whatever they are called with."""
+Known = Callable[[Condition, FileFacts], Condition]
+"""A condition of a file with what other files say of the flags in it."""
+Replaced = frozenset[tuple[str, str]]
+"""Names that were set by others than the file they lie in, by the path of that."""
+
+
+class Meaning(NamedTuple):
+    """A module of the library, and a path in it; the first ``told`` steps of that somebody else has named."""
+
+    module: str
+    path: str
+    told: int
+    condition: Condition
+    sure: bool
+
+
+class Names:
+    """What names of the files of a service mean to others."""
+
+    def __init__(self, find: Find, known: Known) -> None:
+        self._find = find
+        self._known = known
+        self._exports: dict[str, dict[str, list[Exported]]] = {}
+
+    def meanings(self, name: str, beside: FileFacts, replaced: Replaced = frozenset()) -> tuple[Meaning, ...]:
+        """All that a dotted name (with its leading dots) in the file ``beside`` may stand for."""
+        return tuple(self._meanings(name, beside, replaced, DEEPEST))[:MOST_MEANINGS]
+
+    def set_by(self, files: Sequence[FileFacts], imported: Mapping[str, Sequence[Imported]]) -> dict[str, Replaced]:
+        """Which names of others are set by a file itself, or by those that run before it; by its path."""
+        setting = {facts.path: facts for facts in files if facts.replaced}
+        if not setting:
+            return {}
+        own = {
+            path: frozenset(filter(None, map(partial(self._owner, facts), facts.replaced)))
+            for path, facts in setting.items()
+        }
+        before = run_before(files, setting, imported, self._find)
+        return {path: frozenset().union(*[own[one.path] for one in found]) for path, found in before.items()}
+
+    def patches(self, facts: FileFacts) -> Iterator[Patch]:
+        """What a file sets of the library by a name of another file: ``compat.inspect.getargspec = ...``"""
+        for name in facts.replaced:
+            for meaning in self.meanings(name, facts):
+                if meaning.path and "()" not in meaning.path and len(meaning.path.split(".")) > meaning.told:
+                    yield Patch(meaning.module, meaning.path)
+
+    def _owner(self, beside: FileFacts, name: str) -> tuple[str, str] | None:
+        """The file that the last step of a name is set in."""
+        module, _, last = name.rpartition(".")
+        file = self._find(module if module.strip(".") else f"{module}.", beside.path) if module else None
+        return (file.path, last) if file is not None else None
+
+    def _meanings(self, name: str, beside: FileFacts, replaced: Replaced, left: int) -> Iterator[Meaning]:
+        parts = name.lstrip(".").split(".")
+        dots = name[: len(name) - len(name.lstrip("."))]
+        for count in range(0 if dots else 1, len(parts)):
+            file = self._find(dots + ".".join(parts[:count]), beside.path)
+            if file is None or (file.path, parts[count]) in replaced:
+                continue
+            found = self._exported(file, parts[count])
+            if found and self._find(dots + ".".join(parts[: count + 1]), beside.path) is not None:
+                # a module inside of the package takes the place of what the package calls so, once it is imported
+                if any(not one.elsewhere for one in found):
+                    return
+                continue
+            for one in found:
+                yield from self._of_one(one, parts[count + 1 :], file, replaced, left)
+            if found:
+                return
+
+    def _of_one(
+        self, one: Exported, steps: Sequence[str], file: FileFacts, replaced: Replaced, left: int
+    ) -> Iterator[Meaning]:
+        condition = self._known(one.condition, file)
+        if not one.elsewhere:
+            module, path = _in_module(one, steps, file)
+            if module and not (module.startswith("unittest.mock") and "()" in path):
+                yield Meaning(module, path, one.path.count(".") + 1 if one.path else 0, condition, one.sure)
+        elif left:
+            name = ".".join([one.module, *steps]) if one.module.strip(".") else one.module + ".".join(steps)
+            for further in tuple(self._meanings(name, file, replaced, left - 1))[:MOST_MEANINGS]:
+                both = tuple(filter(None, (condition, further.condition)))
+                yield further._replace(
+                    condition=("and", *both) if len(both) > 1 else both[0] if both else (),
+                    sure=one.sure and further.sure,
+                )
+
+    def _exported(self, file: FileFacts, name: str) -> Sequence[Exported]:
+        by_name = self._exports.get(file.path)
+        if by_name is None:
+            by_name = self._exports[file.path] = {}
+            for one in file.exported:
+                by_name.setdefault(one.name, []).append(one)
+        found = by_name.get(name)
+        if found is None and name.endswith("()"):
+            return [_called(one) for one in by_name.get(name.removesuffix("()"), ())]
+        return found or ()
+
+
+def _called(one: Exported) -> Exported:
+    """What a call of it gives."""
+    if one.elsewhere:
+        return one._replace(module=f"{one.module}()")
+    last = one.path.rpartition(".")[2]
+    if not (last[:1].isupper() or last in GIVE_ALWAYS):
+        return one._replace(module="")  # what a function gives may hang on its arguments
+    given = result_of(Value(STD, one.module, one.path))
+    return one._replace(module=given.module, path=given.path)
+
+
+def _in_module(one: Exported, steps: Sequence[str], file: FileFacts) -> tuple[str, str]:
+    """The module and the path of what is read of a name, where the module may be one inside of a package."""
+    module, path = one.module, [*one.path.split("."), *steps] if one.path else list(steps)
+    known = SUBMODULES | {imported.module for imported in file.imports}
+    while path and f"{module}.{path[0]}" in known:
+        module = f"{module}.{path.pop(0)}"
+    return module, ".".join(path)
