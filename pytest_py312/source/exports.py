@@ -39,10 +39,19 @@ class Names:
         self._find = find
         self._known = known
         self._exports: dict[str, dict[str, list[Exported]]] = {}
+        self._modules: dict[str, frozenset[str]] = {}
+        self._found: dict[tuple[str, str, Replaced, int], tuple[Meaning, ...]] = {}
 
     def meanings(self, name: str, beside: FileFacts, replaced: Replaced = frozenset()) -> tuple[Meaning, ...]:
         """All that a dotted name (with its leading dots) in the file ``beside`` may stand for."""
-        return tuple(self._meanings(name, beside, replaced, DEEPEST))[:MOST_MEANINGS]
+        return self._known_meanings(name, beside, replaced, DEEPEST)
+
+    def _known_meanings(self, name: str, beside: FileFacts, replaced: Replaced, left: int) -> tuple[Meaning, ...]:
+        asked = (name, beside.path, replaced, left)  # else, names that are one of eight cost eight times eight times...
+        found = self._found.get(asked)
+        if found is None:
+            found = self._found[asked] = tuple(self._meanings(name, beside, replaced, left))[:MOST_MEANINGS]
+        return found
 
     def set_by(self, files: Sequence[FileFacts], imported: Mapping[str, Sequence[Imported]]) -> dict[str, Replaced]:
         """Which names of others are set by a file itself, or by those that run before it; by its path."""
@@ -92,17 +101,27 @@ class Names:
     ) -> Iterator[Meaning]:
         condition = self._known(one.condition, file)
         if not one.elsewhere:
-            module, path = _in_module(one, steps, file)
+            module, path = self._in_module(one, steps, file)
             if module and not (module.startswith("unittest.mock") and "()" in path):
                 yield Meaning(module, path, one.path.count(".") + 1 if one.path else 0, condition, one.sure)
         elif left:
             name = ".".join([one.module, *steps]) if one.module.strip(".") else one.module + ".".join(steps)
-            for further in tuple(self._meanings(name, file, replaced, left - 1))[:MOST_MEANINGS]:
+            for further in self._known_meanings(name, file, replaced, left - 1):
                 both = tuple(filter(None, (condition, further.condition)))
                 yield further._replace(
                     condition=("and", *both) if len(both) > 1 else both[0] if both else (),
                     sure=one.sure and further.sure,
                 )
+
+    def _in_module(self, one: Exported, steps: Sequence[str], file: FileFacts) -> tuple[str, str]:
+        """The module and the path of what is read of a name, where the module may be one inside of a package."""
+        module, path = one.module, [*one.path.split("."), *steps] if one.path else list(steps)
+        known = self._modules.get(file.path)
+        if known is None:
+            known = self._modules[file.path] = SUBMODULES | {imported.module for imported in file.imports}
+        while path and f"{module}.{path[0]}" in known:
+            module = f"{module}.{path.pop(0)}"
+        return module, ".".join(path)
 
     def _exported(self, file: FileFacts, name: str) -> Sequence[Exported]:
         by_name = self._exports.get(file.path)
@@ -125,12 +144,3 @@ def _called(one: Exported) -> Exported:
         return one._replace(module="")  # what a function gives may hang on its arguments
     given = result_of(Value(STD, one.module, one.path))
     return one._replace(module=given.module, path=given.path)
-
-
-def _in_module(one: Exported, steps: Sequence[str], file: FileFacts) -> tuple[str, str]:
-    """The module and the path of what is read of a name, where the module may be one inside of a package."""
-    module, path = one.module, [*one.path.split("."), *steps] if one.path else list(steps)
-    known = SUBMODULES | {imported.module for imported in file.imports}
-    while path and f"{module}.{path[0]}" in known:
-        module = f"{module}.{path.pop(0)}"
-    return module, ".".join(path)
