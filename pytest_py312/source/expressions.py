@@ -1,6 +1,7 @@
 """Names, attributes and calls: which name of the library each of them stands for."""
 
 import ast
+import builtins
 
 from pytest_py312.source import bare_names, call_rules, enum_rules, guessed_elements, needed_rules, rules
 from pytest_py312.source.dynamic import got, read_dynamic, special_of
@@ -92,6 +93,8 @@ def _unbound(scan: Scan, node: ast.Name) -> Value:
             scan.refer(node, Value(STD, module, node.id), Kind.STAR)
         if len(scan.stars) == 1:
             return Value(STD, scan.stars[0], node.id)
+    elif len(scan.foreign_stars) == 1 and not scan.stars and scan.is_of_service(scan.foreign_stars[0]):
+        return UNKNOWN if hasattr(builtins, node.id) else Value(FOREIGN, joined(scan.foreign_stars[0], node.id))
     return UNKNOWN
 
 
@@ -302,6 +305,9 @@ def _used(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> None:
     for one in alternatives(value):
         if one.kind is STD and one.path and one.path[-1] != ")":
             scan.refer(node.func, one, Kind.USE, how(node, arguments))
+        elif one.kind is FOREIGN and scan.is_of_service(one.module):
+            place = scan.place(node.func, last_name(node.func))
+            scan.reach_through(place, one.module, Kind.USE, how(node, arguments), one is value)
 
 
 def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value:

@@ -179,7 +179,8 @@ def _through(way: Through, meanings: Sequence[Meaning], guards: _Guards) -> Iter
     """The uses of the library that one of a name of another file is."""
     for one in meanings:
         if one.path:
-            kind = Kind.METHOD if "()" in one.path else way.kind
+            is_named = one.path.count(".") + 1 == one.told  # what is wrong with the name itself, its own file has said
+            kind = Kind.USE if is_named else Kind.METHOD if "()" in one.path else way.kind
             place = (way.line, way.column, way.end_column)
             guard = guards.inside(way.guard, one.condition)
             sure = way.sure and one.sure

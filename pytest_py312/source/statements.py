@@ -75,7 +75,7 @@ def read_import_from(scan: Scan, node: ast.ImportFrom) -> None:
 
 def _bind_foreign(scan: Scan, node: ast.ImportFrom, alias: ast.alias) -> None:
     if alias.name == "*":
-        scan.foreign_stars = True
+        scan.foreign_stars.append("." * node.level + (node.module or ""))
         return
     name = joined("." * node.level + (node.module or ""), alias.name)
     scan.bind(alias.asname or alias.name, Value(FOREIGN, name, "", scan.guard))

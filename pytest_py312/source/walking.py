@@ -85,7 +85,7 @@ class Scan:
     type_checking: bool = False
     future_annotations: bool = False
     stars: list[str] = field(default_factory=list)
-    foreign_stars: bool = False
+    foreign_stars: list[str] = field(default_factory=list)
     submodules: set[str] = field(default_factory=set)
     queue: deque[Deferred] = field(default_factory=deque)
     on_own: list[OnOwn] = field(default_factory=list)

@@ -3,6 +3,7 @@
 import pytest
 
 from pytest_py312.model import Confidence
+from pytest_py312.source.questions import Signature
 from tests.unit.source.hearing import GONE, codes, heard
 
 CASE = "class Case(Base):\n    def test_it(self):\n        self.assertEquals(1, 1)\n"
@@ -184,3 +185,23 @@ def test_a_file_inside_of_a_package_is_not_what_a_plain_name_means() -> None:
         "tools.py": "c = object()\n",
     }
     assert heard(files, local={"package"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        ("from tools import *\n", ["PY202 2"]),
+        ("from tools import *;from other import *\n", []),
+        ("from other import *\n", []),
+        ("from tools import *;c = object()\n", []),
+    ],
+)
+def test_names_that_only_a_star_can_have_brought(head: str, found: list[str]) -> None:
+    assert codes(heard({"tools.py": TOOLS, "other.py": "", "main.py": f"{head}c.Mapping\nlen.Mapping\n"})) == found
+
+
+def test_how_a_function_is_called_that_comes_by_way_of_another_file() -> None:
+    files = {"tools.py": "from asyncio import Lock\n", "main.py": "from tools import Lock\nLock(loop=1)\nLock()\n"}
+    before, after = Signature(positional=(), keywords=("loop",)), Signature(positional=(), keywords=())
+    found = heard(files, before={"asyncio:Lock": before}, after={"asyncio:Lock": after})
+    assert [one.location.line for one in found if one.location] == [2]
