@@ -232,14 +232,23 @@ class _Survey:
         if not refused:
             return reads
         said = self._complaints(self._plan.target)
-        tasks = {task.path: task for seen in self._seen().values() for task in seen.tasks if task.path in refused}
-        wanted = [task for path, task in tasks.items() if path in said and not _is_refused(said[path])]
-        if not wanted:
+        wanted = {
+            service: {one.path: one for one in seen.tasks if one.path in refused and not _is_refused(said[one.path])}
+            for service, seen in self._seen().items()
+            if said
+        }
+        # two services may need the same file, and each has modules of its own that hide standard ones
+        tasks = {task.key: task for of_service in wanted.values() for task in of_service.values()}
+        if not tasks:
             return reads
-        found = self._newer.scan(wanted, self._runner.find(self._plan.target))
-        instead = {task.path: replace(found[task.key], path=task.path) for task in wanted if task.key in found}
+        found = self._newer.scan(list(tasks.values()), self._runner.find(self._plan.target))
+
+        def instead(service: str, facts: FileFacts) -> FileFacts:
+            task = wanted[service].get(facts.path)
+            return replace(found[task.key], path=facts.path) if task is not None and task.key in found else facts
+
         return {
-            path: replace(read, facts=tuple([instead.get(facts.path, facts) for facts in read.facts]))
+            path: replace(read, facts=tuple([instead(path, facts) for facts in read.facts]))
             for path, read in reads.items()
         }
 

@@ -79,12 +79,12 @@ class LibraryInspector:
 
         ``here`` is the cell's installation, which has an environment; ``before`` is that on the baseline.
         """
-        asked = self._asked(cell, here, before)
-        place = asked.place(cell)
-        known = _kept(place)
-        if known is not None:
-            return known
         try:
+            asked = self._asked(cell, here, before)
+            place = asked.place(cell)
+            known = _kept(place)
+            if known is not None:
+                return known
             found = Inspection(findings=tuple(self._findings(cell, asked)))
         except (Unanswered, Unchecked, CellUnavailable) as reason:
             return Inspection(unchecked=str(reason))

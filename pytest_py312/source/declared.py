@@ -8,7 +8,7 @@ from typing import Any
 from pytest_py312.source.conditions import condition_of
 from pytest_py312.source.facts import Condition
 from pytest_py312.source.naming import dotted, named
-from pytest_py312.source.values import CLASS, FOREIGN, ITEMS, NOTHING_KNOWN, OBJECT, STD, UNKNOWN, Value
+from pytest_py312.source.values import CLASS, CONDITION, FOREIGN, ITEMS, NOTHING_KNOWN, OBJECT, STD, UNKNOWN, Value
 from pytest_py312.source.version_formulas import is_of_version
 from pytest_py312.source.version_tests import asked_by
 from pytest_py312.source.walking import UNSURE, Scan, result_of
@@ -99,6 +99,12 @@ def _parsed(text: str) -> ast.expr | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     return None if isinstance(node, ast.Constant) else node
+
+
+def more_telling(said: Value, given: Value) -> Value:
+    """What an annotation says, or where that is less, the thing that is given."""
+    of_call = given.kind in (NOTHING_KNOWN, CONDITION) and (given.module or given.kind is CONDITION)
+    return given if of_call and (said.kind is NOTHING_KNOWN or said.module == "builtins") else said
 
 
 def _is_none(node: ast.expr) -> bool:

@@ -39,7 +39,8 @@ class NewerSyntax:
         fresh: dict[str, Any] = {}
         for batch in _batches([task for task in tasks if memory.get(task.key) is None]):
             said = self._exchange(build, "scan_probe.py", batch, _document, SCAN_LIMIT)
-            fresh |= {batch[number].key: data for number, data in said}
+            # what an interpreter gave up on it is asked about again: that may be for want of memory
+            fresh |= {batch[number].key: data for number, data in said if not isinstance(data, str)}
         memory.keep(fresh, used=[task.key for task in tasks])
         found = {task.key: remembered(memory.get(task.key)) for task in tasks}
         return {key: facts for key, facts in found.items() if facts is not None and facts.failure is None}

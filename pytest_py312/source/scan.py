@@ -16,6 +16,7 @@ from pytest_py312.source import (
     fallbacks,
     guessed_elements,
     operations,
+    other_nodes,
     running_loops,
     statements,
 )
@@ -32,6 +33,7 @@ MOST_REFERENCES = 200_000
 PARTS = (expressions, operations, statements, contexts, fallbacks, definitions)
 """Modules that know the nodes: importing them fills the table of handlers."""
 T = TypeVar("T")
+other_nodes.fill_in()
 
 
 def scan_text(text: bytes | str, path: str, *, local: frozenset[str] = frozenset()) -> FileFacts:

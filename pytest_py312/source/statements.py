@@ -5,7 +5,7 @@ from typing import Any
 
 from pytest_py312.source import class_rules, keyword_dicts, rules
 from pytest_py312.source.conditions import NEVER, condition_of, inspected, negated
-from pytest_py312.source.declared import NO_INSTANCES, annotated, is_evaluated
+from pytest_py312.source.declared import NO_INSTANCES, annotated, is_evaluated, more_telling
 from pytest_py312.source.facts import Condition, Kind, ModuleImport
 from pytest_py312.source.fallbacks import caught_by
 from pytest_py312.source.naming import dotted, joined, last_name, named
@@ -175,15 +175,9 @@ def read_annotated(scan: Scan, node: ast.AnnAssign) -> None:
     if node.value is not None and in_class:
         class_rules.default_of_field(scan, node, _field_default(scan, node.value, value))
     if value.kind in (NOTHING_KNOWN, NONE) or value.kind is CONDITION or dotted(value) == "dataclasses.field()":
-        value = _more_telling(annotated(scan, node.annotation), value)
+        value = more_telling(annotated(scan, node.annotation), value)
     if node.value is not None or value.kind is not NOTHING_KNOWN:
         bind_target(scan, node.target, value)
-
-
-def _more_telling(said: Value, given: Value) -> Value:
-    """What an annotation says, or where that is less, the thing that is given."""
-    of_call = given.kind in (NOTHING_KNOWN, CONDITION) and (given.module or given.kind is CONDITION)
-    return given if of_call and (said.kind is NOTHING_KNOWN or said.module == "builtins") else said
 
 
 def _field_default(scan: Scan, node: ast.expr, value: Value) -> Value:

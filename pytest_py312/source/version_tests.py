@@ -27,15 +27,14 @@ _TWO_FIELDS = re.compile(r"%[ds]\.%[ds]|\{0?\}\.\{1?\}|\{0?\.major\}\.\{0?\.mino
 _RELEASE = re.compile(r"\d+(?:\.\d+){0,2}")
 
 
-_NAMED = (
-    "version_info", "sys.version", "python_version", "hexversion", "implementation", "import sys as", "from sys import",
-)  # fmt: skip
-"""One of these stands in each file that names the version, beside the word itself."""
-
-
 def speaks_of_version(text: str) -> bool:
-    """Whether a file can name the Python version at all: most cannot, and need not be searched for it."""
-    return "cache_tag" in text or ("version" in text and any(word in text for word in _NAMED))
+    """Whether a file can name the Python version at all: most cannot, and need not be searched for it.
+
+    However ``sys`` is imported, and whatever it is called then, its own name stands in the file once.
+    """
+    if "sys" in text:
+        return "version" in text or "cache_tag" in text
+    return "python_version" in text  # of platform
 
 
 def version_part(scan: Scan, node: ast.expr) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,26 @@ def test_a_service_that_has_moved_is_told_what_is_gone_and_not_blocked_by_it(ben
     (gone,) = found.findings
     assert (gone.code, gone.names, gone.preexisting, gone.blocks) == ("PY201", ("smtpd",), True, False)
     assert found.unchecked == ""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python reads it itself")
+def test_a_file_of_two_services_is_judged_by_what_each_has_beside_it(bench: Bench) -> None:
+    """A module of its own hides the standard one from what is scanned by the target, too."""
+    shared = "import imp\ntype Row = list[int]\n"
+    service_tree(bench.root, {"shared/rows.py": shared, "well/imp.py": ""})
+    needing = [
+        replace(service(name), path=name, settings=ServiceSettings(needs=("shared",)), baseline=Interpreter(3, 9))
+        for name in ("old", "well")
+    ]
+    inspector = Inspector(
+        plan=Plan(root=bench.root, target=TARGET), cache=bench.cache, runner=bench.runner, processes=1
+    )
+    inspector.expect(needing)
+
+    found = {one.name: inspector.inspect(Cell(service=one, interpreter=TARGET), None).findings for one in needing}
+
+    gone = {
+        name: [one.code for one in of_it if one.location and one.location.path == "shared/rows.py"]
+        for name, of_it in found.items()
+    }
+    assert gone == {"old": ["PY201", "PY210"], "well": ["PY210"]}

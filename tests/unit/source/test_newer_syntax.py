@@ -56,6 +56,13 @@ def test_what_it_refuses_or_dies_of_is_not_among_the_facts(tmp_path: Path) -> No
     assert list(NewerSyntax(cache=tmp_path, door=FakeDoor(says)).scan(tasks, NEWER)) == ["key of good.py"]
 
 
+def test_what_it_died_of_is_asked_about_again(tmp_path: Path) -> None:
+    """It may have been ended for want of memory."""
+    dying = FakeDoor(lambda request: crashed())
+    assert NewerSyntax(cache=tmp_path, door=dying).scan([task("large.py")], NEWER) == {}
+    assert list(NewerSyntax(cache=tmp_path, door=FakeDoor(scanned)).scan([task("large.py")], NEWER))
+
+
 def test_one_process_gets_no_more_than_it_can_tell_of(tmp_path: Path) -> None:
     door = FakeDoor(scanned)
     large = "x = 1\n" * (BATCH_BYTES // 10)

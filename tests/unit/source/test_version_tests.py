@@ -178,3 +178,21 @@ def test_formulas_that_grow_without_end_are_given_up() -> None:
     text = f"import sys\nA0 = sys.version + ''\n{steps}if A60 < 'x':\n    import imp\n"
 
     assert codes(heard(text)) == ["PY201 64"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os, sys as system\nif system.version < '3.12': import imp\n",
+        "import  sys  as  s\nif s.version < '3.12': import imp\n",
+        "from sys import(version)\nif version < '3.12': import imp\n",
+        "from sys import (\n    version,\n)\nif version < '3.12': import imp\n",
+        "import sys\nsystem = sys\nif system.version < '3.12': import imp\n",
+        "import sys\nif sys . version < '3.12': import imp\n",
+        "import sys\nif sys.\\\n  version < '3.12': import imp\n",
+        "from sys import implementation as own\nif own.cache_tag == 'cpython-39': import imp\n",
+        "from platform import python_version\nif python_version() < '3.12': import imp\n",
+    ],
+)
+def test_however_the_version_is_named_the_file_is_searched_for_it(text: str) -> None:
+    assert codes(heard(text)) == []
