@@ -118,7 +118,7 @@ def _flag(name: str, value: Value | None) -> Condition:
     """Names that are known far and wide, where the file does not say itself what they are."""
     if name == "TYPE_CHECKING":
         return NEVER
-    if value is not None and value.kind is NOTHING_KNOWN:
+    if (value is not None and value.kind is NOTHING_KNOWN) or ("3" not in name and "2" not in name):
         return UNSURE
     flag = _FLAG.fullmatch(name)
     if flag:

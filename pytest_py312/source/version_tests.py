@@ -27,14 +27,17 @@ _TWO_FIELDS = re.compile(r"%[ds]\.%[ds]|\{0?\}\.\{1?\}|\{0?\.major\}\.\{0?\.mino
 _RELEASE = re.compile(r"\d+(?:\.\d+){0,2}")
 
 
+_SYS = re.compile(r"sys\b")
+
+
 def speaks_of_version(text: str) -> bool:
     """Whether a file can name the Python version at all: most cannot, and need not be searched for it.
 
     However ``sys`` is imported, and whatever it is called then, its own name stands in the file once.
     """
-    if "sys" in text:
-        return "version" in text or "cache_tag" in text
-    return "python_version" in text  # of platform
+    if "version" in text or "cache_tag" in text:
+        return _SYS.search(text) is not None or "python_version" in text  # of platform
+    return False
 
 
 def version_part(scan: Scan, node: ast.expr) -> str:
