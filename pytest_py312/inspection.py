@@ -136,8 +136,10 @@ class _Survey:
         :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
         """
         target = self._plan.target
-        keys = [self._key(Cell(service=one, interpreter=target), None, (), judged=False) for one in self._services]
-        if all(keys) and all(self._verdicts.get(key) for key in keys):
+        keys = {
+            one.path: self._key(Cell(service=one, interpreter=target), None, (), judged=False) for one in self._services
+        }
+        if all(key and self._verdicts.get(path, key) for path, key in keys.items()):
             return
         interpreters = sorted({*map(self._before, self._services), target}, reverse=True)
         self._compiler(target)
@@ -146,7 +148,9 @@ class _Survey:
             self._facts()
             list(threads.map(self._said, interpreters))
             compiled.result()
-        self._verdicts.keep({key: Verdict(findings=()) for key in keys if key})
+        for path, key in keys.items():
+            if key:
+                self._verdicts.keep(path, key, Verdict(findings=()))
 
     def inspect(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> Inspection:
         """See :meth:`Inspector.inspect`.
@@ -154,12 +158,12 @@ class _Survey:
         :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
         """
         key = self._key(cell, lock, declared, judged=True)
-        kept = self._verdicts.get(key) if key else None
+        kept = self._verdicts.get(cell.service.path, key) if key else None
         if kept is not None:
             return Inspection(findings=kept.findings)
         found = self._judged(cell, lock, declared)
         if key and not found.unchecked:
-            self._verdicts.keep({key: Verdict(findings=found.findings)})
+            self._verdicts.keep(cell.service.path, key, Verdict(findings=found.findings))
         return found
 
     def _key(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str], *, judged: bool) -> str:
@@ -269,21 +273,26 @@ class _Survey:
 
     def _said(self, interpreter: Interpreter) -> _Said:
         """What is the target is asked about all services, a baseline about those that run on it."""
-        asked = [one for one in self._services if interpreter in (self._before(one), self._plan.target)]
-        return self._once(
-            f"said {interpreter}", lambda: self._ask(interpreter, frozenset().union(*map(self._questions, asked)))
-        )
+
+        def asked() -> frozenset[Question]:
+            services = [one for one in self._services if interpreter in (self._before(one), self._plan.target)]
+            return frozenset().union(*map(self._questions, services))
+
+        return self._once(f"said {interpreter}", lambda: self._ask(interpreter, asked()))
 
     def _between(self, interpreter: Interpreter, baseline: Interpreter, target: Interpreter) -> Testimony:
         """What an interpreter says to what the two beside it disagree about."""
-        before, after = (self._said(one).testimony.answers for one in (baseline, target))
-        asked = frozenset(
-            question
-            for question, answer in before.items()
-            if (answer.present, answer.signature) != (after[question].present, after[question].signature)
-        )
+
+        def disputed() -> frozenset[Question]:
+            before, after = (self._said(one).testimony.answers for one in (baseline, target))
+            return frozenset(
+                question
+                for question, answer in before.items()
+                if (answer.present, answer.signature) != (after[question].present, after[question].signature)
+            )
+
         name = f"between {baseline} and {target}: {interpreter}"
-        return self._once(name, lambda: self._ask(interpreter, asked)).testimony
+        return self._once(name, lambda: self._ask(interpreter, disputed())).testimony
 
     def _ask(self, interpreter: Interpreter, questions: frozenset[Question]) -> _Said:
         try:

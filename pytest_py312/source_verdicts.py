@@ -25,23 +25,31 @@ class Verdict:
 
 
 class Verdicts:
-    """The verdicts on services beneath ``root`` that are kept in ``cache``."""
+    """The verdicts on services beneath ``root`` that are kept in ``cache``, in a file for each service: one for all
+    would be written again as a whole for each of them."""
 
     def __init__(self, *, root: Path, cache: Path) -> None:
-        name = hashlib.sha256(f"{root}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        self._memory = Memory(cache / "source" / f"verdicts-{name}.json")
+        self._root = root
+        self._folder = cache / "source"
+        self._memories: dict[str, Memory] = {}
 
-    def get(self, key: str) -> Verdict | None:
-        """The verdict that was kept, or ``None``."""
-        kept = self._memory.get(key)
+    def get(self, service: str, key: str) -> Verdict | None:
+        """The verdict that was kept of the service of a path, or ``None``."""
+        kept = self._memory(service).get(key)
         try:
             return None if kept is None else decode(Verdict, kept)
         except (ValueError, KeyError):
             return None
 
-    def keep(self, verdicts: Mapping[str, Verdict]) -> None:
-        """Keep verdicts by their keys."""
-        self._memory.keep({key: encode(verdict) for key, verdict in verdicts.items()})
+    def keep(self, service: str, key: str, verdict: Verdict) -> None:
+        """Keep a verdict by its key."""
+        self._memory(service).keep({key: encode(verdict)})
+
+    def _memory(self, service: str) -> Memory:
+        if service not in self._memories:
+            name = hashlib.sha256(f"{self._root}\0{service}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+            self._memories[service] = Memory(self._folder / f"verdicts-{name}.json")
+        return self._memories[service]
 
 
 def key_of(

@@ -60,7 +60,7 @@ NAIVE = ".replace(tzinfo=None)"
 
 def with_changes(finding: Finding, facts: FileFacts) -> Finding:
     """``finding`` of a file with the changes that mend it, where there are some."""
-    if finding.location is None or finding.location.line is None or finding.waived:
+    if finding.location is None or finding.location.line is None or finding.waived or _is_given(finding, facts):
         return finding
     if finding.code == "PY221":
         return replace(finding, changes=_of_escape(finding))
@@ -69,6 +69,14 @@ def with_changes(finding: Finding, facts: FileFacts) -> Finding:
     if finding.code in ("PY201", "PY220") and finding.names[0] in _MODULES:
         return replace(finding, changes=_of_module(finding.names[0], facts))
     return replace(finding, changes=_of_name(finding)) if finding.code in _OF_NAMES else finding
+
+
+def _is_given(finding: Finding, facts: FileFacts) -> bool:
+    """Whether a name of one's own stands there, which something of the library was given to: it keeps its name."""
+    place = finding.location
+    return place is not None and any(
+        one.kind == Kind.GIVEN and one.line == place.line and one.column == place.column for one in facts.references
+    )
 
 
 def asked_for(change: SourceChange, utc: str) -> SourceChange | None:

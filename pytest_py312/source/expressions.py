@@ -192,7 +192,7 @@ def _of_own(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | No
     if base.kind is CLASS and known.kind is not FUNCTION and enum_rules.is_enum(owner):
         known = Value(OBJECT, guard=base.guard, data=owner)
     if len(steps) == 1 and call is not None and known.kind is STD and known.path and known.path[-1] != ")":
-        scan.refer(steps[0], known, Kind.USE, call)
+        scan.refer(steps[0], known, Kind.GIVEN, call)
     if len(steps) == 1:
         return known
     if known.kind is not NOTHING_KNOWN or known.module:

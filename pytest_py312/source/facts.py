@@ -34,6 +34,9 @@ class Kind:
     """``imp.reload``, whatever is done with it"""
     USE = "use"
     """A name that a ``from`` import has brought: if it is gone, the import says so"""
+    GIVEN = "given"
+    """A name of one's own, or of another file, that was given to it: ``self.warn``. It goes by that name wherever what
+    it stands for is called now"""
     METHOD = "method"
     """An attribute of something whose class is known: ``Thread().isAlive``"""
     DYNAMIC = "dynamic"

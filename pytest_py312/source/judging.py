@@ -162,7 +162,7 @@ class _File:
 
     def _culprit(self, reference: Reference) -> str | None:
         """The first part of the path that the target lacks; ``None`` where another finding speaks of it."""
-        if reference.kind == Kind.USE:
+        if reference.kind in (Kind.USE, Kind.GIVEN):
             return None
         if self.witnesses.on_target(reference.module, "").present is False:
             # of what is named in a module that is missing, its import has said so
@@ -243,7 +243,9 @@ class _File:
         return reference.module.startswith("distutils") and self.witnesses.target.version < NO_LONGER_SEEDED
 
     def _too_new(self, reference: Reference) -> Iterator[Finding]:
-        if reference.kind in (Kind.USE, Kind.STAR) or not self.on_baseline.runs(reference.guard, reference.bound):
+        if reference.kind in (Kind.USE, Kind.GIVEN, Kind.STAR) or not self.on_baseline.runs(
+            reference.guard, reference.bound
+        ):
             return
         if self.on_baseline.catches(reference.guard, _failure(reference, reference.path)):
             return
@@ -343,7 +345,7 @@ def _warns_here(reference: Reference, target: Answer) -> bool:
         return not target.when_called and bool(reference.path)
     if reference.kind == Kind.PART:
         return not target.when_called
-    if reference.kind == Kind.USE:
+    if reference.kind in (Kind.USE, Kind.GIVEN):
         return target.when_called and reference.call is not None
     if target.when_called and reference.call is None:
         return not target.is_class and reference.kind != Kind.DYNAMIC

@@ -180,7 +180,7 @@ def _through(way: Through, meanings: Sequence[Meaning], guards: _Guards) -> Iter
     for one in meanings:
         if one.path:
             is_named = one.path.count(".") + 1 == one.told  # what is wrong with the name itself, its own file has said
-            kind = Kind.USE if is_named else Kind.METHOD if "()" in one.path else way.kind
+            kind = Kind.GIVEN if is_named else Kind.METHOD if "()" in one.path else way.kind
             place = (way.line, way.column, way.end_column)
             guard = guards.inside(way.guard, one.condition)
             sure = way.sure and one.sure

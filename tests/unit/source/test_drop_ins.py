@@ -1,6 +1,7 @@
 """Which findings are mended by a change, and which stay a sentence."""
 
 from dataclasses import replace
+from textwrap import dedent
 
 import pytest
 
@@ -61,6 +62,23 @@ def test_what_has_a_successor_of_the_same_meaning_is_mended(finding: Finding, ol
 )
 def test_what_needs_thought_is_not(finding: Finding) -> None:
     assert with_changes(finding, NOTHING).changes == ()
+
+
+def test_a_name_of_ones_own_keeps_its_name() -> None:
+    """``self.warn`` was given to something of the library: to call it ``self.warning`` would name nothing."""
+    text = """
+        import logging
+        class Job:
+            def __init__(self):
+                self.warn = logging.getLogger().warn
+            def run(self):
+                self.warn("late")
+        """
+    facts = scan_text(dedent(text).lstrip(), PATH)
+    given = replace(found("logging.Logger.warn", "PY220"), location=Location(path=PATH, line=6, column=14))
+    named = replace(given, location=Location(path=PATH, line=4, column=41))
+    assert with_changes(given, facts).changes == ()
+    assert [change.new for change in with_changes(named, facts).changes] == ["logging.Logger.warning"]
 
 
 def test_an_assertion_of_something_unknown_is_one_of_unittest() -> None:
