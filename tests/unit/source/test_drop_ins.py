@@ -75,8 +75,8 @@ def test_a_name_of_ones_own_keeps_its_name() -> None:
                 self.warn("late")
         """
     facts = scan_text(dedent(text).lstrip(), PATH)
-    given = replace(found("logging.Logger.warn", "PY220"), location=Location(path=PATH, line=6, column=14))
-    named = replace(given, location=Location(path=PATH, line=4, column=41))
+    given = replace(found("logging.Logger.warn", "PY220"), location=Location(path=PATH, line=6, column=9))
+    named = replace(given, location=Location(path=PATH, line=4, column=21))
     assert with_changes(given, facts).changes == ()
     assert [change.new for change in with_changes(named, facts).changes] == ["logging.Logger.warning"]
 
