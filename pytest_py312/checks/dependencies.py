@@ -106,7 +106,27 @@ def _outcome(cell: Cell, judged: Sequence[_Set]) -> Outcome:
         # as bad on the baseline is no excuse: a set that cannot be installed proves nothing here either
         worst = next(found for found in findings if found.severity is Severity.ERROR)
         return replace(outcome, status=Status.FAILED, reason=f"{worst.message} (as on {cell.service.baseline})")
+    dead = next(filter(None, map(_dead_before, judged)), None)
+    if outcome.status is Status.PASSED and cell.service.suite is None and dead is not None:
+        reason = f"{dead.message} (as on {cell.service.baseline}), and without a suite nothing shows that it runs"
+        return replace(outcome, status=Status.ERRORED, reason=reason)
     return outcome
+
+
+def _dead_before(one: _Set) -> Finding | None:
+    """A project of which nothing can be imported, here as on the baseline: what needs it may run on neither."""
+    imports, environment = one.here.imports or {}, one.here.environment
+    for found in one.findings:
+        if found.code == "PY105" and found.preexisting and found.severity is Severity.ERROR and not found.waived:
+            modules = [
+                module
+                for name in found.names
+                for module in (environment.modules.get(name, ()) if environment is not None else ())
+                if module in imports
+            ]
+            if all(imports[module] for module in modules):
+                return found
+    return None
 
 
 def _blocks_everywhere(findings: list[Finding]) -> bool:

@@ -117,6 +117,32 @@ def test_what_does_not_import_on_the_baseline_either_is_pre_existing() -> None:
     assert [finding.preexisting for finding in outcome.findings] == [True]
 
 
+def test_what_imports_nowhere_proves_nothing_where_no_suite_runs() -> None:
+    """The suite shows whether the service runs all the same. Where there is none, nothing does."""
+    failing = {"flask": "ImportError: cannot import name 'escape'"}
+    sides = [replace(installation_of(text, {"flask": "1"}), imports=failing) for text in ("3.12", "3.10")]
+    facts = FakeFacts(installations={"3.12": sides[0], "3.9": sides[1]})
+
+    outcome = Dependencies().judge(cell_of("3.12", service(suite=None)), facts).outcome
+
+    assert outcome.status is Status.ERRORED
+    assert "`import flask` fails" in outcome.reason
+    assert outcome.reason.endswith("(as on 3.9), and without a suite nothing shows that it runs")
+
+
+def test_one_module_of_several_that_wants_an_extra_is_nothing_to_be_shown() -> None:
+    """As blackd, beside black, which imports."""
+    sides = {}
+    for text in ("3.9", "3.12"):
+        made = installation_of(text, {"black": "23.7.0"}, imports={"black": "", "blackd": "ImportError: no aiohttp"})
+        assert made.environment is not None
+        sides[text] = replace(made, environment=replace(made.environment, modules={"black": ("black", "blackd")}))
+
+    outcome = Dependencies().judge(cell_of("3.12", service(suite=None)), FakeFacts(installations=sides)).outcome
+
+    assert outcome.status is Status.PASSED
+
+
 def test_a_module_that_fails_where_another_of_its_project_fails_today_is_not_pre_existing() -> None:
     """As blackd, which wants an extra, and black."""
     sides = {}
