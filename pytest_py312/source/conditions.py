@@ -262,14 +262,14 @@ def _has(scan: Scan, value: Value, name: str) -> Condition:
         return UNSURE
     if value.kind is MANY:
         # the library's own, or a backport of it: what is asked decides where the library's is used
-        of_library = [one for one in alternatives(value) if one.kind is STD]
+        of_library = [one for one in alternatives(value) if one.kind is STD or one.of_other_file]
         return _has(scan, of_library[0], name) if len(of_library) == 1 else UNSURE
     if value.kind is OBJECT:
         bases = value.data.standard_bases()
         known = value.data.get(name) is not None or value.data.foreign_bases() or len(bases) != 1
         return UNSURE if known else ("has", bases[0].module, f"{bases[0].path}().{name}")
-    if value.kind is FOREIGN and scan.is_of_service(value.module):
-        return ("imported has", joined(value.module, name))
+    if (value.kind is FOREIGN or value.of_other_file) and scan.is_of_service(value.module):
+        return ("imported has", joined(value.in_other_file, name))
     if value.kind is not STD:
         return UNSURE
     return ("has", value.module, f"{value.path}.{name}" if value.path else name)

@@ -143,8 +143,14 @@ def not_evaluated(scan: Scan, node: Any, every: list[ast.arg]) -> Iterator[ast.e
 
 def given_by(scan: Scan, node: Any) -> Value | None:
     """What a function gives: by its annotation, or by what it says in its ``return`` statements."""
-    if node.returns is not None:
-        return annotated(scan, node.returns)
+    if node.returns is None:
+        return _given_by_body(scan, node)
+    said = annotated(scan, node.returns)
+    made = _given_by_body(scan, node) if said.is_instance else None
+    return made if made is not None and made.kind is OBJECT else said  # of a class of one's own
+
+
+def _given_by_body(scan: Scan, node: Any) -> Value | None:
     value = _only_returned(node.body)
     if value is None or value.__class__ not in _TELLING:
         return None

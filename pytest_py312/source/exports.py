@@ -1,7 +1,6 @@
 """What dotted names that begin with a file of the service stand for: names of the library that others made known."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from pytest_py312.source.facts import Condition, Exported, FileFacts, Patch
@@ -35,7 +34,8 @@ class Meaning(NamedTuple):
 class Names:
     """What names of the files of a service mean to others."""
 
-    def __init__(self, find: Find, known: Known) -> None:
+    def __init__(self, files: Sequence[FileFacts], find: Find, known: Known) -> None:
+        self._first_names = {one.name.partition(".")[0].removesuffix("()") for facts in files for one in facts.exported}
         self._find = find
         self._known = known
         self._exports: dict[str, dict[str, list[Exported]]] = {}
@@ -44,6 +44,8 @@ class Names:
 
     def meanings(self, name: str, beside: FileFacts, replaced: Replaced = frozenset()) -> tuple[Meaning, ...]:
         """All that a dotted name (with its leading dots) in the file ``beside`` may stand for."""
+        if self._first_names.isdisjoint(name.replace("()", "").split(".")):
+            return ()  # as most are, of what is the service's own
         return self._known_meanings(name, beside, replaced, DEEPEST)
 
     def _known_meanings(self, name: str, beside: FileFacts, replaced: Replaced, left: int) -> tuple[Meaning, ...]:
@@ -59,7 +61,7 @@ class Names:
         if not setting:
             return {}
         own = {
-            path: frozenset(filter(None, map(partial(self._owner, facts), facts.replaced)))
+            path: frozenset(one for name in facts.replaced for one in self._owners(facts, name))
             for path, facts in setting.items()
         }
         before = run_before(files, setting, imported, self._find)
@@ -72,27 +74,32 @@ class Names:
                 if meaning.path and "()" not in meaning.path and len(meaning.path.split(".")) > meaning.told:
                     yield Patch(meaning.module, meaning.path)
 
-    def _owner(self, beside: FileFacts, name: str) -> tuple[str, str] | None:
-        """The file that the last step of a name is set in."""
-        module, _, last = name.rpartition(".")
-        file = self._find(module if module.strip(".") else f"{module}.", beside.path) if module else None
-        return (file.path, last) if file is not None else None
+    def _owners(self, beside: FileFacts, name: str) -> Iterator[tuple[str, str]]:
+        """The files that a name may be set in, and what it is called there."""
+        for file, steps, _ in self._ways(name, beside):
+            yield file.path, ".".join(steps)
 
-    def _meanings(self, name: str, beside: FileFacts, replaced: Replaced, left: int) -> Iterator[Meaning]:
+    def _ways(self, name: str, beside: FileFacts) -> Iterator[tuple[FileFacts, Sequence[str], str]]:
+        """The files that a dotted name may begin with, the steps that are left, and the module of the first of them."""
         parts = name.lstrip(".").split(".")
         dots = name[: len(name) - len(name.lstrip("."))]
         for count in range(0 if dots else 1, len(parts)):
             file = self._find(dots + ".".join(parts[:count]), beside.path)
-            if file is None or (file.path, parts[count]) in replaced:
+            if file is not None:
+                yield file, parts[count:], dots + ".".join(parts[: count + 1])
+
+    def _meanings(self, name: str, beside: FileFacts, replaced: Replaced, left: int) -> Iterator[Meaning]:
+        for file, steps, inner in self._ways(name, beside):
+            if replaced and any((file.path, ".".join(steps[:count])) in replaced for count in range(1, len(steps) + 1)):
                 continue
-            found = self._exported(file, parts[count])
-            if found and self._find(dots + ".".join(parts[: count + 1]), beside.path) is not None:
+            found, rest = self._exported(file, steps)
+            if found and self._find(inner, beside.path) is not None:
                 # a module inside of the package takes the place of what the package calls so, once it is imported
                 if any(not one.elsewhere for one in found):
                     return
                 continue
             for one in found:
-                yield from self._of_one(one, parts[count + 1 :], file, replaced, left)
+                yield from self._of_one(one, rest, file, replaced, left)
             if found:
                 return
 
@@ -123,16 +130,23 @@ class Names:
             module = f"{module}.{path.pop(0)}"
         return module, ".".join(path)
 
-    def _exported(self, file: FileFacts, name: str) -> Sequence[Exported]:
+    def _exported(self, file: FileFacts, steps: Sequence[str]) -> tuple[Sequence[Exported], Sequence[str]]:
+        """What the first steps of a name are in a file, and the steps that are left."""
         by_name = self._exports.get(file.path)
         if by_name is None:
             by_name = self._exports[file.path] = {}
             for one in file.exported:
                 by_name.setdefault(one.name, []).append(one)
-        found = by_name.get(name)
-        if found is None and name.endswith("()"):
-            return [_called(one) for one in by_name.get(name.removesuffix("()"), ())]
-        return found or ()
+        first, rest = steps[0], steps[1:]
+        found = by_name.get(first)
+        if found is not None:
+            return found, rest
+        if rest:  # of a class, or of an instance of it
+            found = by_name.get(f"{first}.{rest[0]}") or by_name.get(f"{first.removesuffix('()')}.{rest[0]}")
+        if found is not None:
+            return found, rest[1:]
+        called = by_name.get(first.removesuffix("()"), ()) if first.endswith("()") else ()
+        return [_called(one) for one in called], rest
 
 
 def _called(one: Exported) -> Exported:

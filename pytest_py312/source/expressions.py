@@ -12,7 +12,6 @@ from pytest_py312.source.naming import dotted, joined, last_name, named
 from pytest_py312.source.stdlib import CHANGING_BUILTINS
 from pytest_py312.source.values import (
     CLASS,
-    CONDITION,
     COROUTINE,
     FOREIGN,
     FUNCTION,
@@ -33,6 +32,8 @@ from pytest_py312.source.values import (
 )
 from pytest_py312.source.walking import (
     HANDLERS,
+    LONGEST_PATH,
+    MOST_CALLS,
     OnOwn,
     Scan,
     extended,
@@ -139,19 +140,16 @@ def _stepped(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | N
         known = all(one.kind in (STD, "none") or one.guard != base.guard for one in base.data)
         known = known or sum(one.kind is not NONE for one in base.data) == 1
         return either([_stepped(scan, one, steps, call, sure and known) for one in base.data])
+    if kind is not FOREIGN:
+        rules.attribute_of_unknown(scan, steps[0])
+    if kind is not FOREIGN and not base.of_other_file:
+        return UNKNOWN
+    name = joined(base.in_other_file, ".".join([step.attr for step in reversed(steps)]))
+    way = Kind.NAME if kind is FOREIGN else Kind.METHOD
+    scan.reach_through(scan.place(steps[0], steps[0].attr), name, way, call, sure)
     if kind is FOREIGN:
-        return Value(FOREIGN, _reached(scan, base, steps, Kind.NAME, call, sure), "", base.guard)
-    if base.module and (kind is NOTHING_KNOWN or kind is CONDITION):
-        _reached(scan, base, steps, Kind.METHOD, call, sure)
-    rules.attribute_of_unknown(scan, steps[0])
-    return UNKNOWN
-
-
-def _reached(scan: Scan, base: Value, steps: list[ast.Attribute], kind: str, call: Call | None, sure: bool) -> str:
-    """Notes an attribute of something in another file, or of what a call of that gives; its full name."""
-    name = joined(base.module, ".".join([step.attr for step in reversed(steps)]))
-    scan.reach_through(scan.place(steps[0], steps[0].attr), name, kind, call, sure)
-    return name
+        return Value(FOREIGN, name, "", base.guard)
+    return Value(NOTHING_KNOWN, name) if name.count("()") < MOST_CALLS and len(name) < LONGEST_PATH else UNKNOWN
 
 
 def _of_standard(scan: Scan, base: Value, steps: list[ast.Attribute], call: Call | None, sure: bool) -> Value:
@@ -340,7 +338,8 @@ def _called(scan: Scan, node: ast.Call, value: Value, arguments: Given) -> Value
     if name == "find":
         given = given or guessed_elements.found(scan, node)
     by_names = name == "entry_points" and node.keywords  # such as those of the library do not differ
-    if given is None and kind is FOREIGN and scan.is_of_service(value.module) and not by_names:
+    of_service = (kind is FOREIGN or value.of_other_file) and scan.is_of_service(value.module)
+    if given is None and of_service and not by_names:
         return Value(NOTHING_KNOWN, f"{value.module}()", "", value.guard)  # what it is, the other file may say
     return given or UNKNOWN
 

@@ -89,7 +89,7 @@ def linked(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
     """``files`` with what their classes inherit through other files as references of their own."""
     modules = Modules(files)
     flags = _Flags(modules)
-    names = Names(modules.find, flags.plainly)
+    names = Names(files, modules.find, flags.plainly)
     classes = {facts.path: {one.name: one for one in facts.classes} for facts in files}
     imported = {facts.path: imported_files(facts, modules.find) for facts in files}
     set_by = names.set_by(files, imported)

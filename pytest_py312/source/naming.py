@@ -3,7 +3,7 @@
 import ast
 from typing import Any
 
-from pytest_py312.source.values import CLASS, FOREIGN, OBJECT, STD, UNKNOWN, Value
+from pytest_py312.source.values import CLASS, FOREIGN, NOTHING_KNOWN, OBJECT, STD, UNKNOWN, Value
 from pytest_py312.source.walking import Scan, extended
 
 
@@ -18,9 +18,11 @@ def named(scan: Scan, node: Any) -> Value:
         if value.kind is STD:
             return extended(scan, value, node.attr)
         if value.kind is FOREIGN:
-            return Value(FOREIGN, joined(value.module, node.attr), "", value.guard)
+            return Value(FOREIGN, joined(value.in_other_file, node.attr), "", value.guard)
         if value.kind is CLASS or value.kind is OBJECT:
             return value.data.get(node.attr) or UNKNOWN
+        if value.of_other_file:
+            return Value(NOTHING_KNOWN, joined(value.module, node.attr))
     return UNKNOWN
 
 

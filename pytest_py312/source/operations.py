@@ -15,7 +15,6 @@ from pytest_py312.source.values import (
     CLASS,
     COROUTINE,
     EXCEPTIONS,
-    FOREIGN,
     FUNCTION,
     ITEMS,
     MANY,
@@ -183,8 +182,8 @@ def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
             before = one.data.set_on_self.get(target.attr)
             one.data.set_on_self[target.attr] = value if before is None else either((before, value))
         else:
-            if one.kind is FOREIGN and scan.is_of_service(one.module):
-                scan.replaced.add(joined(one.module, target.attr))
+            if one.module and scan.is_of_service(one.module):
+                scan.replaced.add(joined(one.in_other_file, target.attr))
             if target.attr in LIKELY_METHODS:
                 scan.defined.add(target.attr)
                 scan.assigned.add(target.attr)
@@ -193,7 +192,10 @@ def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
 def _assign_item(scan: Scan, target: ast.Subscript, value: Value) -> None:
     owner = visit(scan, target.value)
     key = visit(scan, target.slice)
+    if isinstance(target.value, ast.Call) and getattr(target.value.func, "id", "") == "globals":
+        scan.module.update((name, UNKNOWN) for name in texts(key))
     if dotted(owner) == "sys.modules":
+        scan.takes_own_place = scan.takes_own_place or getattr(target.slice, "id", "") == "__name__"
         own_patches.put_in_place(scan, texts(key))
     elif owner.data.__class__ is Keys:
         keyword_dicts.item_set(scan, target, owner, key, value)

@@ -22,7 +22,7 @@ def by_setattr(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
         for name in names if 0 < len(names) < MOST_ALTERNATIVES else [ANY_NAME]:
             scan.patch(extended(scan, arguments[0], name))
     elif arguments[0].kind is FOREIGN and scan.is_of_service(arguments[0].module):
-        scan.replaced.update(joined(arguments[0].module, name) for name in names)
+        scan.replaced.update(joined(arguments[0].in_other_file, name) for name in names)
     elif arguments[0].kind is CLASS:
         arguments[0].data.set_on_self.update((name, UNKNOWN) for name in names)
     return UNKNOWN

@@ -12,6 +12,7 @@ from pytest_py312.source import (
     called_behind,
     contexts,
     definitions,
+    enum_rules,
     expressions,
     fallbacks,
     guessed_elements,
@@ -22,7 +23,7 @@ from pytest_py312.source import (
 )
 from pytest_py312.source.comments import read_ignores
 from pytest_py312.source.facts import Condition, Exported, Failure, FileFacts
-from pytest_py312.source.values import CONDITION, FOREIGN, FUNCTION, PIECES, STD, alternatives
+from pytest_py312.source.values import CLASS, CONDITION, FOREIGN, FUNCTION, PIECES, STD, OwnClass, Value, alternatives
 from pytest_py312.source.version_tests import speaks_of_version
 from pytest_py312.source.walking import Scan, block
 
@@ -126,7 +127,9 @@ def _flags(scan: Scan) -> Iterator[tuple[str, Condition]]:
 
 def _exported(scan: Scan) -> Iterator[Exported]:
     """Names that other files may use: not those of which one meaning is ``None``, or a thing of this file."""
-    for name, value in scan.module.items():
+    if scan.takes_own_place:
+        return
+    for name, value in _public(scan):
         if value.kind is FUNCTION and value.data.gives is not None and not value.data.is_async:
             name, value = f"{name}()", value.data.gives
         known = alternatives(value)
@@ -137,7 +140,33 @@ def _exported(scan: Scan) -> Iterator[Exported]:
                     conditions = tuple([guard.condition for guard in scan.chain(one.guard) if guard.condition])
                     condition = ("and", *conditions) if conditions else ()
                     path = one.path if of_library else ""
-                    yield Exported(name, one.module, path, condition, len(known) == 1, not of_library)
+                    module = one.module if of_library else one.in_other_file
+                    yield Exported(name, module, path, condition, len(known) == 1, not of_library)
+
+
+def _public(scan: Scan) -> Iterator[tuple[str, Value]]:
+    """The names of the module, and those in its classes: ``Service.log``, ``Service().log`` of an instance."""
+    for name, value in scan.module.items():
+        yield name, value
+        if value.kind is CLASS and not enum_rules.is_enum(value.data):
+            yield from _in_class(name, value.data)
+
+
+def _in_class(name: str, own: OwnClass) -> Iterator[tuple[str, Value]]:
+    body: dict[str, Value] = {}
+    set_on_self: dict[str, Value] = {}
+    for one in reversed(own.family()):
+        body |= one.body
+        set_on_self |= one.set_on_self
+    # how a class that derives from others', or is made by them, takes its body they alone know
+    is_plain = not own.is_open and not own.foreign_bases()
+    for inner, value in body.items():
+        if value.kind is FUNCTION:
+            yield f"{name}().{inner}", value
+        elif is_plain and inner not in set_on_self:
+            yield f"{name}.{inner}", value
+    for inner, value in set_on_self.items():
+        yield f"{name}().{inner}", value
 
 
 def _characters(text: str) -> Callable[[list[T]], list[T]]:

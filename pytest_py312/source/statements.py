@@ -41,7 +41,9 @@ def read_import(scan: Scan, node: ast.Import) -> None:
         place = _alias_place(scan, alias)
         _note(scan, alias.name, "", 0, place)
         if not scan.is_standard(alias.name):
-            scan.bind(alias.asname or alias.name.partition(".")[0], Value(FOREIGN, alias.name, "", scan.guard))
+            first, dot, _ = alias.name.partition(".")
+            bound = "" if alias.asname or not dot else first
+            scan.bind(alias.asname or first, Value(FOREIGN, alias.name, bound, scan.guard))
             continue
         scan.refer_at(place, Value(STD, alias.name, "", 0), Kind.IMPORT)
         scan.add_submodule(alias.name)

@@ -8,7 +8,8 @@ from typing import Any
 STD = "std"
 """Something of the standard library: ``module`` and ``path``, as questions have them."""
 FOREIGN = "foreign"
-"""A module that is not standard, or something in one; ``module`` is its dotted name with leading dots."""
+"""A module that is not standard, or something in one; ``module`` is its dotted name with leading dots. Where ``import
+package.module`` gave the name, it stands for ``path``, which is the package."""
 CLASS = "class"
 """A class of this file; ``data`` is an :class:`OwnClass`."""
 OBJECT = "object"
@@ -73,6 +74,16 @@ class Value:
     @property
     def is_instance(self) -> bool:
         return self.kind is STD and self.path.endswith("()")
+
+    @property
+    def of_other_file(self) -> bool:
+        """Whether it is what a call gives of something in another file."""
+        return bool(self.module) and self.kind in (NOTHING_KNOWN, CONDITION)
+
+    @property
+    def in_other_file(self) -> str:
+        """The dotted name of something that is not standard."""
+        return self.path or self.module if self.kind is FOREIGN else self.module
 
 
 UNKNOWN = Value(NOTHING_KNOWN)

@@ -106,6 +106,8 @@ class Scan:
     loop_is_set: bool = False
     asking_for_loops: list[tuple[int, str]] = field(default_factory=list)
     """Rules about event loops, by their number, and the function or class by whose name they are reached."""
+    takes_own_place: bool = False
+    """Whether the file puts something else into ``sys.modules`` as what it is imported by."""
     has_tar_filter: bool = False
     """Whether the file says by an attribute how tar archives are unpacked."""
     forks: list[tuple[ast.Call, str, int]] = field(default_factory=list)

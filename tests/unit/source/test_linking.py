@@ -205,3 +205,58 @@ def test_how_a_function_is_called_that_comes_by_way_of_another_file() -> None:
     before, after = Signature(positional=(), keywords=("loop",)), Signature(positional=(), keywords=())
     found = heard(files, before={"asyncio:Lock": before}, after={"asyncio:Lock": after})
     assert [one.location.line for one in found if one.location] == [2]
+
+
+HOLDERS = """
+import enum, unittest, datetime
+class Base:
+    def __init__(self):
+        self.case = unittest.TestCase()
+        self.other = unittest.TestCase()
+class Holder(Base):
+    of_class = unittest.TestCase()
+    def __init__(self):
+        super().__init__()
+        self.other = object()
+    def get(self):
+        return unittest.TestCase()
+class Model(elsewhere.Model):
+    case = unittest.TestCase()
+class Kind(enum.Enum):
+    CASE = unittest.TestCase()
+"""
+
+
+@pytest.mark.parametrize(
+    ("use", "found"),
+    [
+        ("Holder().case", ["PY203 2"]),
+        ("Holder().of_class", ["PY203 2"]),
+        ("Holder.of_class", ["PY203 2"]),
+        ("Holder().get()", ["PY203 2"]),
+        ("Holder().other", []),
+        ("Holder.case", []),
+        ("Model.case", []),
+        ("Kind.CASE", []),
+    ],
+)
+def test_what_classes_of_another_file_hold(use: str, found: list[str]) -> None:
+    files = {"holders.py": HOLDERS, "main.py": f"import holders\nholders.{use}.assertEquals\n"}
+    assert codes(heard(files)) == found
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "case = holders.Holder().case\nif hasattr(case, 'assertEquals'): case.assertEquals\n",
+        "it = holders.Holder()\nit.case = None\nit.case.assertEquals\n",
+        "holders.Holder.of_class = None\nholders.Holder.of_class.assertEquals\n",
+    ],
+)
+def test_what_they_hold_may_be_asked_and_replaced(use: str) -> None:
+    assert heard({"holders.py": HOLDERS, "main.py": f"import holders\n{use}"}) == ()
+
+
+def test_an_import_of_a_module_gives_its_package_the_name() -> None:
+    files = {"package/tools.py": TOOLS, "main.py": "import package.other, package.tools\npackage.tools.c.Mapping\n"}
+    assert codes(heard(files, local={"package"})) == ["PY202 2"]
