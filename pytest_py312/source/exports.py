@@ -1,6 +1,6 @@
 """What dotted names that begin with a file of the service stand for: names of the library that others made known."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_py312.source.facts import Condition, Exported, FileFacts, Patch
@@ -35,7 +35,7 @@ class Names:
     """What names of the files of a service mean to others."""
 
     def __init__(self, files: Sequence[FileFacts], find: Find, known: Known) -> None:
-        self._first_names = {one.name.partition(".")[0].removesuffix("()") for facts in files for one in facts.exported}
+        self._leading = _leading(one for facts in files for one in facts.exported)
         self._find = find
         self._known = known
         self._exports: dict[str, dict[str, list[Exported]]] = {}
@@ -44,7 +44,7 @@ class Names:
 
     def meanings(self, name: str, beside: FileFacts, replaced: Replaced = frozenset()) -> tuple[Meaning, ...]:
         """All that a dotted name (with its leading dots) in the file ``beside`` may stand for."""
-        if self._first_names.isdisjoint(name.replace("()", "").split(".")):
+        if self._leading.isdisjoint(_steps(name)):
             return ()  # as most are, of what is the service's own
         return self._known_meanings(name, beside, replaced, DEEPEST)
 
@@ -75,9 +75,10 @@ class Names:
                     yield Patch(meaning.module, meaning.path)
 
     def _owners(self, beside: FileFacts, name: str) -> Iterator[tuple[str, str]]:
-        """The files that a name may be set in, and what it is called there."""
+        """The files that a name may be set in, and what it is called there (and ``""``: something is set in it)."""
         for file, steps, _ in self._ways(name, beside):
             yield file.path, ".".join(steps)
+            yield file.path, ""
 
     def _ways(self, name: str, beside: FileFacts) -> Iterator[tuple[FileFacts, Sequence[str], str]]:
         """The files that a dotted name may begin with, the steps that are left, and the module of the first of them."""
@@ -90,7 +91,9 @@ class Names:
 
     def _meanings(self, name: str, beside: FileFacts, replaced: Replaced, left: int) -> Iterator[Meaning]:
         for file, steps, inner in self._ways(name, beside):
-            if replaced and any((file.path, ".".join(steps[:count])) in replaced for count in range(1, len(steps) + 1)):
+            if (file.path, "") in replaced and any(
+                (file.path, ".".join(steps[:count])) in replaced for count in range(1, len(steps) + 1)
+            ):
                 continue
             found, rest = self._exported(file, steps)
             if found and self._find(inner, beside.path) is not None:
@@ -136,6 +139,8 @@ class Names:
         if by_name is None:
             by_name = self._exports[file.path] = {}
             for one in file.exported:
+                if one.elsewhere and self._leading.isdisjoint(_steps(one.module)):
+                    continue
                 by_name.setdefault(one.name, []).append(one)
         first, rest = steps[0], steps[1:]
         found = by_name.get(first)
@@ -147,6 +152,33 @@ class Names:
             return found, rest[1:]
         called = by_name.get(first.removesuffix("()"), ()) if first.endswith("()") else ()
         return [_called(one) for one in called], rest
+
+
+def _steps(name: str) -> list[str]:
+    return name.replace("()", "").split(".")
+
+
+def _leading(exported: Iterable[Exported]) -> set[str]:
+    """The names that lead to something of the library, by way of whatever files."""
+    found: set[str] = set()
+    open_ones: list[tuple[str, list[str]]] = []
+    for one in exported:
+        first = one.name.partition(".")[0].removesuffix("()")
+        if one.elsewhere:
+            open_ones.append((first, _steps(one.module)))
+        else:
+            found.add(first)
+    for _ in range(DEEPEST):
+        left = []
+        for first, steps in open_ones:
+            if found.isdisjoint(steps):
+                left.append((first, steps))
+            else:
+                found.add(first)
+        if len(left) == len(open_ones):
+            break
+        open_ones = left
+    return found
 
 
 def _called(one: Exported) -> Exported:
