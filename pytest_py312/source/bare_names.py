@@ -16,6 +16,7 @@ def used(scan: Scan, node: ast.Name, value: Value, *, as_name: bool = False) -> 
 
     ``as_name``: it is read and no more, which ``None`` in its place does not harm.
     """
+    scan.read_early.add(node.id)
     if scan.doubts or scan.shift is not None or value.kind not in (STD, MANY):
         return
     if value.kind is MANY:

@@ -191,6 +191,7 @@ def _perhaps(value: Value) -> Value:
 
 def run_deferred(scan: Scan) -> None:
     """Reads the bodies of functions, in their order; those they define themselves come last."""
+    scan.of_module = len(scan.references)
     while scan.queue:
         deferred = scan.queue.popleft()
         scan.names, scan.outer, scan.guard = deferred.names, deferred.outer, deferred.guard

@@ -96,6 +96,10 @@ class Scan:
     imports: list[ModuleImport] = field(default_factory=list)
     rules: list[RuleFact] = field(default_factory=list)
     loose: list[LooseMethod] = field(default_factory=list)
+    of_module: int = 0
+    """How many of the references are on the level of the module."""
+    read_early: set[str] = field(default_factory=set)
+    """Names that are read on that level."""
     patches: list[Patch] = field(default_factory=list)
     inherited: list[Inherited] = field(default_factory=list)
     through: list[Through] = field(default_factory=list)
@@ -270,17 +274,21 @@ class Scan:
         """Notes that the file sets a standard name itself. What ran before that, on the module level, is not helped."""
         if value.kind is not STD or "()" in value.path:
             return
-        spared: tuple[int, ...] = ()
+        inner = f"{value.path}.".removesuffix(f"{ANY_NAME}.")
+        spared = dict.fromkeys(
+            one.line
+            for one in self._run_before()
+            if one.module == value.module and (not value.path or f"{one.path}.".startswith(inner))
+        )
+        self.patches.append(Patch(value.module, value.path, self.guard, tuple(spared)))
+
+    def _run_before(self) -> Sequence[Reference]:
+        """What has run when that is which is read now: all before it on the level of the module, and all of that level
+        where it is in a function that nothing there may call."""
         if self.function is None:
-            inner = f"{value.path}.".removesuffix(f"{ANY_NAME}.")
-            spared = tuple(
-                dict.fromkeys(
-                    one.line
-                    for one in self.references
-                    if one.module == value.module and (not value.path or f"{one.path}.".startswith(inner))
-                )
-            )
-        self.patches.append(Patch(value.module, value.path, self.guard, spared))
+            return self.references
+        callers = {self.body_name, self.owner.name if self.owner is not None else ""}
+        return self.references[: self.of_module] if callers.isdisjoint(self.read_early) else ()
 
     def names_mocks(self) -> bool:
         """Whether the file uses mocks."""

@@ -735,7 +735,7 @@ def test_what_cannot_be_installed_anywhere_is_told_with_the_remedy_of_the_target
         Outcome(service="a", interpreter=on, check="dependencies", status=Status.FAILED, findings=(finding,))
         for on, finding in ((PY311, there), (PY312, replace(here, preexisting=True)))
     ]
-    text = text_of(report([service("a")], outcomes))
+    text = text_of(report([service("a")], outcomes), unicode=True)
     assert text.count("PY104 old") == 1
     assert "→ 3.12" in text
     assert "Shown" not in text
