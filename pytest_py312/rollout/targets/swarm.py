@@ -179,6 +179,11 @@ class SwarmTarget:
         if target is None:
             return Readiness(phase=Phase.READY, asked=answer is not None)
         found = target.ready(_inside(spec, task), Container(id=task.container, image=task.image))
+        if found.phase is Phase.BROKEN:
+            seen = target.observe(_inside(spec, task))
+            if seen is None or not seen.running:
+                # a manager that was just started again takes it for running; when it looks, the task has ended
+                return Readiness(phase=Phase.STARTING, detail=found.detail)
         return replace(found, asked=found.asked or answer is not None)
 
     def _last_words(self, spec: ServiceSpec, ended: list[Task]) -> str:

@@ -1,9 +1,18 @@
 """What tasks tell, and what that comes to."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
+
+from pytest_py312.rollout.model import Container, ServiceSpec
+from pytest_py312.rollout.targets.protocol import Phase, Readiness
+from pytest_py312.rollout.targets.swarm import SwarmTarget
+from pytest_py312.rollout.targets.swarm_nodes import Nodes
+from pytest_py312.rollout.targets.swarm_services import Services
 from pytest_py312.rollout.targets.swarm_specs import id_of
 from pytest_py312.rollout.targets.swarm_tasks import Standing, node_of, standing_of
+from pytest_py312.runners.docker_engine import Engine
 
 OLD, NEW = ({"ContainerSpec": {"Image": image}} for image in ("auth:3.9", "auth:3.12"))
 OLD_ID, NEW_ID = id_of("auth", OLD), id_of("auth", NEW)
@@ -119,3 +128,24 @@ def test_a_manager_that_knows_no_address_of_its_own_is_reached_where_managers_re
     said = {"ID": "n1", "Status": {"Addr": "0.0.0.0"}, "ManagerStatus": {"Addr": "10.0.0.1:2377"}}
     assert node_of(said).address == "10.0.0.1"
     assert node_of({"ID": "n2", "Description": {"Hostname": "w"}, "Status": {"Addr": "10.0.0.2"}}).name == "w"
+
+
+@pytest.mark.parametrize(("runs", "phase"), [(False, Phase.STARTING), (True, Phase.BROKEN)])
+def test_what_has_ended_and_is_taken_for_running_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, runs: bool, phase: Phase
+) -> None:
+    """A manager that was just started again has not looked yet. What runs and is unhealthy is broken."""
+    inside = SimpleNamespace(
+        ready=lambda spec, container: Readiness(phase=Phase.BROKEN, detail="it has ended with exit code 0"),
+        observe=lambda spec: SimpleNamespace(running=runs),
+    )
+    up = standing(service(OLD, replicas=1), task(OLD, 1))
+    monkeypatch.setattr(Services, "standing", lambda self, name: up)
+    monkeypatch.setattr(Nodes, "target", lambda self, one: inside)
+    target = SwarmTarget(
+        cast(Engine, SimpleNamespace(client=None)), engines={}, connect=lambda address: pytest.fail(address)
+    )
+
+    found = target.ready(ServiceSpec(service="auth", container="auth"), Container(id=OLD_ID, image="auth:3.9"))
+
+    assert (found.phase, found.detail) == (phase, "it has ended with exit code 0")
