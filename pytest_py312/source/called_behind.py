@@ -68,10 +68,8 @@ def _round_all(scan: Scan, guards: set[int]) -> tuple[Condition, tuple[str, ...]
     """When one of some places runs, and which exceptions do no harm in all of them."""
     ways, catching = [], []
     for number in guards:
-        chain = list(scan.chain(number))
-        conditions = tuple(guard.condition for guard in chain if guard.condition)
-        ways.append(("and", *conditions) if conditions else ())
-        catching.append({name for guard in chain for name in guard.caught})
+        ways.append(scan.condition_round(number))
+        catching.append({name for guard in scan.chain(number) for name in guard.caught})
     condition: Condition = () if () in ways else ("or", *sorted(ways, key=repr))
     return condition, tuple(sorted(set.intersection(*catching)))
 

@@ -5,7 +5,7 @@ if an item takes the process down, it is the first without a line. It is given u
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -43,6 +43,21 @@ class Door(Protocol):
     ) -> Said: ...
 
     def inside(self, path: Path) -> str: ...
+
+
+def batches(items: Iterable[T], size: Callable[[T], int], limit: int) -> Iterator[list[T]]:
+    """``items`` in their order, so many together as have no more than ``limit``; what is larger goes alone."""
+    batch: list[T] = []
+    held = 0
+    for item in items:
+        own = size(item)
+        if batch and held + own > limit:
+            yield batch
+            batch, held = [], 0
+        batch.append(item)
+        held += own
+    if batch:
+        yield batch
 
 
 class Exchange:

@@ -6,13 +6,13 @@ run by the target, which is handed the text and gives the facts; neither runs an
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pytest_py312.model import InterpreterBuild
-from pytest_py312.source.exchange import Door, Exchange
+from pytest_py312.source.exchange import Door, Exchange, batches
 from pytest_py312.source.facts import FileFacts
 from pytest_py312.source.memory import Memory
 from pytest_py312.source.scanning import SCAN_LIMIT, Task, remembered, scanner_version
@@ -36,8 +36,9 @@ class NewerSyntax:
         if not tasks or (build.interpreter.major, build.interpreter.minor) <= sys.version_info[:2]:
             return {}
         memory = Memory(self._folder / f"{build.digest}.json")
+        missing = [task for task in tasks if memory.get(task.key) is None]
         fresh: dict[str, Any] = {}
-        for batch in _batches([task for task in tasks if memory.get(task.key) is None]):
+        for batch in batches(missing, lambda task: len(task.content), BATCH_BYTES):
             said = self._exchange(build, "scan_probe.py", batch, _document, SCAN_LIMIT)
             # what an interpreter gave up on it is asked about again: that may be for want of memory
             fresh |= {batch[number].key: data for number, data in said if not isinstance(data, str)}
@@ -57,17 +58,4 @@ def _scanner_files() -> Mapping[str, bytes]:
 
 
 def _document(tasks: Sequence[Task]) -> str:
-    return json.dumps({"files": [(task.path, task.content.decode("latin-1"), sorted(task.local)) for task in tasks]})
-
-
-def _batches(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    batch: list[Task] = []
-    size = 0
-    for task in tasks:
-        if batch and size + len(task.content) > BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(task)
-        size += len(task.content)
-    if batch:
-        yield batch
+    return json.dumps({"files": [task.row for task in tasks]})

@@ -176,7 +176,7 @@ def _assign_attribute(scan: Scan, target: ast.Attribute, value: Value) -> None:
     for one in alternatives(base):
         if one.kind is STD:
             patch = extended(scan, one, target.attr)
-            scan.patch(patch)
+            own_patches.patched(scan, patch)
             rules.assignment_to_standard(scan, target, patch, value)
         elif one.kind is OBJECT or one.kind is CLASS:
             before = one.data.set_on_self.get(target.attr)
@@ -201,7 +201,7 @@ def _assign_item(scan: Scan, target: ast.Subscript, value: Value) -> None:
         keyword_dicts.item_set(scan, target, owner, key, value)
     elif owner.kind is NAMESPACE:
         for name in list(texts(key)) or [ANY_NAME]:
-            scan.patch(extended(scan, owner.data, name))
+            own_patches.patched(scan, extended(scan, owner.data, name))
 
 
 _ASSIGNED: dict[type[ast.AST], Any] = {ast.Attribute: _assign_attribute, ast.Subscript: _assign_item}

@@ -18,7 +18,7 @@ from typing import Any
 
 from pytest_py312.model import Interpreter, InterpreterBuild
 from pytest_py312.source.answers import answer_from, complaint_from
-from pytest_py312.source.exchange import Door, Exchange, Unanswered
+from pytest_py312.source.exchange import Door, Exchange, Unanswered, batches
 from pytest_py312.source.memory import Memory
 from pytest_py312.source.questions import Answer, Complaint, Question, Testimony
 from pytest_py312.source.stdlib import STANDARD
@@ -156,20 +156,16 @@ class Oracle:
     # ---- files
 
     def _compiled(self, files: Sequence[tuple[str, bytes]], build: InterpreterBuild) -> dict[str, Any]:
-        said: dict[str, Any] = {}
-        batch: list[tuple[str, bytes]] = []
-        size = 0
-        for key, content in [*files, ("", b"")]:
-            if len(content) > LARGEST_FILE:
-                said[key] = [_not_compiled(f"the file is larger than {LARGEST_FILE // 1024**2} MiB")]
-                continue
-            if batch and (not key or size + len(content) > BATCH_BYTES):
-                texts = [text for _, text in batch]
-                for number, data in self._exchange(build, "oracle_compiler.py", texts, _file_document, COMPILE_LIMIT):
-                    said[batch[number][0]] = [_not_compiled(data)] if isinstance(data, str) else data
-                batch, size = [], 0
-            batch.append((key, content))
-            size += len(content)
+        said: dict[str, Any] = {
+            key: [_not_compiled(f"the file is larger than {LARGEST_FILE // 1024**2} MiB")]
+            for key, content in files
+            if len(content) > LARGEST_FILE
+        }
+        small = [(key, content) for key, content in files if key not in said]
+        for batch in batches(small, lambda file: len(file[1]), BATCH_BYTES):
+            texts = [text for _, text in batch]
+            for number, data in self._exchange(build, "oracle_compiler.py", texts, _file_document, COMPILE_LIMIT):
+                said[batch[number][0]] = [_not_compiled(data)] if isinstance(data, str) else data
         return said
 
 

@@ -1,16 +1,38 @@
-"""Names of the library that a file sets itself by a call: ``setattr``, ``sys.modules.update``, ``vars(x).update``."""
+"""What a file sets of the library itself, also by calls: ``setattr``, ``sys.modules.update``, ``vars(x).update``."""
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from pytest_py312.source.facts import ANY_NAME
+from pytest_py312.source.facts import ANY_NAME, Patch, Reference
 from pytest_py312.source.loose import LIKELY_METHODS
 from pytest_py312.source.naming import dotted, joined, last_name, named
 from pytest_py312.source.values import CLASS, FOREIGN, MOST_ALTERNATIVES, STD, UNKNOWN, Given, Value, texts
 from pytest_py312.source.walking import Scan, extended
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+
+
+def patched(scan: Scan, value: Value) -> None:
+    """Notes that the file sets a standard name itself. What ran before that, on the module level, is not helped."""
+    if value.kind is not STD or "()" in value.path:
+        return
+    inner = f"{value.path}.".removesuffix(f"{ANY_NAME}.")
+    spared = dict.fromkeys(
+        one.line
+        for one in _run_before(scan)
+        if one.module == value.module and (not value.path or f"{one.path}.".startswith(inner))
+    )
+    scan.patches.append(Patch(value.module, value.path, scan.guard, tuple(spared)))
+
+
+def _run_before(scan: Scan) -> Sequence[Reference]:
+    """What has run when that is which is read now: all before it on the level of the module, and all of that level
+    where it is in a function that nothing there may call."""
+    if scan.function is None:
+        return scan.references
+    callers = {scan.body_name, scan.owner.name if scan.owner is not None else ""}
+    return scan.references[: scan.of_module] if callers.isdisjoint(scan.read_early) else ()
 
 
 def by_setattr(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
@@ -20,7 +42,7 @@ def by_setattr(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
     scan.defined.update(name for name in names if name in LIKELY_METHODS)
     if arguments[0].kind is STD:
         for name in names if 0 < len(names) < MOST_ALTERNATIVES else [ANY_NAME]:
-            scan.patch(extended(scan, arguments[0], name))
+            patched(scan, extended(scan, arguments[0], name))
     elif arguments[0].kind is FOREIGN and scan.is_of_service(arguments[0].module):
         scan.replaced.update(joined(arguments[0].in_other_file, name) for name in names)
     elif arguments[0].kind is CLASS:
@@ -32,7 +54,7 @@ def put_in_place(scan: Scan, modules: Iterable[str]) -> None:
     """Modules that the file itself puts into ``sys.modules``."""
     for name in modules:
         if _NAME.fullmatch(name) and scan.is_standard(name):
-            scan.patch(Value(STD, name))
+            patched(scan, Value(STD, name))
 
 
 def by_setitem(scan: Scan, _node: ast.Call, arguments: Given) -> Value | None:
@@ -69,7 +91,7 @@ def by_update_of_names(scan: Scan, node: ast.Call, _arguments: Given) -> Value |
     names = [keyword.arg or ANY_NAME for keyword in node.keywords]
     names += [name for argument in node.args for name in _keys(argument) or [ANY_NAME]]
     for name in names:
-        scan.patch(extended(scan, known, name)) if known.kind is STD else None
+        patched(scan, extended(scan, known, name)) if known.kind is STD else None
     return UNKNOWN
 
 

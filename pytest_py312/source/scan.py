@@ -135,13 +135,11 @@ def _exported(scan: Scan) -> Iterator[Exported]:
         known = alternatives(value)
         if all(one.kind in (STD, FOREIGN) or one.module for one in known):
             for one in known:
-                of_library = one.kind is STD
-                if one.module != "builtins" if of_library else scan.is_of_service(one.module):
-                    conditions = tuple([guard.condition for guard in scan.chain(one.guard) if guard.condition])
-                    condition = ("and", *conditions) if conditions else ()
-                    path = one.path if of_library else ""
-                    module = one.module if of_library else one.in_other_file
-                    yield Exported(name, module, path, condition, len(known) == 1, not of_library)
+                condition, sure = scan.condition_round(one.guard), len(known) == 1
+                if one.kind is not STD and scan.is_of_service(one.module):
+                    yield Exported(name, one.in_other_file, "", condition, sure, elsewhere=True)
+                elif one.kind is STD and one.module != "builtins":
+                    yield Exported(name, one.module, one.path, condition, sure)
 
 
 def _public(scan: Scan) -> Iterator[tuple[str, Value]]:

@@ -11,8 +11,7 @@ import sys
 _ROOT = os.path.abspath(os.path.join(__file__, "..", "..", ".."))  # noqa: PTH100, PTH118 - pathlib is slow to import
 sys.path.insert(0, _ROOT)
 from pytest_py312.source.collector import no_collector  # noqa: E402 - found only now
-from pytest_py312.source.facts import packed  # noqa: E402 - as above
-from pytest_py312.source.scan import scan_text  # noqa: E402 - as above
+from pytest_py312.source.scan_worker import facts_of  # noqa: E402 - as above
 
 
 def main() -> int:
@@ -20,9 +19,8 @@ def main() -> int:
     answers = os.dup(1)
     os.dup2(2, 1)
     with no_collector(), os.fdopen(answers, "w", encoding="ascii") as lines:
-        for number, (path, text, local) in enumerate(request["files"]):
-            facts = scan_text(text.encode("latin-1"), path, local=frozenset(local))
-            lines.write(json.dumps([number, packed(facts)]) + "\n")
+        for number, row in enumerate(request["files"]):
+            lines.write(json.dumps([number, facts_of(row)]) + "\n")
             lines.flush()  # what comes may be the end of this process
         lines.write('["end"]\n')
     return 0

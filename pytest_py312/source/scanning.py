@@ -42,6 +42,11 @@ class Task:
     content: bytes
     local: frozenset[str] = frozenset()
 
+    @property
+    def row(self) -> tuple[str, str, list[str]]:
+        """What a process that scans is told (``scan_worker.facts_of``)."""
+        return self.path, self.content.decode("latin-1"), sorted(self.local)
+
 
 class FileScanner:
     """Scans in this process and in up to ``processes`` - 1 others; their files lie in ``cache``."""
@@ -74,8 +79,7 @@ class FileScanner:
         facts: list[FileFacts | None] = []
         try:
             folder.mkdir(parents=True, mode=0o700)
-            rows = [(task.path, task.content.decode("latin-1"), sorted(task.local)) for task in tasks]
-            asked.write_text(json.dumps(rows), encoding="utf-8")
+            asked.write_text(json.dumps([task.row for task in tasks]), encoding="utf-8")
             package = str(Path(__file__).parents[2])
             command.run(
                 [sys.executable, "-I", "-S", "-c", _WORKER, package, str(asked), str(answered)], time_limit=SCAN_LIMIT

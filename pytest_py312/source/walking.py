@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_py312.source.facts import (
-    ANY_NAME,
     Call,
     Condition,
     Guard,
@@ -199,6 +198,11 @@ class Scan:
             yield self.guards[number]
             number = self.guards[number].parent
 
+    def condition_round(self, number: int) -> Condition:
+        """When what stands behind a guard runs; empty: always."""
+        conditions = tuple([guard.condition for guard in self.chain(number) if guard.condition])
+        return ("and", *conditions) if conditions else ()
+
     def outside_try(self, number: int) -> int:
         """The guard round the body of a function: a ``try`` round the ``def`` is over when the body runs."""
         known = self._outside.get(number)
@@ -269,26 +273,6 @@ class Scan:
         """Notes that a function of this file is used behind the present guard."""
         if self.shift is None:
             self.behind.setdefault(name, {})[node.end_lineno, node.end_col_offset] = self.guard
-
-    def patch(self, value: Value) -> None:
-        """Notes that the file sets a standard name itself. What ran before that, on the module level, is not helped."""
-        if value.kind is not STD or "()" in value.path:
-            return
-        inner = f"{value.path}.".removesuffix(f"{ANY_NAME}.")
-        spared = dict.fromkeys(
-            one.line
-            for one in self._run_before()
-            if one.module == value.module and (not value.path or f"{one.path}.".startswith(inner))
-        )
-        self.patches.append(Patch(value.module, value.path, self.guard, tuple(spared)))
-
-    def _run_before(self) -> Sequence[Reference]:
-        """What has run when that is which is read now: all before it on the level of the module, and all of that level
-        where it is in a function that nothing there may call."""
-        if self.function is None:
-            return self.references
-        callers = {self.body_name, self.owner.name if self.owner is not None else ""}
-        return self.references[: self.of_module] if callers.isdisjoint(self.read_early) else ()
 
     def names_mocks(self) -> bool:
         """Whether the file uses mocks."""
