@@ -27,8 +27,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @cache
 def _lack_of_docker() -> str:
     """Why a test that needs Docker cannot be run; empty where it can."""
-    from pytest_py312.runners.docker_engine import connect
-    from pytest_py312.runners.docker_ping import engine_version
+    from pytest_py312.runners.docker.engine import connect
+    from pytest_py312.runners.docker.ping import engine_version
 
     if engine_version() is None:
         return "no Docker engine answers"

@@ -17,10 +17,10 @@ if not os.environ.get("CI"):  # there hypothesis's own profile says the same
 TESTS = Path(__file__).parent
 
 ABOUT_PROCESSES = frozenset(
-    f"test_{name}.py"
-    for name in (
-        "attendant", "command", "docker_builder", "docker_owner", "docker_runner", "interpreters", "probe",
-        "runner_local", "runs",
+    (
+        "core/test_directories.py", "core/test_process.py", "core/test_process_identity.py",
+        "runners/agent/test_job_supervisor.py", "runners/agent/test_probe.py", "runners/docker/test_runner.py",
+        "runners/docker/test_tool_container.py", "runners/test_interpreters.py", "runners/test_local.py",
     )
 )  # fmt: skip
 """Unit tests of modules whose very subject is a process; all other unit tests start none."""
@@ -55,7 +55,8 @@ def _environment_stays() -> Iterator[None]:
 def _unit_tests_start_no_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit test that starts a process is slow, depends on the machine, and belongs into tests/integration."""
     path = request.path
-    if not path.is_relative_to(TESTS / "unit") or path.name in ABOUT_PROCESSES:
+    unit = TESTS / "unit"
+    if not path.is_relative_to(unit) or path.relative_to(unit).as_posix() in ABOUT_PROCESSES:
         return
 
     def refuse(*arguments: Any, **_: Any) -> NoReturn:

@@ -13,26 +13,45 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "pytest_py312"
 OURS = "pytest_py312"
 
-ONLY_IN = {
-    # probe and attendant run inside cells, where nothing of ours is installed
-    "subprocess": ("command", "probe", "benchmark_probe", "rollout.contract_script"),
-    "multiprocessing": (),
-    "docker": ("runners.docker_*",),
-    "sqlite3": ("store",),
-    "scipy": ("benchmarks.statistics",),
-    "jinja2": ("reports.page_parts",),
-    "markupsafe": ("reports.html", "rollout.pages"),
-    "vl_convert": ("reports.charts",),
-    "aiohttp": ("rollout.providers.http", "rollout.serving", "rollout.load"),
-    "prometheus_client": ("rollout.exposition",),
-    "grpc": ("rollout.providers.grpc_health",),
-    "kubernetes": ("rollout.targets.kubernetes_api",),
-    "websocket": ("rollout.targets.kubernetes_api",),
-    "pytest": ("plugin", "plugin_*", "hookspecs", "testing", "probe", "benchmark_probe"),
-    "_pytest": ("plugin_*",),
-    # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
-    "time": ("clock", "probe", "benchmark_probe", "attendant", "runners.docker", "runners.docker_*"),
+LAYERS = {
+    "__init__": "",
+    "core": "",
+    "repository": "core",
+    "runners": "core repository",
+    "dependencies": "core repository runners",
+    "analysis": "core repository runners dependencies",
+    "gate": "core repository runners dependencies analysis",
+    "rollout": "core repository runners",
+    "cli": "core repository runners gate rollout",
+    "__main__": "cli",
+    "plugin": "core repository runners dependencies analysis gate rollout",
 }
+"""Package -> what it may import beside itself: layers below it. The gate and the rollout do not know each other."""
+
+ONLY_IN = {
+    # what the agent is made of runs inside cells, where nothing of ours is installed
+    "subprocess": (
+        "core.process", "runners.agent.probe", "runners.agent.benchmark_probe", "rollout.execution.contract_script"
+    ),
+    "multiprocessing": (),
+    "docker": ("runners.docker.*",),
+    "sqlite3": ("core.database", "gate.run.state"),
+    "scipy": ("gate.benchmarks.statistics",),
+    "jinja2": ("core.html_page",),
+    "markupsafe": ("gate.reports.html", "rollout.reporting.html"),
+    "vl_convert": ("gate.reports.charts",),
+    "aiohttp": (
+        "rollout.metrics.http_client", "rollout.metrics.load_generator", "rollout.reporting.prometheus_metrics"
+    ),
+    "prometheus_client": ("rollout.reporting.prometheus_metrics",),
+    "grpc": ("rollout.metrics.grpc_health",),
+    "kubernetes": ("rollout.targets.kubernetes.api",),
+    "websocket": ("rollout.targets.kubernetes.api",),
+    "pytest": ("plugin.*", "runners.agent.probe", "runners.agent.benchmark_probe"),
+    "_pytest": ("plugin.*",),
+    # the docker runner waits for an engine in loops of its own, with time limits that no test may turn back
+    "time": ("core.clock", "runners.agent.*", "runners.docker.*"),
+}  # fmt: skip
 """Library -> patterns of the modules (below the package) that may import it."""
 
 LAZY = frozenset(
@@ -40,40 +59,48 @@ LAZY = frozenset(
      "prometheus_client", "grpc", "kubernetes", "websocket"}
 )  # fmt: skip
 """Never imported before they are needed: the first is slow, and pytest starts without any of them."""
-EAGER_ALL_THE_SAME = {"sqlite3": ("store",)}
+EAGER_ALL_THE_SAME = {"sqlite3": ("core.database", "gate.run.state")}
 
-PURE_IN_ROLLOUT = ("model", "events", "stages", "rules", "judging", "compare", "conditions", "settings")
+PURE_IN_ROLLOUT = (
+    "rollout.domain.events", "rollout.domain.model", "rollout.domain.preconditions", "rollout.domain.state_machine",
+    "rollout.canary_analysis.judge", "rollout.canary_analysis.statistics", "repository.plan.metric_conditions",
+    "repository.plan.rollout_settings",
+)  # fmt: skip
+SHIPPED = ("runners.agent.*", "rollout.execution.contract_script")
+"""What runs elsewhere and takes nothing of ours along."""
 NEVER = (
     # (importing, imported): patterns of modules below the package
-    ("model", "*"),
-    ("errors", "*"),
-    ("__init__", "*"),
-    ("probe", "*"),
-    ("benchmark_probe", "*"),
-    ("attendant", "*"),
-    ("rollout.contract_script", "*"),
-    ("checks.*", "runners.*"),
-    ("checks.*", "suite"),
-    ("checks.*", "pipeline"),
-    ("checks.*", "command"),
-    ("readers.*", "checks.*"),
-    ("readers.*", "runners.*"),
-    ("readers.*", "command"),
-    ("runners.*", "checks.*"),
-    ("runners.*", "pipeline"),
+    ("core.model.*", "core.[!m]*"),
+    ("core.errors", "*"),
+    *((name, "*") for name in SHIPPED),
+    # what another interpreter is handed: a whole folder, and nothing from outside of it
+    *(
+        (f"{folder}.*", other)
+        for folder in ("analysis.scanner", "analysis.oracle.probe")
+        for other in ("core.*", "repository.*", "runners.*", "dependencies.*")
+    ),
+    *(
+        ("analysis.scanner.*", f"analysis.{other}.*")
+        for other in ("files", "judging", "libraries", "linking", "oracle", "services")
+    ),
+    *(
+        ("analysis.oracle.probe.*", f"analysis.{other}.*")
+        for other in ("files", "judging", "libraries", "linking", "scanner", "services")
+    ),
+    ("gate.checks.*", "runners.docker.*"),
+    ("gate.checks.*", "gate.run.*"),
+    ("gate.checks.*", "core.process"),
+    ("repository.formats.*", "core.process"),
     # what becomes of a stage is worked out from what happened, never from when it is asked or of whom
     *(
-        (f"rollout.{name}", asked)
+        (name, asked)
         for name in PURE_IN_ROLLOUT
-        for asked in ("clock", "store", "command", "rollout.targets.*")
+        for asked in ("core.clock", "core.database", "core.process", "rollout.targets.*")
     ),
-    ("rollout.*", "checks.*"),
-    ("rollout.*", "suite"),
 )
-FACES = ("plugin", "plugin_*", "hookspecs", "__main__")
-REPORTS_SEE = ("model", "reports.*")
+REPORTS_SEE = ("core.*", "gate.reports.*")
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
-MAY_ASK_THE_DATE = ("clock",)
+MAY_ASK_THE_DATE = ("core.clock",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,14 +214,20 @@ def test_nobody_imports_what_is_not_his(module: Module) -> None:
 
 
 @each_module
-def test_nobody_imports_a_face(module: Module) -> None:
-    """But pytest's face its own parts."""
-    faces = [f"{module.path.name}:{line} imports {name}" for name, line in module.ours if fits(name, FACES)]
-    assert faces == [] or fits(module.name, ("plugin", "plugin_*"))
+def test_a_package_imports_what_is_below_it(module: Module) -> None:
+    """However late."""
+    package = module.name.split(".")[0]
+    allowed = (package, *LAYERS[package].split())
+    wrong = [
+        f"{module.path.name}:{line} imports {name}, which {package} may not"
+        for name, line in module.ours
+        if name != OURS and name.split(".")[0] not in allowed
+    ]
+    assert wrong == []
 
 
-@pytest.mark.parametrize("module", [found for found in MODULES if found.name.startswith("reports.")], ids=name_of)
-def test_reports_see_the_model_only(module: Module) -> None:
+@pytest.mark.parametrize("module", [found for found in MODULES if found.name.startswith("gate.reports.")], ids=name_of)
+def test_reports_see_the_core_only(module: Module) -> None:
     """What a report says comes from the Report it is given."""
     assert [f"{name} (line {line})" for name, line in module.ours if not fits(name, REPORTS_SEE)] == []
 
@@ -217,7 +250,7 @@ def test_a_module_does_not_import_its_own_folder(module: Module) -> None:
 
 @each_module
 def test_only_the_clock_tells_the_date(module: Module) -> None:
-    """``datetime.now`` and ``date.today`` are asked for in clock.py."""
+    """``datetime.now`` and ``date.today`` are asked for in core/clock.py."""
     calls = [
         f"{module.path.name}:{node.lineno} calls {ast.unparse(node.func)}"
         for node in ast.walk(module.tree)
@@ -230,6 +263,19 @@ def test_only_the_clock_tells_the_date(module: Module) -> None:
     assert calls == [] or fits(module.name, MAY_ASK_THE_DATE)
 
 
+def test_no_circle_of_folders() -> None:
+    """Between a folder and those inside it, too, imports go one way."""
+    graph: dict[str, set[str]] = {}
+    folders = {module.name.removesuffix(".__init__"): module.name.rpartition(".")[0] for module in MODULES}
+    for module in MODULES:
+        own = module.name.rpartition(".")[0]
+        graph.setdefault(own, set()).update({folders[name] for name, _ in module.ours if name != OURS} - {own})
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"these folders import each other: {' -> '.join(error.args[1])}")
+
+
 def test_no_circle_of_any_size() -> None:
     """Not even one that a late import would hide."""
     graph = {
@@ -239,15 +285,15 @@ def test_no_circle_of_any_size() -> None:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"these import each other: {' -> '.join(error.args[1])}")
-    assert {"model", "pipeline", "plugin"} <= set(order)
+    assert {"core.model.findings", "gate.run.scheduler", "plugin"} <= set(order)
 
 
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
-        ("probe", {"pytest", "benchmark_probe"}),
-        ("benchmark_probe", {"pytest", "pytest_benchmark"}),
-        ("attendant", set[str]()),
+        ("runners.agent.probe", {"pytest", "benchmark_probe"}),
+        ("runners.agent.benchmark_probe", {"pytest", "pytest_benchmark"}),
+        ("runners.agent.job_supervisor", set[str]()),
     ],
 )
 def test_what_runs_inside_a_cell_needs_nothing(name: str, allowed: set[str]) -> None:
@@ -261,20 +307,22 @@ def test_what_runs_inside_a_cell_needs_nothing(name: str, allowed: set[str]) -> 
 @pytest.mark.parametrize(
     ("importing", "source", "rule"),
     [
-        ("checks.new", "from pytest_py312.runners.base import Runner", test_nobody_imports_what_is_not_his),
-        ("model", "from pytest_py312 import errors", test_nobody_imports_what_is_not_his),
-        ("pipeline", "def late():\n    from pytest_py312.plugin_aim import Aim", test_nobody_imports_a_face),
-        ("runners.local", "import pytest_py312.plugin", test_nobody_imports_a_face),
-        ("store", "from pytest_py312 import __main__", test_nobody_imports_a_face),
-        ("pipeline", "import subprocess", test_libraries_are_used_behind_their_door),
-        ("store", "def late():\n    from docker.errors import NotFound", test_libraries_are_used_behind_their_door),
-        ("runners.docker_new", "import docker", test_heavy_libraries_are_imported_when_they_are_needed),
+        ("gate.checks.new", "from pytest_py312.core.process import run", test_nobody_imports_what_is_not_his),
+        ("core.errors", "from pytest_py312.core import clock", test_nobody_imports_what_is_not_his),
+        ("analysis.scanner.new", "from pytest_py312.core import errors", test_nobody_imports_what_is_not_his),
+        ("core.new", "from pytest_py312.repository.tree import Tree", test_a_package_imports_what_is_below_it),
+        ("rollout.new", "def late():\n    from pytest_py312 import gate", test_a_package_imports_what_is_below_it),
+        ("runners.local", "import pytest_py312.plugin", test_a_package_imports_what_is_below_it),
+        ("gate.run.new", "from pytest_py312.cli import main", test_a_package_imports_what_is_below_it),
+        ("gate.run.scheduler", "import subprocess", test_libraries_are_used_behind_their_door),
+        ("core.new", "def late():\n    from docker.errors import NotFound", test_libraries_are_used_behind_their_door),
+        ("runners.docker.new", "import docker", test_heavy_libraries_are_imported_when_they_are_needed),
     ],
 )
 def test_a_broken_rule_is_seen(importing: str, source: str, rule: Callable[[Module], None]) -> None:
     """However it is written, and however late it is imported."""
     tree = ast.parse(source)
-    known = {f"{OURS}.{module.name}" for module in MODULES}
+    known = {f"{OURS}.{module.name.removesuffix('.__init__')}" for module in MODULES}
     module = Module(name=importing, path=Path("new.py"), tree=tree, imports=tuple(imports_in(tree, known)))
     with pytest.raises(AssertionError, match=r"new\.py:\d imports"):
         rule(module)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.runners import docker_ping
+from pytest_py312.runners.docker import ping
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,11 +21,11 @@ def test_without(): ...
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project with the conftest files of this one, on a machine without an engine."""
-    monkeypatch.setattr(docker_ping, "engine_version", lambda: None)
+    monkeypatch.setattr(ping, "engine_version", lambda: None)
     monkeypatch.delenv("CI", raising=False)
     pytester.makeini("[pytest]\nmarkers =\n  docker: x\n  network: x\n")
     pytester.makeconftest((ROOT / "conftest.py").read_text(encoding="utf-8"))
-    for folder in ("unit", "integration"):
+    for folder in ("unit/core", "integration"):
         (pytester.path / "tests" / folder).mkdir(parents=True)
     guards = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
     (pytester.path / "tests" / "conftest.py").write_text(guards, encoding="utf-8")
@@ -54,7 +54,7 @@ STARTS = "import subprocess, sys\ndef test_it():\n    subprocess.run([sys.execut
 
 @pytest.mark.parametrize(
     ("path", "passes"),
-    [("unit/test_model.py", False), ("unit/test_command.py", True), ("integration/test_x.py", True)],
+    [("unit/test_model.py", False), ("unit/core/test_process.py", True), ("integration/test_x.py", True)],
 )
 def test_unit_tests_start_no_process(project: pytest.Pytester, path: str, passes: bool) -> None:
     """But those of modules that are about processes."""

@@ -12,13 +12,15 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_py312 import command
-from pytest_py312.interpreters import Remembered, find_local
-from pytest_py312.model import Interpreter, InterpreterBuild
-from pytest_py312.runners.base import TOOL_VARIABLES, TOOLS_PER_CORE, CellJob, CellRun, CommandRun, Ended
-from pytest_py312.runners.records import came_to_its_end, read_records, write_request
+from pytest_py312.core import process
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.process import CommandRun, Ended
+from pytest_py312.runners.interpreters import Remembered, find_local
+from pytest_py312.runners.probe_records import came_to_its_end, read_records, write_request
+from pytest_py312.runners.runner import TOOL_VARIABLES, TOOLS_PER_CORE, CellJob, CellRun
 
-PROBE = Path(__file__).parent.parent / "probe.py"
+PROBE = Path(__file__).parent / "agent" / "probe.py"
 
 LOCAL = "local"
 """The runner's name."""
@@ -34,7 +36,7 @@ TELLING_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 
 class LocalRunner:
-    """runners.base.Runner on this machine."""
+    """runners.runner.Runner on this machine."""
 
     name = LOCAL
 
@@ -74,7 +76,7 @@ class LocalRunner:
         for name in ("PYTHONPATH", "VIRTUAL_ENV", "COLUMNS"):
             env.pop(name, None)
         with self._tools:
-            return command.run(
+            return process.run(
                 words, env=env, stdin=stdin, time_limit=time_limit, tail=4 * 1024 * 1024, cancelled=self._closed
             )
 
@@ -104,7 +106,7 @@ class LocalRunner:
         places = {"source": str(job.root), "scratch": str(scratch), "folders": list(job.folders)}
         request = write_request(folder, {**job.request, **places})
         records_file = folder / "records.jsonl"
-        done = command.run(
+        done = process.run(
             [str(job.environment / "bin" / "python"), str(PROBE), str(request), str(records_file)],
             cwd=scratch,
             env=self._variables(job),
@@ -133,7 +135,7 @@ class LocalRunner:
 
     def close(self) -> None:
         self._closed.set()
-        command.kill_marked(lambda value: value.startswith(f"{self._run_id}:"))
+        process.kill_marked(lambda value: value.startswith(f"{self._run_id}:"))
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from pytest_py312.benchmarks.jobs import Lab, Side
-from pytest_py312.model import Cell, Interpreter, Plan, ServiceSettings, Suite, SuiteKind
-from pytest_py312.runners.base import Anywhere, Runner, station_of
-from pytest_py312.runners.docker import DockerRunner
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
+from pytest_py312.gate.benchmarks.jobs import Lab, Side
+from pytest_py312.runners.docker.runner import DockerRunner
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.testing import service
+from pytest_py312.runners.runner import Anywhere, Runner, station_of
+from tests.support.fakes import service
 
 HERE = Interpreter(*sys.version_info[:2])
 PINS = ("pytest==8.4.2", "pytest-benchmark==5.1.0", "bottle==0.13.4", "waitress==3.0.2")

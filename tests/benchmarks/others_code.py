@@ -33,8 +33,10 @@ from uuid import uuid4
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
-from pytest_py312.inspection import Inspector
-from pytest_py312.model import Cell, Finding, Interpreter, Plan, Service, ServiceSettings, Severity
+from pytest_py312.analysis.services.service_analysis import Inspector
+from pytest_py312.core.model.findings import Finding, Interpreter, Severity
+from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.runners.local import LocalRunner
 from tests.truth.verify import find_pythons
 

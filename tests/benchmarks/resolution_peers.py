@@ -28,14 +28,16 @@ from uuid import uuid4
 
 from uv import find_uv_bin
 
-from pytest_py312.locking import RESOLVED_AT_ONCE, Locking
-from pytest_py312.locks import Blocked, Unchecked, Wanted
-from pytest_py312.model import Interpreter, InterpreterBuild, RequirementSource, Severity
-from pytest_py312.once import Once
-from pytest_py312.requirements import requirement_set
-from pytest_py312.resolution import Resolver
+from pytest_py312.core.concurrency import Once
+from pytest_py312.core.model.findings import Interpreter, Severity
+from pytest_py312.core.model.fleet import RequirementSource
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.dependencies.diagnosis.locker import RESOLVED_AT_ONCE, Locking
+from pytest_py312.dependencies.resolution.lock import Blocked, Unchecked, Wanted
+from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.repository.services.requirement_set import requirement_set
+from pytest_py312.repository.services.requirement_sources import is_requirements_path
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.sources import is_requirements_path
 
 PIP_LIMIT = 120.0
 """Seconds for one file and interpreter: the ratio is a lower bound where any was ended by it, and says so."""

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from pytest_py312.benchmarks.jobs import SECONDS
+from pytest_py312.gate.benchmarks.jobs import SECONDS
 from tests.benchmarks import benchmark_rig as rig
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"

@@ -34,10 +34,11 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from pytest_py312 import benchmark_probe
-from pytest_py312.benchmarks.cores import own_core
-from pytest_py312.benchmarks.sampling import Found, Measure, Settings, Sides, compare
-from pytest_py312.model import ServiceSettings, Verdict
+from pytest_py312.core.model.measurements import Verdict
+from pytest_py312.core.model.plan import ServiceSettings
+from pytest_py312.gate.benchmarks.cpu_cores import own_core
+from pytest_py312.gate.benchmarks.sampling import Found, Measure, Settings, Sides, compare
+from pytest_py312.runners.agent import benchmark_probe
 from tests.benchmarks import benchmark_rig as rig
 
 WORKLOADS = ("numbers", "text", "objects", "json", "sort", "words", "floats", "calls", "copies", "errors")

@@ -22,10 +22,10 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pytest_py312.rollout.compare import compare, judge_running, looks_due, slope
-from pytest_py312.rollout.judging import BURN, burn_rate, confirmed, judge_metric, restarts_within
-from pytest_py312.rollout.model import Moment, Result, Usage, Verdict
-from pytest_py312.rollout.settings import CompareSettings, SoakSettings
+from pytest_py312.repository.plan.rollout_settings import CompareSettings, SoakSettings
+from pytest_py312.rollout.canary_analysis.judge import BURN, burn_rate, confirmed, judge_metric, restarts_within
+from pytest_py312.rollout.canary_analysis.statistics import compare, judge_running, looks_due, slope
+from pytest_py312.rollout.domain.model import Moment, Result, Usage, Verdict
 
 SOAK = SoakSettings()
 COMPARE = CompareSettings()

@@ -13,17 +13,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_py312 import clock
-from pytest_py312.rollout.events import Locked
-from pytest_py312.rollout.evidence import document_of
-from pytest_py312.rollout.journal import FILE, Journal
-from pytest_py312.rollout.live_view import view_of
-from pytest_py312.rollout.model import Measurement, Moment, Result, Sample
-from pytest_py312.rollout.moments import this_moment
-from pytest_py312.rollout.settings import SoakSettings
-from pytest_py312.rollout.soak import Soak
-from pytest_py312.rollout.stages import next_act
-from pytest_py312.rollout.watching import Watched
+from pytest_py312.core import clock
+from pytest_py312.repository.plan.rollout_settings import SoakSettings
+from pytest_py312.rollout.domain.events import Locked
+from pytest_py312.rollout.domain.identity import this_moment
+from pytest_py312.rollout.domain.journal import FILE, Journal
+from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample
+from pytest_py312.rollout.domain.state_machine import next_act
+from pytest_py312.rollout.live.live_view import view_of
+from pytest_py312.rollout.monitoring.breaches import Watched
+from pytest_py312.rollout.monitoring.soak import Soak
+from pytest_py312.rollout.reporting.evidence import document_of
 from tests.unit.rollout.runs import planned, success
 
 OWNER = "me"

@@ -25,8 +25,10 @@ from uuid import uuid4
 
 from uv import find_uv_bin
 
-from pytest_py312.inspection import Inspector
-from pytest_py312.model import Cell, Interpreter, Plan, Service, ServiceSettings
+from pytest_py312.analysis.services.service_analysis import Inspector
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.runners.local import LocalRunner
 from tests.benchmarks import others_code, source_tools
 from tests.truth.verify import find_pythons

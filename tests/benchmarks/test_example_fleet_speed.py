@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.runners.docker_ping import engine_version
+from pytest_py312.runners.docker.ping import engine_version
 from tests.integration.docker_runner.conftest import unavailable
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"

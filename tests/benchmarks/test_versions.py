@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from pytest_py312.agreement import judge
-from pytest_py312.editors.places import Aim
-from pytest_py312.model import Interpreter, Service
-from pytest_py312.testing import service, service_tree
-from pytest_py312.version_survey import VersionSurvey
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.fleet import Service
+from pytest_py312.gate.checks.version_consistency import judge
+from pytest_py312.repository.edits.declarations import Aim
+from pytest_py312.repository.services.version_survey import VersionSurvey
+from tests.support.fakes import service, service_tree
 
 FILES = {
     "Dockerfile": "FROM python:@-slim AS builder\nWORKDIR /app\nCOPY requirements.txt .\n"

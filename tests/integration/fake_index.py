@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.index import JSON_KIND
+from pytest_py312.dependencies.diagnosis.package_index import JSON_KIND
 
 PROJECTS: Mapping[str, Mapping[str, str]] = {
     "lib": {"1.0": "", "2.0": ""},

@@ -13,7 +13,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
-from pytest_py312.model import Interpreter
+from pytest_py312.core.model.findings import Interpreter
 from tests.integration.local_runners import local_runner
 
 Line = tuple[str, int]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pytest_py312 import probe
-from pytest_py312.benchmark_probe import elapsed_clock, precision_of
-from pytest_py312.benchmarks.jobs import Sample, read_sample
-from pytest_py312.benchmarks.sampling import MeasuringFailed
-from pytest_py312.testing import cell_run_of, service_tree
+from pytest_py312.gate.benchmarks.jobs import Sample, read_sample
+from pytest_py312.gate.benchmarks.sampling import MeasuringFailed
+from pytest_py312.runners.agent import probe
+from pytest_py312.runners.agent.benchmark_probe import elapsed_clock, precision_of
+from tests.support.fakes import cell_run_of, service_tree
 
 SPEED = """
 import pytest

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.model import Interpreter
-from pytest_py312.readers.places import Meaning
-from pytest_py312.readers.ranges import allows
-from pytest_py312.readers.version_places import read_places
-from tests.unit.test_moving_a_platform import platform
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.repository.declarations.declaration import Meaning
+from pytest_py312.repository.declarations.reader import read_places
+from pytest_py312.repository.formats.version_ranges import allows
+from tests.unit.repository.edits.test_moving_a_platform import platform
 
 check_python_versions = pytest.importorskip("check_python_versions.sources.all")
 

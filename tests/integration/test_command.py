@@ -10,14 +10,14 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_py312 import command
-from pytest_py312.runners.base import CommandRun, Ended
+from pytest_py312.core import process
+from pytest_py312.core.process import CommandRun, Ended
 
 PYTHON = sys.executable
 
 
 def python(code: str, **options: object) -> CommandRun:
-    return command.run([PYTHON, "-c", code], **options)  # type: ignore[arg-type]  # options are passed on as they are
+    return process.run([PYTHON, "-c", code], **options)  # type: ignore[arg-type]  # options are passed on as they are
 
 
 def ends(pid: int, within: float = 10.0) -> bool:
@@ -95,7 +95,7 @@ def test_the_folder_and_the_variables_are_those_that_are_given(tmp_path: Path) -
     ],
 )
 def test_what_cannot_be_started_is_said_and_not_raised(argv: list[str], word: str) -> None:
-    done = command.run(argv)
+    done = process.run(argv)
 
     assert (done.ended, done.exit_code, done.ok) == (Ended.NOT_STARTED, None, False)
     assert "could not be started" in done.stderr
@@ -210,18 +210,18 @@ def test_a_daemon_of_its_own_session_is_found_by_its_mark() -> None:
 
 def test_marks_of_others_are_left_alone() -> None:
     mine, other = uuid4().hex, uuid4().hex
-    done = python(DAEMON, env={**os.environ, command.MARK: other}, time_limit=60)
+    done = python(DAEMON, env={**os.environ, process.MARK: other}, time_limit=60)
     daemon = int(done.stdout)
 
     python("pass", mark=mine)
     assert not ends(daemon, within=0)
 
-    assert command.kill_marked(lambda value: value == other) == 1
+    assert process.kill_marked(lambda value: value == other) == 1
     assert ends(daemon)
 
 
 def test_a_process_that_is_gone_uses_no_memory() -> None:
     done = python("import os; print(os.getpid())")
 
-    assert command.resident_memory(int(done.stdout)) == 0
-    assert command.resident_memory(os.getpid()) > 0
+    assert process.resident_memory(int(done.stdout)) == 0
+    assert process.resident_memory(os.getpid()) > 0

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.rollout.contracting import script
-from pytest_py312.rollout.contracts import Said, answer_in
-from pytest_py312.rollout.model import Result
+from pytest_py312.rollout.domain.contracts import Said, answer_in
+from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.execution.contract_runner import script
 from tests.integration.prometheus_tools import free_port
 
 APP = """

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.engines import engine_of
-from pytest_py312.locking import Locking
-from pytest_py312.model import Finding, Interpreter, InterpreterBuild, Plan, RequirementSource, Severity
-from pytest_py312.once import Once
-from pytest_py312.requirements import requirement_set
-from pytest_py312.resolution import Blocked, Lock, Resolver, Unchecked, Wanted
-from pytest_py312.resolving import RESOLVERS, plan_with
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.core.concurrency import Once
+from pytest_py312.core.model.findings import Finding, Interpreter, Severity
+from pytest_py312.core.model.fleet import RequirementSource
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.plan import RESOLVERS, Plan, plan_with
+from pytest_py312.dependencies.diagnosis.locker import Locking
+from pytest_py312.dependencies.resolution.lock import Blocked, Lock, Unchecked, Wanted
+from pytest_py312.dependencies.resolution.resolvers import engine_of
+from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.repository.services.requirement_set import requirement_set
 from pytest_py312.runners.local import LocalRunner
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.fake_index import Server, running
 from tests.integration.local_runners import local_runner
 

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
 EXPECTED: dict[str, Any] = json.loads((EXAMPLE / "expected.json").read_text(encoding="utf-8"))
 SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "pytest_py312/resources/report.schema.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "pytest_py312/gate/reports/report.schema.json").read_text(encoding="utf-8")
 )
 SERVICES, CELLS = 20, 61
 KINDS = {

@@ -7,8 +7,8 @@ from threading import Event
 
 import pytest
 
-from pytest_py312.rollout.model import Result
-from pytest_py312.rollout.providers.grpc_health import METHOD, ask_health
+from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.metrics.grpc_health import METHOD, ask_health
 
 if os.environ.get("CI") == "true":
     import grpc

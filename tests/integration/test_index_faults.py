@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312 import clock, index
-from pytest_py312.index import Index, Page, PageState
-from pytest_py312.locking import Locking
-from pytest_py312.model import Finding, Interpreter, InterpreterBuild
-from pytest_py312.once import Once
-from pytest_py312.resolution import Blocked, Resolver, Unchecked, Wanted
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.core import clock
+from pytest_py312.core.concurrency import Once
+from pytest_py312.core.model.findings import Finding, Interpreter
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.dependencies.diagnosis import package_index
+from pytest_py312.dependencies.diagnosis.locker import Locking
+from pytest_py312.dependencies.diagnosis.package_index import Index, Page, PageState
+from pytest_py312.dependencies.resolution.lock import Blocked, Unchecked, Wanted
+from pytest_py312.dependencies.resolution.uv_resolver import Resolver
 from pytest_py312.runners.local import LocalRunner
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.fake_index import Server, running
 from tests.integration.local_runners import local_runner
 
@@ -23,9 +26,9 @@ TOGETHER = ("3.9", "3.10", "3.12")
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     """A running index, which uv is told to use; the screen has little patience."""
     monkeypatch.setattr(clock, "pause", lambda seconds: None)
-    monkeypatch.setattr(index, "SILENCE_LIMIT", 0.5)
-    monkeypatch.setattr(index, "PAGE_LIMIT", 0.5)
-    monkeypatch.setattr(index, "SIZE_LIMIT", 50_000)
+    monkeypatch.setattr(package_index, "SILENCE_LIMIT", 0.5)
+    monkeypatch.setattr(package_index, "PAGE_LIMIT", 0.5)
+    monkeypatch.setattr(package_index, "SIZE_LIMIT", 50_000)
     with running(tmp_path / "uv", monkeypatch) as made:
         yield made
 

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.inspection import Inspection, Inspector
-from pytest_py312.model import Cell, Interpreter, Plan, Service, ServiceSettings
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.analysis.files import parallel_scan
+from pytest_py312.analysis.scanner.scan import scan_text
+from pytest_py312.analysis.services.service_analysis import Inspection, Inspector
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.source import scanning
-from pytest_py312.source.scan import scan_text
-from pytest_py312.testing import service_tree
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
+from tests.support.fakes import service_tree
 
 TARGET = Interpreter(3, 12)
 FILES = {
@@ -92,13 +94,13 @@ def test_what_was_found_holds_until_a_file_changes(bench: Bench, monkeypatch: py
         raise AssertionError("an interpreter is asked again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(scanning, "scan_text", counted)
+        patched.setattr(parallel_scan, "scan_text", counted)
         patched.setattr(LocalRunner, "tool", refused)
         assert bench.inspect() == before
     assert scanned == []
 
     (bench.root / "well/app.py").write_text("import smtpd\n")
-    monkeypatch.setattr(scanning, "scan_text", counted)
+    monkeypatch.setattr(parallel_scan, "scan_text", counted)
     after = bench.inspect()
     assert scanned == ["well/app.py"]
     assert after["old"] == before["old"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.testing import service_tree
 from tests.integration.gate_runs import gate
+from tests.support.fakes import service_tree
 
 pytestmark = pytest.mark.network
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from pytest_py312.rollout.load import LoadLimits, LoadReport, Step, load
-from pytest_py312.rollout.model import Verdict
+from pytest_py312.rollout.domain.model import Verdict
+from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, Step, load
 from tests.integration.local_servers import OK, listening, request_on
 from tests.integration.prometheus_tools import free_port
 

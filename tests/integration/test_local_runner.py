@@ -18,13 +18,15 @@ import psutil
 import pytest
 from uv import find_uv_bin
 
-from pytest_py312 import command, runs
-from pytest_py312.environments import Environments
-from pytest_py312.model import Interpreter, InterpreterBuild
-from pytest_py312.runners.base import CellJob, CellRun, Ended
+from pytest_py312.core import directories, process
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.process import Ended
+from pytest_py312.dependencies.installation.environments import Environments
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.testing import service_tree
+from pytest_py312.runners.runner import CellJob, CellRun
 from tests.integration.small_disks import small_disk
+from tests.support.fakes import service_tree
 
 HERE = Interpreter(*sys.version_info[:2])
 
@@ -272,21 +274,21 @@ def test_the_next_run_sweeps_what_a_killed_run_left(tmp_path: Path, monkeypatch:
     assert leftover, (tmp_path / "output").read_text()
     assert psutil.pid_exists(leftover)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(temporary))
-    (left,) = runs.runs_folder().iterdir()
+    (left,) = directories.runs_folder().iterdir()
 
-    assert runs.sweep() == [left.name]
+    assert directories.sweep() == [left.name]
 
     assert not left.exists()
     _, alive = psutil.wait_procs([psutil.Process(leftover)] if psutil.pid_exists(leftover) else [], timeout=10)
     assert not alive
-    assert runs.sweep() == []
-    assert command.kill_marked(lambda value: value.startswith(f"{left.name}:")) == 0
+    assert directories.sweep() == []
+    assert process.kill_marked(lambda value: value.startswith(f"{left.name}:")) == 0
 
 
 def test_the_folder_of_a_run_that_goes_on_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    folder = runs.open_run("mine")
+    folder = directories.open_run("mine")
 
-    assert runs.sweep() == []
+    assert directories.sweep() == []
     assert folder.is_dir()
     assert folder.stat().st_mode & 0o777 == 0o700

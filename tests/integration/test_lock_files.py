@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.demands import Demands
-from pytest_py312.lock_verdicts import LockVerdicts
-from pytest_py312.locking import Locking
-from pytest_py312.locks import Blocked, Lock
-from pytest_py312.model import Finding, Location, Plan, RequirementSource, Severity
-from pytest_py312.once import Once
-from pytest_py312.resolution import Resolver
-from pytest_py312.runners.base import CellUnavailable
-from pytest_py312.testing import cell_of, service, service_tree
+from pytest_py312.core.concurrency import Once
+from pytest_py312.core.model.findings import Finding, Location, Severity
+from pytest_py312.core.model.fleet import RequirementSource
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.dependencies.diagnosis.locker import Locking
+from pytest_py312.dependencies.installation.lockfile_diagnosis import LockVerdicts
+from pytest_py312.dependencies.installation.requests import Demands
+from pytest_py312.dependencies.resolution.lock import Blocked, Lock
+from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.fake_index import running
 from tests.integration.local_runners import local_runner
+from tests.support.fakes import cell_of, service, service_tree
 
 TOGETHER = ("3.9", "3.10", "3.12")
 PLACE = "services/user-service"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pytest_py312.testing import service_tree
 from tests.integration.gate_runs import gate
+from tests.support.fakes import service_tree
 
 SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "pytest_py312/resources/report.schema.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "pytest_py312/gate/reports/report.schema.json").read_text(encoding="utf-8")
 )
 FILES = {
     "py312.toml": 'interpreters = ["3.10", "3.12"]\n[defaults]\nbenchmark = { budget = "3s" }\n',

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.inspection import Inspection, Inspector
-from pytest_py312.mending import plan_edits
-from pytest_py312.model import Interpreter, Outcome, Plan, Service, SourceChange
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.analysis.judging.replacements import asked_for
+from pytest_py312.analysis.services.service_analysis import Inspection, Inspector
+from pytest_py312.core.model.findings import Interpreter, Outcome, SourceChange
+from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.gate.fixes.source_verification import proven
+from pytest_py312.repository.edits.change_set import plan_edits
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.source.drop_ins import asked_for
-from pytest_py312.source_proof import proven
-from pytest_py312.testing import cell_of, service
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
+from tests.support.fakes import cell_of, service
 from tests.truth.cases import Snippet, Version, read_snippets, write_snippets
 from tests.truth.verify import Run, record
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.testing import service_tree
 from tests.integration import gate_runs
+from tests.support.fakes import service_tree
 
 pytestmark = pytest.mark.timeout(900)
 

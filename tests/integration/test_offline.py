@@ -5,20 +5,22 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_py312 import clock
-from pytest_py312.engines import engine_of
-from pytest_py312.locking import Locking
-from pytest_py312.model import Interpreter, InterpreterBuild, Plan
-from pytest_py312.offline import OfflineRunner
-from pytest_py312.once import Once
-from pytest_py312.resolution import Blocked, Resolver, Unchecked, Wanted
-from pytest_py312.resolving import plan_with
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.core import clock
+from pytest_py312.core.concurrency import Once
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.plan import Plan, plan_with
+from pytest_py312.dependencies.diagnosis.locker import Locking
+from pytest_py312.dependencies.resolution.lock import Blocked, Unchecked, Wanted
+from pytest_py312.dependencies.resolution.offline import OfflineRunner
+from pytest_py312.dependencies.resolution.resolvers import engine_of
+from pytest_py312.dependencies.resolution.uv_resolver import Resolver
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.testing import service_tree
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.fake_index import running
 from tests.integration.gate_runs import gate
 from tests.integration.local_runners import local_runner
+from tests.support.fakes import service_tree
 
 TOGETHER = ("3.9", "3.10", "3.12")
 

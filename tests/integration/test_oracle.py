@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.model import Interpreter, InterpreterBuild
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.analysis.oracle.oracle import ASKABLE, NOT_COMPILED, Oracle
+from pytest_py312.analysis.oracle.probe_protocol import Unanswered
+from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Complaint, Question
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.source.exchange import Unanswered
-from pytest_py312.source.oracle import ASKABLE, NOT_COMPILED, Oracle
-from pytest_py312.source.questions import Answer, Complaint, Question
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
 
 INTERPRETERS = ("3.9", "3.10", "3.12", "3.13")

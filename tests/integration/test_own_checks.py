@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.testing import service_tree
+from tests.support.fakes import service_tree
 
 CONFTEST = """
 class Licence:

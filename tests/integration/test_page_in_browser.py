@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_py312.model import Outcome, PastSpeed, Report, Status, Verdict
-from pytest_py312.reports import html
-from pytest_py312.testing import build_of, service
+from pytest_py312.core.model.findings import Outcome, Status
+from pytest_py312.core.model.measurements import PastSpeed, Verdict
+from pytest_py312.core.model.report import Report
+from pytest_py312.gate.reports import html
 from tests.integration.browsers import browser_program
-from tests.unit.report_samples import PY39, PY310, PY312, errored, finding, judged, report_of, speed
+from tests.support.fakes import build_of, service
+from tests.support.report_samples import PY39, PY310, PY312, errored, finding, judged, report_of, speed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

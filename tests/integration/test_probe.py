@@ -11,14 +11,19 @@ from uuid import uuid4
 import pytest
 from uv import find_uv_bin
 
-from pytest_py312.distributions import Store
-from pytest_py312.environments import Environments
-from pytest_py312.model import Distribution, Interpreter, Service, Suite, SuiteKind, SuiteRun
-from pytest_py312.resolution import Resolver, Wanted
-from pytest_py312.runners.base import CellJob, CellRun, CellUnavailable, Ended
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.fleet import Distribution, Service
+from pytest_py312.core.model.measurements import SuiteRun
+from pytest_py312.core.model.plan import Suite, SuiteKind
+from pytest_py312.core.process import Ended
+from pytest_py312.dependencies.installation.distribution_store import Store
+from pytest_py312.dependencies.installation.environments import Environments
+from pytest_py312.dependencies.resolution.lock import Wanted
+from pytest_py312.dependencies.resolution.uv_resolver import Resolver
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.suite import read_run, suite_job
-from pytest_py312.testing import cell_of, service, service_tree
+from pytest_py312.runners.runner import CellJob, CellRun, CellUnavailable
+from pytest_py312.runners.suite_job import read_run, suite_job
+from tests.support.fakes import cell_of, service, service_tree
 
 ALL = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 TOGETHER = ("3.9", "3.10", "3.12")
@@ -704,14 +709,14 @@ def test_modules_that_the_target_lost_are_found_missing_there_only(cells: Cells)
 
 
 def test_called_wrongly_it_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
-    from pytest_py312 import probe
+    from pytest_py312.runners.agent import probe
 
     assert probe.main(["probe.py"]) == 2
     assert "REQUEST.json" in capsys.readouterr().err
 
 
 def test_records_are_one_json_object_a_line(tmp_path: Path) -> None:
-    from pytest_py312.probe import Records
+    from pytest_py312.runners.agent.probe import Records
 
     Records(str(tmp_path / "records")).add("test", id="a\nb\ud800", outcome="passed")
 

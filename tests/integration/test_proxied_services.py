@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pytest_py312.rollout.contracting import script
-from pytest_py312.rollout.contracts import answer_in
-from pytest_py312.rollout.model import Result, ServiceSpec
-from pytest_py312.rollout.targets.swarm_specs import START_INTERVAL_API, check_of
+from pytest_py312.rollout.domain.contracts import answer_in
+from pytest_py312.rollout.domain.model import Result, ServiceSpec
+from pytest_py312.rollout.execution.contract_runner import script
+from pytest_py312.rollout.targets.swarm.specs import START_INTERVAL_API, check_of
 from tests.integration.prometheus_tools import free_port
 
 

@@ -6,14 +6,15 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_py312 import command
-from pytest_py312.distributions import Store
-from pytest_py312.environments import Environment, Environments
-from pytest_py312.model import Interpreter, Location
-from pytest_py312.resolution import Blocked, Pin, Resolver, Wanted
-from pytest_py312.runners.base import CellUnavailable
-from pytest_py312.testing import service_tree
+from pytest_py312.core import process
+from pytest_py312.core.model.findings import Interpreter, Location
+from pytest_py312.dependencies.installation.distribution_store import Store
+from pytest_py312.dependencies.installation.environments import Environment, Environments
+from pytest_py312.dependencies.resolution.lock import Blocked, Pin, Wanted
+from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
+from tests.support.fakes import service_tree
 
 pytestmark = pytest.mark.network
 TOGETHER = ("3.9", "3.10", "3.12")
@@ -51,7 +52,7 @@ def installing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installing]
 
 
 def says(environment: Environment, code: str) -> str:
-    done = command.run([str(environment.folder / "bin" / "python"), "-I", "-c", code], time_limit=60)
+    done = process.run([str(environment.folder / "bin" / "python"), "-I", "-c", code], time_limit=60)
     assert done.ok, done.stderr
     return done.stdout.strip()
 
@@ -71,7 +72,7 @@ def test_an_environment_is_as_one_would_have_installed_it(installing: Installing
 def test_a_console_script_starts_the_environments_own_python(installing: Installing, interpreter: str) -> None:
     environment = installing.environment(interpreter, "pygments==2.17.2", "six==1.16.0")
 
-    done = command.run([str(environment.folder / "bin" / "pygmentize"), "-V"], time_limit=60)
+    done = process.run([str(environment.folder / "bin" / "pygmentize"), "-V"], time_limit=60)
 
     assert done.ok, done.stderr
     assert "2.17.2" in done.stdout

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
-from pytest_py312 import command
-from pytest_py312.interpreters import Remembered, find_local
-from pytest_py312.model import Interpreter, InterpreterBuild
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.core import process
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.runners.interpreters import Remembered, find_local
+from pytest_py312.runners.runner import CellUnavailable
 
 
 def find(interpreter: str, folder: Path) -> InterpreterBuild:
@@ -25,7 +26,7 @@ def find(interpreter: str, folder: Path) -> InterpreterBuild:
 def test_what_is_found_is_what_was_asked_for(interpreter: str, tmp_path: Path) -> None:
     build = find(interpreter, tmp_path)
 
-    says = command.run([build.executable, "-I", "-c", "import platform; print(platform.python_version())"])
+    says = process.run([build.executable, "-I", "-c", "import platform; print(platform.python_version())"])
     assert says.stdout.strip() == build.version
     assert build.version.startswith(f"{interpreter}.")
     assert len(build.digest) == 16

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.compiled import redirected
-from pytest_py312.mending import FileChange
-from pytest_py312.model import Finding, Location, SpecifierChange
-from pytest_py312.relocking import Relock, relock, relocks
-from pytest_py312.testing import service_tree
+from pytest_py312.core.model.findings import Finding, Location, SpecifierChange
+from pytest_py312.gate.fixes.relock import Relock, relock, relocks
+from pytest_py312.repository.edits.change_set import FileChange
+from pytest_py312.repository.services.compiled_requirements import redirected
 from tests.integration.fake_index import Server, running
 from tests.integration.gate_runs import gate
+from tests.support.fakes import service_tree
 
 A = "services/a"
 PROJECT = '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["{}"]\n'

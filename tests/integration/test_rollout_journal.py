@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.rollout.events import DeployFailed, Locked
-from pytest_py312.rollout.journal import FILE, Journal
-from pytest_py312.rollout.model import Measurement, Moment, Result, Sample, StageState
-from pytest_py312.store import DiskFull
+from pytest_py312.core.database import DiskFull
+from pytest_py312.rollout.domain.events import DeployFailed, Locked
+from pytest_py312.rollout.domain.journal import FILE, Journal
+from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample, StageState
 from tests.integration.small_disks import enlarge, small_disk
 from tests.unit.rollout.runs import planned
 
@@ -42,7 +42,7 @@ def fill(path: Path) -> None:
 def test_on_a_full_disk_the_end_can_still_be_written_and_nothing_is_torn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_py312.rollout.journal.SMALLEST_ROOM", 0)
+    monkeypatch.setattr("pytest_py312.rollout.domain.journal.SMALLEST_ROOM", 0)
     with small_disk(tmp_path / "disk", "2m") as disk:
         journal = Journal(disk)
         journal.begin(planned(), owner="me")

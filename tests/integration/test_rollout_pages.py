@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.rollout.bundle import write_bundle
-from pytest_py312.rollout.evidence import document_of
-from pytest_py312.rollout.live_view import view_of
-from pytest_py312.rollout.model import Measurement, Moment, Result, Sample
-from pytest_py312.rollout.pages import live_page
-from pytest_py312.rollout.soak import Progress
-from pytest_py312.rollout.tally import Tally
+from pytest_py312.rollout.canary_analysis.time_series import Tally
+from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample
+from pytest_py312.rollout.live.live_view import view_of
+from pytest_py312.rollout.monitoring.soak import Progress
+from pytest_py312.rollout.reporting.evidence import document_of
+from pytest_py312.rollout.reporting.evidence_bundle import write_bundle
+from pytest_py312.rollout.reporting.html import live_page
 from tests.integration.browsers import browser_program
 from tests.integration.test_page_in_browser import Opened
 from tests.unit.rollout.watchers import ME, Watching

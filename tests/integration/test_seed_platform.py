@@ -11,13 +11,15 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pytest_py312.locking import Locking
-from pytest_py312.model import Finding, Interpreter, RequirementSource, Severity
-from pytest_py312.once import Once
-from pytest_py312.requirements import requirement_set
-from pytest_py312.resolution import Blocked, Lock, Resolver, Wanted
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.core.concurrency import Once
+from pytest_py312.core.model.findings import Finding, Interpreter, Severity
+from pytest_py312.core.model.fleet import RequirementSource
+from pytest_py312.dependencies.diagnosis.locker import Locking
+from pytest_py312.dependencies.resolution.lock import Blocked, Lock, Wanted
+from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.repository.services.requirement_set import requirement_set
 from pytest_py312.runners.local import LocalRunner
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
 
 ROOT = Path(__file__).parents[3] / "shared" / "data" / "seed-platform"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.model import Interpreter
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
 
 TOGETHER = ("3.9", "3.10", "3.12")

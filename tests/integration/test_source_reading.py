@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.source import scanning
-from pytest_py312.source.reading import SourceFolder, SourceReader
-from pytest_py312.testing import service_tree
+from pytest_py312.analysis.files import parallel_scan
+from pytest_py312.analysis.files.source_reader import SourceFolder, SourceReader
+from tests.support.fakes import service_tree
 
 SERVICE = SourceFolder(path="services/api", roots=("services/api",))
 
 
 def test_several_processes_see_what_one_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanning, "WORTH_A_PROCESS", 10)
+    monkeypatch.setattr(parallel_scan, "WORTH_A_PROCESS", 10)
     root = service_tree(
         tmp_path / "repository",
         {f"services/api/part{number}.py": f"import imp\nx = {number}\n" for number in range(20)}
@@ -20,7 +20,7 @@ def test_several_processes_see_what_one_sees(tmp_path: Path, monkeypatch: pytest
     )
 
     together = SourceReader(root=root, cache=tmp_path / "cache", processes=3).read([SERVICE])
-    monkeypatch.setattr(scanning, "_WORKER", "raise SystemExit(1)")
+    monkeypatch.setattr(parallel_scan, "_WORKER", "raise SystemExit(1)")
     alone = SourceReader(root=root, cache=tmp_path / "other", processes=3).read([SERVICE])
 
     assert together == alone

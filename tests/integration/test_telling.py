@@ -11,17 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from pytest_py312.rollout.alert_rules import alert_rules, rules_text
-from pytest_py312.rollout.budget_rules import BudgetRule, budget_alerts
-from pytest_py312.rollout.dashboard import dashboard
-from pytest_py312.rollout.exposition import exported_names, figures_of, text_of
-from pytest_py312.rollout.model import Measurement, Moment, Result, Sample, StageState
-from pytest_py312.rollout.notices import Notice, Notifier, notice_of
-from pytest_py312.rollout.providers.http import ask
-from pytest_py312.rollout.providers.prometheus import query
-from pytest_py312.rollout.providers.readings import Reading
-from pytest_py312.rollout.serving import serving
-from pytest_py312.rollout.tally import OLD, Tally
+from pytest_py312.rollout.canary_analysis.time_series import OLD, Tally
+from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample, StageState
+from pytest_py312.rollout.metrics.http_client import ask
+from pytest_py312.rollout.metrics.prometheus import query
+from pytest_py312.rollout.metrics.reading import Reading
+from pytest_py312.rollout.reporting.alert_rules import BudgetRule, alert_rules, budget_alerts, rules_text
+from pytest_py312.rollout.reporting.grafana_dashboard import dashboard
+from pytest_py312.rollout.reporting.notifications import Notice, Notifier, notice_of
+from pytest_py312.rollout.reporting.prometheus_metrics import exported_names, figures_of, serving, text_of
 from tests.integration.local_servers import OK, Handler, listening, never_answers, request_on, says
 from tests.integration.prometheus_tools import alertmanager, prometheus, promtool
 from tests.unit.rollout.runs import soaking

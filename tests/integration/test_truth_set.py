@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.runners.base import CellUnavailable
+from pytest_py312.runners.runner import CellUnavailable
 from tests.truth.cases import Kind, Version, read_snippets
 from tests.truth.product import findings_of
 from tests.truth.score import Score, mistakes, score

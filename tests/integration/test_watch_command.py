@@ -5,12 +5,12 @@ import threading
 import urllib.request
 from pathlib import Path
 
-from pytest_py312 import clock
-from pytest_py312.__main__ import _parsers
-from pytest_py312.config import load_plan
-from pytest_py312.rollout import commands, watch_commands
-from pytest_py312.rollout.commands import Ground
-from pytest_py312.testing import FakeTarget, service_tree
+from pytest_py312.cli import monitor_commands, rollout_commands
+from pytest_py312.cli.main import _parsers
+from pytest_py312.core import clock
+from pytest_py312.repository.plan.loader import load_plan
+from pytest_py312.rollout.context import Ground
+from tests.support.fakes import FakeTarget, service_tree
 
 PLAN = """
 deploy = { image = "new-{version}", readiness-delay = 0 }
@@ -45,8 +45,8 @@ def test_figures_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None
     plan = load_plan(tmp_path / "py312.toml", today=clock.today())
     ground = Ground(plan=plan, state=tmp_path / ".py312", target=lambda: target, told=told)
     parser = _parsers()[0]
-    assert commands.run_command(parser.parse_args(["deploy", "--stage", "1"]), ground)[1] == 0
-    text, code = watch_commands.run_command(parser.parse_args(["watch", "--stage", "1", "--port", "0"]), ground)
+    assert rollout_commands.run_command(parser.parse_args(["deploy", "--stage", "1"]), ground)[1] == 0
+    text, code = monitor_commands.run_command(parser.parse_args(["watch", "--stage", "1", "--port", "0"]), ground)
     fetching[0].join()
     assert code == 0, text
     assert text.startswith("stage 1 in test is accepted")

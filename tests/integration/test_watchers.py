@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import StageState
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import StageState
 from tests.integration.watcher_process import SETTINGS
 from tests.unit.rollout.watchers import Watching
 

@@ -6,10 +6,18 @@ import socket
 
 import pytest
 
-from pytest_py312.rollout.model import Measurement, Moment, Result
-from pytest_py312.rollout.probes import AVAILABILITY, LATENCY, Address, HttpProbe, Probe, PrometheusProbe, TcpProbe
-from pytest_py312.rollout.settings import MetricSettings
-from pytest_py312.rollout.targets.protocol import TargetLost, TargetRefused, TargetUnreachable
+from pytest_py312.repository.plan.rollout_settings import MetricSettings
+from pytest_py312.rollout.domain.model import Measurement, Moment, Result
+from pytest_py312.rollout.monitoring.probes import (
+    AVAILABILITY,
+    LATENCY,
+    Address,
+    HttpProbe,
+    Probe,
+    PrometheusProbe,
+    TcpProbe,
+)
+from pytest_py312.rollout.targets.target import TargetLost, TargetRefused, TargetUnreachable
 from tests.integration.local_servers import OK, Handler, listening, never_answers, request_on, says, trickles
 
 NOW = Moment(wall=1e9, boottime=1.0, boot="b")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.mending import Edit, FileChange, MendingPlan, diff_of, plan_edits
-from pytest_py312.writing import WriteRefused, has_uncommitted_changes, write
+from pytest_py312.repository.edits.apply import WriteRefused, has_uncommitted_changes, write
+from pytest_py312.repository.edits.change_set import Edit, FileChange, MendingPlan, diff_of, plan_edits
 
 NAMES = ("a.txt", "b.txt", "services/c d.txt")
 OLD, NEW = b"numpy==1.24.3  # keep\r\nflask==2", b"numpy==1.26.0  # keep\r\nflask==2"
@@ -264,8 +264,8 @@ def test_what_cannot_be_put_back_is_named(root: Path, monkeypatch: pytest.Monkey
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pytest_py312.mending import Edit, plan_edits
-from pytest_py312.writing import write
+from pytest_py312.repository.edits.change_set import Edit, plan_edits
+from pytest_py312.repository.edits.apply import write
 
 real, made = os.replace, 0
 

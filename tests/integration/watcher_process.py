@@ -8,14 +8,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_py312 import clock
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Measurement, Moment, Result, Sample
-from pytest_py312.rollout.settings import SoakSettings
-from pytest_py312.rollout.soak import Soak
-from pytest_py312.rollout.stopping import Stop, stopped_by_signals
-from pytest_py312.rollout.watching import Watched
-from pytest_py312.runners.docker_owner import this_process
+from pytest_py312.core import clock
+from pytest_py312.core.process_identity import this_process
+from pytest_py312.repository.plan.rollout_settings import SoakSettings
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample
+from pytest_py312.rollout.domain.stop_signals import Stop, stopped_by_signals
+from pytest_py312.rollout.monitoring.breaches import Watched
+from pytest_py312.rollout.monitoring.soak import Soak
 
 SETTINGS = SoakSettings(interval=0.05, duration=3.0, initial_delay=0.0)
 

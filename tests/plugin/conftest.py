@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312 import plugin_session
-from pytest_py312.checks.dependencies import Dependencies
-from pytest_py312.checks.suite import SuiteCheck
-from pytest_py312.model import Fleet, InterpreterBuild
-from pytest_py312.testing import service_tree
-from pytest_py312.workshop import Settings
+from pytest_py312.core.model.fleet import Fleet
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.gate.checks.dependencies import Dependencies
+from pytest_py312.gate.checks.suite import SuiteCheck
+from pytest_py312.gate.run.assembly import Settings
+from pytest_py312.plugin import session
 from tests.plugin.gate_helpers import FLEET, REAL_FLEET, Faked, Real
+from tests.support.fakes import service_tree
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
     made = Faked(pytester=pytester, root=pytester.path)
 
     class FakeWorkshop:
-        """pytest_py312.workshop.Workshop, as far as a session uses it."""
+        """pytest_py312.gate.run.assembly.Workshop, as far as a session uses it."""
 
         def __init__(self, settings: Settings, *, shared: Path | None = None, fleet: Fleet | None = None) -> None:
             made.settings.append(settings)
@@ -47,9 +48,9 @@ def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
         def close(self) -> None:
             made.closed += 1
 
-    monkeypatch.setattr(plugin_session, "Workshop", FakeWorkshop)
+    monkeypatch.setattr(session, "Workshop", FakeWorkshop)
     # two checks show how items are made and chosen; which there are is for the real runs to tell
-    monkeypatch.setattr(plugin_session, "CHECKS", (Dependencies(), SuiteCheck()))
+    monkeypatch.setattr(session, "CHECKS", (Dependencies(), SuiteCheck()))
     return made
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.checks import CHECKS
-from pytest_py312.checks.base import Judgement, is_per_service
-from pytest_py312.items import Item
-from pytest_py312.model import Finding, Location, Outcome, Status
-from pytest_py312.workshop import Settings
+from pytest_py312.core.model.findings import Finding, Location, Outcome, Status
+from pytest_py312.gate.checks import CHECKS
+from pytest_py312.gate.checks.check import Judgement, is_per_service
+from pytest_py312.gate.run.assembly import Settings
+from pytest_py312.gate.run.tasks import Item
 
 PLAN = """
 target = "3.12"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.testing import service_tree
 from tests.plugin.gate_helpers import IDS, TRAP, Faked
+from tests.support.fakes import service_tree
 
 
 def test_every_cell_has_an_item_for_each_check(faked: Faked) -> None:

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from pytest_py312.testing import service_tree
 from tests.plugin.gate_helpers import FLEET, IDS, REAL_IDS, Faked, Real
+from tests.support.fakes import service_tree
 
 HEAVY = ("docker", "uv", "yaml", "rich", "packaging", "psutil", "filelock", "platformdirs", "sqlite3", "requests")
-OWN = {"pytest_py312", "pytest_py312.plugin", "pytest_py312.hookspecs"}
+OWN = {"pytest_py312", "pytest_py312.plugin", "pytest_py312.plugin.hookspecs"}
 
 LOADED = (
     "import json, sys\n"

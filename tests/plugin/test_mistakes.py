@@ -2,8 +2,8 @@
 
 import pytest
 
-from pytest_py312.testing import service_tree
 from tests.plugin.gate_helpers import PLAN, Faked, Real
+from tests.support.fakes import service_tree
 
 
 def mistake(faked: Faked, *arguments: str) -> str:

@@ -172,8 +172,8 @@ def test_workers_run_each_suite_once(real: Real) -> None:
 def test_a_conftest_may_add_a_check(real: Real) -> None:
     """By the hook ``pytest_py312_checks``: it has its own items, marker and verdicts, also in workers."""
     real.root.joinpath("conftest.py").write_text(
-        "from pytest_py312.checks.base import Judgement\n"
-        "from pytest_py312.model import Outcome\n\n"
+        "from pytest_py312.gate.checks.check import Judgement\n"
+        "from pytest_py312.core.model.findings import Outcome\n\n"
         "class Licence:\n"
         "    name, codes = 'licence', ('XX1',)\n"
         "    def judge(self, cell, facts):\n"
@@ -192,8 +192,8 @@ def test_a_conftest_may_add_a_check(real: Real) -> None:
 def test_a_check_may_ask_about_a_service_as_a_whole(real: Real) -> None:
     """With ``per_service = True``: one item, right under the service, whose outcome has no interpreter."""
     real.root.joinpath("conftest.py").write_text(
-        "from pytest_py312.checks.base import Judgement\n"
-        "from pytest_py312.model import Outcome\n\n"
+        "from pytest_py312.gate.checks.check import Judgement\n"
+        "from pytest_py312.core.model.findings import Outcome\n\n"
         "class Owner:\n"
         "    name, codes, per_service = 'owner', ('XX2',), True\n"
         "    def judge(self, cell, facts):\n"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.model import Finding, Location
+from pytest_py312.core.model.findings import Finding, Location
 from tests.plugin.gate_helpers import Faked, Real
 
 FILE = "known.json"
@@ -274,8 +274,8 @@ def test_a_link_is_not_followed(faked: Faked) -> None:
 
 
 REAL_CHECK = """
-from pytest_py312.checks.base import Judgement
-from pytest_py312.model import Finding, Location, Outcome
+from pytest_py312.gate.checks.check import Judgement
+from pytest_py312.core.model.findings import Finding, Location, Outcome
 
 
 class Style:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft4Validator
 
-from pytest_py312.model import Finding, Location
+from pytest_py312.core.model.findings import Finding, Location
 from tests.plugin.gate_helpers import Faked
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data/sarif-schema-2.1.0.json").read_text(encoding="utf-8"))

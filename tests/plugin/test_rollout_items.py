@@ -13,16 +13,17 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import pytest_py312
-from pytest_py312 import clock, plugin_rollout
-from pytest_py312.rollout.events import Decided
-from pytest_py312.rollout.holding import Me
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Container, ServiceSpec, StageRun, StageState, Usage
-from pytest_py312.rollout.targets.protocol import TargetUnreachable
-from pytest_py312.runners.docker_owner import started_at, this_process
-from pytest_py312.testing import FakeTarget, service_tree
+from pytest_py312.core import clock
+from pytest_py312.core.process_identity import started_at, this_process
+from pytest_py312.plugin import rollout
+from pytest_py312.rollout.domain.events import Decided
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import Container, ServiceSpec, StageRun, StageState, Usage
+from pytest_py312.rollout.execution.locking import Me
+from pytest_py312.rollout.targets.target import TargetUnreachable
 from tests.plugin.gate_helpers import FLEET, Faked
 from tests.plugin.test_neighbours import needs
+from tests.support.fakes import FakeTarget, service_tree
 
 PLAN = """
 target = "3.12"
@@ -60,7 +61,9 @@ FILES = {
     "services/late-service/Dockerfile": "FROM python:3.10-slim\n",
     "services/late-service/requirements.txt": "",
 }
-SCHEMA = json.loads((Path(pytest_py312.__file__).parent / "resources/report.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(
+    (Path(pytest_py312.__file__).parent / "gate/reports/report.schema.json").read_text(encoding="utf-8")
+)
 SERVICES = ("auth-service", "user-service", "late-service")
 STAGE = "py312::stage-1/test"
 CHECKS = [
@@ -182,11 +185,11 @@ def stage(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> Stage:
     async def rest(seconds: float) -> None:
         made.seconds += seconds
 
-    monkeypatch.setattr("pytest_py312.store.SYNCHRONOUS", "OFF")
-    monkeypatch.setattr("pytest_py312.clock.asyncio.sleep", rest)
+    monkeypatch.setattr("pytest_py312.core.database.SYNCHRONOUS", "OFF")
+    monkeypatch.setattr("pytest_py312.core.clock.asyncio.sleep", rest)
     monkeypatch.setattr(clock, "boottime", lambda: made.seconds)
     monkeypatch.setattr(clock, "timestamp", lambda: 1e9 + made.seconds)
-    monkeypatch.setattr(plugin_rollout, "connected", lambda settings, environment: nullcontext(made.target))
+    monkeypatch.setattr(rollout, "connected", lambda settings, environment: nullcontext(made.target))
     return made
 
 
@@ -438,13 +441,13 @@ def test_what_a_dead_process_has_left_is_finished_first(stage: Stage, monkeypatc
 
     stage.target.before = killed
     with monkeypatch.context() as patch:
-        patch.setattr("pytest_py312.rollout.staging.Staging.close", dead)
+        patch.setattr("pytest_py312.rollout.execution.stage_runner.Staging.close", dead)
         with pytest.raises(Killed):
             stage.faked.bare("--py312-stage=1", "--py312-deploy=test")
     assert stage.newest.state is StageState.DEPLOYING
     stage.target.before = lambda step: None
-    monkeypatch.setattr("pytest_py312.rollout.holding.is_gone", lambda process: True)
-    monkeypatch.setattr("pytest_py312.clock.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: True)
+    monkeypatch.setattr("pytest_py312.core.clock.time.sleep", lambda seconds: None)
     result = stage.run(code=0)
     result.stdout.fnmatch_lines(["*stage 1 was left deploying*"])
     assert stage.target.steps.index("restore user-service") < len(stage.target.steps) - 8
@@ -452,10 +455,10 @@ def test_what_a_dead_process_has_left_is_finished_first(stage: Stage, monkeypatc
 
 
 def test_jobs_of_a_schedule_go_on_with_a_soak_wherever_they_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_py312.rollout.holding.is_gone", lambda process: False)
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: False)
     for number in range(3):
         me = Me(name="ci", host="runner", process=f"job {number}")
-        monkeypatch.setattr("pytest_py312.rollout.staging.myself", lambda me=me: me)
+        monkeypatch.setattr("pytest_py312.rollout.execution.stage_runner.myself", lambda me=me: me)
         stage.run("--py312-soak-mode=tick", code=75)
         stage.seconds += 60.0
     stage.run("--py312-soak-mode=tick", code=0)

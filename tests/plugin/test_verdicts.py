@@ -10,7 +10,9 @@ from jsonschema import Draft202012Validator
 import pytest_py312
 from tests.plugin.gate_helpers import IDS, Faked
 
-SCHEMA = json.loads((Path(pytest_py312.__file__).parent / "resources/report.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(
+    (Path(pytest_py312.__file__).parent / "gate/reports/report.schema.json").read_text(encoding="utf-8")
+)
 
 
 @pytest.fixture

@@ -11,14 +11,15 @@ from uuid import uuid4
 
 from uv import find_uv_bin
 
-from pytest_py312.model import Finding, Interpreter, InterpreterBuild
+from pytest_py312.analysis.files.source_reader import SourceFolder, SourceReader
+from pytest_py312.analysis.judging.evidence import Witnesses
+from pytest_py312.analysis.judging.judge import judge
+from pytest_py312.analysis.linking.link import linked
+from pytest_py312.analysis.oracle.oracle import Oracle
+from pytest_py312.analysis.scanner.facts.stdlib_queries import Testimony
+from pytest_py312.core.model.findings import Finding, Interpreter
+from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.source.judging import judge
-from pytest_py312.source.linking import linked
-from pytest_py312.source.oracle import Oracle
-from pytest_py312.source.questions import Testimony
-from pytest_py312.source.reading import SourceFolder, SourceReader
-from pytest_py312.source.witnesses import Witnesses
 from tests.truth.cases import INTERPRETERS, Snippet, Version, read_snippets, write_snippets
 from tests.truth.score import Said, mistakes, score, table
 
@@ -29,7 +30,7 @@ NOTHING_LOCKED: dict[str, str] = {}
 def findings_of(snippets: Sequence[Snippet], baseline: Version, target: Version, folder: Path) -> dict[str, list[Said]]:
     """What the product says of each snippet (by its id) on the way from ``baseline`` to ``target``.
 
-    :raises pytest_py312.runners.base.CellUnavailable: an interpreter is missing.
+    :raises pytest_py312.runners.runner.CellUnavailable: an interpreter is missing.
     """
     root = folder / "snippets"
     write_snippets(tuple(snippets), root)

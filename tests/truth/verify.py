@@ -14,8 +14,8 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from pytest_py312.interpreters import Remembered, find_local
-from pytest_py312.model import Interpreter
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.runners.interpreters import Remembered, find_local
 from tests.truth.cases import INTERPRETERS, Kind, Mark, Snippet, Version, read_snippets, write_snippets
 
 RECORDER = Path(__file__).parent / "recorder.py"
@@ -129,7 +129,7 @@ def _run(said: dict[str, object]) -> Run:
 def find_pythons(cache: Path) -> dict[Version, Path]:
     """The interpreters of this machine that the set is about, found as the product finds them.
 
-    :raises pytest_py312.runners.base.CellUnavailable: where one is missing.
+    :raises pytest_py312.runners.runner.CellUnavailable: where one is missing.
     """
     return {
         version: Path(

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.config import load_plan
-from pytest_py312.model import Interpreter
-from pytest_py312.plan_fleet import check_against_fleet
-from pytest_py312.readers.requirements import read_requirements
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.repository.formats.requirements_file import read_requirements
+from pytest_py312.repository.plan.fleet_check import check_against_fleet
+from pytest_py312.repository.plan.loader import load_plan
 
 FLEET = Path(__file__).parents[2] / "examples" / "suoke"
 STAGES = {

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pytest_py312 import plugin
-from pytest_py312.__main__ import COMMANDS
-from pytest_py312.checks import CHECKS
-from pytest_py312.checks.benchmark import Benchmark
-from pytest_py312.checks.image import Image
-from pytest_py312.plan_file import plan_in
+from pytest_py312.cli.main import COMMANDS
+from pytest_py312.gate.checks import CHECKS
+from pytest_py312.gate.checks.benchmark import Benchmark
+from pytest_py312.gate.checks.image import Image
+from pytest_py312.repository.plan.plan_file import plan_in
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -124,7 +124,7 @@ def test_every_plan_that_is_shown_is_toml_and_known(page: Path, tmp_path: Path) 
     """What is shown can be copied: each block of TOML with a plan's keys is read as a plan."""
     from datetime import date
 
-    from pytest_py312.config import load_plan
+    from pytest_py312.repository.plan.loader import load_plan
 
     for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
         if "[tool.pytest]" in block:

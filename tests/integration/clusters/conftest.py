@@ -18,8 +18,8 @@ def running() -> Iterator[Running]:
 @pytest.fixture(autouse=True)
 def _nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process is killed here, not a machine; and on the cluster's side time passes with each question."""
-    monkeypatch.setattr("pytest_py312.store.SYNCHRONOUS", "OFF")
-    monkeypatch.setattr("pytest_py312.rollout.targets.kubernetes_pods.AGAIN", 0.001)
+    monkeypatch.setattr("pytest_py312.core.database.SYNCHRONOUS", "OFF")
+    monkeypatch.setattr("pytest_py312.rollout.targets.kubernetes.pods.AGAIN", 0.001)
 
 
 @pytest.fixture

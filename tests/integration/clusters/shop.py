@@ -7,14 +7,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.model import Interpreter
-from pytest_py312.rollout.driver import Driver
-from pytest_py312.rollout.holding import Me
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
-from pytest_py312.rollout.targets.kubernetes import KubernetesTarget
-from pytest_py312.rollout.targets.kubernetes_api import Cluster
-from pytest_py312.runners.docker_owner import this_process
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.process_identity import this_process
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import Deployment, ServiceSpec, StageRun
+from pytest_py312.rollout.execution.driver import Driver
+from pytest_py312.rollout.execution.locking import Me
+from pytest_py312.rollout.targets.kubernetes.api import Cluster
+from pytest_py312.rollout.targets.kubernetes.target import KubernetesTarget
 from tests.integration.clusters.api_server import ApiServer, Running, Said
 from tests.integration.clusters.controller import Controller, is_owned, kind_of, python_of
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_py312.errors import RolloutRefused
-from pytest_py312.rollout.model import StageState
-from pytest_py312.rollout.targets.docker_setup import RUN_LABEL
-from pytest_py312.rollout.targets.protocol import Phase
+from pytest_py312.core.errors import RolloutRefused
+from pytest_py312.rollout.domain.model import StageState
+from pytest_py312.rollout.targets.labels import RUN_LABEL
+from pytest_py312.rollout.targets.target import Phase
 from tests.integration.clusters.api_server import Refusal
 from tests.integration.clusters.shop import NAMESPACE, Shop
 

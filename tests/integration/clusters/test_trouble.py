@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.codec import encode
-from pytest_py312.errors import RolloutRefused
-from pytest_py312.rollout.model import Container, Holder, Moment, Result, StageState
-from pytest_py312.rollout.probes import DRIFT, ContainerProbe
-from pytest_py312.rollout.targets.named_lock import HOLDER_LABEL
-from pytest_py312.rollout.targets.protocol import TargetError, TargetLost, TargetRefused
-from pytest_py312.runners.docker_owner import this_process
+from pytest_py312.core.errors import RolloutRefused
+from pytest_py312.core.process_identity import this_process
+from pytest_py312.core.serialization import encode
+from pytest_py312.rollout.domain.model import Container, Holder, Moment, Result, StageState
+from pytest_py312.rollout.monitoring.probes import DRIFT, ContainerProbe
+from pytest_py312.rollout.targets.environment_lock import HOLDER_LABEL
+from pytest_py312.rollout.targets.target import TargetError, TargetLost, TargetRefused
 from tests.integration.clusters.api_server import Dropped, Refusal, Running, Said
 from tests.integration.clusters.shop import NAMESPACE, Shop, shop
 
@@ -31,7 +31,7 @@ class Killed(BaseException):
 @pytest.fixture
 def all_others_are_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     me = str(this_process())
-    monkeypatch.setattr("pytest_py312.rollout.holding.is_gone", lambda process: process != me)
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: process != me)
 
 
 def dying(here: Shop, number: int, when: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_py312 import clock
-from pytest_py312.__main__ import main
-from pytest_py312.rollout.model import Container, Moment, Result, StageState
-from pytest_py312.rollout.probes import ContainerProbe
-from pytest_py312.rollout.providers.engine import CPU, MEMORY, OUT_OF_MEMORY, RESTARTS
-from pytest_py312.rollout.targets.kubernetes_api import connect
-from pytest_py312.rollout.targets.protocol import TargetError, TargetLost, TargetRefused
-from pytest_py312.testing import service_tree
+from pytest_py312.cli.main import main
+from pytest_py312.core import clock
+from pytest_py312.rollout.domain.model import Container, Moment, Result, StageState
+from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY, OUT_OF_MEMORY, RESTARTS
+from pytest_py312.rollout.monitoring.probes import ContainerProbe
+from pytest_py312.rollout.targets.kubernetes.api import connect
+from pytest_py312.rollout.targets.target import TargetError, TargetLost, TargetRefused
 from tests.integration.clusters.api_server import Refusal, Running
 from tests.integration.clusters.controller import crash
 from tests.integration.clusters.shop import NAMESPACE, Shop
+from tests.support.fakes import service_tree
 
 AT = Moment(wall=1e9, boottime=1.0, boot="b")
 

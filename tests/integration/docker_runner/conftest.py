@@ -10,11 +10,13 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_py312.model import Interpreter, Plan
-from pytest_py312.runners.base import CellJob, CellRun
-from pytest_py312.runners.docker import DockerRunner, engine_version
-from pytest_py312.runners.docker_engine import connect
-from pytest_py312.runners.docker_recipes import BENCHMARK_PROBE
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.runners.docker.container_specs import BENCHMARK_PROBE
+from pytest_py312.runners.docker.engine import connect
+from pytest_py312.runners.docker.ping import engine_version
+from pytest_py312.runners.docker.runner import DockerRunner
+from pytest_py312.runners.runner import CellJob, CellRun
 
 INTERPRETERS = tuple(Interpreter(3, minor) for minor in (9, 10, 12))
 

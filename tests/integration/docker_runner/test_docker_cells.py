@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_py312.runners.base import Ended
+from pytest_py312.core.process import Ended
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench
 
 pytestmark = pytest.mark.docker

@@ -15,8 +15,8 @@ from threading import Thread
 
 import pytest
 
-from pytest_py312.runners.base import Ended
-from pytest_py312.runners.docker import engine_version
+from pytest_py312.core.process import Ended
+from pytest_py312.runners.docker.ping import engine_version
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench, unavailable
 
 pytestmark = pytest.mark.docker

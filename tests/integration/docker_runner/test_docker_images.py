@@ -16,17 +16,17 @@ from threading import Timer
 
 import pytest
 
-from pytest_py312.editors.places import Aim, move_files
-from pytest_py312.model import Interpreter
-from pytest_py312.runners.base import Ended
-from pytest_py312.runners.docker_build import has_kit
-from pytest_py312.runners.docker_engine import Engine, connect
-from pytest_py312.runners.docker_owner import Owner, this_process
-from pytest_py312.runners.docker_recipes import OWNER_LABEL
-from pytest_py312.service_images import Health, ImageJob, ImageRun, ImageStart, OwnImage
-from pytest_py312.testing import service_tree
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.process import Ended
+from pytest_py312.core.process_identity import Owner, this_process
+from pytest_py312.repository.edits.declarations import Aim, move_files
+from pytest_py312.repository.services.images import Health, ImageJob, ImageRun, ImageStart, OwnImage
+from pytest_py312.runners.docker.container_specs import OWNER_LABEL
+from pytest_py312.runners.docker.engine import Engine, connect
+from pytest_py312.runners.docker.image_build import has_kit
 from tests.integration.docker_runner.conftest import Bench, unavailable
-from tests.unit.test_moving_a_platform import COPIES_PACKAGES, platform
+from tests.support.fakes import service_tree
+from tests.unit.repository.edits.test_moving_a_platform import COPIES_PACKAGES, platform
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
@@ -267,7 +267,7 @@ def test_the_gate_tells_which_image_breaks(engine: Engine, tmp_path: Path) -> No
 
 def test_which_builder_is_used_is_for_the_program_to_say() -> None:
     """BuildKit where ``docker buildx`` answers; both build the images above."""
-    from pytest_py312 import command
+    from pytest_py312.core import process
 
-    answered = command.run(["docker", "buildx", "version"], time_limit=20.0)
+    answered = process.run(["docker", "buildx", "version"], time_limit=20.0)
     assert has_kit() is (answered.ended is Ended.EXITED and answered.exit_code == 0)

@@ -4,20 +4,20 @@ import sys
 
 import pytest
 
-from pytest_py312.model import Interpreter
-from pytest_py312.source import questions
-from pytest_py312.source.newer_syntax import NewerSyntax
-from pytest_py312.source.oracle import Oracle
-from pytest_py312.source.scanning import Task
+from pytest_py312.analysis.files.newer_syntax import NewerSyntax
+from pytest_py312.analysis.files.parallel_scan import Task
+from pytest_py312.analysis.oracle.oracle import Oracle
+from pytest_py312.analysis.scanner.facts import stdlib_queries
+from pytest_py312.core.model.findings import Interpreter
 from tests.integration.docker_runner.conftest import Bench
 
 pytestmark = pytest.mark.docker
 
 QUESTIONS = (
-    questions.Question(module="imp"),
-    questions.Question(module="test.support"),
-    questions.Question(module="tkinter"),
-    questions.Question(module="unittest", path="TestCase().assertEquals"),
+    stdlib_queries.Question(module="imp"),
+    stdlib_queries.Question(module="test.support"),
+    stdlib_queries.Question(module="tkinter"),
+    stdlib_queries.Question(module="unittest", path="TestCase().assertEquals"),
 )
 
 
@@ -31,7 +31,7 @@ def test_an_image_is_asked_like_an_interpreter_of_the_machine(bench: Bench) -> N
     presences = {
         interpreter: [found.answers[question].present for question in QUESTIONS]
         for interpreter, found in said.items()
-        if isinstance(found, questions.Testimony)
+        if isinstance(found, stdlib_queries.Testimony)
     }
     assert presences == {
         "3.9": [True, None, None, True],

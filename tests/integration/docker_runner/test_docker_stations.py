@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.runners.base import CellRun, Ended
-from pytest_py312.runners.docker_recipes import CELL_LABEL, RUN_LABEL
-from pytest_py312.runners.docker_station import DockerStation
+from pytest_py312.core.process import Ended
+from pytest_py312.runners.docker.container_pool import DockerStation
+from pytest_py312.runners.docker.container_specs import CELL_LABEL, RUN_LABEL
+from pytest_py312.runners.runner import CellRun
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench
 
 pytestmark = pytest.mark.docker

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from pytest_py312.model import Interpreter
-from pytest_py312.runners.base import CellUnavailable, Ended
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.process import Ended
+from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench
 
 pytestmark = pytest.mark.docker

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312 import probe
-from pytest_py312.checks.suite import SuiteCheck
-from pytest_py312.inspection import Inspection
-from pytest_py312.model import Interpreter, Severity, Status, Suite, SuiteKind, SuiteRun
-from pytest_py312.suite import run_suite, suite_job
-from pytest_py312.testing import FakeFacts, cell_of, service
+from pytest_py312.analysis.services.service_analysis import Inspection
+from pytest_py312.core.model.findings import Interpreter, Severity, Status
+from pytest_py312.core.model.measurements import SuiteRun
+from pytest_py312.core.model.plan import Suite, SuiteKind
+from pytest_py312.gate.checks.suite import SuiteCheck
+from pytest_py312.runners.agent import probe
+from pytest_py312.runners.suite_job import run_suite, suite_job
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench
+from tests.support.fakes import FakeFacts, cell_of, service
 
 pytestmark = pytest.mark.docker
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.runners.docker_engine import connect
+from pytest_py312.runners.docker.engine import connect
 from tests.integration.rollouts.private_engines import lack_of_namespaces
 from tests.integration.rollouts.services import Place, built, place
 from tests.integration.rollouts.swarm_places import Swarm, swarm

@@ -23,11 +23,11 @@ from typing import Any
 
 from uv import find_uv_bin
 
-from pytest_py312.plugin_rollout import PENDING
-from pytest_py312.rollout.model import ServiceSpec
-from pytest_py312.rollout.targets.docker import DockerTarget
-from pytest_py312.runners.docker_engine import Engine, connect
-from pytest_py312.runners.docker_trouble import Refused, told_apart
+from pytest_py312.plugin.rollout import PENDING
+from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.targets.docker.target import DockerTarget
+from pytest_py312.runners.docker.engine import Engine, connect
+from pytest_py312.runners.docker.errors import Refused, told_apart
 from tests.integration.rollouts.services import LABEL
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "suoke"

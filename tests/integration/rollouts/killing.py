@@ -23,18 +23,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.rollout.driver import Driver
-from pytest_py312.rollout.holding import Me
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import StageRun, StageState
-from pytest_py312.rollout.settings import CompareSettings, RolloutSettings, SoakSettings
-from pytest_py312.rollout.stopping import Stop
-from pytest_py312.rollout.targets.docker import DockerTarget
-from pytest_py312.rollout.watcher import Watcher
-from pytest_py312.runners.docker_engine import connect
-from pytest_py312.runners.docker_owner import this_process
-from pytest_py312.testing import service
+from pytest_py312.core.process_identity import this_process
+from pytest_py312.repository.plan.rollout_settings import CompareSettings, RolloutSettings, SoakSettings
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import StageRun, StageState
+from pytest_py312.rollout.domain.stop_signals import Stop
+from pytest_py312.rollout.execution.driver import Driver
+from pytest_py312.rollout.execution.locking import Me
+from pytest_py312.rollout.execution.watcher import Watcher
+from pytest_py312.rollout.targets.docker.target import DockerTarget
+from pytest_py312.runners.docker.engine import connect
 from tests.integration.rollouts.services import Place, built, eventually, place, with_last
+from tests.support.fakes import service
 
 S = StageState
 STEPS_UP, STEPS_OF_BROKEN = 17, 14

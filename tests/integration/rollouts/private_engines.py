@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_py312.runners.docker_engine import Engine, connect
-from pytest_py312.runners.docker_ping import engine_version
+from pytest_py312.runners.docker.engine import Engine, connect
+from pytest_py312.runners.docker.ping import engine_version
 
 _numbers = itertools.count()
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")

@@ -12,16 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pytest_py312.model import Interpreter
-from pytest_py312.rollout.driver import Driver
-from pytest_py312.rollout.holding import Me
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Deployment, ServiceSpec, StageRun
-from pytest_py312.rollout.targets.docker import DockerTarget
-from pytest_py312.rollout.targets.protocol import Phase, Target
-from pytest_py312.runners.docker_engine import Engine, connect
-from pytest_py312.runners.docker_owner import this_process
-from pytest_py312.runners.docker_trouble import Refused, told_apart
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.process_identity import this_process
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import Deployment, ServiceSpec, StageRun
+from pytest_py312.rollout.execution.driver import Driver
+from pytest_py312.rollout.execution.locking import Me
+from pytest_py312.rollout.targets.docker.target import DockerTarget
+from pytest_py312.rollout.targets.target import Phase, Target
+from pytest_py312.runners.docker.engine import Engine, connect
+from pytest_py312.runners.docker.errors import Refused, told_apart
 
 SERVER = """
 import http.server, itertools, json, os, signal, sys, threading, time

@@ -3,8 +3,8 @@
 import tarfile
 import tempfile
 
-from pytest_py312.runners.docker_engine import Engine
-from pytest_py312.runners.docker_trouble import told_apart
+from pytest_py312.runners.docker.engine import Engine
+from pytest_py312.runners.docker.errors import told_apart
 
 _LEFT_OUT = (
     "usr/share/", "usr/lib/x86_64-linux-gnu/perl", "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/x86_64-linux-gnu/libapt",

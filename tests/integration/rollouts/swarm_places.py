@@ -14,14 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.rollout.driver import Driver
-from pytest_py312.rollout.holding import Me
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import ServiceSpec
-from pytest_py312.rollout.targets.swarm import SwarmTarget
-from pytest_py312.runners.docker_engine import Engine, connect
-from pytest_py312.runners.docker_owner import this_process
-from pytest_py312.runners.docker_trouble import told_apart
+from pytest_py312.core.process_identity import this_process
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.execution.driver import Driver
+from pytest_py312.rollout.execution.locking import Me
+from pytest_py312.rollout.targets.swarm.target import SwarmTarget
+from pytest_py312.runners.docker.engine import Engine, connect
+from pytest_py312.runners.docker.errors import told_apart
 from tests.integration.rollouts.private_engines import PrivateEngine, Wires, private_engine, wires
 from tests.integration.rollouts.services import PlaceOf, built, eventually
 from tests.integration.rollouts.small_images import put_in

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.__main__ import main
-from pytest_py312.testing import service_tree
+from pytest_py312.cli.main import main
 from tests.integration.rollouts.services import place
+from tests.support.fakes import service_tree
 
 PLAN = """
 target = "3.12"

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_py312.rollout.contracting import Contracting
-from pytest_py312.rollout.contracts import ContractResult
-from pytest_py312.rollout.model import Result
-from pytest_py312.rollout.settings import ContractSettings, Doing
-from pytest_py312.runners.docker_trouble import told_apart
+from pytest_py312.repository.plan.rollout_settings import ContractSettings, Doing
+from pytest_py312.rollout.domain.contracts import ContractResult
+from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.execution.contract_runner import Contracting
+from pytest_py312.runners.docker.errors import told_apart
 from tests.integration.rollouts.services import Place
 
 APlace = Callable[..., AbstractContextManager[Place]]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312 import clock
-from pytest_py312.errors import RolloutRefused
-from pytest_py312.rollout.model import Container, Holder, ServiceSpec, StageState
-from pytest_py312.rollout.targets.protocol import Phase, Readiness, TargetRefused
-from pytest_py312.runners.docker_trouble import told_apart
+from pytest_py312.core import clock
+from pytest_py312.core.errors import RolloutRefused
+from pytest_py312.rollout.domain.model import Container, Holder, ServiceSpec, StageState
+from pytest_py312.rollout.targets.target import Phase, Readiness, TargetRefused
+from pytest_py312.runners.docker.errors import told_apart
 from tests.integration.rollouts.services import Place, place
 
 pytestmark = pytest.mark.docker

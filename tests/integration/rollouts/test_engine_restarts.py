@@ -8,14 +8,14 @@ from threading import Thread
 
 import pytest
 
-from pytest_py312.rollout.model import Container, Result, ServiceSpec, StageState
-from pytest_py312.rollout.probes import ContainerProbe
-from pytest_py312.rollout.settings import SoakSettings
-from pytest_py312.rollout.soak import Soak
-from pytest_py312.rollout.targets.docker import DockerTarget
-from pytest_py312.rollout.targets.docker_facts import swarm_identity
-from pytest_py312.rollout.watching import Watched
-from pytest_py312.runners.docker_engine import connect
+from pytest_py312.repository.plan.rollout_settings import SoakSettings
+from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageState
+from pytest_py312.rollout.monitoring.breaches import Watched
+from pytest_py312.rollout.monitoring.probes import ContainerProbe
+from pytest_py312.rollout.monitoring.soak import Soak
+from pytest_py312.rollout.targets.docker.inspection import swarm_identity
+from pytest_py312.rollout.targets.docker.target import DockerTarget
+from pytest_py312.runners.docker.engine import connect
 from tests.integration.rollouts.services import Place, place
 from tests.integration.rollouts.swarm_places import Swarm
 
@@ -114,7 +114,7 @@ def test_killed_just_when_a_stage_goes_back_the_next_start_ends_it(
     one_swarm: Swarm, here: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is said to have failed as long as nobody answers; whatever of it was done is not done twice."""
-    monkeypatch.setattr("pytest_py312.rollout.driver.LOST_LIMIT", 0.0)
+    monkeypatch.setattr("pytest_py312.rollout.execution.driver.LOST_LIMIT", 0.0)
     begun = here.target.restore
 
     def killed(spec: ServiceSpec, old: Container | None, *, run: str) -> str:

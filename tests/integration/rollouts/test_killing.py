@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_py312.rollout.model import StageState
+from pytest_py312.rollout.domain.model import StageState
 from tests.integration.rollouts.killing import ROUNDS, going_up
 
 S = StageState

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.__main__ import main
-from pytest_py312.rollout.model import Container
-from pytest_py312.rollout.targets.protocol import Phase, TargetRefused
-from pytest_py312.testing import service_tree
+from pytest_py312.cli.main import main
+from pytest_py312.rollout.domain.model import Container
+from pytest_py312.rollout.targets.target import Phase, TargetRefused
 from tests.integration.rollouts.services import place
+from tests.support.fakes import service_tree
 
 PLAN = """
 target = "3.12"

@@ -14,20 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312 import clock
-from pytest_py312.config import load_plan
-from pytest_py312.rollout.commands import Ground
-from pytest_py312.rollout.contracts import edges_of
-from pytest_py312.rollout.model import Container, StageRun, StageState
-from pytest_py312.rollout.staging import Staging, Wish
-from pytest_py312.rollout.steps import Answer, Steps, StepStatus, steps_of
-from pytest_py312.rollout.stopping import Stop
-from pytest_py312.rollout.targets.docker import DockerTarget
-from pytest_py312.rollout.targets.protocol import TargetRefused
-from pytest_py312.runners.docker_engine import connect
-from pytest_py312.runners.docker_trouble import told_apart
-from pytest_py312.testing import service_tree
+from pytest_py312.core import clock
+from pytest_py312.repository.plan.loader import load_plan
+from pytest_py312.rollout.context import Ground
+from pytest_py312.rollout.domain.contracts import edges_of
+from pytest_py312.rollout.domain.model import Container, StageRun, StageState
+from pytest_py312.rollout.domain.stop_signals import Stop
+from pytest_py312.rollout.execution.stage_runner import Staging, Wish
+from pytest_py312.rollout.execution.steps import Answer, Steps, StepStatus, steps_of
+from pytest_py312.rollout.targets.docker.target import DockerTarget
+from pytest_py312.rollout.targets.target import TargetRefused
+from pytest_py312.runners.docker.engine import connect
+from pytest_py312.runners.docker.errors import told_apart
 from tests.integration.rollouts.services import Place, built, eventually, place
+from tests.support.fakes import service_tree
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]
 

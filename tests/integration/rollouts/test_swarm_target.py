@@ -16,23 +16,23 @@ from threading import Thread
 
 import pytest
 
-from pytest_py312.__main__ import main
-from pytest_py312.errors import RolloutRefused
-from pytest_py312.rollout.driver import Driver
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Container, Holder, ServiceSpec, StageRun, StageState
-from pytest_py312.rollout.settings import Confirm, RolloutSettings, SoakSettings
-from pytest_py312.rollout.soak import Soak
-from pytest_py312.rollout.stopping import Stop
-from pytest_py312.rollout.targets.protocol import Phase, TargetRefused
-from pytest_py312.rollout.targets.swarm import SwarmTarget
-from pytest_py312.rollout.targets.swarm_services import Services
-from pytest_py312.rollout.watch_plan import watched_of
-from pytest_py312.runners.docker_engine import connect
-from pytest_py312.runners.docker_trouble import told_apart
-from pytest_py312.testing import service, service_tree
+from pytest_py312.cli.main import main
+from pytest_py312.core.errors import RolloutRefused
+from pytest_py312.repository.plan.rollout_settings import Confirm, RolloutSettings, SoakSettings
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import Container, Holder, ServiceSpec, StageRun, StageState
+from pytest_py312.rollout.domain.stop_signals import Stop
+from pytest_py312.rollout.execution.driver import Driver
+from pytest_py312.rollout.monitoring.probe_plan import watched_of
+from pytest_py312.rollout.monitoring.soak import Soak
+from pytest_py312.rollout.targets.swarm.services import Services
+from pytest_py312.rollout.targets.swarm.target import SwarmTarget
+from pytest_py312.rollout.targets.target import Phase, TargetRefused
+from pytest_py312.runners.docker.engine import connect
+from pytest_py312.runners.docker.errors import told_apart
 from tests.integration.rollouts.services import eventually
 from tests.integration.rollouts.swarm_places import REGISTRY, Swarm, SwarmPlace, swarm_place
+from tests.support.fakes import service, service_tree
 
 pytestmark = pytest.mark.docker
 

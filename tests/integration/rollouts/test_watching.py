@@ -10,17 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312 import clock
-from pytest_py312.rollout.driver import Driver
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Container, Result, Sample, StageRun, StageState, Verdict
-from pytest_py312.rollout.settings import CompareSettings, Confirm, RolloutSettings, SoakSettings, TrafficSettings
-from pytest_py312.rollout.soak import Soak
-from pytest_py312.rollout.stopping import Stop
-from pytest_py312.rollout.watch_plan import watched_of
-from pytest_py312.runners.docker_trouble import told_apart
-from pytest_py312.testing import service
+from pytest_py312.core import clock
+from pytest_py312.repository.plan.rollout_settings import (
+    CompareSettings,
+    Confirm,
+    RolloutSettings,
+    SoakSettings,
+    TrafficSettings,
+)
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import Container, Result, Sample, StageRun, StageState, Verdict
+from pytest_py312.rollout.domain.stop_signals import Stop
+from pytest_py312.rollout.execution.driver import Driver
+from pytest_py312.rollout.monitoring.probe_plan import watched_of
+from pytest_py312.rollout.monitoring.soak import Soak
+from pytest_py312.runners.docker.errors import told_apart
 from tests.integration.rollouts.services import Place
+from tests.support.fakes import service
 
 pytestmark = pytest.mark.docker
 

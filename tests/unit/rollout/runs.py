@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from pytest_py312.model import Interpreter
-from pytest_py312.rollout.events import (
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.rollout.domain.events import (
     BecameReady,
     Credited,
     Event,
@@ -18,8 +18,8 @@ from pytest_py312.rollout.events import (
     TwinRemoved,
     Verified,
 )
-from pytest_py312.rollout.model import Act, Container, Deployment, Intent, ServiceSpec, StageRun, StageState
-from pytest_py312.rollout.stages import advance, next_act
+from pytest_py312.rollout.domain.model import Act, Container, Deployment, Intent, ServiceSpec, StageRun, StageState
+from pytest_py312.rollout.domain.state_machine import advance, next_act
 
 SERVICES = ("auth", "user", "gateway")
 

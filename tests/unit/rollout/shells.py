@@ -8,19 +8,17 @@ from typing import Any
 
 import pytest
 
-from pytest_py312 import clock
-from pytest_py312.__main__ import _parsers
-from pytest_py312.config import load_plan
-from pytest_py312.rollout import commands, ops_commands, watch_commands
-from pytest_py312.rollout.command_line import WATCHING
-from pytest_py312.rollout.commands import Ground
-from pytest_py312.rollout.events import Credited, Judged
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Container, ServiceSpec, StageRun, Usage, Verdict
-from pytest_py312.rollout.ops_line import OPERATING
-from pytest_py312.rollout.targets.facts import EngineFacts, ImageFacts
-from pytest_py312.rollout.targets.protocol import TargetRefused
-from pytest_py312.testing import FakeTarget, service_tree
+from pytest_py312.cli import monitor_commands, operations_commands, rollout_commands
+from pytest_py312.cli.main import _parsers
+from pytest_py312.cli.rollout_parser import OPERATING, WATCHING
+from pytest_py312.core import clock
+from pytest_py312.repository.plan.loader import load_plan
+from pytest_py312.rollout.context import Ground
+from pytest_py312.rollout.domain.events import Credited, Judged
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import Container, ServiceSpec, StageRun, Usage, Verdict
+from pytest_py312.rollout.targets.target import EngineFacts, ImageFacts, TargetRefused
+from tests.support.fakes import FakeTarget, service_tree
 
 STAGES = """
 [[stage]]
@@ -52,7 +50,7 @@ path = "/verify"
 
 @dataclass
 class ToldTarget(FakeTarget):
-    """One that says what it is: a :class:`~pytest_py312.rollout.targets.facts.Inspectable`."""
+    """One that says what it is: a :class:`~pytest_py312.rollout.targets.target.Inspectable`."""
 
     facts: EngineFacts = field(default_factory=lambda: EngineFacts(name="Fake", version="1.0", cgroup="2"))
     unbreakable: bool = False
@@ -102,9 +100,9 @@ class Shell:
     def __call__(self, line: str, *, code: int = 0) -> str:
         options = _parsers()[0].parse_args(line.split())
         run: Callable[..., tuple[str, int]] = (
-            watch_commands.run_command if options.command in WATCHING else commands.run_command
+            monitor_commands.run_command if options.command in WATCHING else rollout_commands.run_command
         )
-        run = ops_commands.run_command if options.command in OPERATING else run
+        run = operations_commands.run_command if options.command in OPERATING else run
         text, found = run(options, self.ground)
         assert found == code, text
         return text
@@ -137,7 +135,7 @@ class Shell:
 
 def shell_in(root: Path, monkeypatch: pytest.MonkeyPatch, **changes: str) -> Shell:
     """A shell whose clock is that of all code."""
-    monkeypatch.setattr("pytest_py312.store.SYNCHRONOUS", "OFF")
+    monkeypatch.setattr("pytest_py312.core.database.SYNCHRONOUS", "OFF")
     shell = Shell(root, **changes)
     monkeypatch.setattr(clock, "boottime", lambda: shell.seconds)
     monkeypatch.setattr(clock, "timestamp", lambda: 1e9 + shell.seconds)

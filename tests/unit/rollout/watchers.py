@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.rollout.events import Locked
-from pytest_py312.rollout.journal import Journal
-from pytest_py312.rollout.model import Measurement, Moment, Result, Sample, StageRun
-from pytest_py312.rollout.probes import AVAILABILITY
-from pytest_py312.rollout.settings import SoakSettings
-from pytest_py312.rollout.soak import Soak
-from pytest_py312.rollout.stages import next_act
-from pytest_py312.rollout.watching import Watched
+from pytest_py312.repository.plan.rollout_settings import SoakSettings
+from pytest_py312.rollout.domain.events import Locked
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample, StageRun
+from pytest_py312.rollout.domain.state_machine import next_act
+from pytest_py312.rollout.monitoring.breaches import Watched
+from pytest_py312.rollout.monitoring.probes import AVAILABILITY
+from pytest_py312.rollout.monitoring.soak import Soak
 from tests.unit.rollout.runs import planned, success
 
 ME = "boot/ns/0/1/1"

@@ -1,0 +1,1 @@
+"""Many files, read and scanned: on all cores, each content once."""

@@ -1,0 +1,1 @@
+"""Interpreters, asked about their own library and compiler."""

@@ -1,0 +1,1 @@
+"""What runs inside the interpreter that is asked: the standard library only, Python 3.8 and later."""

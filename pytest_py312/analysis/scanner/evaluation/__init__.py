@@ -1,0 +1,1 @@
+"""What the scanner knows of values, of conditions, and of tests of the version."""

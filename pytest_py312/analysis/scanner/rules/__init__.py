@@ -1,0 +1,1 @@
+"""Rules by hand, for what no difference of two libraries can show."""

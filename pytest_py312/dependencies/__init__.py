@@ -1,0 +1,1 @@
+"""From requirements to what is installed, and why something cannot be."""

@@ -1,0 +1,1 @@
+"""Why a set cannot be had, and which change would help."""

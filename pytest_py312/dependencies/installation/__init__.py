@@ -1,0 +1,1 @@
+"""Locks to environments that are installed and imported, and changes that are tried for real."""

@@ -1,0 +1,1 @@
+"""Requirements to a lock: the resolvers, and what is remembered of their answers."""

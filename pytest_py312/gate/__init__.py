@@ -1,0 +1,1 @@
+"""Is a service ready for the target?"""

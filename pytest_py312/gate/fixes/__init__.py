@@ -1,0 +1,1 @@
+"""From findings to changes of files, which the interpreters and a second run have to confirm."""

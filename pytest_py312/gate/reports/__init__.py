@@ -1,0 +1,1 @@
+"""Renderers. Each sees the Report (core/model) and nothing else of ours."""

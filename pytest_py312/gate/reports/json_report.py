@@ -1,0 +1,254 @@
+"""The run as a JSON document, for other tools. ``resources/report.schema.json`` describes it, names are for keeps.
+
+The document is the same for the same report, whatever order its outcomes came in. It can always be written and read:
+what is no Unicode text (half a surrogate pair in a test id) is spelled out as ``\\udc80``, because several widespread
+JSON readers refuse it even in its escaped form.
+"""
+
+import math
+from typing import Any
+
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, SourceChange, SpecifierChange
+from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.measurements import Comparison, InterpreterBuild, PastSpeed, SuiteComparison
+from pytest_py312.core.model.plan import Stage, Waiver
+from pytest_py312.core.model.report import Report, RolloutReport
+from pytest_py312.core.serialization import written
+
+SCHEMA = 1
+"""Raised only when a name goes away or changes its meaning; new names may come at any time."""
+
+
+def render(report: Report) -> str:
+    """The document, indented by two spaces, ending with a newline, and encodable as UTF-8."""
+    return written(_document(report))
+
+
+def _document(report: Report) -> dict[str, Any]:
+    order = {service.name: index for index, service in enumerate(report.services)}
+    last = len(order)
+    outcomes = sorted(report.outcomes, key=lambda outcome: (order.get(outcome.service, last), *_outcome_key(outcome)))
+    cells = sorted(report.cells, key=lambda cell: (order.get(cell.service.name, last), *_cell_key(cell)))
+    comparisons = sorted(report.comparisons, key=lambda one: (order.get(one.service, last), one.service, one.target))
+    chosen: dict[str, list[str]] = {}
+    for cell in cells:
+        chosen.setdefault(cell.service.name, []).append(str(cell.interpreter))
+    target = report.plan.target
+    return {
+        "schema": SCHEMA,
+        "target": str(target),
+        "generated": report.generated,
+        "tool": {"name": "pytest-py312", "version": report.tool_version},
+        "plan": report.plan.source,
+        "runner": report.runner,
+        "resolver": report.resolver,
+        "stages": [_stage(stage) for stage in report.plan.stages],
+        "services": [_service(service, chosen.get(service.name, [])) for service in report.services],
+        "cells": [_cell(cell) for cell in cells],
+        "builds": [_build(build) for build in sorted(report.builds, key=_build_key)],
+        "outcomes": [_outcome(outcome) for outcome in outcomes],
+        "suites": [_suite(comparison) for comparison in comparisons if comparison.target == target],
+        "between": [_suite(comparison) for comparison in comparisons if comparison.target != target],
+        "comparisons": [
+            _speed(speed) for speed in sorted(report.speeds, key=lambda one: (one.service, one.kind, one.name))
+        ],
+        "rollout": _rollout(report.rollout),
+        "waivers": [_waiver(waiver) for waiver in report.plan.waivers],
+        "assumptions": list(report.assumptions),
+        "exit_status": int(report.exit_status),
+    }
+
+
+def _rollout(rollout: RolloutReport | None) -> dict[str, Any]:
+    if rollout is None:
+        return {}
+    return {
+        "environment": rollout.environment,
+        "stage": rollout.stage,
+        "status": rollout.status,
+        "reason": rollout.reason,
+        "run": rollout.run,
+        "state": rollout.state,
+        "verdict": rollout.verdict,
+        "credited": rollout.credited,
+        "soak": rollout.soak,
+        "services": list(rollout.services),
+    }
+
+
+# ---- order
+
+
+def _outcome_key(outcome: Outcome) -> tuple[object, ...]:
+    return outcome.service, outcome.interpreter or Interpreter(0, 0), outcome.check, outcome.nodeid, outcome.reason
+
+
+def _cell_key(cell: Cell) -> tuple[str, Interpreter]:
+    return cell.service.name, cell.interpreter
+
+
+def _build_key(build: InterpreterBuild) -> tuple[object, ...]:
+    return build.interpreter, build.version, build.origin, build.digest
+
+
+def _finding_key(finding: Finding) -> tuple[object, ...]:
+    place = finding.location or Location(path="")
+    return place.path, place.line or 0, place.column or 0, finding.code, finding.names, finding.message
+
+
+# ---- the parts
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    return {"number": stage.number, "name": stage.name, "critical": stage.critical}
+
+
+def _service(service: Service, interpreters: list[str]) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "path": service.path,
+        "stage": service.stage,
+        "critical": service.critical,
+        "baseline": str(service.baseline),
+        "baseline_source": service.baseline_source,
+        "interpreters": interpreters,
+        "has_suite": service.suite is not None,
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "id": cell.identifier,
+        "service": cell.service.name,
+        "interpreter": str(cell.interpreter),
+        "baseline": cell.is_baseline,
+    }
+
+
+def _build(build: InterpreterBuild) -> dict[str, Any]:
+    return {
+        "interpreter": str(build.interpreter),
+        "version": build.version,
+        "executable": build.executable,
+        "origin": build.origin,
+        "digest": build.digest,
+        "flags": build.flags,
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "service": outcome.service,
+        "interpreter": str(outcome.interpreter) if outcome.interpreter else None,
+        "check": outcome.check,
+        "nodeid": outcome.nodeid,
+        "status": outcome.status.value,
+        "reason": outcome.reason,
+        "seconds": round(outcome.seconds, 3),
+        "cached": outcome.cached,
+        "findings": [_finding(finding) for finding in sorted(outcome.findings, key=_finding_key)],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "blocks": finding.blocks,
+        "message": finding.message,
+        "remedy": finding.remedy,
+        **_place(finding.location),
+        "names": list(finding.names),
+        "preexisting": finding.preexisting,
+        "waived": finding.waived,
+        "known": finding.known,
+        "detail": finding.detail,
+        "changes": [_change(change) for change in finding.changes],
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def _change(change: SpecifierChange | SourceChange) -> dict[str, Any]:
+    kind = {"name": change.name} if isinstance(change, SpecifierChange) else {"column": change.column}
+    return {"path": change.path, "line": change.line, **kind, "old": change.old, "new": change.new}
+
+
+def _place(location: Location | None) -> dict[str, Any]:
+    return {
+        "path": location.path if location else None,
+        "line": location.line if location else None,
+        "column": location.column if location else None,
+    }
+
+
+def _suite(comparison: SuiteComparison) -> dict[str, Any]:
+    return {
+        "service": comparison.service,
+        "baseline": str(comparison.baseline),
+        "target": str(comparison.target),
+        "newly_failing": sorted(comparison.newly_failing),
+        "missing": sorted(comparison.missing),
+        "fixed": sorted(comparison.fixed),
+        "failing_on_both": sorted(comparison.failing_on_both),
+        "flaky": sorted(comparison.flaky),
+        "new": sorted(comparison.new),
+        "first_bad": {test: str(comparison.first_bad[test]) for test in sorted(comparison.first_bad)},
+        "counts": {str(on): dict(sorted(comparison.counts[on].items())) for on in sorted(comparison.counts)},
+    }
+
+
+def _speed(speed: Comparison) -> dict[str, Any]:
+    return {
+        "service": speed.service,
+        "baseline": str(speed.baseline),
+        "target": str(speed.target),
+        "name": speed.name,
+        "kind": speed.kind,
+        "unit": speed.unit,
+        "verdict": speed.verdict.value,
+        "ratio": speed.ratio,
+        "low": speed.low,
+        "high": speed.high if math.isfinite(speed.high) else None,
+        "confidence": speed.confidence,
+        "p_value": speed.p_value,
+        "threshold": speed.threshold,
+        "confirmed": speed.confirmed,
+        "more_pairs": speed.more_pairs,
+        "control": _control(speed.control),
+        "note": speed.note,
+        "conditions": {name: list(speed.conditions[name]) for name in sorted(speed.conditions)},
+        "samples": [list(pair) for pair in speed.pairs],
+        "earlier": [_past(past) for past in speed.earlier],
+    }
+
+
+def _past(past: PastSpeed) -> dict[str, Any]:
+    return {
+        "at": past.at,
+        "verdict": past.verdict.value,
+        "ratio": past.ratio,
+        "low": past.low,
+        "high": past.high if math.isfinite(past.high) else None,
+        "before": past.before,
+        "after": past.after,
+    }
+
+
+def _control(control: tuple[float, float, float] | None) -> dict[str, float | None] | None:
+    if control is None:
+        return None
+    ratio, low, high = control
+    return {"ratio": ratio, "low": low, "high": high if math.isfinite(high) else None}
+
+
+def _waiver(waiver: Waiver) -> dict[str, Any]:
+    return {
+        "service": waiver.service,
+        "code": waiver.code,
+        "test": waiver.test,
+        **_place(waiver.location),
+        "reason": waiver.reason,
+        "owner": waiver.owner,
+        "until": waiver.until.isoformat(),
+    }

@@ -1,1 +1,0 @@
-"""Renderers. Each sees the Report (model.py) and nothing else of ours."""

@@ -1,0 +1,1 @@
+"""Source of Python, rewritten: names, imports, calls, escapes."""

@@ -1,0 +1,1 @@
+"""A stage that is watched, as a page and in the terminal."""

@@ -1,0 +1,1 @@
+"""The soak: what is asked when, and what breaks it off."""

@@ -1,0 +1,1 @@
+"""Whether a rollout could begin: py312 doctor."""

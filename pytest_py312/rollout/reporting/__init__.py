@@ -1,0 +1,1 @@
+"""What is told of a rollout: evidence, the roadmap, metrics, notices."""

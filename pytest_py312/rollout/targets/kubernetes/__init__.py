@@ -1,0 +1,1 @@
+"""Stages as workloads of a cluster."""

@@ -1,0 +1,1 @@
+"""Stages as services of a swarm."""

@@ -1,0 +1,188 @@
+"""Reading the Python files of services: which, with what beside them, once for each content."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.analysis.files import parallel_scan, source_reader
+from pytest_py312.analysis.files.source_reader import SourceFolder, SourceRead, SourceReader
+from pytest_py312.analysis.scanner import scan, scan_worker
+from pytest_py312.analysis.scanner.facts.facts import packed
+from tests.support.fakes import service_tree
+
+SERVICE = SourceFolder(path="services/api", roots=("services/api",))
+
+
+def read(folder: Path, *, processes: int = 1, roots: tuple[str, ...] = SERVICE.roots) -> SourceRead:
+    reader = SourceReader(root=folder / "repository", cache=folder / "cache", processes=processes)
+    return reader.read([SourceFolder(path=SERVICE.path, roots=roots)])[SERVICE.path]
+
+
+def fleet(folder: Path, files: dict[str, str]) -> Path:
+    return service_tree(folder / "repository" / SERVICE.path, files)
+
+
+def asked(found: SourceRead, path: str) -> set[str]:
+    (facts,) = (facts for facts in found.facts if facts.path == f"{SERVICE.path}/{path}")
+    return {reference.module for reference in facts.references}
+
+
+def test_all_python_files_of_a_service_are_read_and_none_of_its_environments(tmp_path: Path) -> None:
+    fleet(
+        tmp_path,
+        {
+            "app/main.py": "import imp\n",
+            "tests/test_main.py": "import asyncore\n",
+            "tool.pyw": "import cgi\n",
+            "env/pyvenv.cfg": "",
+            "env/lib/site.py": "import smtpd\n",
+            "node_modules/gyp.py": "import pipes\n",
+            "notes.txt": "import nntplib\n",
+        },
+    )
+
+    found = read(tmp_path)
+
+    assert sorted(found.contents) == [
+        f"{SERVICE.path}/{name}" for name in ("app/main.py", "tests/test_main.py", "tool.pyw")
+    ]
+    assert asked(found, "app/main.py") == {"imp"}
+    assert found.unread == ()
+
+
+def test_the_source_of_services_beneath_it_is_theirs(tmp_path: Path) -> None:
+    fleet(tmp_path, {"main.py": "import imp\n", "inner/main.py": "import cgi\n", "inner_too.py": "import pipes\n"})
+    reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
+
+    found = reader.read([replace(SERVICE, inner=(f"{SERVICE.path}/inner",))])[SERVICE.path]
+
+    assert sorted(found.contents) == [f"{SERVICE.path}/inner_too.py", f"{SERVICE.path}/main.py"]
+
+
+def test_what_lies_on_the_import_path_hides_the_standard_module(tmp_path: Path) -> None:
+    """A module or package, not a folder without ``__init__.py``; beside a script too, and not inside a package."""
+    fleet(
+        tmp_path,
+        {
+            "imp.py": "",
+            "cgi/__init__.py": "",
+            "pipes/data.py": "",
+            "app/__init__.py": "",
+            "app/smtpd.py": "",
+            "app/main.py": "import imp, cgi, pipes, smtpd\n",
+            "scripts/smtpd.py": "",
+            "scripts/run.py": "import smtpd\n",
+            "src/asyncore.py": "",
+            "other.py": "import asyncore\n",
+        },
+    )
+
+    found = read(tmp_path, roots=("services/api", "services/api/src"))
+
+    assert asked(found, "app/main.py") == {"pipes", "smtpd"}
+    assert asked(found, "scripts/run.py") == set()
+    assert asked(found, "other.py") == set()
+
+
+def test_what_cannot_be_read_is_told_with_its_reason(tmp_path: Path) -> None:
+    service = fleet(tmp_path, {"main.py": "import imp\n", "table.py": "x = 1\n" * (source_reader.FILE_LIMIT // 6 + 1)})
+    service.joinpath("outside.py").symlink_to(tmp_path.parent / "elsewhere.py")
+    service.joinpath(".#main.py").symlink_to("an editor's lock")
+
+    found = read(tmp_path)
+
+    assert {path.rpartition("/")[2] for path, _ in found.unread} == {"table.py", "outside.py"}
+    assert all(reason for _, reason in found.unread)
+    assert [facts.path for facts in found.facts] == [f"{SERVICE.path}/main.py"]
+
+
+def test_a_link_is_read_as_the_file_it_leads_to(tmp_path: Path) -> None:
+    """Once for each service, and under the path where it can be mended."""
+    service = fleet(tmp_path, {"main.py": "import imp\n"})
+    shared = tmp_path / "repository" / "shared" / "helpers.py"
+    shared.parent.mkdir()
+    shared.write_text("import cgi\n")
+    service.joinpath("again.py").symlink_to("main.py")
+    service.joinpath("helpers.py").symlink_to(shared)
+    service.joinpath("help.py").symlink_to("helpers.py")
+
+    found = read(tmp_path)
+
+    assert found.unread == ()
+    assert sorted(found.contents) == [f"{SERVICE.path}/main.py", "shared/helpers.py"]
+    assert {facts.path for facts in found.facts} == set(found.contents)
+
+
+def test_an_unchanged_file_is_not_scanned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = fleet(tmp_path, {"one.py": "import imp\n", "two.py": "import cgi\n", "same.py": "import imp\n"})
+    before = read(tmp_path)
+    scanned: list[str] = []
+    really = scan.scan_text
+
+    def counted(text: bytes, path: str, *, local: frozenset[str]) -> object:
+        scanned.append(path.rpartition("/")[2])
+        return really(text, path, local=local)
+
+    monkeypatch.setattr(parallel_scan, "scan_text", counted)
+
+    assert read(tmp_path) == before
+    assert scanned == []
+    service.joinpath("two.py").write_text("import smtpd\n")
+    assert asked(read(tmp_path), "two.py") == {"smtpd"}
+    assert scanned == ["two.py"]
+
+
+def test_a_new_neighbour_may_change_what_a_file_means(tmp_path: Path) -> None:
+    service = fleet(tmp_path, {"main.py": "import imp\n"})
+    assert asked(read(tmp_path), "main.py") == {"imp"}
+    service.joinpath("imp.py").touch()
+    assert asked(read(tmp_path), "main.py") == set()
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', "null"])
+def test_a_damaged_memory_is_as_good_as_none(tmp_path: Path, damage: str) -> None:
+    fleet(tmp_path, {"main.py": "import imp\n"})
+    before = read(tmp_path)
+    (memory,) = (tmp_path / "cache" / "source").glob("*.json")
+    memory.write_text(damage)
+    assert read(tmp_path) == before
+    memory.write_text(json.dumps(dict.fromkeys(json.loads(memory.read_text()), damage)))
+    assert read(tmp_path) == before
+
+
+@given(st.lists(st.binary(max_size=60), max_size=8))
+def test_no_content_is_lost_between_processes(tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]) -> None:
+    folder = tmp_path_factory.mktemp("between")
+    asked_for, answered = folder / "asked", folder / "answered"
+    asked_for.write_text(json.dumps([[f"{n}.py", data.decode("latin-1"), ["imp"]] for n, data in enumerate(contents)]))
+
+    scan_worker.work(str(asked_for), str(answered))
+
+    expected = [
+        packed(scan.scan_text(data, f"{number}.py", local=frozenset({"imp"}))) for number, data in enumerate(contents)
+    ]
+    assert json.loads(answered.read_text()) == json.loads(json.dumps(expected))
+
+
+def test_what_a_service_needs_and_what_links_lead_to_is_its_source_too(tmp_path: Path) -> None:
+    """A name that one of these folders has is local in all of them, and what lies around the service is not its own."""
+    files = {
+        "services/a/main.py": "import common\n",
+        "libs/common/__init__.py": "import imp\n",
+        "shared/tools/cmd.py": "import cmd\n",
+        "services/b/other.py": "import cgi\n",
+    }
+    root = service_tree(tmp_path / "repository", files)
+    (root / "services/a/tools").symlink_to("../../shared/tools")
+    (root / "services/a/up").symlink_to("..")
+    (root / "services/a/again").symlink_to("tools")
+    folder = SourceFolder(path="services/a", roots=("services/a",), needs=("libs/common",))
+
+    found = SourceReader(root=root, cache=tmp_path / "cache", processes=1).read([folder])["services/a"]
+
+    assert sorted(found.contents) == ["libs/common/__init__.py", "services/a/main.py", "shared/tools/cmd.py"]
+    assert found.unread == ()

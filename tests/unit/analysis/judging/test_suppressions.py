@@ -1,0 +1,49 @@
+"""``# py312: ignore[PY201] reason`` accepts one finding of its line, and says so when it accepts none."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_py312.analysis.scanner.facts.suppression_comments import read_ignores
+from tests.unit.analysis.hearing import heard
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import imp  # py312: ignore[PY201] only on the old image\n",
+        "# py312: ignore[PY201]: only on the old image\nimport imp\n",
+        "# py312: ignore[PY209, py201] - only on the old image\n\nimport imp\n",
+    ],
+)
+def test_a_finding_is_accepted_with_a_reason(text: str) -> None:
+    found = heard(text)
+
+    assert [(one.code, one.waived) for one in found] == [("PY201", True)]
+    assert "only on the old image" in found[0].detail
+
+
+@pytest.mark.parametrize(
+    ("comment", "codes"),
+    [
+        ("# py312: ignore[PY201]", ["PY201", "PY291"]),
+        ("# py312: ignore because", ["PY201", "PY291"]),
+        ("# py312: ignore[PY202] because", ["PY201", "PY292"]),
+        ("# py312 is fine", ["PY201"]),
+    ],
+)
+def test_others_accept_nothing(comment: str, codes: list[str]) -> None:
+    found = heard(f"import imp  {comment}\n")
+
+    assert sorted(one.code for one in found) == codes
+    assert not any(one.waived for one in found)
+
+
+def test_a_text_is_no_comment() -> None:
+    assert read_ignores('x = "# py312: ignore[PY201] why"\n') == ()
+
+
+@given(st.text(alphabet="# py312:ignore[]PY201,\n'\"(\\ a"))
+@settings(deadline=None)
+def test_no_text_breaks_it(text: str) -> None:
+    assert all(one.line >= 1 and one.column >= 1 for one in read_ignores(f"# py312: ignore[PY201] a\n{text}"))

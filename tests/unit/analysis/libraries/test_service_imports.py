@@ -1,0 +1,78 @@
+"""What a service imports from outside, and which of its files run where it does."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.analysis.libraries.service_imports import foreign_roots, is_run_time, own_names, refined, used_files
+from pytest_py312.analysis.libraries.summary import How
+from pytest_py312.analysis.scanner.scan import scan_text
+from pytest_py312.repository.tree import Tree
+from tests.support.fakes import service, service_tree
+
+FILES = {
+    "services/user-service/main.py": (
+        "import os, redis\nfrom internal import store\nimport shared.events\nfrom typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import mypy_boto3\n"
+        "if os.environ.get('TRACE'):\n    import ddtrace\n"
+        "try:\n    import orjson\nexcept ImportError:\n    orjson = None\n"
+    ),
+    "services/user-service/internal/store.py": "from . import tables\nfrom sqlalchemy.orm import Session\n",
+    "services/user-service/internal/tables.py": "def f():\n    import pandas\n",
+    "services/user-service/internal/unused.py": "",
+    "services/user-service/tests/test_store.py": "import pytest\n",
+    "shared/events.py": "",
+    "docs/readme.md": "",
+}
+
+
+def test_imports_from_outside_are_told_with_how_surely_they_run(tmp_path: Path) -> None:
+    """Own modules are those of the service and what lies beside it in the repository."""
+    tree = Tree(service_tree(tmp_path, FILES))
+    paths = [path for path in FILES if path.startswith("services/user-service")]
+    facts = [scan_text(FILES[path], path) for path in paths]
+    local = own_names(service(), paths, tree)
+    roots = refined(list(foreign_roots(facts, local, (3, 12))), {path: FILES[path].encode() for path in paths})
+    assert {(root.target, root.how, root.in_tests) for root in roots} == {
+        ("redis", How.AT_IMPORT, False),
+        ("ddtrace", How.PERHAPS, False),
+        ("orjson", How.PERHAPS, False),
+        ("sqlalchemy.orm.Session", How.AT_IMPORT, False),
+        ("pandas", How.WHEN_CALLED, False),
+        ("pytest", How.AT_IMPORT, True),
+    }
+
+
+def test_files_are_used_that_start_the_service_or_are_imported() -> None:
+    facts = [scan_text(text, path) for path, text in FILES.items() if path.endswith(".py")]
+    assert used_files(facts, "services/user-service") == {
+        "services/user-service/main.py",
+        "services/user-service/internal/store.py",
+        "services/user-service/internal/tables.py",
+        "shared/events.py",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("services/a/app/main.py", True),
+        ("services/a/test_main.py", False),
+        ("services/a/tests/helpers.py", False),
+        ("services/a/scripts/seed.py", False),
+        ("services/a/setup.py", False),
+        ("services/a/conftest.py", False),
+        ("services/a/app/tasks/clean.py", True),
+    ],
+)
+def test_tests_and_tools_do_not_run_where_the_service_does(path: str, expected: bool) -> None:
+    assert is_run_time(path, "services/a") is expected
+
+
+def test_a_folder_without_python_is_no_module(tmp_path: Path) -> None:
+    tree = Tree(
+        service_tree(tmp_path, {"redis/redis.conf": "", "libs/tools/x.py": "", "services/user-service/a.py": ""})
+    )
+    names = own_names(service(), ["services/user-service/a.py"], tree)
+    assert {"a", "tools", "libs"} <= names
+    assert "redis" not in names

@@ -1,0 +1,126 @@
+"""Defaults of fields, decorators, tests that return, members of enumerations in texts, hooks."""
+
+import pytest
+
+from tests.unit.analysis.hearing import facts_of
+
+CLASSES = """
+import ast, collections, dataclasses, enum, sys, typing, unittest
+@dataclasses.dataclass
+class Plain: ...
+@dataclasses.dataclass(frozen=True)
+class Frozen: ...
+class Inner(Plain): ...
+class Equal:
+    def __eq__(self, other): ...
+class Color(str, enum.Enum):
+    RED = "red"
+class Level(enum.IntEnum):
+    HIGH = 3
+class Shown(str, enum.Enum):
+    RED = "red"
+    def __str__(self): ...
+"""
+LINE = CLASSES.count("\n") + 1
+
+
+def rules_of(text: str) -> list[str]:
+    return [fact.rule for fact in facts_of(CLASSES + text).rules if fact.line >= LINE]
+
+
+@pytest.mark.parametrize(
+    ("default", "is_refused"),
+    [
+        ("Plain()", True), ("Equal()", True), ("dataclasses.field(default=Plain())", True), ("bytearray()", True),
+        ("collections.deque()", True), ("Frozen()", False), ("dataclasses.field(default_factory=Plain)", False),
+        ("3", False), ("None", False), ("Color.RED", False), ("Inner()", True),
+    ],
+)  # fmt: skip
+def test_defaults_that_are_not_hashable_are_refused(default: str, is_refused: bool) -> None:
+    text = f"@dataclasses.dataclass\nclass Outer:\n    inner: object = {default}\n"
+
+    assert rules_of(text) == (["unhashable-default"] if is_refused else [])
+
+
+def test_other_classes_may_have_any_default() -> None:
+    assert rules_of("class Outer:\n    inner: Plain = Plain()\n") == []
+    assert rules_of("@dataclasses.dataclass\nclass Outer:\n    inner: typing.ClassVar[Plain] = Plain()\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("f'{Color.RED}'", ["mixed-enum-format"]),
+        ("f'{Color.RED:>9}'", ["mixed-enum-format"]),
+        ("'{}'.format(Color.RED)", ["mixed-enum-format"]),
+        ("'{a}'.format(a=Color.RED)", ["mixed-enum-format"]),
+        ("format(Color.RED)", ["mixed-enum-format"]),
+        ("f'{Color(x)} {Color[x]}'", ["mixed-enum-format", "mixed-enum-format"]),
+        ("for color in Color:\n    f'{color}'", ["mixed-enum-format"]),
+        ("def f(color: Color):\n    return f'{color}'", ["mixed-enum-format"]),
+        ("str(Level.HIGH)", ["int-enum-text"]),
+        ("print(Level.HIGH)", ["int-enum-text"]),
+        ("'%s' % Level.HIGH", ["int-enum-text"]),
+        ("f'{Level.HIGH!s}'", ["int-enum-text"]),
+        ("f'{Color.RED.value} {Color.RED!r} {Color.RED!s}'", []),
+        ("str(Color.RED), '%s' % Color.RED", []),
+        ("f'{Level.HIGH}', '%d' % Level.HIGH, int(Level.HIGH)", []),
+        ("f'{Shown.RED}'", []),
+    ],
+)
+def test_members_of_enumerations_in_texts(text: str, rules: list[str]) -> None:
+    assert rules_of(text) == rules
+
+
+def test_a_property_of_a_class_is_none_any_more() -> None:
+    assert rules_of("class C:\n    @classmethod\n    @property\n    def name(cls): ...\n") == ["classmethod-property"]
+    assert rules_of("class C:\n    @property\n    def name(self): ...\n") == []
+
+
+@pytest.mark.parametrize(
+    ("base", "body", "rules"),
+    [
+        ("unittest.TestCase", "def test_it(self): return 3", ["test-returns"]),
+        ("unittest.TestCase", "async def test_it(self): ...", ["test-returns"]),
+        ("unittest.IsolatedAsyncioTestCase", "async def test_it(self): ...", []),
+        ("unittest.TestCase", "def test_it(self): return None", []),
+        ("unittest.TestCase", "def helper(self): return 3", []),
+        ("object", "def test_it(self): return 3", []),
+        ("ast.NodeVisitor", "def visit_Str(self, node): ...", ["ast-visitor"]),
+        ("object", "def visit_Str(self, node): ...", []),
+    ],
+)
+def test_methods_that_a_library_calls(base: str, body: str, rules: list[str]) -> None:
+    assert rules_of(f"class C({base}):\n    {body}\n") == rules
+
+
+def test_a_finder_counts_where_imports_are_hooked() -> None:
+    finder = "class Finder:\n    def find_module(self, name, path=None): ...\n"
+
+    assert rules_of(finder) == []
+    assert rules_of(f"{finder}sys.meta_path.append(Finder())\n") == ["find-module-hook"]
+    assert rules_of(f"{finder}    def find_spec(self, name, path=None): ...\nsys.meta_path.append(Finder())\n") == []
+
+
+@pytest.mark.parametrize(("default", "is_told"), [("x: int = None", True), ("x: typing.Optional[int] = None", False)])
+def test_a_default_of_none_makes_no_type_optional(default: str, is_told: bool) -> None:
+    text = f"def f({default}): ...\ntyping.get_type_hints(f)\n"
+
+    assert rules_of(text) == (["implicit-optional"] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("class A(typing.NamedTuple, typing.Generic[T]): ...", ["generic-record"]),
+        ("class A(typing.TypedDict, typing.Generic[T]): ...", ["generic-record"]),
+        ("class A(typing.NamedTuple): ...", []),
+        ("class A(typing.Generic[T]): ...", []),
+        ("class A:\n    @staticmethod\n    def f(x): ...\n    y = f(1)", ["static-called"]),
+        ("class A:\n    @staticmethod\n    def f(x): ...\n    @f\n    def g(self): ...", ["static-called"]),
+        ("class A:\n    @staticmethod\n    def f(x): ...\n    def g(self):\n        return self.f(1)", []),
+        ("class A:\n    def f(x): ...\n    y = f(1)", []),
+    ],
+)
+def test_classes_that_older_releases_refuse(text: str, rules: list[str]) -> None:
+    assert rules_of(text) == rules

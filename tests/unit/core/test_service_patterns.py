@@ -1,0 +1,144 @@
+"""A service is named by its name, its path, the end of its path, or a glob of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.core.service_patterns import Lookup, glob_problem, is_glob, matches, matches_test, suggestion, tidy
+
+NAME = "listen-service"
+PATH = "services/diagnostic-services/listen-service"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "listen-service",
+        "services/diagnostic-services/listen-service",
+        "diagnostic-services/listen-service",
+        "diagnostic-services/*",
+        "diagnostic-*/listen-*",
+        "services/*/*",
+        "listen-*",
+        "listen-servic?",
+        "[kl]isten-service",
+        "[!a]isten-service",
+        "*",
+        "**",
+        "services/**",
+        "services/**/listen-service",
+        "services/**/diagnostic-services/**/listen-service",
+        "./diagnostic-services/listen-service/",
+    ],
+)
+def test_fits(pattern: str) -> None:
+    """The whole path, its last components, the name, or a glob of any."""
+    assert matches(pattern, NAME, PATH)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        "service",
+        "services/*",
+        "services",
+        "diagnostic-services",
+        "Listen-Service",
+        "listen",
+        "sten-service",
+        "other/**/listen-service",
+        "services/diagnostic-services/listen-service/*",
+        "*/*/*/*",
+    ],
+)
+def test_does_not_fit(pattern: str) -> None:
+    """A wildcard stays within one component, case counts, and half a name is no name."""
+    assert not matches(pattern, NAME, PATH)
+
+
+def test_a_name_that_is_not_its_folder_is_found_by_both() -> None:
+    """Name and folder may differ."""
+    assert matches("payments", "payments", "services/pay")
+    assert matches("pay*", "payments", "services/other")
+    assert matches("pay", "payments", "services/pay")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("", "is empty"),
+        (" ", "is empty"),
+        ("a" * 1001, "is longer than 1000 characters"),
+        ("a\x1bb", "has a control character"),
+        ("services\\a", "has a backslash"),
+        ("/services/a", "is absolute"),
+        ("C:/services", "is absolute"),
+        ("services/../a", "has .. in it"),
+        ("..", "has .. in it"),
+        ("services//a", "has an empty component"),
+        ("services/./a", "has an empty component or a lone ."),
+        ("services/a**", "has ** beside other text"),
+        ("services/[ab", "has a [ that is not closed"),
+        ("services/[]", "has a [ that is not closed"),
+        ("services/[!]/]", "has a [ that is not closed"),
+    ],
+)
+def test_what_is_no_glob_is_told(pattern: str, problem: str) -> None:
+    """Each in words that can follow the pattern in a message."""
+    assert glob_problem(pattern).startswith(problem)
+
+
+@pytest.mark.parametrize("pattern", ["services/*", "**", "a/**/b", "[]]", "[!]]x", "./services/a/", ".", "{{name}}"])
+def test_what_is_a_glob_has_no_problem(pattern: str) -> None:
+    """Including a set that begins with its own bracket, and the root itself."""
+    assert glob_problem(pattern) == ""
+
+
+def test_tidy_takes_away_what_a_shell_adds() -> None:
+    """Completion writes ./ in front and / behind."""
+    assert tidy("././services/a/") == "services/a"
+    assert tidy(".") == "."
+    assert tidy("/") == "/"
+
+
+def test_suggestion_has_as_many_components_as_the_pattern() -> None:
+    """A near miss of a name is answered with a name, of a path with a path."""
+    services = [(NAME, PATH), ("user-service", "services/user-service")]
+    assert suggestion("user-servise", services) == ', perhaps you meant "user-service"'
+    assert suggestion("diagnostic-service/listen-service", services) == (
+        ', perhaps you meant "diagnostic-services/listen-service"'
+    )
+    assert suggestion("qqq", services) == ""
+
+
+def test_a_test_id_keeps_its_brackets() -> None:
+    """Brackets of a parametrised test are no set of characters."""
+    assert matches_test("tests/test_x.py::test_y[3.12]", "tests/test_x.py::test_y[3.12]")
+    assert matches_test("tests/test_x.py::test_y[*]", "tests/test_x.py::test_y[3.12]")
+    assert matches_test("tests/*::test_?", "tests/deep/test_x.py::test_y")
+    assert not matches_test("tests/test_x.py::test_[xy]", "tests/test_x.py::test_y")
+    assert not matches_test("tests/test_x.py", "tests/test_x.py::test_y")
+
+
+COMPONENTS = st.sampled_from(["a", "b", "ab", "a-b"])
+PATHS = st.lists(COMPONENTS, min_size=1, max_size=4).map("/".join)
+PATTERNS = st.lists(
+    st.sampled_from(["a", "b", "ab", "*", "**", "a*", "?", "[ab]", "[!a]b"]), min_size=1, max_size=5
+).map("/".join)
+
+
+@given(PATTERNS, st.lists(st.tuples(COMPONENTS, PATHS), max_size=5, unique=True))
+def test_lookup_answers_as_matches_does(pattern: str, services: list[tuple[str, str]]) -> None:
+    """The quick way and the plain way agree."""
+    assert Lookup(services).of(pattern) == tuple(service for service in services if matches(pattern, *service))
+
+
+@given(st.text(max_size=30), st.text(max_size=10), st.text(max_size=30))
+def test_no_pattern_crashes(pattern: str, name: str, path: str) -> None:
+    """Whatever is typed, the answer is yes or no; and plain text fits itself."""
+    assert matches(pattern, name, path) in (True, False)
+    assert matches_test(pattern, name) in (True, False)
+    assert isinstance(glob_problem(pattern), str)
+    if not is_glob(path) and tidy(path) == path and path:
+        assert matches(path, name, path)

@@ -1,0 +1,320 @@
+"""PY1xx from facts made by hand: what blocks, what was as bad before, what could not be found out."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
+from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
+from pytest_py312.dependencies.installation.distribution_store import Entry
+from pytest_py312.dependencies.installation.installer import Installation
+from pytest_py312.dependencies.resolution.lock import Lock, Pin
+from pytest_py312.gate.checks.dependencies import Dependencies
+from pytest_py312.repository.formats.requirements_file import read_requirements
+from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementProblem, RequirementSet
+from tests.support.fakes import FakeFacts, cell_of, installation_of, service
+
+WHERE = Location(path="services/user-service/requirements.txt", line=2)
+CONFLICT = Finding(code="PY101", message="the set conflicts", location=WHERE, names=("numpy",))
+
+
+def required(*lines: str) -> RequirementSet:
+    text = read_requirements("\n".join(lines), WHERE.path)
+    entries = tuple(
+        LocatedEntry(entry=entry, location=Location(path=WHERE.path, line=entry.line)) for entry in text.entries
+    )
+    return RequirementSet(entries=entries)
+
+
+def broken(*findings: Finding) -> Installation:
+    return Installation(findings=findings)
+
+
+def judged(target: Installation, baseline: Installation | None = None, **facts: Any) -> Outcome:
+    installations = {"3.12": target, "3.9": baseline or installation_of("3.9")}
+    return Dependencies().judge(cell_of("3.12"), FakeFacts(installations=installations, **facts)).outcome
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_set_that_installs_and_imports_passes(interpreter: str) -> None:
+    facts = FakeFacts(installations={interpreter: installation_of(interpreter, {"numpy": "1.26.4"})})
+
+    outcome = Dependencies().judge(cell_of(interpreter), facts).outcome
+
+    assert (outcome.status, outcome.findings) == (Status.PASSED, ())
+    assert (outcome.service, str(outcome.interpreter), outcome.check) == ("user-service", interpreter, "dependencies")
+
+
+def test_what_blocks_on_the_target_only_fails_with_its_culprit() -> None:
+    outcome = judged(broken(CONFLICT))
+
+    assert (outcome.status, outcome.reason) == (Status.FAILED, "the set conflicts")
+    assert outcome.findings == (CONFLICT,)
+
+
+def test_what_conflicts_on_both_is_pre_existing_and_still_no_pass() -> None:
+    outcome = judged(broken(CONFLICT), broken(CONFLICT))
+
+    assert outcome.status is Status.FAILED
+    assert outcome.reason == "the set conflicts (as on 3.9)"
+    assert [finding.preexisting for finding in outcome.findings] == [True]
+
+
+def test_what_could_not_be_found_out_is_errored() -> None:
+    outcome = judged(Installation(unchecked="uv could not resolve the set: no network"))
+
+    assert (outcome.status, outcome.reason) == (Status.ERRORED, "uv could not resolve the set: no network")
+
+
+def test_a_baseline_that_could_not_be_checked_is_told_and_does_not_block() -> None:
+    outcome = judged(installation_of("3.12"), Installation(unchecked="no Python 3.9 was found"))
+
+    assert outcome.status is Status.PASSED
+    (finding,) = outcome.findings
+    assert (finding.code, finding.severity) == ("PY111", Severity.WARNING)
+    assert "no Python 3.9 was found" in finding.message
+
+
+# ---- imports
+
+
+def test_what_installs_but_does_not_import_fails_and_names_its_project() -> None:
+    target = installation_of("3.12", {"async-redis": "1.3.1"})
+    detail = "Traceback\n  ...\nTypeError: duplicate base class TimeoutError"
+
+    outcome = judged(
+        replace(target, imports={"async_redis": detail}), required=required("# first", "async-redis==1.3.1")
+    )
+
+    (finding,) = outcome.findings
+    assert (outcome.status, finding.code, finding.names) == (Status.FAILED, "PY105", ("async-redis",))
+    assert finding.location == WHERE
+    assert "async-redis==1.3.1 installs on 3.12, but `import async_redis` fails" in finding.message
+    assert finding.message.endswith("TypeError: duplicate base class TimeoutError")
+    assert "require a version of async-redis that runs on 3.12" in finding.remedy
+    assert finding.detail == detail
+
+
+def test_a_module_that_fails_without_a_word_is_broken_all_the_same() -> None:
+    """What a cell tells is written by the service's own code: it may be blank."""
+    target = replace(installation_of("3.12", {"aioredis": "1"}), imports={"aioredis": " \n"})
+
+    outcome = judged(target, installation_of("3.9", {"aioredis": "1"}))
+
+    (finding,) = outcome.findings
+    assert (outcome.status, finding.code) == (Status.FAILED, "PY105")
+    assert finding.message.endswith("fails: it did not say why")
+
+
+def test_what_does_not_import_on_the_baseline_either_is_pre_existing() -> None:
+    failing = {"aioredis": "ImportError: libssl"}
+    sides = [replace(installation_of(text, {"aioredis": "1"}), imports=failing) for text in ("3.12", "3.9")]
+
+    outcome = judged(*sides)
+
+    assert outcome.status is Status.PASSED
+    assert [finding.preexisting for finding in outcome.findings] == [True]
+
+
+def test_what_imports_nowhere_proves_nothing_where_no_suite_runs() -> None:
+    """The suite shows whether the service runs all the same. Where there is none, nothing does."""
+    failing = {"flask": "ImportError: cannot import name 'escape'"}
+    sides = [replace(installation_of(text, {"flask": "1"}), imports=failing) for text in ("3.12", "3.10")]
+    facts = FakeFacts(installations={"3.12": sides[0], "3.9": sides[1]})
+
+    outcome = Dependencies().judge(cell_of("3.12", service(suite=None)), facts).outcome
+
+    assert outcome.status is Status.ERRORED
+    assert "`import flask` fails" in outcome.reason
+    assert outcome.reason.endswith("(as on 3.9), and without a suite nothing shows that it runs")
+
+
+def test_one_module_of_several_that_wants_an_extra_is_nothing_to_be_shown() -> None:
+    """As blackd, beside black, which imports."""
+    sides = {}
+    for text in ("3.9", "3.12"):
+        made = installation_of(text, {"black": "23.7.0"}, imports={"black": "", "blackd": "ImportError: no aiohttp"})
+        assert made.environment is not None
+        sides[text] = replace(made, environment=replace(made.environment, modules={"black": ("black", "blackd")}))
+
+    outcome = Dependencies().judge(cell_of("3.12", service(suite=None)), FakeFacts(installations=sides)).outcome
+
+    assert outcome.status is Status.PASSED
+
+
+def test_a_module_that_fails_where_another_of_its_project_fails_today_is_not_pre_existing() -> None:
+    """As blackd, which wants an extra, and black."""
+    sides = {}
+    for text, failing in (("3.9", ["blackd"]), ("3.12", ["black", "blackd"])):
+        made = installation_of(text, {"black": "23.7.0"}, imports=dict.fromkeys(failing, "ImportError: no"))
+        assert made.environment is not None
+        environment = replace(made.environment, modules={"black": ("black", "blackd")})
+        sides[text] = replace(made, environment=environment)
+
+    outcome = judged(sides["3.12"], sides["3.9"])
+
+    assert outcome.status is Status.FAILED
+    assert [("`import blackd`" in found.message, found.preexisting) for found in outcome.findings] == [
+        (False, False),
+        (True, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("interpreters", "severity", "status"),
+    [(("3.9", "3.10", "3.12"), Severity.NOTE, Status.PASSED), (("3.9",), Severity.ERROR, Status.FAILED)],
+    ids=["it moves", "it stays"],
+)
+def test_what_does_not_import_today_keeps_nobody_from_moving(
+    interpreters: tuple[str, ...], severity: Severity, status: Status
+) -> None:
+    """It is told; where there is no other Python to look at, nothing else is known of it."""
+    installed = replace(installation_of("3.9", {"black": "23.7.0"}), imports={"blackd": "ImportError: no aiohttp"})
+    facts = FakeFacts(installations={"3.9": installed}, interpreters=interpreters)
+
+    outcome = Dependencies().judge(cell_of("3.9"), facts).outcome
+
+    assert (outcome.status, [found.severity for found in outcome.findings]) == (status, [severity])
+
+
+@pytest.mark.parametrize("module", ["pkg_resources", "distutils", "setuptools"])
+def test_what_needs_setuptools_is_told_so(module: str) -> None:
+    """An environment of 3.12 has none."""
+    target = replace(
+        installation_of("3.12", {"web3": "6.11"}), imports={"web3": f"ModuleNotFoundError: No module named '{module}'"}
+    )
+
+    (finding,) = judged(target).findings
+
+    assert "or setuptools beside it (below 82 for pkg_resources)" in finding.remedy
+
+
+def test_a_module_of_another_name_still_names_its_project() -> None:
+    target = installation_of("3.12", {"pyyaml": "5.4"})
+    assert target.environment is not None
+    environment = replace(target.environment, modules={"pyyaml": ("yaml",)})
+
+    outcome = judged(replace(target, environment=environment, imports={"yaml": "ImportError: no"}))
+
+    assert outcome.findings[0].names == ("pyyaml",)
+
+
+# ---- what pip would refuse
+
+
+@pytest.mark.parametrize(
+    ("requires_python", "blocks"), [("<3.12", True), (">=3.8,<3.11", True), (">=3.8", False), ("", False), ("?", False)]
+)
+def test_a_distribution_that_shuts_the_interpreter_out_blocks(requires_python: str, blocks: bool) -> None:
+    entry = Entry(name="numba", version="0.56", folder=Path("/nowhere"), requires_python=requires_python)
+
+    outcome = judged(replace(installation_of("3.12", {"numba": "0.56"}), entries=(entry,)))
+
+    assert [finding.code for finding in outcome.findings] == (["PY103"] if blocks else [])
+    assert outcome.status is (Status.FAILED if blocks else Status.PASSED)
+
+
+def test_the_service_itself_that_shuts_the_interpreter_out_is_to_be_widened() -> None:
+    """Nobody can require another version of it."""
+    own = Entry(name="shop", version="1.0", folder=Path("/nowhere"), requires_python="<3.12")
+    lock = Lock(pins=(Pin(name="numba", version="1", line="numba==1"),))
+
+    (finding,) = judged(replace(installation_of("3.12", {"shop": "1.0"}), entries=(own,), lock=lock)).findings
+
+    assert finding.remedy == "widen the Requires-Python of shop in its metadata"
+
+
+def test_a_line_that_pip_refuses_fails_on_every_interpreter() -> None:
+    problem = RequirementProblem(text="numpy=>1", message="It is not PEP 508.", location=WHERE)
+    facts = FakeFacts(required=RequirementSet(problems=(problem,)))
+
+    for interpreter in ("3.9", "3.10", "3.12"):
+        outcome = Dependencies().judge(cell_of(interpreter), facts).outcome
+        assert outcome.status is Status.FAILED
+        assert [(found.code, found.location) for found in outcome.findings] == [("PY107", WHERE)]
+
+
+def test_what_was_built_from_source_is_a_note() -> None:
+    entry = Entry(name="numpy", version="1.21.6", folder=Path("/nowhere"), from_source=True)
+    lock = Lock(pins=(Pin(name="numpy", version="1.21.6", line="numpy==1.21.6", from_source=True),))
+
+    outcome = judged(replace(installation_of("3.12", {"numpy": "1.21.6"}), entries=(entry,), lock=lock))
+
+    assert outcome.status is Status.PASSED
+    assert [(found.code, found.severity) for found in outcome.findings] == [("PY110", Severity.NOTE)]
+
+
+def test_every_code_that_it_tells_is_among_its_codes() -> None:
+    """Waivers and the reference know a check by these."""
+    problem = RequirementProblem(text="x", message="No.", location=WHERE)
+    entry = Entry(name="numba", version="1", folder=Path("/nowhere"), requires_python="<3", from_source=True)
+    lock = Lock(pins=(Pin(name="numba", version="1", line="numba==1"),))
+    target = replace(
+        installation_of("3.12", {"numba": "1"}), entries=(entry,), lock=lock, imports={"numba": "ImportError: no"}
+    )
+
+    outcome = judged(target, Installation(unchecked="no"), required=RequirementSet(problems=(problem,)))
+
+    told = {finding.code for finding in outcome.findings}
+    assert told == {"PY103", "PY105", "PY107", "PY110", "PY111"}
+    assert told <= set(Dependencies().codes)
+
+
+# ---- further sets
+
+
+DEV = RequirementSource(path="services/user-service/requirements-dev.txt")
+
+
+def test_a_further_set_that_is_blocked_fails_the_service() -> None:
+    """Its requirements are in no environment of the suite, and are judged all the same."""
+    of = service(further=(DEV,))
+    blocked = replace(CONFLICT, location=Location(path=DEV.path, line=4))
+
+    class Further(FakeFacts):
+        def installation(self, cell: Cell) -> Installation:
+            is_further = cell.service.requirements == (DEV,)
+            return broken(blocked) if is_further and str(cell.interpreter) == "3.12" else installation_of("3.12")
+
+    outcomes = {on: Dependencies().judge(cell_of(on, of), Further()).outcome for on in ("3.9", "3.10", "3.12")}
+
+    assert [outcome.status for outcome in outcomes.values()] == [Status.PASSED, Status.PASSED, Status.FAILED]
+    assert outcomes["3.12"].findings == (blocked,)
+
+
+def test_a_further_set_that_could_not_be_checked_is_no_pass() -> None:
+    of = service(further=(DEV,))
+
+    class Further(FakeFacts):
+        def installation(self, cell: Cell) -> Installation:
+            return Installation(unchecked="no network") if cell.service.requirements == (DEV,) else installation_of()
+
+    outcome = Dependencies().judge(cell_of("3.12", of), Further()).outcome
+
+    assert (outcome.status, outcome.reason) == (Status.ERRORED, "no network")
+
+
+def test_what_two_sets_share_is_told_once() -> None:
+    problem = RequirementProblem(text="numpy=>1", message="It is not PEP 508.", location=WHERE)
+    facts = FakeFacts(required=RequirementSet(problems=(problem,)))
+
+    outcome = Dependencies().judge(cell_of("3.12", service(further=(DEV,))), facts).outcome
+
+    assert [found.code for found in outcome.findings] == ["PY107"]
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_line_that_pip_refuses_in_a_further_file_keeps_nobody_back(interpreter: str) -> None:
+    """The service runs without that file, on its Python of today as well."""
+    problem = RequirementProblem(text="-r gone.txt", message="gone.txt does not exist.", location=WHERE)
+
+    class Further(FakeFacts):
+        def requirements(self, service: Service) -> RequirementSet:
+            return RequirementSet(problems=(problem,) if service.requirements == (DEV,) else ())
+
+    outcome = Dependencies().judge(cell_of(interpreter, service(further=(DEV,))), Further()).outcome
+
+    assert outcome.status is Status.PASSED
+    assert [(found.code, found.severity) for found in outcome.findings] == [("PY107", Severity.WARNING)]

@@ -1,0 +1,80 @@
+"""What to do about the commonest breaks."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.gate.checks.failure_hints import REMEDIES, remedy_for
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("ModuleNotFoundError: No module named 'distutils'", "require setuptools"),
+        ("ModuleNotFoundError: No module named 'distutils.core'", "require setuptools"),
+        ("ModuleNotFoundError: No module named 'pkg_resources'", "below 82"),
+        ("ModuleNotFoundError: No module named 'imp'", "importlib"),
+        ("ModuleNotFoundError: No module named 'asyncore'", "pyasyncore"),
+        ("ModuleNotFoundError: No module named 'asynchat'", "pyasynchat"),
+        ("ModuleNotFoundError: No module named 'smtpd'", "aiosmtpd"),
+        ("ModuleNotFoundError: No module named 'cgi'", "PEP 594"),
+        ("AttributeError: 'TestCase' object has no attribute 'assertEquals'", "assertEqual"),
+        ("AttributeError: module 'asyncio' has no attribute 'coroutine'", "async def"),
+        ("TypeError: duplicate base class TimeoutError", "name it once"),
+        ("AttributeError: module 'configparser' has no attribute 'SafeConfigParser'", "ConfigParser"),
+        ("AttributeError: 'ConfigParser' object has no attribute 'readfp'", "read_file"),
+        ("AttributeError: module 'pkgutil' has no attribute 'ImpImporter'", "newer setuptools"),
+        ("AttributeError: module 'inspect' has no attribute 'getargspec'", "signature"),
+        ("ImportError: cannot import name 'UTC' from 'datetime'", "timezone.utc"),
+        ("AttributeError: module 'ssl' has no attribute 'wrap_socket'", "SSLContext"),
+        (
+            "AttributeError: <module 'shop.Cart' from '/x/shop/Cart.py'> does not have the attribute 'add'",
+            "patch.object",
+        ),
+        ('TypeError: required field "lineno" missing from alias', "newer one"),
+        ("AttributeError: 'FileFinder' object has no attribute 'find_module'", "find_spec"),
+    ],
+)
+def test_a_known_break_has_its_remedy(text: str, word: str) -> None:
+    assert word in remedy_for(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ModuleNotFoundError: No module named 'impala'",
+        "ModuleNotFoundError: No module named 'my.distutils'",
+        "ModuleNotFoundError: No module named 'requests'",
+        "AssertionError: assert 1 == 2",
+        "AttributeError: 'Plugin' object has no attribute 'find_plugin'",
+    ],
+)
+def test_what_no_row_knows_has_none(text: str) -> None:
+    assert remedy_for(text) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ModuleNotFoundError: No module named 'setuptools_scm'",
+        "ModuleNotFoundError: No module named 'setuptools_rust'",
+    ],
+)
+def test_a_longer_name_is_another_module(text: str) -> None:
+    assert remedy_for(text) == ""
+
+
+def test_no_row_is_hidden_by_an_earlier_one() -> None:
+    patterns = [pattern for pattern, _ in REMEDIES]
+
+    assert len(patterns) == len(set(patterns))
+    assert [re.compile(pattern).pattern for pattern in patterns] == patterns
+    assert all(remedy for _, remedy in REMEDIES)
+
+
+@given(st.text())
+def test_no_text_crashes_it(text: str) -> None:
+    assert isinstance(remedy_for(text), str)

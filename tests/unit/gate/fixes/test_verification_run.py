@@ -1,0 +1,69 @@
+"""When a second run disagrees with the changes that it judges. That it is run is tested in tests/integration."""
+
+from typing import Any
+
+import pytest
+
+from pytest_py312.core.model.findings import SourceChange, SpecifierChange
+from pytest_py312.gate.fixes.verification_run import VARIABLE, disagreements, is_second
+
+PATH = "services/app/requirements.txt"
+CHANGE = SpecifierChange(path=PATH, line=2, name="numpy", old="==1.24.3", new="==1.26.0")
+
+
+def document(check: str = "dependencies", interpreter: str = "3.12", **changes: Any) -> dict[str, Any]:
+    finding = {
+        "severity": "error",
+        "waived": False,
+        "path": PATH,
+        "line": 2,
+        "message": "numpy does not build",
+        "names": ["numpy"],
+        **changes,
+    }
+    return {
+        "target": "3.12",
+        "outcomes": [{"check": check, "interpreter": interpreter, "findings": [finding, finding]}],
+    }
+
+
+def test_what_still_blames_a_changed_requirement_is_told_once() -> None:
+    assert disagreements(document(), [CHANGE]) == (f"{PATH}:2: numpy does not build",)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        document(check="suite"),
+        document(interpreter="3.9"),
+        document(severity="warning"),
+        document(waived=True),
+        document(path="services/other/requirements.txt"),
+        document(names=["scipy"]),
+    ],
+)
+def test_what_is_about_something_else_does_not_disagree(other: dict[str, Any]) -> None:
+    assert disagreements(other, [CHANGE]) == ()
+
+
+SOURCE = SourceChange(path=PATH, line=2, column=1, old="imp.reload", new="importlib.reload")
+
+
+@pytest.mark.parametrize(
+    ("changes", "disagrees"),
+    [
+        ([{"path": PATH, "line": 7, "column": 5, "old": "imp.reload", "new": "importlib.reload"}], True),
+        ([{"path": PATH, "line": 2, "column": 1, "old": "imp.new_module", "new": "types.ModuleType"}], False),
+        ([], False),
+    ],
+)
+def test_source_that_would_be_changed_once_more_was_not_mended(changes: list[dict[str, Any]], disagrees: bool) -> None:
+    """Wherever in the file it stands now."""
+    again = document(check="source", severity="warning", changes=changes)
+    assert disagreements(again, [SOURCE]) == ((f"{PATH}:2: numpy does not build",) if disagrees else ())
+
+
+def test_a_second_run_knows_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_second()
+    monkeypatch.setenv(VARIABLE, "1")
+    assert is_second()

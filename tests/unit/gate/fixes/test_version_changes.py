@@ -1,0 +1,183 @@
+"""The moves of a fleet: all places of a service or none, and what is shared when all who share it move."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.fleet import Service
+from pytest_py312.gate.fixes.version_changes import MovePlan, plan_moves
+from pytest_py312.repository.edits.change_set import FileChange
+from pytest_py312.repository.edits.declarations import Aim
+from pytest_py312.repository.services.version_survey import VersionSurvey
+from tests.support.fakes import service, service_tree
+
+TARGET = Interpreter(3, 12)
+USER = service("user-service")
+AUTH = service("auth-service")
+BOTH = (USER, AUTH)
+
+each_old = pytest.mark.parametrize("old", ["3.9", "3.10"])
+
+
+def planned(
+    root: Path, services: Sequence[Service] = BOTH, *, old: str = "3.9", close: bool = False, full: str = "",
+    written: Sequence[FileChange] = (),
+) -> MovePlan:  # fmt: skip
+    aim = Aim(baseline=Interpreter.parse(old), target=TARGET, close=close, full_version=full)
+    aims = {one.name: aim for one in BOTH}
+    return plan_moves(VersionSurvey(root, BOTH), root, aims, services, written=written)
+
+
+def texts(plan: MovePlan) -> dict[str, str]:
+    return {change.path: change.after.decode() for change in plan.changes}
+
+
+def made(root: Path, plan: MovePlan) -> None:
+    for change in plan.changes:
+        assert (root / change.path).read_bytes() == change.before
+        (root / change.path).write_bytes(change.after)
+
+
+@each_old
+def test_all_places_of_a_service_move_together(old: str, tmp_path: Path) -> None:
+    """Its own files and the part of a root workflow that names it; a second time changes nothing."""
+    root = service_tree(
+        tmp_path,
+        {
+            f"{USER.path}/Dockerfile": f"FROM python:{old}-slim\nRUN python{old} -V\n",
+            f"{USER.path}/pyproject.toml": f"[project]\nrequires-python = '>={old},<3.12'\n",
+            f"{AUTH.path}/Dockerfile": f"FROM python:{old}\n",
+            ".github/workflows/ci.yml": "jobs:\n"
+            f"  user-service:\n    steps: [{{with: {{python-version: '{old}'}}}}]\n"
+            f"  auth-service:\n    steps: [{{with: {{python-version: '{old}'}}}}]\n",
+        },
+    )
+    plan = planned(root, [USER], old=old)
+    assert texts(plan) == {
+        ".github/workflows/ci.yml": "jobs:\n"
+        "  user-service:\n    steps: [{with: {python-version: '3.12'}}]\n"
+        f"  auth-service:\n    steps: [{{with: {{python-version: '{old}'}}}}]\n",
+        f"{USER.path}/Dockerfile": "FROM python:3.12-slim\nRUN python3.12 -V\n",
+        f"{USER.path}/pyproject.toml": f"[project]\nrequires-python = '>={old},<3.13'\n",
+    }
+    assert plan.moved == (USER.name,)
+    made(root, plan)
+    assert planned(root, [USER], old=old) == MovePlan()
+
+
+@each_old
+def test_one_place_that_is_refused_keeps_all_of_its_service(old: str, tmp_path: Path) -> None:
+    """The other service moves."""
+    root = service_tree(
+        tmp_path,
+        {
+            f"{USER.path}/Dockerfile": f"FROM python:{old}-slim-buster\n",
+            f"{USER.path}/.python-version": f"{old}\n",
+            f"{AUTH.path}/.python-version": f"{old}\n",
+        },
+    )
+    plan = planned(root, old=old)
+    assert texts(plan) == {f"{AUTH.path}/.python-version": "3.12\n"}
+    assert [kept.service for kept in plan.kept] == [USER.name]
+    assert "slim-bullseye" in plan.kept[0].reason
+
+
+def test_a_refusal_around_a_service_keeps_its_own_files_as_well(tmp_path: Path) -> None:
+    """Half of a move is what breaks."""
+    root = service_tree(
+        tmp_path,
+        {f"{USER.path}/Dockerfile": "FROM python:3.9\n", "k8s/user-service.yaml": "image: python:3.9-slim-buster\n"},
+    )
+    plan = planned(root)
+    assert (plan.changes, plan.moved) == ((), ())
+    assert [kept.service for kept in plan.kept] == [USER.name]
+
+
+def test_what_is_shared_waits_until_all_who_share_it_move(tmp_path: Path) -> None:
+    """And it is said which place waits for whom."""
+    workflow = "jobs:\n  test:\n    strategy: {matrix: {service: [user-service, auth-service]}}\n"
+    workflow += "    steps: [{with: {python-version: '3.9'}}]\n"
+    files = {".github/workflows/ci.yml": workflow, f"{USER.path}/Dockerfile": "FROM python:3.9\n"}
+    root = service_tree(tmp_path, files)
+    alone = planned(root, [USER])
+    assert list(texts(alone)) == [f"{USER.path}/Dockerfile"]
+    assert [kept.reason for kept in alone.kept] == [
+        ".github/workflows/ci.yml:4 is shared with auth-service, and moves when all of them do."
+    ]
+    assert ".github/workflows/ci.yml" in texts(planned(root))
+
+
+def test_what_names_no_service_moves_with_the_whole_fleet(tmp_path: Path) -> None:
+    """A linter's job at the root is for all of them."""
+    files = {".github/workflows/lint.yml": "jobs: {lint: {steps: [{with: {python-version: '3.9'}}]}}\n"}
+    root = service_tree(tmp_path, files | {f"{one.path}/.python-version": "3.9\n" for one in BOTH})
+    assert len(planned(root, [USER]).changes) == 1
+    assert ".github/workflows/lint.yml" in texts(planned(root))
+
+
+@each_old
+def test_the_baseline_stays_in_matrices_until_the_rollout_is_closed(old: str, tmp_path: Path) -> None:
+    """The target is added, and later the older ones are taken away."""
+    root = service_tree(tmp_path, {f"{USER.path}/tox.ini": f"[tox]\nenvlist = py{old.replace('.', '')}, lint\n"})
+    opened = planned(root, old=old)
+    assert texts(opened) == {f"{USER.path}/tox.ini": f"[tox]\nenvlist = py{old.replace('.', '')}, py312, lint\n"}
+    made(root, opened)
+    assert texts(planned(root, old=old, close=True)) == {f"{USER.path}/tox.ini": "[tox]\nenvlist = py312, lint\n"}
+
+
+def test_a_patch_release_is_written_where_one_has_to_be(tmp_path: Path) -> None:
+    """That which was proven; without one the service is kept."""
+    root = service_tree(tmp_path, {f"{USER.path}/.tool-versions": "python 3.10.13\n"})
+    assert texts(planned(root, full="3.12.7")) == {f"{USER.path}/.tool-versions": "python 3.12.7\n"}
+    assert planned(root).kept[0].service == USER.name
+
+
+def test_moves_are_made_on_top_of_other_changes(tmp_path: Path) -> None:
+    """A requirement of the same file was changed before."""
+    path = f"{USER.path}/pyproject.toml"
+    text = "[project]\nrequires-python = '>=3.9,<3.12'\ndependencies = ['a==1']\n"
+    root = service_tree(tmp_path, {path: text})
+    change = FileChange(path=path, before=text.encode(), after=text.replace("a==1", "a==2").encode())
+    plan = planned(root, written=[change])
+    assert texts(plan) == {path: "[project]\nrequires-python = '>=3.9,<3.13'\ndependencies = ['a==2']\n"}
+    assert plan.changes[0].before == text.encode()
+
+
+def test_links_are_not_written_through(tmp_path: Path) -> None:
+    """A service whose image is a link to another file stays as it is, as a whole."""
+    root = service_tree(tmp_path, {"shared/Dockerfile": "FROM python:3.9\n", f"{USER.path}/.python-version": "3.9\n"})
+    (root / USER.path / "Dockerfile").symlink_to(root / "shared" / "Dockerfile")
+    plan = planned(root, [USER])
+    assert plan.changes == ()
+    assert "link" in plan.kept[0].reason
+
+
+PARTS: Mapping[str, str] = {
+    f"{USER.path}/Dockerfile": "FROM python:@-slim AS a\nCOPY --from=a /usr/local/lib/python@/x /y\n",
+    f"{AUTH.path}/Dockerfile": "FROM python:@\n",
+    f"{AUTH.path}/pyproject.toml": "[project]\nrequires-python = '>=@'\n",
+    "docker-compose.yml": "services:\n  user-service: {image: 'python:@'}\n  auth-service: {image: 'python:@'}\n",
+    ".github/workflows/a.yml": "jobs: {a: {strategy: {matrix: {python-version: ['@']}}}}\n",
+}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(
+    versions=st.dictionaries(st.sampled_from(sorted(PARTS)), st.sampled_from(["3.9", "3.10", "3.12"]), min_size=1),
+    services=st.sampled_from([[USER], [AUTH], [USER, AUTH]]),
+)
+def test_a_second_time_changes_nothing(
+    versions: dict[str, str], services: list[Service], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whichever services move, wherever they were; and only digits of versions change."""
+    files = {path: PARTS[path].replace("@", version) for path, version in versions.items()}
+    root = service_tree(tmp_path_factory.mktemp("moves"), files)
+    plan = planned(root, services)
+    made(root, plan)
+    assert planned(root, services).changes == ()
+    others = {one.path for one in BOTH} - {one.path for one in services}
+    assert not [path for path in texts(plan) if path.startswith(tuple(f"{other}/" for other in others))]

@@ -1,0 +1,111 @@
+"""Charts of what was measured: which are drawn, of what, and that they hold figures only."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from pytest_py312.core.model.measurements import Comparison, PastSpeed, Verdict
+from pytest_py312.core.model.report import Report
+from pytest_py312.gate.reports import charts, html
+from tests.support.fakes import service
+from tests.support.report_samples import finding, judged, report_of, speed
+
+PAST = PastSpeed(
+    at="2025-02-01T12:00:00Z", verdict=Verdict.SAME, ratio=1.02, low=0.98, high=1.05, before=0.0111, after=0.0112
+)
+
+
+def measured(*speeds: Comparison) -> Report:
+    services = [service(), *(service(one.service) for one in speeds if one.service != "user-service")]
+    return replace(report_of(judged(finding()), services=services), speeds=speeds)
+
+
+def labels(page: str) -> list[str]:
+    return re.findall(r'<div class="chart" role="img" aria-label="([^"]*)"><svg', page)
+
+
+def test_the_ratio_the_samples_and_earlier_runs_are_drawn() -> None:
+    """The last where there are some; each with a label that says what it shows."""
+    page = html.render(measured(speed(earlier=(PAST,)), speed(name="z")))
+    assert labels(page) == [
+        "The scale of the ratios below",
+        "Ratio 1.42 (1.38 to 1.47)",
+        "Single measurements, middle 11 ms before and 15 ms after",
+        "Ratios of earlier runs, as in the table below",
+        "Ratio 1.42 (1.38 to 1.47)",
+        "Single measurements, middle 11 ms before and 15 ms after",
+    ]
+    assert page.count("<svg") == 6
+
+
+def test_without_the_library_the_page_has_figures_and_says_how_to_get_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charts, "can_draw", lambda: False)
+    page = html.render(measured(speed()))
+    assert "<svg" not in page
+    assert "pip install &#39;pytest-py312[charts]&#39;" in page
+    assert "1.42 (1.38 to 1.47)" in page
+
+
+def test_a_library_that_fails_costs_the_charts_and_not_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        raise ValueError("no such <font>")
+
+    monkeypatch.setattr(charts, "ratio_chart", fail)
+    page = html.render(measured(speed()))
+    assert "<svg" not in page
+    assert "Charts could not be drawn: no such &lt;font&gt;" in page
+    assert "1.42 (1.38 to 1.47)" in page
+
+
+def test_of_very_many_the_own_benchmarks_are_drawn_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "DRAWN", 1)
+    page = html.render(measured(speed(service="auth", kind="import", ratio=2.0), speed()))
+    assert [label for label in labels(page) if label.startswith("Ratio")] == ["Ratio 1.42 (1.38 to 1.47)"]
+
+
+def test_they_hold_no_text_of_a_repository_and_no_style_of_their_own() -> None:
+    """The page's policy allows no inline style."""
+    hostile = speed(service="hostile", name="hostile", note="hostile", earlier=(replace(PAST, at="hostile"),))
+    drawn = "".join(re.findall(r"<svg.*?</svg>", html.render(measured(hostile)), re.DOTALL))
+    assert "hostile" not in drawn
+    assert "style=" not in drawn
+    assert "role=" not in drawn
+    assert "var(--bad)" in drawn
+
+
+def test_what_an_axis_says_is_not_rounded() -> None:
+    """Places in the drawing are."""
+    drawn = charts.samples_chart(speed(pairs=((1.0011, 1.0015), (1.0012, 1.0017))), 1.0, "s")
+    assert {"1.0012", "1.0014", "1.0016"} <= set(re.findall(r">([\d.]+)</text>", drawn))
+    assert not re.search(r'="[^"]*\d\.\d{3}', drawn)
+
+
+def test_they_are_the_same_for_the_same_figures() -> None:
+    scale = charts.scale_of([speed()])
+    assert charts.ratio_chart(speed(), scale) == charts.ratio_chart(speed(), scale)
+    assert charts.samples_chart(speed(), 1.0, "s") == charts.samples_chart(speed(), 1.0, "s")
+
+
+@pytest.mark.parametrize("draw", [charts.history_chart, lambda one: charts.samples_chart(one, 1.0, "s")])
+@pytest.mark.parametrize(
+    "found",
+    [
+        speed(ratio=1e-9, low=0.0, high=float("inf")),
+        speed(ratio=1e9, low=1e-9, high=1e9, pairs=((0.0, 0.0),)),
+        speed(pairs=((1e-12, 1e12), (0.0, 1.0))),
+    ],
+)
+def test_extreme_figures_are_drawn(found: Comparison, draw: Callable[[Comparison], str]) -> None:
+    assert draw(found).startswith("<svg")
+    assert "NaN" not in draw(found)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.42, 0.2, 40.0])
+def test_the_scale_of_ratios_has_one_in_the_middle_and_few_ticks(ratio: float) -> None:
+    scale = charts.scale_of([speed(ratio=ratio, low=ratio * 0.9, high=ratio * 1.1)])
+    assert 1.0 in scale.ticks
+    assert 2 <= len(scale.ticks) <= 7
+    assert scale.low * scale.high == pytest.approx(1.0)
+    assert scale.high <= 8.0

@@ -1,0 +1,124 @@
+"""The fleet as it was found, in four forms."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.core.model.findings import Interpreter, Location
+from pytest_py312.core.model.fleet import Declaration, Distribution, Fleet, RequirementSource, Service
+from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
+from pytest_py312.gate.reports.inventory import render_csv, render_json, render_markdown, render_table
+
+PLAN = Plan(root=Path("/nowhere"))
+
+
+def image(text: str, line: int) -> Declaration:
+    return Declaration(kind="image", text=text, location=Location(path="services/api/Dockerfile", line=line))
+
+
+SERVICE = Service(
+    name="api",
+    path="services/api",
+    stage=2,
+    critical=True,
+    baseline=Interpreter(3, 9),
+    baseline_source="services/api/Dockerfile:3 says python:3.9-slim",
+    requirements=(RequirementSource(path="services/api/requirements.txt"),),
+    test_requirements=(RequirementSource(path="services/api/pyproject.toml", table="dependency-groups.test"),),
+    suite=Suite(kind=SuiteKind.PYTEST, arguments=("tests",), import_mode="importlib"),
+    settings=ServiceSettings(),
+    declarations=tuple(
+        image(f"python:{version}", line) for line, version in enumerate(("3.9", "3.10", "3.12"), start=1)
+    ),
+    distribution=Distribution(name="api", version="1.0", static=True, source_roots=("src",)),
+    manifest="services/api/pyproject.toml",
+)
+FLEET = Fleet(services=(SERVICE,), assumptions=("api is in no stage of the plan.",))
+
+
+@pytest.mark.parametrize(
+    "render", [lambda: render_table(FLEET, PLAN, width=400, color=False), lambda: render_markdown(FLEET, PLAN)]
+)
+def test_a_reader_sees_what_was_found_and_why(render: object) -> None:
+    """The baseline with its reason, each declared version with its place, the files, the suite, the assumptions."""
+    assert callable(render)
+    text = render().replace("\\", "")
+    for words in (
+        "1 service, target Python 3.12", "services/api", "2 critical", "Dockerfile:3 says python:3.9-slim",
+        "python:3.9 at Dockerfile:1", "python:3.10 at Dockerfile:2", "python:3.12 at Dockerfile:3", "requirements.txt",
+        "pyproject.toml [dependency-groups.test] (tests)", "pytest --import-mode=importlib tests", "api 1.0",
+        "api is in no stage of the plan.",
+    ):  # fmt: skip
+        assert words in text
+
+
+def test_the_json_document_is_stable_and_complete() -> None:
+    """The same bytes for the same fleet, a version, paths of the root, nothing of this machine."""
+    text = render_json(FLEET, PLAN)
+    assert text == render_json(FLEET, PLAN)
+    document = json.loads(text)
+    assert document["schema"] == 1
+    assert document["interpreters"] == ["3.9", "3.10", "3.11", "3.12"]
+    (service,) = document["services"]
+    assert service["baseline"] == "3.9"
+    assert service["declarations"][1] == {
+        "kind": "image",
+        "text": "python:3.10",
+        "path": "services/api/Dockerfile",
+        "line": 2,
+        "column": None,
+        "interpreter": None,
+    }
+    assert service["distribution"]["source_roots"] == ["src"]
+    assert "/nowhere" not in text
+
+
+def test_csv_has_one_line_for_each_service() -> None:
+    """With a head, and several values in one field."""
+    (row,) = csv.DictReader(io.StringIO(render_csv(FLEET, PLAN)))
+    assert row["baseline"] == "3.9"
+    assert row["images"].split("; ")[2] == "python:3.12 at services/api/Dockerfile:3"
+    assert row["test_requirements"] == "services/api/pyproject.toml [dependency-groups.test]"
+
+
+def test_a_service_without_anything_is_said_to_have_nothing() -> None:
+    """No empty cells that leave a reader in doubt."""
+    bare = replace(SERVICE, requirements=(), test_requirements=(), suite=None, declarations=(), distribution=None)
+    text = render_table(Fleet(services=(bare,)), PLAN, width=200, color=False)
+    assert "none found" in text
+    assert "nothing" in text
+
+
+def test_a_narrow_terminal_gets_fewer_columns_and_is_told_so() -> None:
+    """Eight columns of ten characters each would help nobody."""
+    text = render_table(FLEET, PLAN, width=80, color=False)
+    assert "Distribution" not in text
+    assert "A wider terminal" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_colour_is_only_there_when_asked_for() -> None:
+    """A pipe gets plain text."""
+    assert "\x1b" not in render_table(FLEET, PLAN, width=120, color=False)
+    assert "\x1b" in render_table(FLEET, PLAN, width=120, color=True)
+
+
+hostile = st.one_of(st.text(), st.sampled_from(["\x1b[31mred", "[bold]x[/bold]", "a|b\n<script>", "=cmd()", ":smile:"]))
+
+
+@given(hostile)
+def test_no_name_from_the_tree_does_anything(name: str) -> None:
+    """Terminal sequences, markup, tables, formulas: all are text."""
+    service = replace(SERVICE, name=name, baseline_source=name, declarations=(image(name, 1),))
+    fleet = Fleet(services=(service,), assumptions=(name,))
+    assert "\x1b" not in render_table(fleet, PLAN, width=80, color=False)
+    assert "<script>" not in render_markdown(fleet, PLAN)
+    (row,) = csv.DictReader(io.StringIO(render_csv(fleet, PLAN)))
+    assert not row["name"].startswith("=")
+    assert json.loads(render_json(fleet, PLAN))["services"][0]["name"] == name

@@ -1,0 +1,729 @@
+"""The terminal summary: what it says, in which order, and that no text from a service can do harm in it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
+from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.measurements import SuiteComparison
+from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind, Waiver
+from pytest_py312.core.model.report import Report
+from pytest_py312.core.text import columns
+from pytest_py312.gate.reports.terminal import header, summary_lines
+from pytest_py312.gate.reports.terminal_findings import failure_text
+
+PY39, PY310, PY311, PY312 = (Interpreter(3, minor) for minor in (9, 10, 11, 12))
+TODAY = date(2025, 3, 1)
+STYLES = {"", "bold", "green", "red", "yellow", "cyan", "dim"}
+
+
+def service(name: str, *, stage: int = 1, baseline: Interpreter = PY310, path: str = "", suite: bool = True) -> Service:
+    return Service(
+        name=name,
+        path=path or f"services/{name}",
+        stage=stage,
+        critical=False,
+        baseline=baseline,
+        baseline_source="Dockerfile:1",
+        requirements=(),
+        test_requirements=(),
+        suite=Suite(kind=SuiteKind.PYTEST) if suite else None,
+        settings=ServiceSettings(),
+    )
+
+
+def passed(name: str, on: Interpreter | None, check: str = "suite", *, cached: bool = False) -> Outcome:
+    return Outcome(service=name, interpreter=on, check=check, status=Status.PASSED, cached=cached)
+
+
+def judged(name: str, on: Interpreter | None, check: str, *findings: Finding) -> Outcome:
+    return Outcome.judged(service=name, interpreter=on, check=check, findings=findings)
+
+
+def errored(name: str, on: Interpreter | None, check: str, reason: str) -> Outcome:
+    return Outcome.errored(service=name, interpreter=on, check=check, reason=reason)
+
+
+def report(services: Iterable[Service], outcomes: Iterable[Outcome], **others: object) -> Report:
+    """A report in which each service is run on 3.9, 3.10 and 3.12 unless ``cells`` says otherwise."""
+    fleet = tuple(services)
+    cells = tuple(Cell(service=one, interpreter=on) for one in fleet for on in (PY39, PY310, PY312))
+    base = Report(plan=Plan(root=Path("repo")), services=fleet, cells=cells, outcomes=tuple(outcomes))
+    return replace(base, **others)  # type: ignore[arg-type]  # each test names fields of Report
+
+
+def lines_of(
+    subject: Report, *, width: int = 80, unicode: bool = False, verbosity: int = 0, today: date = TODAY
+) -> list[str]:
+    return [
+        line.text for line in summary_lines(subject, width=width, unicode=unicode, verbosity=verbosity, today=today)
+    ]
+
+
+def text_of(subject: Report, **options: int) -> str:
+    return "\n".join(lines_of(subject, **options)) + "\n"  # type: ignore[arg-type]  # width, unicode or verbosity
+
+
+FLEET = {
+    1: ("user-service", "api-gateway", "config-service", "auth-service", "health-data-service"),
+    2: ("diagnostic-look", "diagnostic-listen", "diagnostic-inquiry", "diagnostic-palpation", "diagnostic-fusion"),
+    3: ("agent-xiaoai", "agent-xiaoke", "agent-laoke", "agent-soer", "knowledge-graph-and-recommendation-service"),
+    4: ("billing", "search", "message-bus", "corn-maze", "accessibility"),
+}
+
+
+def wheel_missing() -> Finding:
+    return Finding(
+        code="PY103",
+        message="aiohttp 3.8.1 has no wheel for CPython 3.12, and building it fails",
+        remedy="raise aiohttp to 3.9.0 or newer in services/user-service/requirements.txt",
+        location=Location(path="services/user-service/requirements.txt", line=12),
+        names=("aiohttp",),
+        detail="aiohttp/_websocket.c:1475:12: fatal error: longintrepr.h: No such file\ncompilation terminated.",
+    )
+
+
+def broken_tests() -> Finding:
+    return Finding(
+        code="PY401",
+        message="2 tests pass on 3.10 and fail on 3.12",
+        remedy="asyncio.coroutine is gone since 3.11: write async def",
+        names=("tests/test_listen.py::test_stream", "tests/test_listen.py::test_pulse[slow]"),
+        detail="AttributeError: module 'asyncio' has no attribute 'coroutine'",
+    )
+
+
+def twenty_services() -> Report:
+    """Four stages of a real-life fleet: most is well, two services are blocked, one could not be looked at."""
+    services = [
+        service(name, stage=stage, baseline=PY39 if name.startswith("diagnostic") else PY310)
+        for stage, names in FLEET.items()
+        for name in names
+    ]
+    cells = tuple(Cell(service=one, interpreter=on) for one in services for on in (PY39, PY310, PY311, PY312))
+    cells = tuple(cell for cell in cells if cell.interpreter >= cell.service.baseline)
+    outcomes = [outcome for cell in cells for outcome in _outcomes_of(cell)]
+    version = Finding(
+        code="PY302",
+        message="the workflow tests on 3.10 only",
+        severity=Severity.WARNING,
+        location=Location(path=".github/workflows/search.yml", line=14),
+    )
+    outcomes.append(judged("search", None, "versions", version))
+    listen = SuiteComparison(
+        service="diagnostic-listen",
+        baseline=PY39,
+        target=PY312,
+        newly_failing=tuple(sorted(broken_tests().names)),
+        failing_on_both=("tests/test_codec.py::test_opus",),
+        first_bad=dict.fromkeys(broken_tests().names, PY311),
+    )
+    soer = SuiteComparison(service="agent-soer", baseline=PY310, target=PY312, flaky=("tests/test_cache.py::test_ttl",))
+    plan = Plan(
+        root=Path("repo"),
+        source="py312.toml",
+        stages=(
+            Stage(number=1, name="core", critical=True),
+            Stage(number=2, name="diagnostics"),
+            Stage(number=3, name="agents"),
+            Stage(number=4),
+        ),
+        waivers=(
+            Waiver(service="billing", code="PY204", owner="payments", reason="vendor fix", until=date(2025, 3, 12)),
+            Waiver(service="search", code="PY203", owner="search", reason="rewrite", until=date(2025, 9, 1)),
+        ),
+    )
+    return Report(
+        plan=plan,
+        services=tuple(services),
+        cells=cells,
+        outcomes=tuple(outcomes),
+        comparisons=(listen, soer),
+        assumptions=("services/corn-maze names no Python version: 3.10, the version of most services, is assumed",),
+        exit_status=1,
+    )
+
+
+def _outcomes_of(cell: Cell) -> list[Outcome]:
+    name, on = cell.service.name, cell.interpreter
+    if name == "user-service" and on >= PY311:
+        return [
+            judged(name, on, "dependencies", wheel_missing()),
+            Outcome.skipped(service=name, interpreter=on, check="suite", reason="its dependencies cannot be installed"),
+        ]
+    if name == "diagnostic-listen" and on >= PY311:
+        return [passed(name, on, "dependencies"), judged(name, on, "suite", broken_tests())]
+    if name == "message-bus" and on == PY312:
+        return [errored(name, on, "dependencies", "the package index did not answer within 60 s; try again")]
+    return [passed(name, on, check, cached=cell.service.stage == 1) for check in ("dependencies", "suite")]
+
+
+IN_80_COLUMNS = """\
+                                           whole   3.9     3.10    3.11    3.12
+stage 1 core (critical)
+  user-service                             .       .      [ok*]    FAIL    FAIL
+  api-gateway                              .       .      [ok*]    ok*     ok*
+  config-service                           .       .      [ok*]    ok*     ok*
+  auth-service                             .       .      [ok*]    ok*     ok*
+  health-data-service                      .       .      [ok*]    ok*     ok*
+stage 2 diagnostics
+  diagnostic-look                          .      [ok]     ok      ok      ok
+  diagnostic-listen                        .      [ok]     ok      FAIL    FAIL
+  diagnostic-inquiry                       .      [ok]     ok      ok      ok
+  diagnostic-palpation                     .      [ok]     ok      ok      ok
+  diagnostic-fusion                        .      [ok]     ok      ok      ok
+stage 3 agents
+  agent-xiaoai                             .       .      [ok]     ok      ok
+  agent-xiaoke                             .       .      [ok]     ok      ok
+  agent-laoke                              .       .      [ok]     ok      ok
+  agent-soer                               .       .      [ok]     ok      ok
+  knowledge-graph-an...mendation-service   .       .      [ok]     ok      ok
+stage 4
+  billing                                  .       .      [ok]     ok      ok
+  search                                   ok      .      [ok]     ok      ok
+  message-bus                              .       .      [ok]     ok      ERR
+  corn-maze                                .       .      [ok]     ok      ok
+  accessibility                            .       .      [ok]     ok      ok
+  [ ] runs on it today   * known from an earlier run   . not part of this run
+
+Blocking
+  services/user-service::py3.12::dependencies  (on py3.11, py3.12)
+    PY103 aiohttp 3.8.1 has no wheel for CPython 3.12, and building it fails
+      services/user-service/requirements.txt:12
+      -> raise aiohttp to 3.9.0 or newer in
+         services/user-service/requirements.txt
+  services/diagnostic-listen::py3.12::suite  (on py3.11, py3.12)
+    PY401 2 tests pass on 3.10 and fail on 3.12
+      since 3.11
+      names: tests/test_listen.py::test_stream,
+             tests/test_listen.py::test_pulse[slow]
+      -> asyncio.coroutine is gone since 3.11: write async def
+
+Could not be checked
+  the package index did not answer within 60 s; try again
+    services/message-bus::py3.12::dependencies
+
+Shown, not blocking (1 pre-existing, 1 flaky, 1 warning, 1 skipped)
+  pre-existing  diagnostic-listen: 1 test fails on 3.9 as well: tests/test_co...
+  flaky         agent-soer: 1 flaky test: tests/test_cache.py::test_ttl
+  warning       PY302 .github/workflows/search.yml:14: the workflow tests on...
+  skipped       suite of user-service: its dependencies cannot be installed
+
+Waivers that end soon
+  PY204 of billing ends on 2025-03-12, in 11 days (payments: vendor fix)
+
+Assumed
+  services/corn-maze names no Python version: 3.10, the version of most
+  services, is assumed
+
+not proven: 2 services blocked, 1 could not be checked; 17 ready for 3.12
+"""
+
+
+def test_the_whole_summary_in_80_columns_of_ascii() -> None:
+    assert text_of(twenty_services()) == IN_80_COLUMNS
+
+
+def test_unicode_and_v_add_the_evidence_and_cut_nothing() -> None:
+    wide = text_of(twenty_services(), width=120, unicode=True, verbosity=1)
+    assert "knowledge-graph-and-recommendation-service   ·       ·      [ok]     ok      ok\n" in wide
+    assert "        aiohttp/_websocket.c:1475:12: fatal error: longintrepr.h: No such file\n" in wide
+    assert "      → raise aiohttp to 3.9.0 or newer in services/user-service/requirements.txt\n" in wide
+    assert "diagnostic-listen: 1 test fails on 3.9 as well: tests/test_codec.py::test_opus\n" in wide
+
+
+def test_quiet_shows_what_blocks_and_one_closing_line() -> None:
+    quiet = lines_of(twenty_services(), verbosity=-1)
+    assert quiet[0] == "Blocking"
+    assert [line for line in quiet if line and not line.startswith(" ")] == [
+        "Blocking",
+        "Could not be checked",
+        "not proven: 2 services blocked, 1 could not be checked; 17 ready for 3.12",
+    ]
+
+
+def test_quiet_and_all_well_is_one_line() -> None:
+    one = service("billing")
+    outcomes = [passed("billing", on) for on in (PY39, PY310, PY312)]
+    assert lines_of(report([one], outcomes), verbosity=-1) == ["proven: 1 service ready for 3.12 (3 cells)"]
+
+
+# ---- the closing sentence
+
+
+def closing(subject: Report) -> tuple[str, str]:
+    last = summary_lines(subject, width=200, unicode=False, verbosity=-1, today=TODAY)[-1]
+    return last.segments[-1]
+
+
+def well(*names: str, cached: bool = False) -> list[Outcome]:
+    return [passed(name, on, cached=cached) for name in names for on in (PY39, PY310, PY312)]
+
+
+def test_proven_counts_cells_and_those_known_from_before() -> None:
+    outcomes = [*well("a", cached=True), *well("b")]
+    assert closing(report([service("a"), service("b")], outcomes)) == (
+        "proven: 2 services ready for 3.12 (6 cells; 3 cached)",
+        "green",
+    )
+
+
+def test_a_service_without_a_suite_is_said_to_have_none() -> None:
+    outcomes = [passed("a", on, "dependencies") for on in (PY39, PY310, PY312)]
+    assert closing(report([service("a", suite=False)], outcomes)) == (
+        "proven: 1 service ready for 3.12 (3 cells; 1 service without a suite)",
+        "green",
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "sentence", "style"),
+    [
+        ([], "nothing was checked", "yellow"),
+        (
+            [Outcome.skipped(service="a", interpreter=PY312, check="suite", reason="asked for")],
+            "nothing was checked: 1 check skipped",
+            "yellow",
+        ),
+        ([passed("a", PY39), passed("a", PY310)], "not proven: 1 service not checked in full", "yellow"),
+        ([passed("a", PY310), passed("a", PY312)], "not proven: 1 service not checked in full", "yellow"),
+        (
+            [passed("a", on, "dependencies") for on in (PY39, PY310, PY312)],
+            "not proven: 1 service not checked in full",
+            "yellow",
+        ),
+        ([*well("a"), judged("a", PY39, "source", broken_tests())], "not proven: 1 service blocked", "red"),
+        ([*well("a"), judged("a", None, "versions", broken_tests())], "not proven: 1 service blocked", "red"),
+        ([*well("a"), errored("a", PY39, "source", "disk full")], "not proven: 1 service could not be checked", "red"),
+        ([errored("a", PY39, "source", "disk full")], "not proven: 1 service could not be checked", "red"),
+    ],
+    ids=[
+        "nothing",
+        "only skips",
+        "no target",
+        "a cell missing",
+        "no suite run",
+        "blocked",
+        "as a whole",
+        "errored",
+        "all errored",
+    ],
+)
+def test_only_a_service_that_was_checked_in_full_is_called_ready(
+    outcomes: list[Outcome], sentence: str, style: str
+) -> None:
+    """Service ``a`` is run on 3.9, 3.10 (its baseline) and 3.12, and has a suite."""
+    assert closing(report([service("a")], outcomes)) == (sentence, style)
+
+
+def test_an_interrupted_run_proves_nothing() -> None:
+    assert closing(report([service("a")], well("a"), exit_status=2)) == (
+        "not proven: the run did not come to its end; 1 ready for 3.12",
+        "red",
+    )
+
+
+def test_what_is_left_open_is_named() -> None:
+    outcomes = [passed(name, on, "source") for name in "ab" for on in (PY39, PY310, PY312)]
+    lines = lines_of(report([service("a"), service("b")], outcomes))
+    assert "  the suite was not run on 3.12: a, b" in lines
+
+
+OFTEN_PASSED = st.sampled_from([*[Status.PASSED] * 12, Status.FAILED, Status.ERRORED, Status.SKIPPED, None])
+
+
+@given(st.lists(OFTEN_PASSED, min_size=6, max_size=6), st.sampled_from(["suite", "source"]))
+def test_green_means_that_every_chosen_cell_was_looked_at(statuses: list[Status | None], check: str) -> None:
+    """Green needs a passed suite on the target for each service, every chosen cell looked at, and nothing wrong."""
+    cells = [(name, on) for name in "ab" for on in (PY39, PY310, PY312)]
+    ends = dict(zip(cells, statuses, strict=True))
+    outcomes = [
+        Outcome(service=name, interpreter=on, check=check, status=status, reason="r")
+        for (name, on), status in ends.items()
+        if status
+    ]
+    proven = (
+        check == "suite"
+        and set(statuses) <= {Status.PASSED, Status.SKIPPED}
+        and ends["a", PY312] is ends["b", PY312] is Status.PASSED
+    )
+    sentence, style = closing(report([service("a"), service("b")], outcomes))
+    assert (sentence.startswith("proven"), style == "green") == (proven, proven)
+
+
+# ---- the table
+
+
+def test_the_worst_check_of_a_cell_is_its_sign() -> None:
+    outcomes = [
+        passed("a", PY39, "dependencies"),
+        judged("a", PY39, "suite", broken_tests()),
+        passed("a", PY310, "dependencies"),
+        errored("a", PY310, "suite", "engine lost"),
+    ]
+    assert lines_of(report([service("a")], outcomes))[:3] == [
+        "      3.9     3.10    3.12",
+        "  a   FAIL   [ERR]    ?",
+        "  [ ] runs on it today   ? not checked",
+    ]
+
+
+def test_a_cell_is_marked_as_known_only_when_all_of_it_was_known() -> None:
+    outcomes = [
+        passed("a", PY312, "dependencies", cached=True),
+        passed("a", PY312, "suite"),
+        passed("a", PY39, "dependencies", cached=True),
+        passed("a", PY39, "suite", cached=True),
+    ]
+    assert lines_of(report([service("a")], outcomes))[1] == "  a   ok*    [?]      ok"
+
+
+def test_of_many_services_only_those_that_are_not_well_have_a_row() -> None:
+    names = [f"s{number:02}" for number in range(61)]
+    outcomes = [*well(*names[1:]), *well("s00"), judged("s00", PY312, "source", broken_tests())]
+    subject = report([service(name) for name in names], outcomes)
+    lines = lines_of(subject)
+    assert lines[1].split() == ["s00", "ok", "[ok]", "FAIL"]
+    assert lines[2] == "  60 more services: all ok"
+    assert sum(line.startswith("  s") for line in lines_of(subject, verbosity=1)[:70]) == 62  # 61 rows, one node id
+
+
+def test_many_services_that_are_all_well_are_one_line() -> None:
+    names = [f"s{number:02}" for number in range(61)]
+    assert lines_of(report([service(name) for name in names], well(*names))) == [
+        "  61 services: all ok",
+        "",
+        "proven: 61 services ready for 3.12 (183 cells)",
+    ]
+
+
+def test_wide_characters_do_not_move_the_columns() -> None:
+    names = ("用户服务", "a")
+    rows = lines_of(report([service(name) for name in names], well(*names)), unicode=True)[1:3]
+    assert [columns(row[: row.index("ok")]) for row in rows] == [13, 13]
+
+
+@given(st.lists(st.text(min_size=1, max_size=60), min_size=1, max_size=4, unique=True), st.booleans())
+def test_no_name_breaks_the_table(names: list[str], unicode: bool) -> None:
+    """In 80 columns every row fits and its signs stand under each other, whatever the services are called."""
+    subject = report([service(name) for name in names], well(*names))
+    rows = lines_of(subject, unicode=unicode)[1 : 1 + len(names)]
+    assert max(map(columns, rows)) <= 80
+    assert len({columns(row[: row.rindex("[ok]")]) for row in rows}) == 1
+
+
+# ---- blocking
+
+
+def test_a_finding_of_several_interpreters_is_told_once() -> None:
+    old, new = wheel_missing(), broken_tests()
+    outcomes = [judged("a", PY310, "suite", old), judged("a", PY312, "suite", old, new), passed("a", PY39)]
+    text = text_of(report([service("a")], outcomes), verbosity=-1)
+    assert text.count(old.message) == 1
+    assert "  services/a::py3.12::suite  (on py3.10, py3.12)\n" in text
+    assert "    PY401 2 tests pass on 3.10 and fail on 3.12\n      on py3.12\n" in text
+
+
+def test_tests_that_broke_on_different_interpreters_are_counted_for_each() -> None:
+    comparison = SuiteComparison(
+        service="a",
+        baseline=PY39,
+        target=PY312,
+        first_bad=dict(zip(broken_tests().names, (PY310, PY312), strict=True)),
+    )
+    subject = report([service("a")], [judged("a", PY312, "suite", broken_tests())], comparisons=(comparison,))
+    assert "      since 3.10 (1 test), 3.12 (1 test)" in lines_of(subject)
+
+
+def test_what_the_targets_comparison_says_of_a_test_counts() -> None:
+    """A shorter comparison, made on the way, cannot know better."""
+    name = broken_tests().names[0]
+    on_target = SuiteComparison(service="a", baseline=PY39, target=PY312, first_bad={name: PY310})
+    between = SuiteComparison(service="a", baseline=PY39, target=PY311, first_bad={name: PY311})
+    outcome = judged("a", PY312, "suite", replace(broken_tests(), names=(name,)))
+    for comparisons in ((on_target, between), (between, on_target)):
+        assert "      since 3.10" in lines_of(report([service("a")], [outcome], comparisons=comparisons))
+
+
+def test_blocks_stand_in_the_order_of_the_services_whatever_ended_first() -> None:
+    services = [service("a"), service("b")]
+    outcomes = [judged(name, PY312, "suite", broken_tests()) for name in "ba"]
+    nodes = [line for line in lines_of(report(services, outcomes)) if "::py3.12::suite" in line]
+    assert nodes == ["  services/a::py3.12::suite", "  services/b::py3.12::suite"]
+
+
+def test_what_an_errored_check_found_is_told_once() -> None:
+    outcome = Outcome.errored(
+        service="a", interpreter=PY312, check="source", reason="too many files", findings=[warning(1)]
+    )
+    assert text_of(report([service("a")], [outcome])).count("deprecated name 1") == 1
+
+
+def test_a_long_list_of_names_is_cut_and_says_how_many_are_left() -> None:
+    finding = replace(broken_tests(), names=tuple(f"t{number}" for number in range(17)))
+    assert "      names: t0, t1, t2, t3, t4, and 12 more" in lines_of(
+        report([service("a")], [judged("a", PY312, "suite", finding)])
+    )
+
+
+def test_a_long_list_of_findings_is_cut_unless_v_is_given() -> None:
+    findings = [replace(wheel_missing(), message=f"trouble {number}") for number in range(12)]
+    subject = report([service("a")], [judged("a", PY312, "source", *findings)])
+    assert "    and 2 more, see -v" in lines_of(subject)
+    assert any("trouble 11" in line for line in lines_of(subject, verbosity=1))
+
+
+def test_a_reason_that_is_not_a_finding_is_told_as_well() -> None:
+    outcome = Outcome(
+        service="a", interpreter=PY312, check="suite", status=Status.FAILED, reason="the plan asks for 100 tests"
+    )
+    assert lines_of(report([service("a")], [outcome]), verbosity=-1)[:3] == [
+        "Blocking",
+        "  services/a::py3.12::suite",
+        "    the plan asks for 100 tests",
+    ]
+
+
+def test_cells_that_could_not_be_checked_for_the_same_reason_stand_together() -> None:
+    services = [service(f"s{number}") for number in range(7)]
+    outcomes = [errored(one.name, PY39, "suite", "no interpreter 3.9 was found") for one in services]
+    text = text_of(report(services, outcomes), width=200, verbosity=-1)
+    assert text.count("no interpreter 3.9 was found") == 1
+    assert "s4::py3.9::suite, and 2 more\n" in text
+
+
+# ---- shown, not blocking
+
+
+def warning(number: int) -> Finding:
+    return Finding(code="PY209", message=f"deprecated name {number}", severity=Severity.WARNING)
+
+
+def test_more_than_ten_lines_wait_for_v() -> None:
+    outcomes = [*well("a"), judged("a", PY312, "source", *(warning(number) for number in range(13)))]
+    subject = report([service("a")], outcomes)
+    assert "Shown, not blocking (13 warnings)" in lines_of(subject)
+    assert "  and 3 more, see -v" in lines_of(subject)
+    assert any("deprecated name 12 (py3.12)" in line for line in lines_of(subject, verbosity=1))
+
+
+def test_a_test_that_fails_on_both_is_told_once() -> None:
+    """The comparison and a finding of the suite check say the same."""
+    same = Finding(code="PY402", message="t fails on both", names=("t",), preexisting=True)
+    comparison = SuiteComparison(service="a", baseline=PY310, target=PY312, failing_on_both=("t",))
+    outcomes = [*well("a"), judged("a", PY312, "suite", same)]
+    lines = lines_of(report([service("a")], outcomes, comparisons=(comparison,)))
+    assert "Shown, not blocking (1 pre-existing)" in lines
+    assert "  pre-existing  a: 1 test fails on 3.10 as well: t" in lines
+
+
+def test_a_waived_finding_is_shown_and_does_not_block() -> None:
+    subject = report([service("a")], [*well("a"), judged("a", PY312, "source", replace(wheel_missing(), waived=True))])
+    assert "Shown, not blocking (1 waived)" in lines_of(subject)
+    assert closing(subject)[1] == "green"
+
+
+def test_a_recorded_finding_is_shown_does_not_block_and_is_in_the_closing_line() -> None:
+    """On however many interpreters it is, it counts once."""
+    known = replace(wheel_missing(), known=True)
+    found = [judged("a", on, "source", known) for on in (PY310, PY312)]
+    subject = report([service("a")], [*well("a"), *found])
+    assert "Shown, not blocking (1 known)" in lines_of(subject)
+    assert closing(subject)[0].endswith("; 1 known finding)")
+
+
+def test_a_finding_shows_its_line_and_the_column_unless_q_is_given() -> None:
+    placed = replace(wheel_missing(), location=Location(path="a/b.py", line=12, column=8), source_line="import aiohttp")
+    subject = report([service("a")], [judged("a", PY312, "source", placed)])
+    lines = lines_of(subject)
+    place = next(index for index, line in enumerate(lines) if "a/b.py:12" in line)
+    assert lines[place + 1 : place + 3] == ["        12 | import aiohttp", "           |        ^"]
+    assert not any("12 | import" in line for line in lines_of(subject, verbosity=-1))
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        (date(2025, 3, 31), "ends on 2025-03-31, in 30 days"),
+        (date(2025, 3, 2), "ends on 2025-03-02, in 1 day"),
+        (date(2025, 3, 1), "ends on 2025-03-01, today"),
+        (date(2025, 2, 20), "ended on 2025-02-20, 9 days ago"),
+        (date(2025, 4, 1), ""),
+    ],
+)
+def test_a_waiver_is_mentioned_in_its_last_thirty_days(until: date, said: str) -> None:
+    waiver = Waiver(service="a", test="tests/*", owner="core", reason="known", until=until)
+    lines = lines_of(report([service("a")], well("a"), plan=Plan(root=Path("repo"), waivers=(waiver,))))
+    assert [line for line in lines if "tests/*" in line] == ([f"  tests/* of a {said} (core: known)"] if said else [])
+
+
+def test_five_assumptions_are_enough_unless_v_is_given() -> None:
+    subject = report([service("a")], well("a"), assumptions=tuple(f"assumed {number}" for number in range(7)))
+    assert "  and 2 more, see -v" in lines_of(subject)
+    assert "  assumed 6" in lines_of(subject, verbosity=1)
+
+
+# ---- harmless
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07red \x1b[31malarm\x1b[0m\x07 \u202etxt.exe \x9b1m\udc80"
+
+
+def hostile_report() -> Report:
+    finding = Finding(
+        code=HOSTILE,
+        message=HOSTILE,
+        remedy=HOSTILE,
+        location=Location(path=HOSTILE, line=1),
+        names=(HOSTILE, "x"),
+        detail=HOSTILE + "\r\n" + HOSTILE,
+    )
+    shown = replace(finding, preexisting=True)
+    comparison = SuiteComparison(service=HOSTILE, baseline=PY39, target=PY312, flaky=(HOSTILE,))
+    waiver = Waiver(service=HOSTILE, code=HOSTILE, reason=HOSTILE, owner=HOSTILE, until=TODAY)
+    outcomes = [
+        judged(HOSTILE, PY312, HOSTILE, finding, shown),
+        errored(HOSTILE, PY39, HOSTILE, HOSTILE),
+        Outcome.skipped(service=HOSTILE, interpreter=None, check=HOSTILE, reason=HOSTILE),
+    ]
+    plan = Plan(root=Path("repo"), waivers=(waiver,), stages=(Stage(number=1, name=HOSTILE),))
+    return report([service(HOSTILE)], outcomes, plan=plan, comparisons=(comparison,), assumptions=(HOSTILE,))
+
+
+@pytest.mark.parametrize("verbosity", [-1, 0, 1])
+@pytest.mark.parametrize("unicode", [False, True])
+def test_no_text_of_a_service_reaches_the_terminal_as_a_command(verbosity: int, unicode: bool) -> None:
+    lines = lines_of(hostile_report(), verbosity=verbosity, unicode=unicode, width=200)
+    assert all(line.isprintable() for line in lines)
+    assert unicode or all(line.isascii() for line in lines)
+
+
+def test_escape_sequences_go_and_other_control_characters_show() -> None:
+    outcome = errored("a", PY312, "suite", HOSTILE)
+    assert failure_text(outcome, verbosity=0) == r"red alarm\x07 \u202etxt.exe \udc80"
+
+
+@given(st.text(st.characters(), max_size=80), st.sampled_from([-1, 0, 1]), st.integers(10, 130))
+def test_no_text_breaks_the_summary(text: str, verbosity: int, width: int) -> None:
+    finding = Finding(code="PY1", message=text, remedy=text, names=(text,), detail=text, location=Location(path=text))
+    outcomes = [judged("a", PY312, "suite", finding), errored("a", PY39, "suite", text if text.strip() else "reason")]
+    lines = summary_lines(
+        report([service("a")], outcomes), width=width, unicode=False, verbosity=verbosity, today=TODAY
+    )
+    assert all(line.text.isascii() and line.text.isprintable() for line in lines)
+    assert {style for line in lines for _, style in line.segments} <= STYLES
+    assert (
+        failure_text(outcomes[0], verbosity=verbosity)
+        .replace("\n", "")
+        .replace("\u200c", "")
+        .replace("\u200d", "")
+        .isprintable()
+    )
+
+
+# ---- a failing item's own text, and the header
+
+
+def test_a_failing_item_says_what_where_and_what_to_do() -> None:
+    assert failure_text(judged("a", PY312, "dependencies", wheel_missing()), verbosity=0) == (
+        "aiohttp 3.8.1 has no wheel for CPython 3.12, and building it fails\n"
+        "  PY103 services/user-service/requirements.txt:12\n"
+        "      aiohttp/_websocket.c:1475:12: fatal error: longintrepr.h: No such file\n"
+        "      compilation terminated.\n"
+        "    -> raise aiohttp to 3.9.0 or newer in services/user-service/requirements.txt"
+    )
+
+
+def test_a_failing_item_with_several_findings_shows_five() -> None:
+    findings = [
+        Finding(code="PY201", message=f"name {number} is gone", location=Location(path="a/b.py", line=number + 1))
+        for number in range(7)
+    ]
+    text = failure_text(judged("a", PY312, "source", *findings, warning(1)), verbosity=0).splitlines()
+    assert text[:3] == ["name 0 is gone (and 6 more)", "  PY201 name 0 is gone", "    a/b.py:1"]
+    assert text[-2:] == ["    a/b.py:5", "  and 2 more (see --py312-report=FILE.json)"]
+
+
+def test_v_shows_more_of_the_evidence() -> None:
+    long = replace(wheel_missing(), detail="\n".join(f"line {number}" for number in range(30)))
+    outcome = judged("a", PY312, "dependencies", long)
+    assert [failure_text(outcome, verbosity=verbosity).count("line ") for verbosity in (-1, 0, 1)] == [0, 5, 20]
+
+
+def test_the_header_says_what_will_run_and_with_what() -> None:
+    assert header(
+        target="3.12", services=1, cells=4, runner="docker (engine 26)", resolver="uv 0.9", plan="py312.toml"
+    ) == [
+        "py312: target 3.12; 1 service, 4 cells; plan py312.toml",
+        "py312: runner docker (engine 26); resolver uv 0.9",
+    ]
+    assert header(target="3.12", services=2, cells=8, runner="", resolver="", plan="") == [
+        "py312: target 3.12; 2 services, 8 cells; no plan, defaults hold"
+    ]
+
+
+# ---- one thing on several Pythons
+
+
+def import_fails(on: Interpreter, name: str, module: str) -> Finding:
+    return Finding(
+        code="PY105",
+        message=f"{name}==1.0 installs on {on}, but `import {module}` fails: (/opt/python{on}/inspect.py)",
+        location=Location(path=f"services/a/{name}.txt", line=1),
+        names=(name,),
+    )
+
+
+@pytest.mark.parametrize("verbosity", [0, 1])
+def test_one_thing_is_told_once_in_the_words_of_the_target(verbosity: int) -> None:
+    """Each Python says its own version and paths; with -v all of them can be read. The target's come first."""
+    outcomes = [
+        judged("a", on, "dependencies", *(import_fails(on, name, name) for name in names))
+        for on, names in ((PY311, ("old", "flask")), (PY312, ("flask",)))
+    ]
+    text = text_of(report([service("a")], outcomes), verbosity=verbosity)
+    assert "on py3.11, py3.12" in text if verbosity == 0 else "flask==1.0 installs on 3.11" in text
+    assert ("flask==1.0 installs on 3.11" in text) is (verbosity == 1)
+    assert text.index("flask==1.0 installs on 3.12") < text.index("old==1.0 installs on 3.11")
+
+
+def test_several_things_of_one_project_are_all_told() -> None:
+    outcomes = [
+        judged(
+            "a", PY312, "dependencies", import_fails(PY312, "black", "black"), import_fails(PY312, "black", "blackd")
+        )
+    ]
+    text = text_of(report([service("a")], outcomes))
+    assert "`import black`" in text
+    assert "`import blackd`" in text
+
+
+def test_what_was_as_bad_before_is_not_among_what_blocks() -> None:
+    """On a Python in between nothing else may be wrong, and the cell has failed all the same."""
+    before = replace(import_fails(PY311, "black", "blackd"), preexisting=True)
+    outcomes = [
+        Outcome(service="a", interpreter=PY311, check="dependencies", status=Status.FAILED, findings=(before,)),
+        judged("a", PY312, "dependencies", import_fails(PY312, "flask", "flask")),
+    ]
+    blocking = text_of(report([service("a")], outcomes)).partition("Blocking")[2].partition("Shown")[0]
+    assert "flask" in blocking
+    assert "blackd" not in blocking
+
+
+def test_what_cannot_be_installed_anywhere_is_told_with_the_remedy_of_the_target() -> None:
+    """It blocks, so it is not among what is only shown."""
+    there, here = (replace(import_fails(on, "old", "old"), code="PY104", remedy=str(on)) for on in (PY311, PY312))
+    outcomes = [
+        Outcome(service="a", interpreter=on, check="dependencies", status=Status.FAILED, findings=(finding,))
+        for on, finding in ((PY311, there), (PY312, replace(here, preexisting=True)))
+    ]
+    text = text_of(report([service("a")], outcomes), unicode=True)
+    assert text.count("PY104 old") == 1
+    assert "→ 3.12" in text
+    assert "Shown" not in text

@@ -1,0 +1,105 @@
+"""Which comments stand beside which requirements, and which findings become edits."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core.model.findings import (
+    Finding,
+    Interpreter,
+    Location,
+    Outcome,
+    Severity,
+    SourceChange,
+    SpecifierChange,
+)
+from pytest_py312.plugin.fixes import annotations_of, changes_of, plan_of, source_changes_of
+from pytest_py312.repository.edits.change_set import Annotation
+
+PATH = "services/app/requirements.txt"
+PY312 = Interpreter(3, 12)
+GONE = Finding(code="PY102", message="gone is not on the index", location=Location(path=PATH, line=1), names=("gone",))
+CHANGE = SpecifierChange(path=PATH, line=2, name="numpy", old="==1.24.3", new="==1.26.0")
+MENDABLE = Finding(
+    code="PY104", message="no wheel", location=Location(path=PATH, line=2), names=("numpy",), changes=(CHANGE,)
+)
+
+
+def outcome(*findings: Finding, interpreter: str = "3.12") -> Outcome:
+    return Outcome.judged(
+        service="app", interpreter=Interpreter.parse(interpreter), check="dependencies", findings=findings
+    )
+
+
+def test_what_no_change_mends_gets_a_comment_with_all_that_is_said_of_it() -> None:
+    twice = Finding(code="PY101", message="gone and numpy clash", location=GONE.location, names=("gone", "numpy"))
+
+    found = list(annotations_of([outcome(GONE, MENDABLE, twice, GONE)], PY312))
+
+    assert found == [Annotation(path=PATH, line=1, comment="gone is not on the index; gone and numpy clash")]
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        MENDABLE,
+        Finding(code="PY107", message="unreadable", location=GONE.location),
+        Finding(code="PY102", message="waived", location=GONE.location, waived=True),
+        Finding(code="PY112", message="yanked", location=GONE.location, severity=Severity.WARNING),
+        Finding(code="PY105", message="on the baseline too", location=GONE.location, preexisting=True),
+        Finding(code="PY102", message="nowhere"),
+        Finding(code="PY102", message="somewhere", location=Location(path=PATH)),
+    ],
+)
+def test_nothing_else_gets_one(finding: Finding) -> None:
+    assert list(annotations_of([outcome(finding)], PY312)) == []
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10"])
+def test_only_the_target_is_commented_on(interpreter: str) -> None:
+    assert list(annotations_of([outcome(GONE, interpreter=interpreter)], PY312)) == []
+
+
+@pytest.mark.parametrize(
+    ("annotate", "after"),
+    [(False, b"gone\nnumpy==1.26.0\n"), (True, b"gone  # py312: gone is not on the index\nnumpy==1.26.0\n")],
+)
+def test_changes_and_comments_are_planned_together(tmp_path: Path, annotate: bool, after: bytes) -> None:
+    (tmp_path / PATH).parent.mkdir(parents=True)
+    (tmp_path / PATH).write_bytes(b"gone\nnumpy==1.24.3\n")
+
+    (change,) = plan_of(tmp_path, [outcome(GONE, MENDABLE)], target=PY312, annotate=annotate).changes
+
+    assert change.after == after
+
+
+UTCNOW = SourceChange(
+    path="a.py", line=2, column=1, old="datetime.datetime.utcnow", new="datetime.datetime.now(timezone.utc)"
+)
+RELOAD = SourceChange(path="a.py", line=3, column=1, old="imp.reload", new="importlib.reload")
+OF_SOURCE = Finding(code="PY220", message="deprecated", changes=(UTCNOW, RELOAD))
+
+
+def test_changes_of_source_are_kept_apart_from_those_of_requirements() -> None:
+    """What was waived is not changed, and what several findings want is wanted once."""
+    waived = Finding(code="PY201", message="accepted", waived=True, changes=(RELOAD,))
+    outcomes = [outcome(MENDABLE, OF_SOURCE), outcome(OF_SOURCE), outcome(waived)]
+    assert changes_of(outcomes) == (CHANGE,)
+    assert source_changes_of(outcomes) == (RELOAD,)
+    assert source_changes_of(outcomes, "aware") == (UTCNOW, RELOAD)
+    assert source_changes_of([outcome(waived)]) == ()
+
+
+def test_source_is_changed_in_the_encoding_that_it_declares(tmp_path: Path) -> None:
+    """With its line ends; a file that cannot be read as Python is refused, and the others are changed."""
+    before = "# coding: latin-1\r\nimport imp\r\nimp.reload('größer')\r\n".encode("latin-1")
+    (tmp_path / "a.py").write_bytes(before)
+    (tmp_path / "b.py").write_bytes(b"imp.reload(\n")
+    broken = Finding(code="PY201", message="gone", changes=(replace(RELOAD, path="b.py", line=1),))
+
+    plan = plan_of(tmp_path, [outcome(OF_SOURCE, broken)])
+
+    after = before.replace(b"import imp", b"import importlib").replace(b"imp.reload", b"importlib.reload")
+    assert [change.after for change in plan.changes] == [after]
+    assert [refusal.edit.path for refusal in plan.refusals] == ["b.py"]

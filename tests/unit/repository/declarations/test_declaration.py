@@ -1,0 +1,274 @@
+"""Places: which characters say a version, what they mean, and what is not understood."""
+
+import pytest
+
+from pytest_py312.repository.declarations.declaration import Meaning, Place
+from pytest_py312.repository.declarations.reader import read_places, reader_of
+from pytest_py312.repository.formats.image_reference import python_image
+
+Row = tuple[int, int, str, str]
+
+
+def rows(path: str, text: str) -> list[Row]:
+    """(line, column, what is written, meaning) of each place."""
+    places = read_places(text, path)
+    assert all(text[place.start : place.end] == place.written for place in places)
+    return [(place.line, place.column, place.written, place.meaning.value) for place in places]
+
+
+def only(path: str, text: str) -> Place:
+    (place,) = read_places(text, path)
+    return place
+
+
+DOCKERFILE = """\
+# escape=`
+ARG REGISTRY=registry.invalid
+ARG PYTHON_VERSION="3.10"
+from --platform=linux/amd64 ${REGISTRY}/python:${PYTHON_VERSION}-slim as Build
+RUN apt-get install -y gcc `
+    # python3.9 is a comment
+    && python3.10 -m pip install x
+FROM build AS next
+FROM python:${PYTHON_VERSION}-alpine3.18
+COPY --from=Build /usr/local/lib/python3.10/site-packages /opt/python3.10/
+COPY --from=0 /usr/local/bin/python3.9 /x
+CMD ["python3.10", "-m", "x"]
+"""
+
+
+def test_a_variable_is_followed_to_where_its_value_stands() -> None:
+    """One place for two images, and each path is bound to the image that it lies in."""
+    places = read_places(DOCKERFILE, "Dockerfile")
+    assert rows("Dockerfile", DOCKERFILE) == [
+        (3, 21, "3.10", "exact"),
+        (7, 14, "3.10", "path"),
+        (10, 40, "3.10", "path"),
+        (10, 70, "3.10", "path"),
+        (11, 36, "3.9", "path"),
+        (12, 13, "3.10", "path"),
+    ]
+    assert places[0].images == ("registry.invalid/python:3.10-slim", "python:3.10-alpine3.18")
+    assert places[0].serves == (4, 9)
+    assert [place.bound_line for place in places[1:]] == [4, 4, 9, 4, 9]
+    assert places[0].end_column == 25
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize(
+    ("path", "text", "line", "column", "meaning"),
+    [
+        ("Dockerfile", "FROM python:@\n", 1, 13, "exact"),
+        ("\N{SNOWMAN}/Dockerfile", "\ufeffFROM python:@\n", 1, 14, "exact"),
+        ("Dockerfile", "ARG ARCH\nFROM ${ARCH}python:@-slim\n", 2, 20, "exact"),
+        ("Dockerfile", "FROM $REGISTRY/$TEAM/python:@ AS x\n", 1, 29, "exact"),
+        ("Dockerfile", "ARG V=@\nARG REGISTRY\nFROM ${REGISTRY}/python:$V\n", 1, 7, "exact"),
+        ("Dockerfile", "FROM x\r\nFROM python:@-slim\r\n", 2, 13, "exact"),
+        ("ci.dockerfile", "FROM python:@\n", 1, 13, "exact"),
+        (".github/workflows/a.yaml", "\ufeffpython-version: '@'\n", 1, 19, "exact"),
+        (".github/workflows/a.yml", "a: \N{SNOWMAN}\r\npython-version: '@'\r\n", 2, 18, "exact"),
+        (".github/workflows/a.yml", "matrix: {exclude: [{python-version: '@'}]}\n", 1, 38, "apart"),
+        ("setup.py", "setup(classifiers=('\N{SNOWMAN}', 'Programming Language :: Python :: @'))\n", 1, 60, "member"),
+        ("pyproject.toml", "\ufeff[project]\r\nrequires-python = '@.*'\r\n", 2, 20, "range"),
+        ("tox.ini", "\ufeff[testenv:a]\nbasepython =\n    python@\n", 3, 11, "exact"),
+        ("noxfile.py", "\ufeffnox.session(python='@')(f)\n", 1, 22, "exact"),
+        (".python-version", "\ufeff# ours\n@\n", 2, 1, "exact"),
+        ("runtime.txt", "python-@\n", 1, 8, "exact"),
+        ("Jenkinsfile", "docker.image('registry.invalid/python:@')\n", 1, 39, "exact"),
+        ("template.yaml", "Runtime: python@\n", 1, 16, "exact"),
+        ("environment.yml", "dependencies:\n  - conda-forge::python=@\n", 2, 25, "exact"),
+        (".coveragerc", "[paths]\na =\n    */lib/python@/site-packages\n", 3, 17, "path"),
+    ],
+)
+def test_positions_are_those_of_the_version_alone(
+    path: str, text: str, line: int, column: int, meaning: str, version: str
+) -> None:
+    """With byte order marks, letters outside of ASCII, and line ends of Windows."""
+    written = f"{version}.*" if meaning == "range" else version
+    assert rows(path, text.replace("@", version)) == [(line, column, written, meaning)]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Dockerfile", "FROM python:${TAG}\n"),
+        ("Dockerfile", "FROM ${IMAGE}\n"),
+        ("Dockerfile", "FROM ${IMAGE}-slim\n"),
+        ("Dockerfile", "FROM ${REGISTRY}/${IMAGE}\n"),
+        ("Dockerfile", "FROM ${REGISTRY}/python:${TAG}\n"),
+        (".github/workflows/a.yml", "python-version: ${{ steps.a.outputs.version }}\n"),
+        (".github/workflows/a.yml", "python-version: ${{ fromJSON(needs.a.outputs.b) }}\n"),
+        (".github/workflows/a.yml", "jobs: [python\n"),
+        (".gitlab-ci.yml", "image: python:$UNKNOWN\n"),
+        ("docker-compose.yml", "image: 'python:3.9\n"),
+        ("setup.py", "setup(python_requires=read('x'))\n"),
+        ("noxfile.py", "nox.session(python=versions())\n"),
+        ("pyproject.toml", "[project]\nrequires-python = 'new'\n"),
+        (".python-version", "pypy3.9-7.3\n"),
+    ],
+)
+def test_what_only_a_run_could_tell_is_unknown_and_not_nothing(path: str, text: str) -> None:
+    """With the reason."""
+    place = only(path, text)
+    assert place.meaning is Meaning.UNKNOWN
+    assert place.unclear.endswith(".") or "YAML" in place.unclear
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Dockerfile", "FROM python:3-slim\n"),
+        ("Dockerfile", "FROM python\n"),
+        ("Dockerfile", "FROM python:latest\n"),
+        ("Dockerfile", "FROM gcr.io/distroless/python3-debian12\n"),
+        ("Dockerfile", "FROM registry.example/astral-sh/uv:latest\n"),
+        ("Dockerfile", "FROM continuumio/miniconda3\n"),
+        (".github/workflows/a.yml", "python-version: 3.x\n"),
+        (".github/workflows/a.yml", "python-version: '>=3.9 <3.12'\n"),
+        (".readthedocs.yaml", "build: {tools: {python: mambaforge-22.9}}\n"),
+        (".pre-commit-config.yaml", "default_language_version: {python: python3}\n"),
+        (".python-version", "system\n"),
+    ],
+)
+def test_a_python_that_is_settled_elsewhere_is_floating(path: str, text: str) -> None:
+    """It is reported, and never guessed."""
+    place = only(path, text)
+    assert place.meaning is Meaning.FLOATING
+    assert place.unclear
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Dockerfile", "FROM nginx:3.10\n"),
+        ("Dockerfile", "FROM node:20\nENV NODE_VERSION=3.10\n"),
+        ("Dockerfile", "FROM debian\nRUN apt-get install python3-dev python3-opencv\n"),
+        ("k8s.yaml", "image: registry.invalid/pythonista:3.9\nversion: 3.10\n"),
+        (".github/workflows/a.yml", "steps: [{uses: actions/checkout@v3.10}]\nversion: 3.10\n"),
+        ("requirements.txt", "python==3.10\n"),
+        ("README.md", "Python 3.10\n"),
+        ("Dockerfile.dockerignore", "FROM python:3.9\n"),
+        ("environment.yml", "dependencies: [ipython=3.9, python-dateutil=3.10]\n"),
+        ("tox.ini", "[tox]\nenvlist = pypy39, lint, copy310\n"),
+    ],
+)
+def test_other_versions_are_no_places(path: str, text: str) -> None:
+    """However much they look like Python's."""
+    assert read_places(text, path) == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Dockerfile", "Dockerfile.prod", "a.Dockerfile", "Containerfile", "docker-compose.yml", "compose.prod.yaml",
+        ".github/workflows/a.yml", ".github/actions/a/action.yml", ".gitlab-ci.yml", ".circleci/config.yml",
+        "azure-pipelines.yml", ".travis.yml", "appveyor.yml", "Jenkinsfile", "pyproject.toml", "setup.py", "setup.cfg",
+        "tox.ini", "noxfile.py", "mypy.ini", "ruff.toml", ".pylintrc", ".coveragerc", "Pipfile", ".python-version",
+        "runtime.txt", ".tool-versions", "mise.toml", "environment.yml", ".pre-commit-config.yaml",
+        ".readthedocs.yaml", ".devcontainer/devcontainer.json", "chart/values.yaml",
+    ],
+)  # fmt: skip
+def test_each_format_has_a_reader(path: str) -> None:
+    """By the name of the file alone."""
+    assert reader_of(f"svc/{path}") is not None
+
+
+@pytest.mark.parametrize(
+    ("reference", "scheme", "version", "variant"),
+    [
+        ("python:3.10.13-slim-bullseye", "official", "3.10", "slim-bullseye"),
+        ("registry.invalid:5000/library/python:3.9", "official", "3.9", ""),
+        ("python:3.12-rc-slim", "official", "3.12", "slim"),
+        ("cimg/python:3.10-node", "circleci", "3.10", "node"),
+        ("public.ecr.aws/lambda/python:3.9", "lambda", "3.9", ""),
+        ("mcr.microsoft.com/devcontainers/python:1-3.10-bookworm", "devcontainer", "3.10", "bookworm"),
+        ("registry.invalid/ubi9/python-312", "", "3.12", ""),
+        ("registry.example/astral-sh/uv:python3.10-alpine", "", "3.10", "alpine"),
+        ("python:3", "", "None", ""),
+    ],
+)
+def test_an_image_is_taken_apart(reference: str, scheme: str, version: str, variant: str) -> None:
+    """Whose tags they are, the minor, and what follows it."""
+    image = python_image(reference)
+    assert image is not None
+    assert (image.scheme, str(image.version), image.variant) == (scheme, version, variant)
+    assert bool(image.reason) == (scheme == "")
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize(
+    ("path", "head"),
+    [
+        (".github/workflows/a.yml", "on: {workflow_call: {inputs: {python-version: {required: true}}}}\n"),
+        (".github/actions/a/action.yml", "inputs: {python-version: {required: true}}\n"),
+    ],
+)
+def test_an_input_is_said_by_those_who_call(path: str, head: str, version: str) -> None:
+    """So the place where it is used says nothing by itself; a default does."""
+    use = "steps: [{with: {python-version: '${{ inputs.python-version }}'}}]\n"
+    assert [place.meaning for place in read_places(head + use, path)] == [Meaning.APART]
+    given = head.replace("required: true", f"default: '{version}'")
+    assert [(place.meaning, str(place.version)) for place in read_places(given + use, path)] == [
+        (Meaning.EXACT, version)
+    ]
+
+
+def test_an_input_that_a_person_types_is_not_known() -> None:
+    """Nobody in the repository says it."""
+    text = "on: {workflow_dispatch: {inputs: {v: {required: true}}}}\na: {python-version: '${{ inputs.v }}'}\n"
+    assert only(".github/workflows/a.yml", text).meaning is Meaning.UNKNOWN
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+def test_what_a_step_tells_of_the_python_that_it_set_up(version: str) -> None:
+    """The step says it; of any other step nothing is known."""
+    text = (
+        "jobs:\n  a:\n    outputs: {python-version: '${{ steps.py.outputs.python-version }}'}\n"
+        f"    steps:\n    - {{id: py, uses: actions/setup-python@v5, with: {{python-version: '{version}'}}}}\n"
+        "  b:\n    needs: a\n    steps: [{with: {python-version: '${{ needs.a.outputs.python-version }}'}}]\n"
+    )
+    path = ".github/workflows/a.yml"
+    assert [place.meaning for place in read_places(text, path)] == [Meaning.APART, Meaning.EXACT, Meaning.APART]
+    computed = text.replace("actions/setup-python@v5", "./choose")
+    assert [place.meaning for place in read_places(computed, path)] == [Meaning.UNKNOWN, Meaning.EXACT, Meaning.UNKNOWN]
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+def test_a_program_that_is_copied_says_no_python(version: str) -> None:
+    """uv's image without one is where the program is from; one with a Python, and Python's own, say theirs."""
+    text = f"FROM python:{version}\nCOPY --from=registry.example/astral-sh/uv:0.9.26 /uv /bin/\n"
+    assert len(read_places(text, "Dockerfile")) == 1
+    assert len(read_places(f"{text}COPY --from=python:{version}-slim /usr/local /x\n", "Dockerfile")) == 2
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+def test_environments_that_are_named_by_a_python_keep_it(version: str) -> None:
+    """To change what ``py39`` runs on would make the name a lie; what a linter runs on is another thing."""
+    compact = version.replace(".", "")
+    lines = [f"{factor}: python{version}" for factor in (version, f"py{compact}-a", "lint")]
+    text = "[testenv]\nbasepython =\n    " + "\n    ".join(lines) + "\n"
+    assert [place.meaning for place in read_places(text, "tox.ini")] == [Meaning.APART, Meaning.APART, Meaning.EXACT]
+    assert only("tox.ini", f"[testenv:py{compact}]\nbasepython = python{version}\n").meaning is Meaning.APART
+
+
+def test_a_list_that_callers_hand_over_is_theirs() -> None:
+    """``fromJson`` of an input."""
+    text = (
+        "on: {workflow_call: {inputs: {python_versions: {type: string}}}}\n"
+        "a: {strategy: {matrix: {python-version: '${{ fromJson(inputs.python_versions) }}'}}}\n"
+    )
+    assert only(".github/workflows/a.yml", text).meaning is Meaning.APART
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
+def test_pythons_that_are_installed_side_by_side_stay(version: str) -> None:
+    """Which of them the service runs on is not told; of one alone it is."""
+    one = f"FROM debian\nRUN pyenv install {version} && pyenv exec python{version} -V\n"
+    assert [place.meaning for place in read_places(one, "Dockerfile")] == [Meaning.EXACT, Meaning.EXACT]
+    two = one.replace("RUN ", "RUN pyenv install 3.11 && ")
+    assert {place.meaning for place in read_places(two, "Dockerfile")} == {Meaning.APART}
+
+
+def test_where_an_image_comes_from_may_be_left_open() -> None:
+    """A registry that is named when it is built says nothing of a Python; neither does an image of something else."""
+    assert rows("Dockerfile", "FROM ${REGISTRY}/node:18\n") == []

@@ -1,0 +1,112 @@
+"""Workflows: every value that says which Python is set up, with the line on which it stands."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.repository.declarations.workflow import read_workflow
+
+
+def found(text: str) -> list[tuple[str, int | None, str | None]]:
+    """(text, line, interpreter) of each version."""
+    declared = read_workflow(text, "ci.yml").declarations
+    return [(one.text, one.location.line, str(one.interpreter) if one.interpreter else None) for one in declared]
+
+
+WORKFLOW = """\
+name: CI
+env:
+  PYTHON_VERSION: "3.12"
+jobs:
+  test:
+    strategy:
+      matrix:
+        python: ['3.9', "3.10"]
+        include:
+          - python: "3.12"
+    container: python:3.10-slim
+    steps:
+      - name: Set up Python 3.8
+        uses: actions/setup-python@v5
+        with:
+          python-version: ${{ matrix.python }}
+  lint:
+    steps:
+      - uses: actions/setup-python@v5
+        with: {python-version: "${{ env.PYTHON_VERSION }}"}
+"""
+
+
+def test_expressions_lead_to_what_they_stand_for() -> None:
+    """A matrix with its includes, a variable of the workflow, a container; never the name of a step."""
+    assert found(WORKFLOW) == [
+        ("3.12", 3, "3.12"),
+        ("3.9", 8, "3.9"),
+        ("3.10", 8, "3.10"),
+        ("3.12", 10, "3.12"),
+        ("python:3.10-slim", 11, "3.10"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("'3.9'", [("3.9", 1, "3.9")]),
+        ("3.9", [("3.9", 1, "3.9")]),
+        ("'3.10.4'", [("3.10.4", 1, "3.10")]),
+        ("['3.9', '3.12']", [("3.9", 1, "3.9"), ("3.12", 1, "3.12")]),
+        ("\n- '3.9'\n- '3.12'", [("3.9", 2, "3.9"), ("3.12", 3, "3.12")]),
+        ("|\n  3.9\n  3.12", [("3.9", 2, "3.9"), ("3.12", 3, "3.12")]),
+        ("3.x", [("3.x", 1, None)]),
+        ("'>=3.9 <3.12'", [(">=3.9 <3.12", 1, None)]),
+        ("pypy3.9", [("pypy3.9", 1, None)]),
+        ("${{ inputs.python }}", [("${{ inputs.python }}", 1, None)]),
+    ],
+)
+def test_values_of_every_form_are_read(value: str, expected: list[tuple[str, int, str | None]]) -> None:
+    """Quoted, plain, lists of both styles, one a line, ranges, and what only a run can tell."""
+    assert found(f"python-version: {value}\n") == expected
+
+
+def test_an_unquoted_three_ten_is_three_one() -> None:
+    """YAML reads a number, so no 3.10 is set up; 3.9 and 3.12 survive the same treatment."""
+    places = read_workflow("python-version: [3.9, 3.10, 3.12]\n", "ci.yml").places
+    assert [(one.text, one.misread, one.declaration.interpreter is None) for one in places] == [
+        ("3.9", "", False),
+        ("3.10", "3.1", True),
+        ("3.12", "", False),
+    ]
+
+
+def test_aliases_are_not_expanded() -> None:
+    """Nine levels of nine aliases are nine small nodes here, and the value is found once."""
+    lines = ["a0: &a0 {python-version: '3.9'}"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 10)]
+    assert found("\n".join(lines)) == [("3.9", 1, "3.9")]
+
+
+@pytest.mark.parametrize("text", ["a: [", "\tx", "a: b: c", "[" * 20_000, "x" * 600_000, "---\na\n---\nb"])
+def test_what_is_no_yaml_is_said(text: str) -> None:
+    """Unclosed, too deep, too long, several documents."""
+    assert read_workflow(text, "ci.yml").trouble
+
+
+@given(st.text())
+def test_no_text_crashes_the_reader(text: str) -> None:
+    """It has versions or trouble or neither."""
+    assert read_workflow(text, "ci.yml").path == "ci.yml"
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["python-version", "matrix", "env", "container", ": ", "\n", "  ", "- ", "[", "]", "{", "}", "&a ", "*a",
+             "<<", "${{ matrix.x }}", "${{ env.x }}", "x", "'", "3.9", "|", "!!python/object:os.system ", "#",
+             "strategy"]
+        )
+    )
+)  # fmt: skip
+def test_no_arrangement_of_the_grammar_crashes_the_reader(pieces: list[str]) -> None:
+    """Lines lie within the file."""
+    text = "".join(pieces)
+    assert all(1 <= one.line <= text.count("\n") + 2 for one in read_workflow(text, "ci.yml").places)

@@ -1,0 +1,428 @@
+"""Source is mended by its own characters alone: what means the same is written, and everything else is refused."""
+
+import ast
+import collections
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_py312.analysis.judging.replacements import MOVED, RENAMED, asked_for, with_changes
+from pytest_py312.analysis.scanner.facts.facts import FileFacts
+from pytest_py312.analysis.scanner.scan import scan_text
+from pytest_py312.core.model.findings import Finding, Location, SourceChange
+from pytest_py312.core.text_edits import EditRefused
+from pytest_py312.repository.edits.python.rewrite import Mended, mend
+from pytest_py312.repository.edits.python.syntax import decoded
+
+PATH = "services/app/app.py"
+
+
+def changes_of(text: str, utc: str = "") -> list[SourceChange]:
+    """What would be changed if an interpreter had none of the names that are known to be mendable."""
+    facts = scan_text(text, PATH)
+    found = [change for finding in _findings(facts) for change in with_changes(finding, facts).changes]
+    wanted = [asked_for(change, utc) for change in found if isinstance(change, SourceChange)]
+    return [change for change in wanted if change is not None]
+
+
+def _findings(facts: FileFacts) -> list[Finding]:
+    found = []
+    for one in facts.references:
+        name = f"{one.module}.{one.path}".replace("()", "").rstrip(".")
+        known = name in MOVED or (name.partition(".")[0], name.rpartition(".")[2]) in RENAMED
+        gone = name in ("imp", "pipes") and one.kind == "import"
+        if gone or (known and one.kind != "use" and one.module not in ("imp", "pipes")):
+            place = Location(path=PATH, line=one.line, column=one.column)
+            found.append(Finding(code="PY201" if gone else "PY202", message=name, location=place, names=(name,)))
+    return found
+
+
+def mended(text: str, utc: str = "") -> Mended:
+    return mend(text, changes_of(text, utc))
+
+
+def once_and_twice(text: str, utc: str = "") -> str:
+    """The mended text, which has nothing left to mend."""
+    done = mended(text, utc)
+    assert done.refused == ()
+    assert changes_of(done.text, utc) == []
+    return done.text
+
+
+# ---- names
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "import unittest\nclass T(unittest.TestCase):\n\tdef test(self):\n\t\tself.assertEquals(1, 1)  # why\n",
+            "import unittest\nclass T(unittest.TestCase):\n\tdef test(self):\n\t\tself.assertEqual(1, 1)  # why\n",
+        ),
+        (
+            "import unittest\nclass T(unittest.TestCase):\n def test(self):\n  (self\n   .assert_(1)\n  )\n",
+            "import unittest\nclass T(unittest.TestCase):\n def test(self):\n  (self\n   .assertTrue(1)\n  )\n",
+        ),
+        (
+            "import configparser as c\np = c.SafeConfigParser()\np.readfp(f)\n",
+            "import configparser as c\np = c.ConfigParser()\np.read_file(f)\n",
+        ),
+        (
+            "import base64, logging\nbase64.encodestring(b''); logging.warn('%s', x)\n",
+            "import base64, logging\nbase64.encodebytes(b''); logging.warning('%s', x)\n",
+        ),
+        ("import inspect\na = inspect.getargspec(f)[0]\n", "import inspect\na = inspect.getfullargspec(f)[0]\n"),
+        (
+            "import unittest\ns = unittest.makeSuite(Case)\n",
+            "import unittest\ns = unittest.defaultTestLoader.loadTestsFromTestCase(Case)\n",
+        ),
+        (
+            "import threading\nt = threading.Thread(target=f)\nt.setDaemon(True)\nprint(t.getName(), t.isAlive())\n",
+            "import threading\nt = threading.Thread(target=f)\nt.daemon = True\nprint(t.name, t.is_alive())\n",
+        ),
+        (
+            "é = '学'; import threading; é = '学', threading.currentThread()\n",
+            "é = '学'; import threading; é = '学', threading.current_thread()\n",
+        ),
+    ],
+)
+def test_a_name_becomes_its_successor(before: str, after: str) -> None:
+    """In the same class or module; nothing else of the line changes."""
+    assert once_and_twice(before) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import collections\nx: collections.Mapping\n", "import collections.abc\nx: collections.abc.Mapping\n"),
+        (
+            "def f():\n    import os, collections\n    return collections.Set, collections.OrderedDict\n",
+            "def f():\n    import os, collections.abc\n    return collections.abc.Set, collections.OrderedDict\n",
+        ),
+        (
+            "import collections\nimport collections.abc\nx = collections.Mapping\n",
+            "import collections\nimport collections.abc\nx = collections.abc.Mapping\n",
+        ),
+        ("from collections import Mapping as M, Set\n", "from collections.abc import Mapping as M, Set\n"),
+        (
+            "from collections import Mapping, OrderedDict  # both\n",
+            "from collections import OrderedDict  # both\nfrom collections.abc import Mapping\n",
+        ),
+        (
+            "if x:\r\n\tfrom collections import (\r\n\t\tdeque,\r\n\t\tMapping,\r\n\t\tSet as S,\r\n\t)\r\n",
+            "if x:\r\n\tfrom collections import (\r\n\t\tdeque,\r\n\t)\r\n"
+            "\tfrom collections.abc import Mapping, Set as S\r\n",
+        ),
+        (
+            "if x: from collections import deque, Mapping; y = 1\n",
+            "if x: from collections import deque; from collections.abc import Mapping; y = 1\n",
+        ),
+        (
+            "from collections import Mapping, deque",
+            "from collections import deque\nfrom collections.abc import Mapping",
+        ),
+        (
+            "from configparser import SafeConfigParser\np = SafeConfigParser()\n",
+            "from configparser import ConfigParser as SafeConfigParser\np = SafeConfigParser()\n",
+        ),
+        ("from base64 import (encodestring as e, b64encode)\n", "from base64 import (encodebytes as e, b64encode)\n"),
+        ("import imp, os\nimp.reload(os)\n", "import importlib, os\nimportlib.reload(os)\n"),
+        ("import imp as i\ni.reload(x)\n", "import importlib as i\ni.reload(x)\n"),
+        ("from imp import reload\nreload(x)\n", "from importlib import reload\nreload(x)\n"),
+        ("import pipes\nf(pipes.quote(x), pipes.quote(y))\n", "import shlex\nf(shlex.quote(x), shlex.quote(y))\n"),
+    ],
+)
+def test_a_name_that_has_moved_is_imported_from_where_it_is(before: str, after: str) -> None:
+    """By the import that is there: no use of a name changes for it, and a new one stands right behind it."""
+    assert once_and_twice(before) == after
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import inspect\nargs, _, _, _ = inspect.getargspec(f)\n", "longer tuple"),
+        ("import configparser as c\nc.ConfigParser().readfp(f, filename='x')\n", "another name"),
+        ("import unittest\nunittest.makeSuite(Case, 'check')\n", "something else"),
+        ("from unittest import makeSuite\n", "something else"),
+        ("import threading\nx = [threading.Thread().setDaemon(True)]\n", "assignment"),
+        ("import threading\nt = threading.Thread()\nt.setName(\n    'x')\n", "several lines"),
+        ("import threading\nt = threading.Thread()\nt.setName((yield))\n", "brackets"),
+        ("import imp\nimp.reload(x)\nprint(imp)\n", "Not all that is used"),
+        ("import imp\nimp.reload(imp)\n", "Not all that is used"),
+        ("import imp\nimp.reload(imp.new_module('x'))\n", "Not all that is used"),
+        ("import imp\nimport os as importlib\nimp.reload(x)\n", "something else in this file"),
+        ("import imp\nif x:\n    imp = None\nimp.reload(x)\n", "which import"),
+        ("import collections as c\nx = c.Mapping\n", "another name"),
+        ("from collections import (\n    Mapping,  # the one\n    deque,\n)\n", "comment"),
+        ("import importlib\nm = importlib.import_module('collections')\nx = m.Mapping\n", "which import"),
+        ("x = __import__('collections').Mapping\n", "which import"),
+    ],
+)
+def test_what_may_mean_something_else_stays(text: str, reason: str) -> None:
+    """The reason is told, and not a character changes."""
+    done = mended(text)
+    assert done.text == text
+    assert [reason in told for _, told in done.refused] == [True] * len(done.refused)
+    assert done.refused
+
+
+def test_modules_of_which_something_else_is_used_are_not_touched() -> None:
+    """There is no half of an import of ``imp``."""
+    assert changes_of("import imp\nimp.reload(x)\nimp.find_module('y')\n") == []
+
+
+def test_a_refused_change_does_not_hide_the_others() -> None:
+    text = "import inspect\nx = inspect.getargspec(f)\ny = inspect.getargspec(f).args\n"
+    done = mended(text)
+    assert done.text == text.replace("getargspec(f).args", "getfullargspec(f).args")
+    assert [change.line for change, _ in done.refused] == [2]
+
+
+def test_a_change_that_was_made_already_changes_nothing() -> None:
+    text = "import base64\nbase64.encodestring(x)\n"
+    changes = changes_of(text)
+    new = mend(text, changes).text
+    assert mend(new, changes) == Mended(text=new)
+
+
+@pytest.mark.parametrize("line", [0, 1, 2, 99])
+def test_a_name_that_is_not_where_it_is_said_to_be_is_refused(line: int) -> None:
+    change = SourceChange(path=PATH, line=line, column=3, old="base64.encodestring", new="base64.encodebytes")
+    done = mend("import base64\n", [change])
+    assert done.text == "import base64\n"
+    assert "not written out here" in done.refused[0][1]
+
+
+@pytest.mark.parametrize("text", ["x = (\n", "x = 1\0", "(" * 3000])
+def test_what_cannot_be_parsed_is_refused(text: str) -> None:
+    with pytest.raises(EditRefused, match="cannot be parsed"):
+        mend(text, [])
+
+
+# ---- times in UTC
+
+
+@pytest.mark.parametrize(
+    ("before", "aware"),
+    [
+        (
+            "import datetime as d\nx = d.datetime.utcnow( )\n",
+            "import datetime as d\nx = d.datetime.now( d.timezone.utc)\n",
+        ),
+        (
+            "from datetime import datetime as dt, timedelta\nx = dt.utcnow() - y\n",
+            "from datetime import datetime as dt, timezone, timedelta\nx = dt.now(timezone.utc) - y\n",
+        ),
+        (
+            "from datetime import datetime, timezone as tz\nx = datetime.utcfromtimestamp(0,)\n",
+            "from datetime import datetime, timezone as tz\nx = datetime.fromtimestamp(0, tz.utc,)\n",
+        ),
+    ],
+)
+def test_times_in_utc_are_mended_as_was_asked_for(before: str, aware: str) -> None:
+    """With their zone, or without one as before; not at all where nobody asked."""
+    assert changes_of(before) == []
+    assert once_and_twice(before, "aware") == aware
+    naive = once_and_twice(before, "naive")
+    assert naive == aware.replace("utc)", "utc).replace(tzinfo=None)").replace("utc,)", "utc,).replace(tzinfo=None)")
+    assert _value_of(naive).tzinfo is None
+
+
+def _value_of(text: str) -> Any:
+    """``x``, without what is done with it."""
+    names: dict[str, Any] = {}
+    exec(text.replace(" - y", ""), names)
+    return names["x"]
+
+
+@pytest.mark.parametrize(
+    ("utc", "after"),
+    [
+        ("aware", "default=lambda: datetime.now(timezone.utc), z=1)"),
+        ("naive", "default=lambda: datetime.now(timezone.utc).replace(tzinfo=None), z=1)"),
+    ],
+)
+def test_a_default_that_is_called_for_each_value_becomes_a_function(utc: str, after: str) -> None:
+    """As columns and fields of data classes have it."""
+    before = "from datetime import datetime\nx = dict(default=datetime.utcnow, z=1)\n"
+    new = once_and_twice(before, utc)
+    assert new == f"from datetime import datetime, timezone\nx = dict({after}\n"
+    assert (_value_of(new)["default"]().tzinfo is None) == (utc == "naive")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from datetime import datetime\nx = call(datetime.utcnow)\n",
+        "from datetime import datetime\nx = call(clock=datetime.utcnow)\n",
+        "class A:\n    from datetime import datetime, timezone\n    x = field(default=datetime.utcnow)\n",
+        "from datetime import datetime\nfrom django.utils import timezone\nx = datetime.utcnow()\n",
+        "from datetime import datetime\ndef f(timezone): return datetime.utcnow()\n",
+    ],
+)
+def test_a_time_whose_zone_cannot_be_named_stays(text: str) -> None:
+    done = mended(text, "aware")
+    assert done.text == text
+    assert len(done.refused) == 1
+
+
+# ---- escapes
+
+
+def escape(line: int = 1) -> SourceChange:
+    return SourceChange(path=PATH, line=line, column=1, old="\\d", new="\\\\d")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (r'x = "\d+"', r'x = r"\d+"'),
+        (r"x = b'\d'  # \d", r"x = rb'\d'  # \d"),
+        (r'x = "\d\n"', r'x = "\\d\n"'),
+        (r'x = u"\d"', r'x = u"\\d"'),
+        (r'x = "\d" "\n" r"\w" "\w"', r'x = r"\d" "\n" r"\w" r"\w"'),
+        (r'x = f"\d{y}\{z}"', r'x = rf"\d{y}\{z}"'),
+        (r'x = F"\d{y}\n"', r'x = F"\\d{y}\n"'),
+        ('def f():\r\n\t"""a\r\n\t\\d"""\r\n', 'def f():\r\n\tr"""a\r\n\t\\d"""\r\n'),
+        ('x = "\\\r\n\\d"\r\n', 'x = "\\\r\n\\\\d"\r\n'),
+    ],
+)
+def test_an_escape_that_means_nothing_goes(before: str, after: str) -> None:
+    """A raw string where that changes nothing, else a second backslash: the value is the same."""
+    line = 3 if "def" in before else 1
+    assert mend(before, [escape(line)]) == Mended(text=after)
+
+
+@settings(max_examples=40)
+@given(
+    prefix=st.sampled_from(["", "b", "B", "f", "F", "u", "r", "rb"]),
+    quote=st.sampled_from(['"', "'", '"""', "'''"]),
+    parts=st.lists(st.sampled_from(["\\d", "\\ ", "\\w", "\\n", "\\\\", "\\x41", "\\'", '\\"', "\\8", "a", " {y} "])),
+)
+def test_every_string_stays_what_it_is(prefix: str, quote: str, parts: list[str]) -> None:
+    """Its value is the same, no escape is left to warn of, and a second time changes nothing."""
+    text = f"before = 1\nx = {prefix}{quote}{''.join(parts)} {quote}\nafter = 2\n"
+    done = mend(text, [escape(2)])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert ast.dump(ast.parse(done.text)) == ast.dump(_quietly_parsed(text))
+        assert [one for one in seen if "escape" in str(one.message)] == []
+    assert mend(done.text, [escape(2)]).text == done.text
+    assert (done.text == text) == bool(done.refused)
+
+
+def _quietly_parsed(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
+# ---- whatever the file
+
+
+NAMES = ("Mapping", "Set", "Sequence", "OrderedDict", "deque", "namedtuple", "MutableMapping")
+imported = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.sampled_from(["", " as {}_", " as Same"])), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=40)
+@given(imported, st.sampled_from(["{}", "({})", "(\n    {},\n)", "({}  \\\n)"]), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_an_import_brings_the_same_names_as_before(names: list[tuple[str, str]], layout: str, line_end: str) -> None:
+    """Whatever is imported besides, and however it is written: run for real, since before it no longer runs."""
+    separator = ",\n    " if "\n    " in layout else ", "
+    listed = separator.join(name + known_as.format(name) for name, known_as in names)
+    text = f"# é\nfrom collections import {layout.format(listed)}\nx = 1\n".replace("\n", line_end)
+    done = mended(text)
+    assert done.refused == ()
+    found: dict[str, Any] = {}
+    exec(done.text.replace("\r\n", "\n").replace("\r", "\n"), found)
+    expected: dict[str, object] = {}
+    for name, known_as in names:
+        home = collections if hasattr(collections, name) else collections.abc
+        expected.setdefault(known_as.format(name).rpartition(" ")[2] or name, getattr(home, name))
+    assert set(expected) <= set(found)
+    assert all(found[name] is value for name, value in expected.items() if name != "Same")
+    assert "\n" not in re.sub(line_end, "", done.text)
+    assert "\r" not in re.sub(line_end, "", done.text)
+
+
+FILLERS = (
+    "# assertEquals, collections.Mapping: é\x0c", "x = 'self.assertEquals(1)'", "\ty = '''\\\\d \u2028'''", "", "  ",
+    "z = (1,  2)   # 学", "if True:\n\tw = [ 1 ,2]",
+)  # fmt: skip
+USES = (
+    "base64.encodestring(b'')", "case.assertEquals(1, 2)", "x = collections.Mapping, collections.Set",
+    "configparser.SafeConfigParser()", "f'{x}', threading.currentThread()",
+)  # fmt: skip
+HEAD = "import base64, unittest, collections, configparser, threading\ncase = unittest.TestCase()\nx = 1\n"
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from([*FILLERS, *USES]), max_size=12), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans())
+def test_all_else_is_byte_for_byte_what_it_was(lines: list[str], line_end: str, closed: bool) -> None:
+    """Comments, tabs, form feeds, text in strings, line ends and the end of the file."""
+    body = "\n".join(line.strip("\t ") if line.startswith("\t") else line for line in lines)
+    text = (HEAD + body + "\n" * closed).replace("\n", line_end)
+    new = once_and_twice(text)
+    undone = new
+    for old, now in _SPELLINGS.items():
+        undone = re.sub(rf"(?<![\w']){re.escape(now)}(?!\w)", old, undone)
+    assert undone == text
+    assert all(new.count(filler) >= text.count(filler) for filler in FILLERS[:2])
+
+
+_SPELLINGS: Mapping[str, str] = {
+    "base64.encodestring": "base64.encodebytes",
+    "case.assertEquals": "case.assertEqual",
+    "collections.Mapping": "collections.abc.Mapping",
+    "collections.Set": "collections.abc.Set",
+    "unittest, collections,": "unittest, collections.abc,",
+    "configparser.SafeConfigParser": "configparser.ConfigParser",
+    "threading.currentThread": "threading.current_thread",
+}
+
+
+@settings(max_examples=40)
+@given(st.text(), st.lists(st.tuples(st.integers(-1, 4), st.integers(-1, 9), st.sampled_from(sorted(MOVED)))))
+def test_no_text_and_no_change_raises_anything_but_a_refusal(text: str, places: list[tuple[int, int, str]]) -> None:
+    changes = [SourceChange(path=PATH, line=a, column=b, old=old, new=MOVED[old]) for a, b, old in places]
+    try:
+        done = mend(text, [*changes, *[replace(escape(), line=a) for a, _, _ in places]])
+    except EditRefused:
+        return
+    assert done.text == text or len(done.refused) < len(changes) + len(places)
+
+
+# ---- encodings
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "# -*- coding: latin-1 -*-\nx = 'größer'\n".encode("latin-1"),
+        "# vim: set fileencoding=cp1252 :\nx = '€'\r\n".encode("cp1252"),
+        "\ufeffx = 'größer'\n".encode(),
+        "x = '学'".encode(),
+    ],
+)
+def test_the_encoding_is_the_one_that_the_file_declares(data: bytes) -> None:
+    """PEP 263: what is not changed comes back as the same bytes."""
+    text, encode = decoded(data)
+    assert encode(text) == data
+    assert not text.startswith("\ufeff")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"x = '\xff'\n", "decoded"), (b"# coding: no-such\n", "decoded"), (b"# coding: utf-7\nx = '+AGE-'\n", "survive")],
+)
+def test_what_would_not_survive_an_edit_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(EditRefused, match=reason):
+        decoded(data)

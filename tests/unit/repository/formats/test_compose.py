@@ -1,0 +1,50 @@
+"""How the images that a compose file builds are started."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.repository.formats.compose import read_compose
+
+FILE = """
+x-common: &common
+  build: {context: ./shop, dockerfile: docker/Dockerfile}
+services:
+  web:
+    build: ./shop
+    command: gunicorn shop.wsgi
+  worker:
+    <<: *common
+    entrypoint: ["/entry.sh"]
+    command:
+      - celery
+      - worker
+  waits:
+    build: .
+    command: sh -c "alembic upgrade head && uvicorn shop:app"
+  database: {image: postgres, command: postgres -c fsync=off}
+  silent: {build: .}
+  broken: {build: ., command: "gunicorn 'shop"}
+"""
+
+
+def test_what_is_built_and_says_how_it_starts() -> None:
+    entries = read_compose(FILE, "deploy/compose.yml")
+
+    assert [(one.context, one.folder) for one in entries] == [
+        ("deploy/shop", "deploy/shop"),
+        ("deploy/shop", "deploy/shop/docker"),
+        ("deploy", "deploy"),
+        ("deploy", "deploy"),
+    ]
+    assert [[one.name for command in entry.commands for one in command.programs] for entry in entries] == [
+        ["gunicorn"],
+        ["celery"],
+        ["alembic", "uvicorn"],
+        [],
+    ]
+    assert entries[1].commands[0].scripts == ("entry.sh",)
+
+
+@given(st.text(max_size=200) | st.sampled_from(["services: [a]", "services: {a: {build: [], command: {}}}", "- a"]))
+def test_no_text_is_too_strange(text: str) -> None:
+    assert all(entry.commands for entry in read_compose(text, "compose.yml"))

@@ -1,0 +1,247 @@
+"""Dependencies of a pyproject.toml and of a Pipfile, table by table."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+
+from pytest_py312.repository.formats.pyproject import read_pipfile_dependencies, read_pyproject_dependencies
+from pytest_py312.repository.formats.requirements_file import RequirementsText
+from pytest_py312.repository.formats.version_ranges import Untranslatable, python_marker, specifier_of
+
+
+def tables(text: str) -> dict[str, RequirementsText]:
+    return {table.table: table.requirements for table in read_pyproject_dependencies(text, "pyproject.toml")}
+
+
+PROJECT = """\
+[project]
+name = "x"
+dependencies = [
+  "fastapi>=0.100",  # web
+  "not a requirement",
+]
+
+[project.optional-dependencies]
+test = ["pytest<8.5"]
+
+[dependency-groups]
+dev = [{ include-group = "Test_ing" }, "ruff"]
+test-ing = ["pytest", "coverage[toml]"]
+"""
+
+
+def test_project_tables_are_read_with_lines() -> None:
+    """[project] dependencies, optional ones and dependency groups."""
+    found = tables(PROJECT)
+    assert [(entry.name, entry.line) for entry in found["project.dependencies"].entries] == [("fastapi", 4)]
+    assert [problem.line for problem in found["project.dependencies"].problems] == [5]
+    assert [entry.text for entry in found["project.optional-dependencies.test"].entries] == ["pytest<8.5"]
+
+
+def test_a_group_brings_the_groups_that_it_includes() -> None:
+    """Names of groups are compared in normalised form."""
+    assert [entry.name for entry in tables(PROJECT)["dependency-groups.dev"].entries] == ["pytest", "coverage", "ruff"]
+
+
+def test_groups_that_include_each_other_are_a_problem() -> None:
+    """Said once, without going round for ever."""
+    found = tables('[dependency-groups]\na = [{include-group = "b"}]\nb = [{include-group = "a"}]\n')
+    assert "includes itself" in found["dependency-groups.a"].problems[0].message
+
+
+def test_groups_of_pdm_and_environments_of_hatch() -> None:
+    """An environment without dependencies of its own has those of the default one; a detached one has none."""
+    found = tables(
+        """
+[tool.pdm.dev-dependencies]
+test = ["pytest", "-e file:///${PROJECT_ROOT}/./libs/shop#egg=shop"]
+[tool.hatch.envs.default]
+dependencies = ["mypy"]
+[tool.hatch.envs.test]
+extra-dependencies = ["pytest-cov", "shop @ {root:uri}/libs/shop"]
+[tool.hatch.envs.lint]
+detached = true
+"""
+    )
+    assert {name: [entry.name for entry in table.entries] for name, table in found.items()} == {
+        "tool.pdm.dev-dependencies.test": ["pytest"],
+        "tool.hatch.envs.default": ["mypy"],
+        "tool.hatch.envs.test": ["mypy", "pytest-cov"],
+    }
+    assert [[local.path for local in table.locals] for table in found.values()] == [["./libs/shop"], [], ["libs/shop"]]
+    assert [entry.line for entry in found["tool.hatch.envs.test"].entries] == [5, 7]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "specifier"),
+    [
+        ("^1.2.3", ">=1.2.3,<2"),
+        ("^1.2", ">=1.2,<2"),
+        ("^0.2.3", ">=0.2.3,<0.3"),
+        ("^0.0.3", ">=0.0.3,<0.0.4"),
+        ("^0", ">=0,<1"),
+        ("~1.2.3", ">=1.2.3,<1.3"),
+        ("~1.2", ">=1.2,<1.3"),
+        ("~1", ">=1,<2"),
+        ("~=1.2", "~=1.2"),
+        ("*", ""),
+        ("1.2.*", "==1.2.*"),
+        ("1.2.3", "==1.2.3"),
+        (">=1.0, <2.0", ">=1.0,<2.0"),
+        (">=1.0 <2.0", ">=1.0,<2.0"),
+        ("!=1.5", "!=1.5"),
+    ],
+)
+def test_poetry_constraints_become_pep_440(constraint: str, specifier: str) -> None:
+    """The table of Poetry's own documentation."""
+    assert specifier_of(constraint) == specifier
+
+
+@pytest.mark.parametrize("constraint", ["^1.0 || ^2.0", "^abc", "latest", "^"])
+def test_what_pep_440_cannot_say_is_not_guessed(constraint: str) -> None:
+    """Alternatives, and what is no version."""
+    with pytest.raises(Untranslatable):
+        specifier_of(constraint)
+
+
+def test_a_python_constraint_becomes_a_marker_that_knows_versions() -> None:
+    """True on 3.9 and 3.10, false on 3.12."""
+    requirement = Requirement(f"x; {python_marker('>=3.9,<3.11')}")
+    assert requirement.marker is not None
+    answers = [requirement.marker.evaluate({"python_version": version}) for version in ("3.9", "3.10", "3.12")]
+    assert answers == [True, True, False]
+
+
+POETRY = """\
+[tool.poetry.dependencies]
+python = "^3.10"
+fastapi = "^0.100"
+uvicorn = {extras = ["standard"], version = "~0.23", markers = "sys_platform != 'win32'"}
+old = {version = "1.*", python = "<3.11"}
+common = {path = "../common", develop = true}
+fork = {git = "https://code.invalid/x.git", branch = "main"}
+numpy = [{version = "<2", python = "<3.12"}, {version = ">=2", python = ">=3.12"}]
+redis = {version = "*", optional = true}
+
+[tool.poetry.extras]
+cache = ["redis"]
+
+[tool.poetry.group.dev.dependencies]
+pytest = "*"
+"""
+
+
+def test_poetry_tables_become_pep_508() -> None:
+    """Plain, table and list forms; python itself is no dependency, an optional one belongs to its extra."""
+    found = tables(POETRY)
+    main = found["tool.poetry.dependencies"]
+    assert [(entry.text, entry.line) for entry in main.entries] == [
+        ("fastapi>=0.100,<0.101", 3),
+        ("uvicorn[standard]>=0.23,<0.24; (sys_platform != 'win32')", 4),
+        ('old==1.*; python_version < "3.11"', 5),
+        ("fork @ git+https://code.invalid/x.git@main", 7),
+        ('numpy<2; python_version < "3.12"', 8),
+        ('numpy>=2; python_version >= "3.12"', 8),
+    ]
+    assert [(local.path, local.editable) for local in main.locals] == [("../common", True)]
+    assert main.problems == ()
+    assert [entry.text for entry in found["tool.poetry.extras.cache"].entries] == ["redis"]
+    assert [entry.name for entry in found["tool.poetry.group.dev.dependencies"].entries] == ["pytest"]
+
+
+def test_a_pipfile_has_two_tables() -> None:
+    """Its forms are Poetry's."""
+    text = '[packages]\nflask = ">=2"\nx = {version = "==1.0", extras = ["a"]}\n[dev-packages]\npytest = "*"\n'
+    found = {table.table: table.requirements for table in read_pipfile_dependencies(text, "Pipfile")}
+    assert [entry.text for entry in found["packages"].entries] == ["flask>=2", "x[a]==1.0"]
+    assert [entry.name for entry in found["dev-packages"].entries] == ["pytest"]
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ('{git = "https://code.invalid/x.git"}', "x @ git+https://code.invalid/x.git"),
+        ('{git = "git+https://code.invalid/x", ref = "v1"}', "x @ git+https://code.invalid/x@v1"),
+        ('{git = "git@code.invalid:a/x.git", tag = "1"}', "x @ git+ssh://git@code.invalid/a/x.git@1"),
+        ('{git = "ssh://git@code.invalid/x", rev = "ab", subdirectory = "py", extras = ["db"]}',
+         "x[db] @ git+ssh://git@code.invalid/x@ab#subdirectory=py"),
+        ('{git = "https://code.invalid/x", branch = "b", markers = "sys_platform == \'linux\'"}',
+         "x @ git+https://code.invalid/x@b ; (sys_platform == 'linux')"),
+    ],
+)  # fmt: skip
+def test_git_repositories_are_required_as_pip_writes_them(form: str, text: str) -> None:
+    (table,) = read_pipfile_dependencies(f"[packages]\nx = {form}\n", "Pipfile")
+    assert [entry.text for entry in table.requirements.entries] == [text]
+
+
+def test_a_git_repository_without_an_address_is_a_problem() -> None:
+    (table,) = read_pipfile_dependencies("[packages]\nx = {git = '../x'}\n", "Pipfile")
+    assert ["cannot be read" in problem.message for problem in table.requirements.problems] == [True]
+
+
+def test_a_text_that_is_no_toml_is_a_problem_with_its_line() -> None:
+    """One table without a name carries it."""
+    (table,) = read_pyproject_dependencies("[project]\nname = = 1\n", "pyproject.toml")
+    assert table.table == ""
+    assert table.requirements.problems[0].line == 2
+
+
+@given(st.text())
+def test_no_text_crashes_the_readers(text: str) -> None:
+    """Whatever it is, it is tables or a problem."""
+    for found in (read_pyproject_dependencies(text, "p"), read_pipfile_dependencies(text, "p")):
+        assert all(table.requirements.path == "p" for table in found)
+
+
+def toml(value: object) -> str:
+    """A value in TOML, on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value)
+
+
+json_like = st.recursive(
+    st.one_of(
+        st.text(st.characters(max_codepoint=126), max_size=8),
+        st.integers(),
+        st.booleans(),
+        st.sampled_from(["^1", "x>=1", "1.*"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["version", "path", "git", "extras", "python", "optional", "include-group", "a", "b"]),
+            inner,
+            max_size=3,
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from(["project", "dependency-groups", "tool"]), json_like)
+def test_no_shape_of_tables_crashes_the_reader(table: str, value: object) -> None:
+    """Values of every type where another was meant."""
+    shapes = {
+        "project": {"dependencies": value, "optional-dependencies": value, "dynamic": value},
+        "dependency-groups": value,
+        "tool": {"poetry": {"dependencies": value, "group": value, "extras": value}, "uv": {"dev-dependencies": value}},
+    }
+    text = f"{table} = {toml(shapes[table])}\n"
+    for found in read_pyproject_dependencies(text, "p"):
+        assert all(problem.message for problem in found.requirements.problems)
+
+
+@given(st.text())
+def test_no_constraint_crashes_the_translation(text: str) -> None:
+    """It is translated to what a requirement may say, or told to be untranslatable."""
+    try:
+        specifier = specifier_of(text)
+    except Untranslatable:
+        specifier = ""
+    assert Requirement(f"x{specifier}").name == "x"

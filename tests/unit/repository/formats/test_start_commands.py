@@ -1,0 +1,57 @@
+"""What a start command may run of Python, in all the ways in which people write one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.repository.formats.start_commands import Command, read_command
+
+
+def shown(command: Command) -> list[str]:
+    return [f"-m {one.name}" if one.is_module else one.name for one in command.programs]
+
+
+@pytest.mark.parametrize(
+    ("text", "programs"),
+    [
+        ('["celery", "-A", "shop", "worker"]', ["celery"]),
+        ('["/venv/bin/gunicorn", "shop.wsgi"]', ["gunicorn"]),
+        ('["python", "-m", "flask", "run"]', ["-m flask"]),
+        ('["python3.10", "-u", "-W", "ignore", "-m", "shop.main"]', ["-m shop.main"]),
+        ('["python", "manage.py", "-m"]', []),
+        ('["python", "-c", "print(1)"]', []),
+        ('["tini", "-g", "--", "uvicorn", "shop:app"]', ["uvicorn"]),
+        ('["sh", "-c", "alembic upgrade head && exec uvicorn shop:app"]', ["alembic", "uvicorn"]),
+        ("exec gunicorn --bind :$PORT shop:app", ["gunicorn"]),
+        ("PORT=80 DEBUG= hypercorn shop:app", ["hypercorn"]),
+        ("poetry run --quiet flower", ["flower"]),
+        ("poetry install", []),
+        ("gosu shop rq worker", ["rq"]),
+        ("opentelemetry-instrument uvicorn shop:app", ["opentelemetry-instrument", "uvicorn"]),
+        ("newrelic-admin run-program gunicorn shop", ["newrelic-admin", "gunicorn"]),
+        ("flask db upgrade; daphne shop.asgi | tee log", ["flask", "daphne", "tee"]),
+        ("locust --headless 2>&1", ["locust"]),
+        ("[ -f .env ] && arq shop.Worker", ["arq"]),
+        ("echo 'a quotation", []),
+        ("./entrypoint.sh gunicorn shop", []),
+        ("", []),
+    ],
+)
+def test_the_programs_of_a_command(text: str, programs: list[str]) -> None:
+    assert shown(read_command(text)) == programs
+
+
+def test_a_script_is_read_line_by_line() -> None:
+    """A line that is not understood takes no other with it."""
+    script = "#!/bin/sh\nif wait-for db; then\n  alembic \\\n  upgrade head\nfi\necho 'two\nlines'\nexec flask run\n"
+    assert shown(read_command(script, is_script=True)) == ["wait-for", "alembic", "flask"]
+
+
+def test_the_shell_scripts_among_the_words() -> None:
+    assert read_command('["sh", "/app/bin/start.sh", "worker"]').scripts == ("start.sh",)
+    assert read_command("bash -c './wait.sh && ./docker-entrypoint'").scripts == ("wait.sh", "docker-entrypoint")
+
+
+@given(st.text(max_size=200), st.booleans())
+def test_no_text_is_too_strange(text: str, is_script: bool) -> None:
+    assert all(one.name and "/" not in one.name for one in read_command(text, is_script=is_script).programs)

@@ -1,0 +1,270 @@
+"""The keys ``deploy`` and ``soak`` of the plan."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_py312.core.errors import PlanError
+from pytest_py312.repository.plan.loader import load_plan
+from pytest_py312.repository.plan.rollout_settings import (
+    CompareSettings,
+    Confirm,
+    ContractSettings,
+    DeploySettings,
+    Doing,
+    EnvironmentSettings,
+    RolloutSettings,
+    SoakSettings,
+)
+from pytest_py312.repository.plan.rollout_tables import load_rollout
+
+
+def read(tmp_path: Path, text: str) -> RolloutSettings:
+    path = tmp_path / "py312.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_rollout(path)
+
+
+def test_without_a_word_about_it_the_defaults_hold(tmp_path: Path) -> None:
+    found = read(tmp_path, 'target = "3.12"\n')
+    assert found == RolloutSettings()
+    assert (found.soak.interval, found.soak.duration, found.soak.samples) == (300.0, 172800.0, 576)
+    assert found.soak.confirm == Confirm(probes=5, every=10.0, bad=4)
+    assert found.compare == CompareSettings(confidence=0.98, max_ratio=1.25, min_points=36, looks=2)
+    assert found.deploy == DeploySettings(ready_timeout=30.0, readiness_delay=7.0, monitor=60.0, drain=30.0, retain=5)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [('"48h"', 172800.0), ('"2d"', 172800.0), ("172800", 172800.0), ('"90m"', 5400.0)]
+)
+def test_a_duration_can_be_written_in_several_ways(tmp_path: Path, written: str, seconds: float) -> None:
+    assert read(tmp_path, f"[soak]\nduration = {written}\n").soak.duration == seconds
+
+
+LAYERS = """
+[soak]
+interval = "1m"
+duration = "1h"
+failure_limit = "5%"
+
+[soak.compare]
+max-ratio = 1.5
+
+[[soak.metric]]
+name = "latency"
+provider = "http"
+failure-limit = 0.1
+compare = { confidence = 0.99 }
+
+[deploy]
+image = "platform:{version}"
+ready-timeout = 10
+
+[[stage]]
+number = 3
+services = ["*"]
+soak = { duration = "3h", compare = { max-ratio = 1.1 } }
+deploy = { ready-timeout = "20s" }
+
+[service."*"]
+soak = { interval = "2m" }
+
+[service."billing"]
+soak = { consecutive-failure-limit = 5 }
+deploy = { container = "billing-main", needs = ["auth"] }
+"""
+
+
+def test_the_nearest_word_holds(tmp_path: Path) -> None:
+    """Defaults, then the plan, the stage, the last table of a service that fits, the metric."""
+    found = read(tmp_path, LAYERS)
+    assert found.soak_of(stage=3).duration == 3 * 3600.0
+    user = found.soak_of(stage=1, name="user", path="services/user")
+    assert user == SoakSettings(interval=120.0, duration=3600.0, failure_limit=0.05)
+    billing = found.soak_of(stage=3, name="billing", path="services/billing")
+    assert (billing.interval, billing.duration, billing.consecutive_failure_limit) == (60.0, 3 * 3600.0, 5)
+    assert found.compare_of(stage=3, name="billing", path="services/billing").max_ratio == 1.1
+    assert found.deploy_of(stage=3, name="billing", path="services/billing") == DeploySettings(
+        image="platform:{version}", ready_timeout=20.0, container="billing-main", needs=("auth",)
+    )
+
+
+def test_a_metric_has_limits_of_its_own(tmp_path: Path) -> None:
+    found = read(tmp_path, LAYERS)
+    assert found.soak_of(stage=1, name="user", path="services/user", metric="latency").failure_limit == 0.1
+    compared = found.compare_of(stage=1, name="user", path="services/user", metric="latency")
+    assert compared == CompareSettings(max_ratio=1.5, confidence=0.99)
+
+
+def test_contracts_are_calls_or_data(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """
+[[contract]]
+caller = "gateway"
+callee = "auth"
+call = ["check", "{callee}"]
+
+[[contract]]
+writer = "gateway"
+reader = "auth"
+write = "app.cache:example"
+format = "pickle"
+limit = "3s"
+""",
+    ).contracts
+    assert found == (
+        ContractSettings(first="gateway", second="auth", call=Doing(command=("check", "{callee}"))),
+        ContractSettings(
+            first="gateway", second="auth", write=Doing(function="app.cache:example"), format="pickle", limit=3.0
+        ),
+    )
+    assert [one.what for one in found] == ["check {callee}", "pickle of app.cache:example"]
+
+
+def test_environments_come_one_after_the_other(tmp_path: Path) -> None:
+    found = read(tmp_path, '[deploy.environments]\ntest = {}\nprod = { after = ["test"] }\n')
+    assert found.environment("prod") == EnvironmentSettings(name="prod", after=("test",))
+    assert found.environment("laboratory") == EnvironmentSettings(name="laboratory")
+
+
+def test_the_digest_changes_with_a_limit(tmp_path: Path) -> None:
+    """By it a soak notices that it is judged by other limits than it began with."""
+    assert read(tmp_path, LAYERS).digest == read(tmp_path, LAYERS).digest
+    assert read(tmp_path, LAYERS).digest != read(tmp_path, LAYERS.replace("0.1", "0.2", 1)).digest
+
+
+def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
+    assert DeploySettings().container_of("agent-services/laoke-service") == "agent-services.laoke-service"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '[[soak.metric]]\nname = "e"\nprovider = "prometheus"\nquery = "x"\nbudget = "0.1%"',
+            r"py312\.toml:5: .*needs `requests`",
+        ),
+        (
+            '[[soak.metric]]\nname = "e"\nprovider = "http"\nquery = "/"\nrequests = "x"\nbudget = 0.001',
+            r"py312\.toml:6: .*that a Prometheus tells",
+        ),
+        ("[soak]\nload = { path = '/x' }", r"py312\.toml:2: soak\.load: has no \"rate\""),
+        ("[soak]\nload = { rate = 0 }", r"py312\.toml:2: .*between 0 and 5000"),
+        ("[soak]\nload = { rate = 9, second = 3 }", r'perhaps you meant "seconds"'),
+        ("[contract]\ncaller = 'a'", r"py312\.toml:1: contract: .*with two brackets"),
+        ("[[contract]]\ncaller = 'a'\npath = '/x'", r'py312\.toml:1: .*has no "callee"'),
+        ("[[contract]]\ncaller = 'a'\ncallee = 'b'\npath = '/x'\nat = 'http://p'", r"py312\.toml:5: .*host and port"),
+        ("[[contract]]\ncaller = 'a'\ncallee = 'b'\ncall = ['x']\nat = 'p:80'", r"py312\.toml:5: .*has no \{callee\}"),
+        ("[[contract]]\ncaller = 'a'\ncallee = 'b'", r'needs a "path" of the callee or something to "call"'),
+        ("[[contract]]\ncaller = 'a'\ncallee = 'b'\npath = '/x'\nwrite = 'a:b'", r"py312\.toml:5: .*does not belong"),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'", r'something that can "read", or a "format"'),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a b'\nformat = 'json'", r"a function \(module:function\)"),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = ['x']\nformat = 'json'", "gives bytes"),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'\nformat = 'hash'", 'needs something to "read"'),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'\nformat = 'pickel'", 'perhaps you meant "pickle"'),
+        ("[soak]\nintervall = 3", r'py312\.toml:2: soak\.intervall: .*perhaps you meant "interval"'),
+        ('[deploy]\n\nredy_timeout = "3s"', r'py312\.toml:3: .*perhaps you meant "ready-timeout"'),
+        ("[soak.compare]\nmaxratio = 2", 'perhaps you meant "max-ratio"'),
+        ("[soak]\nconfirm = { probe = 2 }", 'perhaps you meant "probes"'),
+        ("[soak]\nconfirm = { probes = 2, bad = 3 }", "asks for 3 bad ones of 2 probes"),
+        ('[soak]\nfailure-limit = "120%"', "expected a share from 0 to 1"),
+        ("[soak]\nfailure-limit = 2", "expected a share from 0 to 1"),
+        ('[soak]\nduration = "1m"', r"an interval of 300 s in a soak of 60 s: no sample fits in"),
+        ('[[stage]]\nnumber = 1\nservices = ["*"]\nsoak = { duration = "1m" }', "no sample fits in"),
+        ("[soak]\nmissing = 'pas'", 'perhaps you meant "pass"'),
+        ("[soak]\nscope = 'service'", r"py312\.toml:2: soak\.scope"),
+        ("[deploy]\ntarget = 'swam'", r'py312\.toml:2: deploy\.target.*perhaps you meant "swarm"'),
+        ("[service.user]\ndeploy = { target = 'swarm' }", "holds for the whole plan, whose lock lies with it"),
+        ("[deploy.environments]\ntest = { engines = ['worker'] }", "expected a table"),
+        ("[deploy.environments]\ntest = { engines = { worker = 1 } }", "expected a string"),
+        ("[soak]\ninterval = 1\ninitial_delay = 1\ninitial-delay = 2", "stands here twice"),
+        ('[soak.metric]\nname = "a"', "with two brackets"),
+        ('[[soak.metric]]\nname = "a"', 'has no "provider"'),
+        ('[[soak.metric]]\nname = "a"\nprovider = "http"\n[[soak.metric]]\nname = "a"\nprovider = "http"', "already"),
+        ('[[soak.metric]]\nname = "a"\nprovider = "http"\nsuccess = "x < 1"', "is no condition; write one such as"),
+        ('[deploy]\ncontainer = "a/b"', "the name of a container"),
+        ('[deploy]\npublish = ["80"]', "port inside"),
+        ('[deploy]\nhealth = "health"', "from its /"),
+        ('[deploy.environments]\nprod = { after = ["tset"] }\ntest = {}', 'perhaps you meant "test"'),
+        ('[defaults]\nsoak = { interval = "1m" }', r"\[defaults\] has no such key"),
+        ("[service.user]\nsoak = { duratio = 3 }", 'perhaps you meant "duration"'),
+        ('[deploy]\nnamespace = "shop"', 'means nothing where the target is "docker"'),
+        ('[deploy]\ntarget = "kubernetes"\ndrain = "5s"', 'means nothing where the target is "kubernetes"'),
+        ('[deploy]\ntarget = "kubernetes"\n[service.user]\ndeploy = { publish = ["80:80"] }', "means nothing"),
+        ('[deploy]\ntarget = "kubernetes"\nenvironments = { a = { engine = "ssh://a" } }', "means nothing"),
+        ('[deploy]\nenvironments = { a = { context = "staging" } }', "means nothing"),
+        ('[deploy]\ntarget = "kubernetes"\nnamespace = "Shop"', "the name of a namespace"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(tmp_path: Path, text: str, message: str) -> None:
+    """Already when the plan is read for anything else."""
+    path = tmp_path / "py312.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PlanError, match=message):
+        load_plan(path, today=date(2026, 11, 25))
+
+
+tables = ["deploy", "soak", "soak.compare", "soak.metric", "stage", "service.a", "deploy.environments.a"]
+keys = st.sampled_from([*tables, "interval", "confirm", "needs"])
+values = st.sampled_from(
+    ["1", "true", '""', '"5m"', "[]", "[1]", '["a"]', "{}", "{ a = 1 }", "nan", "2026-01-01", "-1"]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.lists(st.one_of(st.tuples(keys, values).map(" = ".join), keys.map("[{}]".format), keys.map("[[{}]]".format))))
+def test_nothing_ends_in_a_traceback(tmp_path: Path, lines: list[str]) -> None:
+    told = "py312.toml"
+    try:
+        found = read(tmp_path, "\n".join(lines)).soak.samples
+    except PlanError as error:
+        found, told = 1, str(error)
+    assert found > 0
+    assert told.startswith("py312.toml")
+
+
+def test_an_environment_says_who_is_asked_and_who_is_told(tmp_path: Path) -> None:
+    text = """
+[deploy.environments.prod]
+prometheus = "http://prometheus:9090"
+textfile = "/var/lib/node_exporter/py312.prom"
+webhooks = ["https://chat/hook"]
+notify = [["tell-us", "--urgent"]]
+"""
+    assert read(tmp_path, text).environment("prod") == EnvironmentSettings(
+        name="prod",
+        prometheus="http://prometheus:9090",
+        textfile="/var/lib/node_exporter/py312.prom",
+        webhooks=("https://chat/hook",),
+        notify=(("tell-us", "--urgent"),),
+    )
+
+
+@pytest.mark.parametrize(
+    "written", ['webhooks = ["ftp://chat"]', 'prometheus = "prometheus:9090"', "notify = [[]]", 'notify = ["tell-us"]']
+)
+def test_an_address_or_a_command_that_is_none_is_a_mistake(tmp_path: Path, written: str) -> None:
+    with pytest.raises(PlanError, match=r"expected|empty list"):
+        read(tmp_path, f"[deploy.environments.prod]\n{written}\n")
+
+
+def test_a_cluster_has_deployments_contexts_and_more_time(tmp_path: Path) -> None:
+    text = """
+[deploy]
+target = "kubernetes"
+environments = { test = { context = "staging", namespace = "shop" } }
+
+[service."agent-services/*"]
+deploy = { deployment = "agents", container = "app", namespace = "agents", ready_timeout = "20m" }
+"""
+    found = read(tmp_path, text)
+    assert found.deploy.ready_timeout == 600.0
+    assert found.deploy.container_of("agent-services/laoke_service") == "agent-services-laoke-service"
+    changed = found.deploy_of(stage=1, name="agent-services/laoke", path="agent-services/laoke")
+    assert (changed.container_of("x"), changed.container, changed.namespace) == ("agents", "app", "agents")
+    assert changed.ready_timeout == 1200.0
+    assert found.environment("test") == EnvironmentSettings(name="test", context="staging", namespace="shop")

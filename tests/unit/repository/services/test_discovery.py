@@ -1,0 +1,545 @@
+"""From a tree of files to the fleet: which folders are services, and what is known of each."""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.core.errors import NoFleetError, PlanError
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.fleet import Fleet, Service
+from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
+from pytest_py312.repository.services.discovery import discover, unique_names
+from pytest_py312.repository.services.requirement_sources import further_services
+
+PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
+
+
+def lay(root: Path, files: Mapping[str, str]) -> None:
+    """Write ``files``, path to text, below ``root``."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+def fleet_of(root: Path, files: Mapping[str, str], **plan: object) -> Fleet:
+    lay(root, files)
+    return discover(Plan(root=root, **plan))  # type: ignore[arg-type]  # the tests name the plan's fields
+
+
+def service_of(root: Path, files: Mapping[str, str], **plan: object) -> Service:
+    """The one service whose files these are; names are relative to it."""
+    (service,) = fleet_of(root, {f"svc/{name}": text for name, text in files.items()}, **plan).services
+    return service
+
+
+# ---- which folders
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"requirements.txt": ""},
+        {"requirements-dev.txt": ""},
+        {"requirements/base.txt": ""},
+        {"pyproject.toml": PROJECT},
+        {"pyproject.toml": '[tool.poetry]\nname = "x"\n'},
+        {"setup.py": "from setuptools import setup\nsetup()\n"},
+        {"setup.cfg": "[metadata]\nname = x\n"},
+        {"Pipfile": ""},
+        {"Dockerfile": "FROM python:3.9\n"},
+        {"deploy/docker/Dockerfile.prod": "FROM python:3.9 AS a\nFROM nginx\n"},
+    ],
+)
+def test_each_sign_of_a_service_is_enough(tmp_path: Path, files: dict[str, str]) -> None:
+    """Requirements, metadata, or an image based on Python."""
+    service = service_of(tmp_path, files)
+    assert (service.name, service.path, service.stage) == ("svc", "svc", 1)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"svc/main.py": ""},
+        {"svc/pyproject.toml": "[tool.black]\n"},
+        {"svc/setup.py": "print('prepares the database')\n"},
+        {"svc/Dockerfile": "FROM node:20\n"},
+        {"docs/requirements.txt": "sphinx\n"},
+        {"svc/tests/requirements.txt": "pytest\n"},
+        {"node_modules/x/requirements.txt": ""},
+        {"env/pyvenv.cfg": "", "env/requirements.txt": ""},
+        {".hidden/requirements.txt": ""},
+    ],
+)
+def test_without_a_sign_there_is_no_fleet(tmp_path: Path, files: dict[str, str]) -> None:
+    """And the message says what a sign would be."""
+    with pytest.raises(NoFleetError, match=r"requirements file.*services = "):
+        fleet_of(tmp_path, files)
+
+
+def test_services_are_found_at_any_depth_and_not_within_each_other(tmp_path: Path) -> None:
+    """In order of their paths; the root does not count beside them."""
+    fleet = fleet_of(
+        tmp_path,
+        {
+            "requirements.txt": "",
+            "services/b/requirements.txt": "",
+            "services/group/a/requirements.txt": "",
+            "services/b/inner/requirements.txt": "",
+        },
+    )
+    assert [service.path for service in fleet.services] == ["services/b", "services/group/a"]
+
+
+def test_the_root_is_a_service_when_it_is_the_only_one(tmp_path: Path) -> None:
+    """Named like its folder, at ``.``, with paths relative to itself."""
+    root = tmp_path / "shop"
+    fleet = fleet_of(root, {"requirements.txt": "", "tests/test_a.py": "", "Dockerfile": "FROM python:3.10\n"})
+    (service,) = fleet.services
+    assert (service.name, service.path, service.manifest) == ("shop", ".", "requirements.txt")
+    assert service.baseline_source == "Dockerfile:1 says python:3.10"
+
+
+@pytest.mark.parametrize(
+    ("files", "paths"),
+    [
+        ({"requirements.txt": "", "shop/__init__.py": "", "states/requirements.txt": ""}, [".", "states"]),
+        ({"setup.py": "from setuptools import setup\nsetup()\n", "src/shop/__init__.py": "", "worker/Pipfile": ""},
+         [".", "worker"]),
+        ({"Dockerfile": "FROM python:3.9\n", "main.py": "", "a/Pipfile": "", "b/Pipfile": ""}, [".", "a", "b"]),
+        ({"api/requirements.txt": "", "api/main.py": "", "api/a/Pipfile": "", "api/b/Pipfile": ""},
+         ["api", "api/a", "api/b"]),
+        ({"requirements.txt": "", "setup.py": "from setuptools import setup\nsetup()\n", "tests/test_a.py": "",
+          "a/Pipfile": ""}, ["a"]),
+        ({"requirements-dev.txt": "", "tool.py": "", "a/Pipfile": ""}, ["a"]),
+        ({"requirements.txt": "", "a/Pipfile": "", "a/__init__.py": ""}, ["a"]),
+        ({"requirements.txt": "", "tests/test_a.py": "", "src/setup.py": "from setuptools import setup\nsetup()\n"},
+         ["."]),
+    ],
+)  # fmt: skip
+def test_a_folder_with_code_of_its_own_is_a_service_beside_those_in_it(
+    tmp_path: Path, files: dict[str, str], paths: list[str]
+) -> None:
+    """What needs only its developers' tools, or holds nothing but tests, is none."""
+    assert [service.path for service in fleet_of(tmp_path, files).services] == paths
+
+
+def test_what_lies_in_services_beneath_it_is_not_a_services_own(tmp_path: Path) -> None:
+    """Neither their requirements nor their images nor their tests."""
+    fleet = fleet_of(
+        tmp_path,
+        {
+            "requirements.txt": "",
+            "main.py": "",
+            "test_main.py": "",
+            "worker/requirements.txt": "",
+            "worker/requirements-gpu.txt": "",
+            "worker/Dockerfile": "FROM python:3.10\n",
+            "worker/test_worker.py": "",
+        },
+    )
+    root, worker = fleet.services
+    assert (root.inner, root.further, root.images) == (("worker",), (), ())
+    assert root.suite == Suite(kind=SuiteKind.PYTEST, arguments=("--ignore=worker",))
+    assert [str(source) for source in worker.further] == ["worker/requirements-gpu.txt"]
+    assert worker.suite == Suite(kind=SuiteKind.PYTEST)
+
+
+def test_requirements_shared_by_a_group_do_not_hide_its_services(tmp_path: Path) -> None:
+    """A folder with several services in it is a group, and that is said."""
+    fleet = fleet_of(
+        tmp_path,
+        {"services/requirements.txt": "", "services/a/requirements.txt": "", "services/b/requirements.txt": ""},
+    )
+    assert [service.name for service in fleet.services] == ["a", "b"]
+    assert any("taken for a group" in assumption for assumption in fleet.assumptions)
+
+
+def test_services_of_one_name_are_told_apart_by_what_is_above_them(tmp_path: Path) -> None:
+    """Only where it is needed."""
+    fleet = fleet_of(
+        tmp_path, {"eu/api/requirements.txt": "", "us/api/requirements.txt": "", "us/web/requirements.txt": ""}
+    )
+    assert [service.name for service in fleet.services] == ["eu-api", "us-api", "web"]
+
+
+@given(st.sets(st.lists(st.sampled_from(["a", "b", "a-b", "b-a"]), min_size=1, max_size=3).map("/".join), max_size=12))
+def test_names_are_always_unique(paths: set[str]) -> None:
+    """Even where folders are named like the joined names of others."""
+    names = unique_names(sorted(paths), "root")
+    assert len(set(names.values())) == len(paths)
+
+
+def test_links_do_not_lead_out_of_the_root_or_round_in_circles(tmp_path: Path) -> None:
+    """A linked folder lies elsewhere, a linked file outside is not read."""
+    lay(tmp_path / "outside", {"requirements.txt": "", "Dockerfile": "FROM python:3.9\n"})
+    root = tmp_path / "root"
+    lay(root, {"svc/requirements.txt": ""})
+    (root / "linked").symlink_to(tmp_path / "outside")
+    (root / "svc" / "loop").symlink_to(root)
+    (root / "svc" / "Dockerfile").symlink_to(tmp_path / "outside" / "Dockerfile")
+    (service,) = discover(Plan(root=root)).services
+    assert service.path == "svc"
+    assert service.images == ()
+
+
+# ---- what the plan says
+
+
+def test_the_plan_names_the_folders(tmp_path: Path) -> None:
+    """Globs of folders; what fits and shows no sign of Python is left out, and that is said."""
+    files = {"services/a/requirements.txt": "", "services/web/index.html": "", "other/b/requirements.txt": ""}
+    fleet = fleet_of(tmp_path, files, services=("services/*",))
+    assert [service.name for service in fleet.services] == ["a"]
+    assert [text for text in fleet.assumptions if text.startswith('services/web fits "services/*"')]
+
+
+def test_a_glob_may_cross_folders(tmp_path: Path) -> None:
+    """``**`` is any number of them."""
+    files = {"services/a/requirements.txt": "", "services/g/b/requirements.txt": ""}
+    fleet = fleet_of(tmp_path, files, services=("services/**",))
+    assert [service.name for service in fleet.services] == ["a", "b"]
+
+
+def test_a_glob_that_fits_nothing_is_answered_with_a_suggestion(tmp_path: Path) -> None:
+    """A slip of the pen must not make the fleet smaller in silence."""
+    with pytest.raises(
+        PlanError, match=r'"services/user-servce" fits no folder, perhaps you meant "services/user-service"'
+    ):
+        fleet_of(tmp_path, {"services/user-service/requirements.txt": ""}, services=("services/user-servce",))
+
+
+def test_excluded_services_are_left_out(tmp_path: Path) -> None:
+    """By name, path or glob; with none left there is no fleet."""
+    files = {"services/a/requirements.txt": "", "services/b/requirements.txt": "", "legacy/c/requirements.txt": ""}
+    fleet = fleet_of(tmp_path, files, exclude=("b", "legacy/*"))
+    assert [service.name for service in fleet.services] == ["a"]
+    with pytest.raises(NoFleetError, match="not excluded"):
+        discover(Plan(root=tmp_path, exclude=("services/*", "legacy")))
+
+
+def test_stages_come_from_the_plan(tmp_path: Path) -> None:
+    """Ordered by stage, then path; a service in none is at stage 0, and that is said."""
+    files = {f"services/{name}/requirements.txt": "" for name in ("a", "b", "c")}
+    stages = (Stage(number=2, services=("a",)), Stage(number=1, services=("services/b",), critical=True))
+    fleet = fleet_of(tmp_path, files, stages=stages)
+    assert [(one.name, one.stage, one.critical) for one in fleet.services] == [
+        ("c", 0, False),
+        ("b", 1, True),
+        ("a", 2, False),
+    ]
+    assert "c is in no stage of the plan; it counts as stage 0." in fleet.assumptions
+
+
+def test_settings_hold_over_what_is_inferred(tmp_path: Path) -> None:
+    """Baseline, requirements, tests, path."""
+    settings = ServiceSettings(
+        baseline=Interpreter(3, 10),
+        requirements=("../shared/all.txt",),
+        test_requirements=("pyproject.toml [dependency-groups.qa]",),
+        suite=Suite(kind=SuiteKind.UNITTEST),
+        python_path=("lib",),
+    )
+    files = {
+        "svc/requirements.txt": "", "svc/pyproject.toml": '[dependency-groups]\nqa = ["pytest"]\n',
+        "shared/all.txt": "", "svc/Dockerfile": "FROM python:3.9\n", "svc/tests/test_a.py": "",
+    }  # fmt: skip
+    (service,) = fleet_of(tmp_path, files, overrides=(("svc", settings),)).services
+    assert (str(service.baseline), service.baseline_source) == ("3.10", "the plan says 3.10")
+    assert [str(source) for source in service.requirements] == ["shared/all.txt"]
+    assert [str(source) for source in service.test_requirements] == ["svc/pyproject.toml [dependency-groups.qa]"]
+    assert service.suite == Suite(kind=SuiteKind.UNITTEST)
+    assert service.python_path == ("lib",)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "words"),
+    [
+        ("../../outside.txt", "leads out of the folder of the plan"),
+        ("requirments.txt", 'perhaps you meant "requirements.txt"'),
+    ],
+)
+def test_requirement_files_of_the_plan_must_exist_inside_the_root(
+    tmp_path: Path, requirements: str, words: str
+) -> None:
+    """A mistake of the plan, so it stops the run."""
+    settings = ServiceSettings(requirements=(requirements,))
+    with pytest.raises(PlanError, match=words):
+        service_of(tmp_path, {"requirements.txt": ""}, overrides=(("svc", settings),))
+
+
+def test_a_suite_that_the_plan_skips_is_none(tmp_path: Path) -> None:
+    """Its reason stays in the settings."""
+    settings = ServiceSettings(suite_skip_reason="needs a camera")
+    service = service_of(tmp_path, {"requirements.txt": "", "tests/test_a.py": ""}, overrides=(("svc", settings),))
+    assert service.suite is None
+
+
+# ---- the baseline
+
+
+@pytest.mark.parametrize(
+    ("files", "baseline", "source"),
+    [
+        ({"Dockerfile": "FROM python:3.9\n"}, "3.9", "svc/Dockerfile:1 says python:3.9"),
+        ({"Dockerfile": "FROM python:3.12 AS a\nFROM python:3.10-slim\n"}, "3.10",
+         "svc/Dockerfile:2 says python:3.10-slim"),
+        ({"Dockerfile": "FROM python:3.8\n", ".python-version": "3.12\n"}, "3.8", "svc/Dockerfile:1 says python:3.8"),
+        ({"Dockerfile": "FROM python:3\n", ".python-version": "3.10.2\n"}, "3.10", "svc/.python-version:1 says 3.10.2"),
+        ({"runtime.txt": "python-3.9.1\n", "pyproject.toml": PROJECT + 'requires-python = ">=3.10"'}, "3.9",
+         "svc/runtime.txt:1 says python-3.9.1"),
+        ({"pyproject.toml": PROJECT + 'requires-python = ">=3.10,<3.12"\n'}, "3.10",
+         "svc/pyproject.toml:4 says >=3.10,<3.12"),
+        ({"setup.cfg": "[options]\npython_requires = >=3.6\n"}, "3.9",
+         "svc/setup.cfg:2 says >=3.6, of which 3.9 is the oldest in the plan"),
+        ({"requirements.txt": "", ".github/workflows/ci.yml": "python-version: ['3.12', '3.10']\n"}, "3.10",
+         "svc/.github/workflows/ci.yml:1 says 3.10"),
+        ({"requirements.txt": ""}, "3.9", "the oldest interpreter of the plan"),
+    ],
+)  # fmt: skip
+def test_the_most_telling_file_gives_the_baseline(
+    tmp_path: Path, files: dict[str, str], baseline: str, source: str
+) -> None:
+    """Image, pin, requires-python, workflow, plan; the source is told in words."""
+    service = service_of(tmp_path, {"requirements.txt": "", **files})
+    assert (str(service.baseline), service.baseline_source) == (baseline, source)
+
+
+def test_dockerfiles_that_disagree_are_said(tmp_path: Path) -> None:
+    """The oldest counts; those of tests and tools do not."""
+    fleet = fleet_of(
+        tmp_path,
+        {
+            "svc/Dockerfile": "FROM python:3.12\n",
+            "svc/deploy/docker/Dockerfile": "FROM python:3.9 AS b\nFROM python:3.10\n",
+            "svc/test/client/Dockerfile": "FROM python:3.9\n",
+            "svc/Dockerfile.dev": "FROM python:3.9\n",
+        },
+    )
+    (service,) = fleet.services
+    assert str(service.baseline) == "3.10"
+    assert service.baseline_source == "svc/deploy/docker/Dockerfile:2 says python:3.10"
+    (assumption,) = fleet.assumptions
+    assert "svc has Dockerfiles that disagree" in assumption
+    assert "svc/Dockerfile:1 says python:3.12" in assumption
+
+
+def test_a_service_past_the_target_has_the_target_as_its_baseline(tmp_path: Path) -> None:
+    """And that is said."""
+    fleet = fleet_of(tmp_path, {"svc/Dockerfile": "FROM python:3.13\n"})
+    assert str(fleet["svc"].baseline) == "3.12"
+    assert "past the target" in fleet.assumptions[0]
+
+
+def test_a_service_on_a_python_that_is_too_old_is_compared_with_the_oldest_of_the_plan(tmp_path: Path) -> None:
+    """And that is said."""
+    fleet = fleet_of(tmp_path, {"svc/Dockerfile": "FROM python:3.6-alpine\n"})
+    assert str(fleet["svc"].baseline) == "3.9"
+    assert fleet.assumptions[0].startswith("svc is on 3.6 (svc/Dockerfile:1 says python:3.6-alpine), on which nothing")
+
+
+def test_a_service_that_says_nothing_is_assumed_to_be_on_the_oldest(tmp_path: Path) -> None:
+    """And that is said."""
+    fleet = fleet_of(tmp_path, {"svc/requirements.txt": ""})
+    assert fleet.assumptions == (
+        "svc says nowhere which Python it runs on; 3.9, the oldest of the plan, is taken as its baseline.",
+    )
+
+
+# ---- requirements, suite, path, declarations
+
+
+@pytest.mark.parametrize(
+    ("files", "run_time", "tests"),
+    [
+        (["requirements.txt", "requirements-dev.txt"], ["requirements.txt"], ["requirements-dev.txt"]),
+        (["requirements.in", "requirements.txt"], ["requirements.txt"], []),
+        (["requirements.in"], ["requirements.in"], []),
+        (["requirements/base.txt", "requirements/prod.txt", "requirements/test.txt"],
+         ["requirements/base.txt", "requirements/prod.txt"], ["requirements/test.txt"]),
+        (["requirements.txt", "requirements-test.txt", "requirements-dev.txt"], ["requirements.txt"],
+         ["requirements-test.txt"]),
+        (["requirements.txt", "test_requirements.txt"], ["requirements.txt"], ["test_requirements.txt"]),
+        (["requirements.txt", "requirements.ci.txt"], ["requirements.txt"], ["requirements.ci.txt"]),
+        (["requirements.txt", "tests/requirements.txt"], ["requirements.txt"], ["tests/requirements.txt"]),
+        (["requirements.txt", "requirements_for_test.txt"], ["requirements.txt"], ["requirements_for_test.txt"]),
+        (["requirements/base.txt", "requirements/local.txt"], ["requirements/base.txt"], ["requirements/local.txt"]),
+    ],
+)  # fmt: skip
+def test_requirement_files_are_told_by_their_names(
+    tmp_path: Path, files: list[str], run_time: list[str], tests: list[str]
+) -> None:
+    """What serves run time, and what the tests."""
+    service = service_of(tmp_path, dict.fromkeys(files, ""))
+    assert [source.path for source in service.requirements] == [f"svc/{name}" for name in run_time]
+    assert [source.path for source in service.test_requirements] == [f"svc/{name}" for name in tests]
+
+
+def test_tables_are_sources_beside_files(tmp_path: Path) -> None:
+    """The run time takes both; for the tests a table named for them comes before files for development."""
+    text = PROJECT + 'dependencies = ["a"]\n[project.optional-dependencies]\ntest = ["b"]\ndocs = ["c"]\n'
+    fleet = fleet_of(tmp_path, {"svc/requirements.txt": "", "svc/requirements-dev.txt": "", "svc/pyproject.toml": text})
+    service = fleet["svc"]
+    assert [str(source) for source in service.requirements] == [
+        "svc/requirements.txt",
+        "svc/pyproject.toml [project.dependencies]",
+    ]
+    assert [str(source) for source in service.test_requirements] == [
+        "svc/pyproject.toml [project.optional-dependencies.test]"
+    ]
+    assert [str(source) for source in service.further] == ["svc/requirements-dev.txt"]
+
+
+def test_a_pyproject_that_cannot_be_parsed_stays_a_source(tmp_path: Path) -> None:
+    """So that its trouble is met when requirements are read, and is not taken for none."""
+    service = service_of(tmp_path, {"requirements.txt": "", "pyproject.toml": "[project\n"})
+    assert "svc/pyproject.toml [project.dependencies]" in map(str, service.requirements)
+
+
+def test_src_is_put_on_the_path_where_nothing_installs_it(tmp_path: Path) -> None:
+    """A distribution is laid into the cell instead."""
+    plain = fleet_of(tmp_path / "a", {"svc/requirements.txt": "", "svc/src/x/__init__.py": ""})["svc"]
+    distributed = fleet_of(tmp_path / "b", {"svc/pyproject.toml": PROJECT, "svc/src/x/__init__.py": ""})["svc"]
+    assert (plain.python_path, plain.distribution) == (("src",), None)
+    assert distributed.python_path == ()
+    assert distributed.distribution is not None
+    assert distributed.distribution.source_roots == ("src",)
+
+
+def test_everything_that_a_service_says_of_versions_is_kept(tmp_path: Path) -> None:
+    """3.9, 3.10 and 3.12 from five kinds of files, by path and line."""
+    service = service_of(
+        tmp_path,
+        {
+            "Dockerfile": "FROM python:3.9 AS b\nFROM python:3.10\n",
+            ".github/workflows/ci.yaml": "python-version: '3.12'\n",
+            "pyproject.toml": PROJECT + 'requires-python = ">=3.9"\n[tool.mypy]\npython_version = "3.10"\n',
+            ".python-version": "3.12.1\n",
+        },
+    )
+    assert [(one.kind, one.text, str(one.location)) for one in service.declarations] == [
+        ("workflow", "3.12", "svc/.github/workflows/ci.yaml:1"),
+        ("pin", "3.12.1", "svc/.python-version:1"),
+        ("image", "python:3.9", "svc/Dockerfile:1"),
+        ("image", "python:3.10", "svc/Dockerfile:2"),
+        ("metadata", ">=3.9", "svc/pyproject.toml:4"),
+        ("tool", "3.10", "svc/pyproject.toml:6"),
+    ]
+    assert [one.text for one in service.images] == ["python:3.9", "python:3.10"]
+
+
+def test_nothing_of_a_service_is_executed(tmp_path: Path) -> None:
+    """Neither its setup.py nor its conftest.py."""
+    trap = f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n"
+    files = dict.fromkeys(("setup.py", "conftest.py", "tests/test_a.py", "sitecustomize.py", "noxfile.py"), trap)
+    service_of(tmp_path, {"requirements.txt": "", **files})
+    assert not (tmp_path / "ran").exists()
+
+
+names = st.sampled_from(
+    ["requirements.txt", "pyproject.toml", "setup.cfg", "setup.py", "Dockerfile", "tox.ini", ".python-version",
+     "Pipfile", ".github/workflows/ci.yml", "tests/test_a.py"]
+)  # fmt: skip
+counter = itertools.count()
+
+
+@given(st.dictionaries(names, st.text(max_size=60)))
+def test_no_content_of_files_crashes_discovery(tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]) -> None:
+    """One service, whatever its files hold, never above the target."""
+    root = tmp_path_factory.mktemp(f"tree{next(counter)}")
+    for name, text in {"requirements.txt": "", **files}.items():
+        (root / "svc" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "svc" / name).write_text(text, encoding="utf-8", newline="")
+    (service,) = discover(Plan(root=root)).services
+    assert service.baseline <= Interpreter(3, 12)
+
+
+def test_files_of_requirements_that_nothing_takes_are_sets_of_their_own(tmp_path: Path) -> None:
+    """Those included are taken, constraints ask for nothing, and what another is made from is not installed."""
+    files = {
+        "requirements.txt": "-r requirements/base.txt\n-c requirements/constraints.txt\n",
+        "requirements/base.txt": "",
+        "requirements/gpu.txt": "",
+        "requirements/gpu.in": "",
+        "requirements/constraints.txt": "",
+        "test/platform/requirements.txt": "",
+        ".venv/requirements.txt": "",
+    }
+    service = service_of(tmp_path, files)
+
+    assert [one.path for one in service.further] == ["svc/requirements/gpu.txt", "svc/test/platform/requirements.txt"]
+    assert [one.requirements for one in further_services(service)] == [(one,) for one in service.further]
+
+
+def test_requirements_that_are_no_services_are_assumed_to_be_nobodys(tmp_path: Path) -> None:
+    files = {
+        "svc/requirements.txt": "",
+        "docs/requirements.txt": "",
+        "old/requirements.txt": "",
+        ".hg/requirements.txt": "",
+    }
+    fleet = fleet_of(tmp_path, files, services=("svc",), exclude=("old",))
+
+    assert [text for text in fleet.assumptions if "requirements.txt" in text] == [
+        "docs/requirements.txt belongs to no service, so nobody judges what is required there."
+    ]
+
+
+def test_code_that_lies_in_no_service_is_told(tmp_path: Path) -> None:
+    """Nobody judges it, and a green table says nothing about it. What a service needs is judged with that."""
+    files = {
+        "run.py": "",
+        "svc/requirements.txt": "",
+        "svc/app.py": "",
+        "scripts/load.py": "",
+        "scripts/data/convert.py": "",
+        "common/log.py": "",
+        "old/app.py": "",
+        ".hg/hook.py": "",
+        "node_modules/gyp/gyp.py": "",
+    }
+    plan = {"services": ("svc",), "exclude": ("old",)}
+
+    needed = (("svc", ServiceSettings(needs=("common",))),)
+    told = [text for text in fleet_of(tmp_path, files, **plan).assumptions if "Python file" in text]
+    less = [text for text in fleet_of(tmp_path, files, **plan, overrides=needed).assumptions if "Python file" in text]
+
+    assert [text.partition(":")[0] for text in told] == [
+        "4 Python files (in scripts, the root, common) belong to no service, so nobody judges them"
+    ]
+    assert [text.partition(":")[0] for text in less] == [
+        "3 Python files (in scripts, the root) belong to no service, so nobody judges them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "source"),
+    [
+        ("[tool.pdm.dev-dependencies]\ntests = ['pytest']\nlint = ['ruff']\n", "tool.pdm.dev-dependencies.tests"),
+        ("[tool.hatch.envs.hatch-test]\nextra-dependencies = ['httpx']\n", "tool.hatch.envs.hatch-test"),
+        ("[tool.hatch.envs.default]\ndependencies = ['pytest']\n", "tool.hatch.envs.default"),
+    ],
+)
+def test_what_tests_need_stands_in_the_tables_of_tools_too(tmp_path: Path, table: str, source: str) -> None:
+    service = service_of(tmp_path, {"pyproject.toml": PROJECT + table})
+    assert [one.table for one in service.test_requirements] == [source]
+
+
+@pytest.mark.parametrize(
+    ("files", "path"),
+    [
+        (("manage.py", "shop/manage.py", "shop/core/settings.py"), ("shop",)),
+        (("manage.py", "core/settings.py"), ()),
+        (("a/manage.py", "b/manage.py", "a/core/settings.py", "b/core/settings.py"), ()),
+        (("shop/manage.py", "other/core/settings.py"), ()),
+    ],
+)
+def test_the_project_of_djangos_settings_is_on_the_path(
+    tmp_path: Path, files: tuple[str, ...], path: tuple[str, ...]
+) -> None:
+    """As it is for who gives its folder to pytest; where it is the service's own, it is there in any case."""
+    settings = {"pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = core.settings\n", "requirements.txt": ""}
+    assert service_of(tmp_path, dict.fromkeys(files, "") | settings).python_path == path

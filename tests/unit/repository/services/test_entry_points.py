@@ -1,0 +1,57 @@
+"""Which programs start a service, by its files and those around it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.repository.services.discovery import discover
+
+IMAGE = "FROM python:3.10-slim\n"
+
+
+def programs_in(root: Path, files: Mapping[str, str], name: str = "shop") -> list[str]:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    (service,) = (one for one in discover(Plan(root=root)).services if one.name == name)
+    return [one.name for one in service.programs]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "programs"),
+    [
+        (IMAGE + 'CMD ["flask", "run"]\nCMD ["gunicorn", "shop"]\n', ["gunicorn"]),
+        (IMAGE + 'ENTRYPOINT ["python"]\nCMD ["-m", "shop"]\n', ["shop"]),
+        (IMAGE + 'ENTRYPOINT ["tini", "--"]\nCMD ["celery", "worker"]\n', ["celery"]),
+        ("FROM python:3.10 AS base\nCMD gunicorn shop\nFROM base\nRUN flask db\n", ["gunicorn"]),
+        ("FROM python:3.10 AS base\nCMD flask run\nFROM base\nCMD gunicorn shop\n", ["gunicorn"]),
+        ("FROM node AS web\nCMD npm start\n" + IMAGE + "CMD rq worker\n", ["rq"]),
+    ],
+)
+def test_the_last_stage_says_it(tmp_path: Path, dockerfile: str, programs: list[str]) -> None:
+    assert programs_in(tmp_path, {"shop/Dockerfile": dockerfile}) == programs
+
+
+def test_scripts_and_processes_are_followed(tmp_path: Path) -> None:
+    files = {
+        "shop/Dockerfile": IMAGE + 'COPY . /app\nENTRYPOINT ["/app/start.sh"]\n',
+        "shop/docker/start.sh": "#!/bin/sh\nexec hypercorn shop:app\n",
+        "shop/Procfile": "web: gunicorn shop\nworker: rq worker\n",
+        "shop/Dockerfile.dev": IMAGE + "CMD flask run\n",
+    }
+    assert programs_in(tmp_path, files) == ["hypercorn", "gunicorn", "rq"]
+
+
+def test_compose_files_start_what_they_build(tmp_path: Path) -> None:
+    """By the folder of its context, or of its Dockerfile; those of developers and tests say nothing of production."""
+    files = {
+        "shop/Dockerfile": IMAGE,
+        "mail/Dockerfile": IMAGE,
+        "compose.yml": "services:\n  a: {build: shop, command: uvicorn shop:app}\n"
+        "  b: {build: {context: ., dockerfile: mail/Dockerfile}, command: dramatiq mail}\n",
+        "compose.dev.yml": "services:\n  a: {build: shop, command: flask run}\n",
+    }
+    assert programs_in(tmp_path, files) == ["uvicorn"]
+    assert programs_in(tmp_path, files, "mail") == ["dramatiq"]

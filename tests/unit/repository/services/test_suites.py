@@ -1,0 +1,116 @@
+"""How a service's tests are run, told from its files."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.core.model.plan import Suite, SuiteKind
+from pytest_py312.repository.services.suites import INI_FILES, find_suite, read_pytest_settings
+
+
+def suite_of(*files: str, **texts: str) -> tuple[tuple[str, ...], str] | None:
+    """(arguments, import mode) of the suite of a service with these files; ``texts`` by name without the dot."""
+    folders = {file.rpartition("/")[0] for file in files} - {""}
+    named = {name.replace("_", "."): text for name, text in texts.items()}
+    found = find_suite(files, sorted(folders), named).suite
+    return (found.arguments, found.import_mode) if found else None
+
+
+def test_a_service_without_tests_has_no_suite() -> None:
+    """Modules whose names only look like tests are none."""
+    assert suite_of("app.py", "testing.py", "tests/helper.py") is None
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments"),
+    [
+        (["tests/test_a.py"], ("tests",)),
+        (["test/unit/a_test.py", "tests/test_b.py"], ("test", "tests")),
+        (["app/tests/test_a.py"], ()),
+        (["test_a.py"], ()),
+        (["tests/test_a.py", "app/test_b.py", "test_c.py"], ("app", "test_c.py", "tests")),
+        (["tests/test_a.py", "scripts/test_connection.py"], ("tests",)),
+    ],
+)
+def test_every_folder_with_tests_is_run(files: list[str], arguments: tuple[str, ...]) -> None:
+    """A folder named tests does not hide the tests elsewhere; programs to try things out are no tests."""
+    assert suite_of(*files) == (arguments, "")
+
+
+MANAGE = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
+OLD_MANAGE = 'os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "texts_of", "manage", "arguments"),
+    [
+        (["orders/tests.py"], {}, MANAGE, ("--ds=shop.settings", "--override-ini=python_files=test*.py")),
+        (["tests/test_a.py"], {}, OLD_MANAGE,
+         ("tests", "--ds=shop.settings", "--override-ini=python_files=test*.py")),
+        (["orders/test_a.py"], {"pytest.ini": "[pytest]\n"}, MANAGE, ()),
+        (["orders/test_a.py", "conftest.py"], {}, MANAGE, ()),
+        (["orders/test_a.py"], {}, "print('no Django')", ()),
+    ],
+)  # fmt: skip
+def test_a_suite_of_django_is_run_with_its_settings(
+    files: list[str], texts_of: dict[str, str], manage: str, arguments: tuple[str, ...]
+) -> None:
+    """As ``manage.py test`` does, where nothing says that pytest is set up otherwise."""
+    found = find_suite(files, [], texts_of, manage=manage)
+    assert found.suite == Suite(kind=SuiteKind.PYTEST, arguments=arguments)
+    assert ("pytest-django" in found.assumption) is any("--ds" in argument for argument in arguments)
+
+
+def test_what_is_left_out_is_said() -> None:
+    """With the file."""
+    found = find_suite(["tests/test_a.py", "scripts/test_b.py"], ["tests", "scripts"], {})
+    assert "scripts/test_b.py" in found.assumption
+
+
+def test_testpaths_that_exist_are_left_to_pytest() -> None:
+    """Those that do not exist are not: pytest would fall back to everything."""
+    ini = "[pytest]\ntestpaths = tests\n"
+    assert suite_of("tests/test_a.py", pytest_ini=ini) == ((), "")
+    assert suite_of("test/test_a.py", pytest_ini=ini) == (("test",), "")
+
+
+def test_pytests_own_names_for_test_files_hold() -> None:
+    """``python_files`` of whatever file pytest reads its settings from."""
+    assert suite_of("pkg/tests/testmock.py", setup_cfg="[tool:pytest]\npython_files = test*.py\n") == ((), "")
+
+
+@pytest.mark.parametrize(
+    ("files", "mode"),
+    [
+        (["tests/a/test_x.py", "tests/b/test_x.py"], "importlib"),
+        (["tests/a/__init__.py", "tests/a/test_x.py", "tests/b/__init__.py", "tests/b/test_x.py"], ""),
+        (["tests/a/__init__.py", "tests/a/test_x.py", "tests/b/test_x.py"], ""),
+        (["tests/test_x.py", "tests/test_y.py"], ""),
+        (["a/t/__init__.py", "a/t/test_x.py", "b/t/__init__.py", "b/t/test_x.py"], "importlib"),
+    ],
+)
+def test_files_that_would_be_one_module_need_another_import_mode(files: list[str], mode: str) -> None:
+    """Told by the dotted name that pytest would import each under."""
+    found = suite_of(*files)
+    assert found is not None
+    assert found[1] == mode
+
+
+def test_an_import_mode_of_their_own_is_kept() -> None:
+    """The service has settled it."""
+    pyproject = '[tool.pytest.ini_options]\naddopts = "-q --import-mode=importlib"\n'
+    assert suite_of("tests/a/test_x.py", "tests/b/test_x.py", pyproject_toml=pyproject) == (("tests",), "")
+
+
+def test_settings_come_from_the_file_that_pytest_would_take() -> None:
+    """pytest.ini even when it is empty; tox.ini only with its section."""
+    assert read_pytest_settings({"pytest.ini": "", "setup.cfg": "[tool:pytest]\n"}).source == "pytest.ini"
+    assert read_pytest_settings({"tox.ini": "[tox]\n", "setup.cfg": "[tool:pytest]\n"}).source == "setup.cfg"
+    assert read_pytest_settings({"pyproject.toml": "[project]\n"}).source == ""
+
+
+@given(st.sampled_from(INI_FILES), st.text())
+def test_no_settings_crash(name: str, text: str) -> None:
+    """Whatever stands there, the test file is found by one name or another, or not at all."""
+    found = find_suite(["tests/test_a.py"], ["tests"], {name: text})
+    assert found.suite is None or found.suite.arguments in ((), ("tests",))

@@ -1,0 +1,82 @@
+"""Files outside of all services that may say a version: which they are, and what changes their digest."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core.model.fleet import Service
+from pytest_py312.repository.declarations.reader import may_say_versions, reader_of
+from pytest_py312.repository.services.file_ownership import outside_digest, outside_files
+from pytest_py312.repository.tree import Tree
+from tests.support.fakes import service, service_tree
+
+FILES = {
+    ".github/workflows/ci.yml": "python-version: '3.9'\n",
+    "README.md": "3.10\n",
+    "deploy/Dockerfile.base": "FROM python:3.12-slim\n",
+    "services/a/Dockerfile": "FROM python:3.9-slim\n",
+    "services/a/tests/fixtures/tox.ini": "",
+    "vendor/tool/setup.py": "",
+    "old/pyproject.toml": "",
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(service_tree(tmp_path, FILES))
+
+
+def fleet(*paths: str) -> list[Service]:
+    return [service(path.rpartition("/")[2], path=path) for path in paths]
+
+
+def found(tree: Tree, *paths: str, exclude: tuple[str, ...] = ()) -> list[str]:
+    return sorted(outside_files(tree, {one.path: one for one in fleet(*paths)}, exclude))
+
+
+def test_services_and_what_is_nobodys_are_left_out(tree: Tree) -> None:
+    assert found(tree, "services/a", exclude=("old",)) == [".github/workflows/ci.yml", "deploy/Dockerfile.base"]
+
+
+def test_where_the_root_is_the_only_service_nothing_is_outside(tree: Tree) -> None:
+    assert found(tree, ".") == []
+
+
+def test_where_the_root_is_one_of_several_what_may_speak_of_the_others_is_asked(tree: Tree) -> None:
+    """A job of the workflow may be for one of them; the Dockerfile is the root's own."""
+    assert found(tree, ".", "services/a") == [".github/workflows/ci.yml"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "same"),
+    [
+        (".github/workflows/ci.yml", "python-version: '3.10'\n", False),
+        ("deploy/new.yaml", "image: python:3.12\n", False),
+        ("README.md", "3.12\n", True),
+        ("services/a/Dockerfile", "FROM python:3.12-slim\n", True),
+    ],
+)
+def test_the_digest_is_of_these_files(tree: Tree, path: str, text: str, same: bool) -> None:
+    before = outside_digest(tree, fleet("services/a"), ())
+    service_tree(tree.root, {path: text})
+
+    assert (outside_digest(Tree(tree.root), fleet("services/a"), ()) == before) is same
+
+
+def test_the_digest_is_of_the_services_too(tree: Tree) -> None:
+    """A workflow may speak of one that is new."""
+    assert outside_digest(tree, fleet("services/a"), ()) != outside_digest(tree, fleet("services/a", "services/b"), ())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "pyproject.toml", "setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", "setup.py", "ruff.toml", ".ruff.toml",
+        "Pipfile", ".python-version", "runtime.txt", ".tool-versions", ".pylintrc", ".coveragerc", "mise.toml",
+        "noxfile.py", ".manylinux-install.sh", "Dockerfile", "api.Dockerfile", "Containerfile", "Jenkinsfile",
+        "Jenkinsfile.deploy", "compose.yaml", ".devcontainer/devcontainer.json", "README.md", "Dockerfile.md",
+        "package.json", "main.py",
+    ],
+)  # fmt: skip
+def test_names_and_readers_agree(path: str) -> None:
+    assert may_say_versions(f"a/{path}") is (reader_of(f"a/{path}") is not None)

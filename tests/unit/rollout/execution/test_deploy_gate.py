@@ -1,0 +1,95 @@
+"""What services use, where a target does not tell it: said once, and taken as the plan says."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.rollout.domain.journal import Journal
+from pytest_py312.rollout.domain.model import Result, Usage
+from pytest_py312.rollout.preflight.health_checks import examined
+from pytest_py312.rollout.preflight.health_rows import Health
+from tests.unit.rollout.shells import PLAN, STAGES, Shell, ToldTarget, shell_in
+
+WITHOUT = "nobody tells"
+METRICS = """
+[[soak.metric]]
+name = "memory"
+provider = "docker"
+missing = "{}"
+success = "value < 1e9"
+
+[[soak.metric]]
+name = "cpu"
+provider = "docker"
+missing = "{}"
+"""
+
+
+@dataclass
+class Silent(ToldTarget):
+    """One that does not know what services use."""
+
+    def unmeasured(self) -> str:
+        return WITHOUT
+
+
+def silent(root: Path, monkeypatch: pytest.MonkeyPatch, plan: str) -> Shell:
+    shell = shell_in(root, monkeypatch, plan=plan)
+    serving = shell.target
+    shell.target = Silent(containers=serving.containers, images=serving.images, made=serving.made)
+    shell.target.usage = Usage(cpu_seconds=None, memory=None, restarts=0, out_of_memory=False, unmeasured=WITHOUT)
+    return shell
+
+
+def results(shell: Shell) -> dict[str, Result]:
+    """Of the figures, in the first sample of a stage."""
+    shell("deploy --stage 1")
+    shell.ticked(code=75)
+    shell.seconds += 60.0
+    shell.document("tick --stage 1", code=75)
+    with closing(Journal(shell.ground.state)) as journal:
+        (sample,) = journal.samples(shell.run().run, "auth")
+    return {one.metric: one.result for one in sample.measurements if one.metric in ("cpu", "memory")}
+
+
+@pytest.mark.parametrize(
+    ("soak", "metric", "expected"),
+    [
+        ("inconclusive", None, Result.INCONCLUSIVE),
+        ("pass", None, Result.SUCCESSFUL),
+        ("fail", None, Result.FAILED),
+        ("inconclusive", "pass", Result.SUCCESSFUL),
+        ("pass", "inconclusive", Result.INCONCLUSIVE),
+        ("pass", "fail", Result.FAILED),
+    ],
+)
+def test_what_no_data_means_is_the_plans_to_say_for_the_soak_and_for_each_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soak: str, metric: str | None, expected: Result
+) -> None:
+    plan = PLAN + f'missing = "{soak}"\n' + (METRICS.format(metric, metric) if metric else "")
+    assert results(silent(tmp_path, monkeypatch, plan)) == {"cpu": expected, "memory": expected}
+
+
+@pytest.mark.parametrize(
+    ("missing", "health", "needed", "told"),
+    [
+        ("inconclusive", Health.UNKNOWN, True, 1),
+        ("fail", Health.TROUBLE, True, 1),
+        ("pass", Health.UNKNOWN, False, 0),
+    ],
+)
+def test_it_is_said_once_before_a_stage_is_deployed_and_by_the_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, health: Health, needed: bool, told: int
+) -> None:
+    py312 = silent(tmp_path, monkeypatch, PLAN + f'missing = "{missing}"\n')
+    (row,) = [row for row in examined(py312.ground, "test", None) if row.what == "usage"]
+    assert (row.health, row.needed) == (health, needed)
+    py312("deploy --stage 1")
+    assert len([line for line in py312.told if WITHOUT in line]) == told
+
+
+def test_a_target_that_always_tells_has_no_such_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    py312 = shell_in(tmp_path, monkeypatch, plan=PLAN, stages=STAGES)
+    assert not [row for row in examined(py312.ground, "test", None) if row.what == "usage"]

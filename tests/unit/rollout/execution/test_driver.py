@@ -1,0 +1,638 @@
+"""The driver, on a target in memory; killed before and after each of its steps."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core.errors import RolloutRefused
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.process_identity import this_process
+from pytest_py312.rollout.domain.events import Credited, Judged
+from pytest_py312.rollout.domain.journal import Journal, LostRun
+from pytest_py312.rollout.domain.model import Container, Deployment, Holder, ServiceSpec, StageRun, StageState, Verdict
+from pytest_py312.rollout.execution.driver import Driver
+from pytest_py312.rollout.execution.locking import Me
+from pytest_py312.rollout.targets.target import TargetLost, TargetRefused
+from tests.support.fakes import FakeTarget
+from tests.unit.rollout.runs import spec
+
+S = StageState
+OLD, NEW = "old-3.9", "new-3.12"
+SERVICES = ("auth", "user", "gateway")
+DEAD = "boot/namespace/0/1/1"
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it runs any more, no except and no finally of ours may matter."""
+
+
+@pytest.fixture(autouse=True)
+def _no_disk_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is killed here, not a machine."""
+    monkeypatch.setattr("pytest_py312.core.database.SYNCHRONOUS", "OFF")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = Journal(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def target() -> FakeTarget:
+    made = FakeTarget()
+    for service in SERVICES:
+        made.serve(service, OLD)
+    return made
+
+
+@pytest.fixture
+def all_others_are_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = str(this_process())
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: process != me)
+
+
+def driver(journal: Journal, target: FakeTarget, process: str = "", stopping: Callable[[], str] = lambda: "") -> Driver:
+    me = Me(name="release engineer", host="here", process=process or str(this_process()))
+    times = itertools.count()
+    return Driver(
+        journal, target, me, stopping=stopping, pause=lambda seconds: None, stopwatch=lambda: float(next(times))
+    )
+
+
+def run_of(*services: str, image: str = NEW, **changes: object) -> StageRun:
+    deployments = tuple(Deployment(spec=spec(name), image=image) for name in services or SERVICES)
+    made = StageRun(
+        run="r1", environment="test", stage=1, target=Interpreter(3, 12), deployments=deployments, soak=600.0
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # names are those of the fields
+
+
+def accepted(journal: Journal, target: FakeTarget, run: StageRun) -> StageRun:
+    mine = driver(journal, target)
+    mine.deploy(run)
+    journal.record(run.run, Credited(seconds=600.0), owner=mine.owner)
+    done = journal.record(run.run, Judged(verdict=Verdict.PASSED), owner=mine.owner)
+    mine.detach(run.run)
+    return done
+
+
+# ---- up and back
+
+
+def test_a_good_stage_is_brought_up_to_its_soak_and_holds_its_environment(journal: Journal, target: FakeTarget) -> None:
+    run = driver(journal, target).deploy(run_of())
+    assert run.state is S.SOAKING
+    assert target.serving() == dict.fromkeys(SERVICES, NEW)
+    assert target.locks["test"].run == "r1"
+    kept = [one for one in target.containers.values() if not one.running]
+    assert [one.image for one in kept] == [OLD] * 3
+
+
+def test_a_run_is_brought_up_step_by_step(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    assert mine.begin(run_of()).state is S.LOCKED
+    assert target.serving() == dict.fromkeys(SERVICES, OLD), "nothing is touched yet"
+    assert mine.go_on("r1", until=lambda run: run.state is not S.LOCKED).state is S.DEPLOYING
+    run = mine.go_on("r1", until=lambda run: run["auth"].ready)
+    assert target.serving() == {**dict.fromkeys(SERVICES, OLD), "auth": NEW}
+    assert mine.verify("r1", "auth") == ""
+    assert mine.verify("r1", "user") == "it was not prepared"
+    run = mine.go_on("r1")
+    assert run.state is S.SOAKING
+
+
+def test_a_step_that_fails_is_brought_back_whatever_was_waited_for(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.begin(run_of())
+    target.unready.add(NEW)
+    assert mine.go_on("r1", until=lambda run: run["user"].ready).state is S.ROLLED_BACK
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+
+
+def test_the_last_of_three_is_broken_and_all_are_old_again(journal: Journal, target: FakeTarget) -> None:
+    target.unready.add("broken-3.12")
+    last = replace(
+        run_of(), deployments=(*run_of("auth", "user").deployments, *run_of("gateway", image="broken-3.12").deployments)
+    )
+    run = driver(journal, target).deploy(last)
+    assert (run.state, run.reason) == (S.ROLLED_BACK, "gateway: exit code 1")
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert len(target.containers) == 3
+    assert target.locks == {}
+    assert [step for step in target.steps if step.startswith("restore")] == [
+        f"restore {name}" for name in reversed(SERVICES)
+    ]
+    notes = [entry.what for entry in journal.history("r1") if isinstance(entry.what, str)]
+    assert any("gateway had logged:\nthe log of it" in note for note in notes)
+
+
+def test_another_interpreter_than_the_target_is_found_out(journal: Journal, target: FakeTarget) -> None:
+    """Healthy, and still not what was to be deployed."""
+    run = driver(journal, target).deploy(run_of(image="wrong-3.11"))
+    assert (run.state, run.reason) == (S.ROLLED_BACK, "auth: it runs on Python 3.11, not on 3.12")
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["in the place of the old one", "where nothing did before"])
+def test_what_somebody_deploys_meanwhile_is_found_right_before_it_would_be_replaced_and_left_alone(
+    journal: Journal, target: FakeTarget, first: bool
+) -> None:
+    """On the way back, too: what was deployed before it comes back, and it goes on serving."""
+    services = ("auth", "billing" if first else "user")
+
+    def by_hand(step: str) -> None:
+        if step == f"prepare {services[1]}":
+            for key, one in target.containers.items():
+                if one.name == services[1]:
+                    one.name, one.running = f"{services[1]}.{key}", False
+            target.serve(services[1], "hotfix-3.9")
+
+    target.before = by_hand
+    run = driver(journal, target).deploy(run_of(*services))
+    assert run.state is S.ROLLED_BACK
+    where = "where nothing did before" if first else "in the place of id2 of image old-3.9"
+    assert f"{services[1]}: id5 of image hotfix-3.9 serves {where}" in run.reason
+    assert run.reason.endswith("which somebody else has deployed, serves, and was left as it is")
+    others = {"user": OLD} if first else {}
+    assert target.serving() == {"auth": OLD, "gateway": OLD, services[1]: "hotfix-3.9"} | others
+    assert not [one for one in target.containers.values() if one.run == run.run], "nothing of ours is left"
+    assert driver(journal, target).recover("test") == []
+
+
+def test_what_is_gone_meanwhile_is_not_replaced_without_a_word(journal: Journal, target: FakeTarget) -> None:
+    def removed(step: str) -> None:
+        if step == "prepare auth":
+            del target.containers["id1"]
+
+    target.before = removed
+    run = driver(journal, target).deploy(run_of("auth"))
+    assert "id1 of image old-3.9 was removed by somebody else since this run looked" in run.reason
+
+
+def test_without_its_image_nothing_is_touched(journal: Journal, target: FakeTarget) -> None:
+    target.missing.add(NEW)
+    run = driver(journal, target).deploy(run_of())
+    assert (run.state, run.reason) == (S.ROLLED_BACK, f"auth: there is no image {NEW}")
+    assert not any(step.startswith("prepare user") for step in target.steps)
+
+
+def test_what_served_nothing_before_is_removed_again(journal: Journal) -> None:
+    target = FakeTarget(unready={NEW})
+    run = driver(journal, target).deploy(run_of("auth"))
+    assert run.state is S.ROLLED_BACK
+    assert target.containers == {}
+
+
+def test_a_stopped_service_has_no_way_back(journal: Journal, target: FakeTarget) -> None:
+    next(one for one in target.containers.values() if one.name == "user").running = False
+    run = driver(journal, target).deploy(run_of())
+    assert run.state is S.ROLLED_BACK
+    assert "does not run: there is nothing to come back to" in run.reason
+    assert not any(step.startswith("prepare") for step in target.steps)
+
+
+def test_a_way_back_to_something_sick_is_none(journal: Journal, target: FakeTarget) -> None:
+    target.unready.add(OLD)
+    run = driver(journal, target).deploy(run_of())
+    assert run.state is S.ROLLED_BACK
+    assert "what serves now is not well (exit code 1)" in run.reason
+    assert not any(step.startswith("prepare") for step in target.steps)
+
+
+def test_a_way_back_that_is_blocked_is_told_and_tried_again(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.deploy(run_of())
+
+    def blocked(step: str) -> None:
+        if step == "restore user":
+            raise TargetRefused("its image is gone")
+
+    target.before = blocked
+    run = mine.rollback("r1", reason="by hand")
+    assert run.state is S.ROLLBACK_FAILED
+    assert run.reason == "by hand; user could not be brought back: its image is gone"
+    assert target.serving() == {"auth": OLD, "user": NEW, "gateway": OLD}
+    assert "test" in target.locks
+    target.before = lambda step: None
+    assert [found.state for found in driver(journal, target).recover("test")] == [S.ROLLED_BACK]
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert target.locks == {}
+
+
+def test_a_way_back_waits_for_a_target_that_does_not_answer(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.deploy(run_of())
+    left = [3]
+
+    def away(step: str) -> None:
+        if step.startswith("restore") and left[0]:
+            left[0] -= 1
+            raise TargetLost("the engine does not answer")
+
+    target.before = away
+    assert mine.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+    assert left == [0]
+
+
+def test_asked_to_stop_on_the_way_up_it_goes_back(journal: Journal, target: FakeTarget) -> None:
+    words = itertools.chain([""] * 5, itertools.repeat("SIGTERM"))
+    run = driver(journal, target, stopping=lambda: next(words)).deploy(run_of())
+    assert run.state is S.ROLLED_BACK
+    assert "interrupted by SIGTERM" in run.reason
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+
+
+def test_interrupted_in_the_middle_of_an_act_it_goes_back_and_passes_it_on(
+    journal: Journal, target: FakeTarget
+) -> None:
+    """Twice: once on the way up, once on the way back."""
+    left = [2]
+
+    def interrupt(step: str) -> None:
+        if step == "switch user" and left[0]:
+            left[0] -= 1
+            raise KeyboardInterrupt
+
+    target.after = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        driver(journal, target).deploy(run_of())
+    assert journal.run("r1").state is S.ROLLED_BACK
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert target.locks == {}
+
+
+# ---- the old version beside the new one
+
+
+def twinned(**changes: object) -> StageRun:
+    """A run of which the service ``user`` wants a twin."""
+    return run_of(**changes).with_deployment("user", wants_twin=True)  # type: ignore[arg-type]  # as run_of has them
+
+
+def test_a_twin_runs_while_the_stage_is_watched_and_no_longer(journal: Journal, target: FakeTarget) -> None:
+    run = driver(journal, target).deploy(twinned())
+    assert run.state is S.SOAKING
+    assert target.serving() == {**dict.fromkeys(SERVICES, NEW), "user.twin": OLD}
+    assert run["user"].twin is not None
+    target.containers.pop(run["user"].twin.id)  # somebody has removed it: all the same
+    accepted_now(journal, target)
+    assert target.serving() == dict.fromkeys(SERVICES, NEW)
+    assert target.locks == {}
+    assert journal.run("r1")["user"].twin_removed
+
+
+def accepted_now(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    journal.take("r1", owner=mine.owner)
+    journal.record("r1", Credited(seconds=600.0), owner=mine.owner)
+    journal.record("r1", Judged(verdict=Verdict.PASSED), owner=mine.owner)
+    mine.detach("r1")
+
+
+def test_a_twin_that_cannot_be_is_written_down_and_nothing_comes_back(journal: Journal, target: FakeTarget) -> None:
+    def sick(step: str) -> None:
+        if step == "twin user":
+            target.unready.add(OLD)
+
+    target.after = sick
+    run = driver(journal, target).deploy(twinned())
+    assert (run.state, run["user"].twin, run["user"].no_twin) == (S.SOAKING, None, "exit code 1")
+    assert target.serving() == dict.fromkeys(SERVICES, NEW)
+
+
+def test_there_is_no_twin_of_what_was_not_there(journal: Journal) -> None:
+    run = driver(journal, FakeTarget()).deploy(twinned())
+    assert (run.state, run["user"].no_twin) == (S.SOAKING, "nothing served before")
+
+
+def test_a_twin_that_is_in_the_way_of_nobody_is_removed_by_whoever_comes_next(
+    journal: Journal, target: FakeTarget
+) -> None:
+    driver(journal, target).deploy(twinned())
+
+    def away(step: str) -> None:
+        if step == "remove twin user":
+            raise TargetLost("the engine does not answer")
+
+    target.before = away
+    accepted_now(journal, target)
+    assert target.serving()["user.twin"] == OLD
+    assert journal.run("r1").is_completed
+    target.before = lambda step: None
+    assert [run.state for run in driver(journal, target).recover("test")] == [S.ACCEPTED]
+    assert "user.twin" not in target.serving()
+    assert driver(journal, target).recover("test") == []
+
+
+def test_a_rollback_takes_the_twin_along(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.deploy(twinned())
+    assert mine.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert len(target.containers) == 3
+
+
+# ---- killed
+
+
+def killed_at(number: int, when: str, target: FakeTarget) -> Callable[[str], None]:
+    """The process ends at its ``number``-th step, before or after it is done."""
+    counter = itertools.count(1)
+
+    def kill(step: str) -> None:
+        if next(counter) == number:
+            raise Killed(step)
+
+    setattr(target, when, kill)
+    return kill
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("again", [None, 2])
+def test_killed_at_any_step_the_next_start_makes_it_all_old(tmp_path: Path, when: str, again: int | None) -> None:
+    """Or it was through already and is all new. The recovery is killed as well, at its ``again``-th step."""
+    for number in itertools.count(1):
+        journal = Journal(tmp_path / str(number))
+        target = FakeTarget()
+        for service in SERVICES:
+            target.serve(service, OLD)
+        killed_at(number, when, target)
+        survived = False
+        try:
+            driver(journal, target, process=DEAD).deploy(twinned())
+            survived = True
+        except Killed:
+            pass
+        if again is not None:
+            killed_at(again, when, target)
+            with suppress(Killed):
+                driver(journal, target, process=f"{DEAD}2").recover("test")
+        target.before = target.after = lambda step: None
+        driver(journal, target).recover("test")
+        states = [run.state for run in journal.newest("test")]
+        journal.close()
+        if survived:
+            assert states == [S.SOAKING]
+            assert target.serving() == {**dict.fromkeys(SERVICES, NEW), "user.twin": OLD}
+            return
+        assert states in ([S.ROLLED_BACK], []), number
+        assert target.serving() == dict.fromkeys(SERVICES, OLD), number
+        assert len(target.containers) == 3, number
+        assert target.locks == {}, number
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+def test_a_target_may_finish_what_a_dead_process_asked_of_it_before_it_is_undone(
+    journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it makes the new container only after the process that asked for it was gone."""
+    prepare, late = target.prepare, list[Callable[[], object]]()
+
+    def die_asking(one: ServiceSpec, *, image: str, run: str) -> Container:
+        late.append(lambda: prepare(one, image=image, run=run))
+        raise Killed
+
+    monkeypatch.setattr(target, "prepare", die_asking)
+    with suppress(Killed):
+        driver(journal, target, process=DEAD).deploy(run_of())
+    me = Me(name="another", host="here", process=str(this_process()))
+
+    def time_passes(seconds: float = 0.0) -> None:
+        while late:
+            late.pop()()
+
+    Driver(journal, target, me, pause=time_passes).recover("test")
+    time_passes()
+
+    assert target.serving() == dict.fromkeys(SERVICES, OLD)
+    assert len(target.containers) == len(SERVICES)
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+def test_killed_when_all_was_done_but_the_lock_the_next_start_gives_it_back(
+    journal: Journal, target: FakeTarget
+) -> None:
+    mine = driver(journal, target)
+    mine.deploy(run_of())
+    left = replace(target.locks["test"], process=DEAD)
+    mine.rollback("r1", reason="by hand")
+    target.locks["test"] = left
+    assert driver(journal, target).recover("test") == []
+    assert target.locks == {}
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+def test_killed_before_anything_was_written_the_lock_keeps_nobody_out(journal: Journal, target: FakeTarget) -> None:
+    target.locks["test"] = Holder(
+        name="somebody", host="here", process=DEAD, journal=journal.identity, run="never-begun", stage=2, since=""
+    )
+    assert driver(journal, target).deploy(run_of()).state is S.SOAKING
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+def test_a_soak_goes_on_in_another_process(journal: Journal, target: FakeTarget) -> None:
+    driver(journal, target, process=DEAD).deploy(run_of())
+    assert driver(journal, target).recover("test") == []
+    run = driver(journal, target).attach("r1")
+    assert run.state is S.SOAKING
+    assert target.locks["test"].process == str(this_process())
+    assert target.serving() == dict.fromkeys(SERVICES, NEW)
+
+
+# ---- two at once
+
+
+def test_the_second_operator_is_told_who_is_at_it(journal: Journal, target: FakeTarget, tmp_path: Path) -> None:
+    """With the same journal or another one, as long as nobody knows that the first one is gone."""
+    mine = str(this_process())
+    theirs = Holder(
+        name="night shift",
+        host="build-7",
+        process=mine,
+        journal="another",
+        run="r7",
+        stage=2,
+        since="2026-11-25T20:00:00Z",
+    )
+    target.locks["test"] = theirs
+    with pytest.raises(RolloutRefused, match=r"held by night shift on build-7 \(stage 2, run r7, since 2026-11-25T20"):
+        driver(journal, target).deploy(run_of())
+    assert target.locks["test"] == theirs
+    assert journal.newest() == []
+    assert not any(step.startswith("prepare") for step in target.steps)
+
+
+def test_what_a_living_process_does_is_not_recovered(
+    journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: False)
+    killed_at(6, "before", target)
+    with pytest.raises(Killed):
+        driver(journal, target, process="another").deploy(run_of())
+    target.before = lambda step: None
+    before = target.serving()
+    for attempt in (
+        lambda: driver(journal, target).recover("test"),
+        lambda: driver(journal, target).deploy(run_of(run="r2")),
+    ):
+        with pytest.raises(RolloutRefused, match="held by release engineer"):
+            attempt()
+    assert target.serving() == before
+
+
+def test_whoever_lost_the_lock_touches_nothing_more(journal: Journal, target: FakeTarget) -> None:
+    """It was taken for dead while it slept in the middle of a deployment."""
+
+    def stolen(step: str) -> None:
+        if step == "prepare user":
+            target.locks["test"] = replace(target.locks["test"], process="another")
+
+    target.after = stolen
+    with pytest.raises(LostRun, match="touches nothing more"):
+        driver(journal, target).deploy(run_of())
+    assert not any(step.startswith("switch user") for step in target.steps)
+
+
+def test_a_lock_that_somebody_swept_away_is_taken_again(journal: Journal, target: FakeTarget) -> None:
+    def swept(step: str) -> None:
+        if step == "prepare user":
+            target.locks.clear()
+
+    target.after = swept
+    assert driver(journal, target).deploy(run_of()).state is S.SOAKING
+    assert target.locks["test"].run == "r1"
+    assert "the lock of test was gone, and was taken again" in [entry.what for entry in journal.history("r1")]
+
+
+def test_a_soak_that_was_left_in_order_is_gone_on_with_from_anywhere(
+    journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another machine, or after a restart of this one, nobody can tell that a process is gone: it has to say so."""
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: False)
+    first, second, third = (driver(journal, target, process=f"job {number}") for number in (1, 2, 3))
+    first.deploy(run_of())
+    first.leave("r1")
+    with pytest.raises(LostRun):
+        journal.record("r1", Credited(seconds=1.0), owner=first.owner)
+    second.attach("r1")
+    with pytest.raises(RolloutRefused, match="one at a time"):
+        third.attach("r1")
+    second.leave("r1")
+    assert third.attach("r1").state is S.SOAKING
+    journal.record("r1", Credited(seconds=1.0), owner=third.owner)
+
+
+def test_a_rollback_by_hand_takes_a_healthy_soak_from_its_watcher(
+    journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: False)
+    watcher = driver(journal, target, process="watcher")
+    watcher.deploy(run_of())
+    with pytest.raises(RolloutRefused, match="one at a time"):
+        driver(journal, target).attach("r1")
+    assert driver(journal, target).rollback("r1", reason="by hand").state is S.ROLLED_BACK
+    with pytest.raises(LostRun):
+        journal.record("r1", Credited(seconds=1.0), owner=watcher.owner)
+
+
+def test_a_lock_of_somewhere_else_needs_force(journal: Journal, target: FakeTarget) -> None:
+    target.locks["test"] = Holder(
+        name="night shift", host="build-7", process="elsewhere", journal="another", run="r7", stage=2, since=""
+    )
+    mine = driver(journal, target)
+    with pytest.raises(RolloutRefused, match="--force"):
+        mine.unlock("test", force=False)
+    found = mine.unlock("test", force=True)
+    assert found is not None
+    assert found.host == "build-7"
+    assert mine.unlock("test", force=False) is None
+
+
+# ---- beside other stages
+
+
+def test_later_stages_wait_and_lose_their_ground(journal: Journal, target: FakeTarget) -> None:
+    target.serve("billing", OLD)
+    second = run_of("billing", run="r2", stage=2)
+    with pytest.raises(RolloutRefused, match="stage 1 was never deployed"):
+        driver(journal, target).deploy(second, earlier=[1])
+    accepted(journal, target, run_of())
+    assert accepted(journal, target, second).is_completed
+    mine = driver(journal, target)
+    assert mine.rollback("r1", reason="by hand").state is S.ROLLED_BACK
+    assert journal.run("r2").stale == "stage 1 was rolled back under it"
+    assert not journal.run("r2").is_completed
+
+
+def test_what_was_changed_by_hand_is_noticed_before_the_next_stage(journal: Journal, target: FakeTarget) -> None:
+    accepted(journal, target, run_of())
+    next(one for one in target.containers.values() if one.name == "user").image = "by-hand-3.12"
+    with pytest.raises(RolloutRefused, match=r"by-hand-3\.12 serves it now"):
+        driver(journal, target).deploy(run_of("user", run="r2", stage=2), earlier=[1])
+
+
+def test_a_rollback_of_what_is_back_already_changes_nothing(journal: Journal, target: FakeTarget) -> None:
+    mine = driver(journal, target)
+    mine.deploy(run_of())
+    once = mine.rollback("r1", reason="by hand")
+    steps = len(target.steps)
+    assert mine.rollback("r1", reason="again") == once
+    assert len(target.steps) == steps
+
+
+def test_a_deployment_that_touched_nothing_keeps_nobody_from_the_way_back(journal: Journal, target: FakeTarget) -> None:
+    """What serves has fallen ill since it was accepted: it is not deployed anew, and the old version is wanted back."""
+    target.serve("billing", OLD)
+    accepted(journal, target, run_of())
+    accepted(journal, target, run_of("billing", run="later", image="also-3.12", stage=2))
+    target.unready.add(NEW)
+    mine = driver(journal, target)
+    assert mine.deploy(run_of(run="r2", image="newer-3.12")).state is S.ROLLED_BACK
+    stands, later = journal.newest("test")
+    assert (stands.run, stands.state) == ("r1", S.ACCEPTED)
+    assert later.is_completed, "nothing was changed under it"
+    assert mine.rollback(stands.run, reason="by hand").state is S.ROLLED_BACK
+    assert target.serving() == dict.fromkeys(SERVICES, OLD) | {"billing": "also-3.12"}
+    assert not journal.run("later").is_completed
+
+
+@pytest.mark.usefixtures("all_others_are_dead")
+def test_killed_on_the_way_back_from_an_earlier_run_the_next_start_finishes_it(
+    journal: Journal, target: FakeTarget
+) -> None:
+    """Though a later run, which came back to it, was the newest until then."""
+    accepted(journal, target, run_of("auth"))
+    target.unready = {"newer-3.12"}
+    later = driver(journal, target).deploy(run_of("auth", run="r2", image="newer-3.12"))
+    assert (later.state, target.serving()["auth"]) == (S.ROLLED_BACK, NEW)
+    below = journal.below(later)
+    assert below is not None
+    assert (below.run, journal.newest()[0].run) == ("r1", "r2")
+
+    def kill(step: str) -> None:
+        if step == "restore auth":
+            raise Killed
+
+    target.before = kill
+    with pytest.raises(Killed):
+        driver(journal, target, DEAD).rollback("r1", reason="by hand")
+    target.before = lambda step: None
+    assert [(run.run, run.state) for run in journal.newest()] == [("r1", S.ROLLING_BACK)]
+    assert [(run.run, run.state) for run in driver(journal, target).recover("test")] == [("r1", S.ROLLED_BACK)]
+    assert target.serving()["auth"] == OLD
+    assert journal.newest()[0].run == "r1"
+
+
+def test_a_stage_that_is_deployed_anew_takes_the_ground_from_later_ones(journal: Journal, target: FakeTarget) -> None:
+    target.serve("billing", OLD)
+    accepted(journal, target, run_of())
+    accepted(journal, target, run_of("billing", run="later", stage=2))
+    assert driver(journal, target).deploy(run_of(run="r2", image="newer-3.12")).state is S.SOAKING
+    assert journal.run("later").stale == "stage 1 was deployed anew under it"

@@ -1,0 +1,183 @@
+"""What is to be seen while a stage is watched."""
+
+import asyncio
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.rollout.canary_analysis.time_series import OLD, Tally
+from pytest_py312.rollout.domain.events import Breached, Drifted
+from pytest_py312.rollout.domain.journal import Entry, Journal
+from pytest_py312.rollout.domain.model import Breach, Measurement, Moment, Reaction, Result, Sample, Severity
+from pytest_py312.rollout.execution.driver import Driver
+from pytest_py312.rollout.execution.locking import myself
+from pytest_py312.rollout.execution.watcher import Watcher
+from pytest_py312.rollout.live.live_page import LivePage
+from pytest_py312.rollout.live.live_terminal import shown_on
+from pytest_py312.rollout.live.live_view import LiveView, valued, view_of
+from pytest_py312.rollout.monitoring.soak import Progress
+from pytest_py312.rollout.reporting.roadmap import NOT_DEPLOYED
+from tests.unit.rollout.runs import soaking
+from tests.unit.rollout.shells import Shell, shell_in
+
+HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
+
+
+def tally_of(*measurements: Measurement) -> Tally:
+    tally = Tally()
+    tally.add(Sample(service="user", slot=1, at=Moment(wall=1.0, boottime=1.0, boot="b"), measurements=measurements))
+    return tally
+
+
+def measured(
+    metric: str, result: Result = Result.SUCCESSFUL, value: float | None = None, detail: str = ""
+) -> Measurement:
+    return Measurement(metric=metric, result=result, value=value, detail=detail)
+
+
+def seen(*measurements: Measurement, history: tuple[Entry, ...] = ()) -> LiveView:
+    progress = Progress(run=soaking(), slot=1, missed=2, next_in=40.0)
+    return view_of(progress, 600.0, {"user": tally_of(*measurements) if measurements else Tally()}, history)
+
+
+BREACH = Breach(service="user", metric="latency", severity=Severity.MINOR, reaction=Reaction.HOLD, detail="slow")
+HISTORY = (
+    Entry(at="", what="a note"),
+    Entry(at="", what=Breached(breach=BREACH)),
+    Entry(at="", what=Drifted(service="user", detail="another", slot=1)),
+)
+
+
+def test_a_service_that_was_not_measured_is_not_called_well() -> None:
+    assert seen().services[0].summary == "nothing was measured yet"
+    assert "user: nothing was measured yet" in seen().sentence
+
+
+def test_a_line_for_a_log() -> None:
+    line = seen(measured("availability", value=1.0)).sentence
+    assert line == "soaking, sample 1: all well; 10 min credited, 50 min left; 2 missed"
+    bad = seen(measured("availability", Result.FAILED), measured("errors", Result.INCONCLUSIVE))
+    assert "user: availability failed, errors inconclusive" in bad.sentence
+
+
+def test_the_newest_values_stand_beside_those_of_the_old_version() -> None:
+    view = seen(measured("memory", value=2**21), measured("latency", value=0.02), measured(OLD + "latency", value=0.01))
+    latency, memory = view.services[0].metrics
+    assert (latency.metric, latency.value, latency.old) == ("latency", "20 ms", "10 ms")
+    assert (memory.value, memory.old, memory.bad, memory.taken) == ("2.0 MiB", "", 0, 1)
+
+
+def test_what_is_only_noted_for_the_next_reading_is_not_shown() -> None:
+    assert seen(measured("cpu seconds", value=1.0), measured("drift")).services[0].metrics == ()
+
+
+def test_limits_that_were_broken_are_told() -> None:
+    assert seen(history=HISTORY).services[0].breaches == ("latency: slow (minor: hold)", "drift: another")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "expected"),
+    [("latency", 1.5, "1.5 s"), ("cpu", 0.5, "0.50 cores"), ("orders", 12345.0, "12345"),
+     ("availability", 1.0, ""), ("x", None, "")],
+)  # fmt: skip
+def test_values_have_their_units(metric: str, value: float | None, expected: str) -> None:
+    assert valued(metric, value) == expected
+
+
+# ---- a terminal
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_where_nobody_looks_there_is_a_line_for_each_sample() -> None:
+    told: list[str] = []
+    with shown_on(io.StringIO(), lambda: seen(measured("availability")), told.append) as on_sample:
+        on_sample()
+        on_sample()
+    assert len(told) == 2
+
+
+def test_on_a_terminal_a_table_is_kept_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    views = [seen(), seen(measured("availability", Result.FAILED, detail=f"HTTP 500 {HOSTILE}"), history=HISTORY)]
+    stream = Terminal()
+    with shown_on(stream, lambda: views[-1], lambda text: None) as on_sample:
+        on_sample()
+    text = stream.getvalue()
+    for told in (
+        "stage 1 in test is soaking",
+        "HTTP 500",
+        "drift: another",
+        "10 min of 60 min credited",
+        "next in 40 s",
+    ):
+        assert told in text
+    assert "alert(1)>\x1b[31m" not in text, "what a service says does not colour the terminal"
+
+
+# ---- the page
+
+
+@pytest.fixture
+def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    shell = shell_in(tmp_path, monkeypatch)
+    shell("deploy --stage 1")
+    return shell
+
+
+def page_of(shell: Shell, *, ticks: int = 0) -> str:
+    journal = Journal(shell.ground.state)
+    run = next(run for run in journal.newest("test") if run.stage == 1)
+    settings, fleet = shell.ground.settings(), shell.ground.fleet()
+    driver = Driver(journal, shell.target, myself(), told=shell.told.append)
+    watcher = Watcher(
+        journal, driver, shell.target, run, settings=settings, told=shell.told.append, root=shell.root,
+        services={one.name: one for one in fleet.services},
+    )  # fmt: skip
+    for _ in range(ticks):
+        asyncio.run(watcher.soak.tick())
+        shell.seconds += 60.0
+    page = LivePage(watcher, journal, shell.ground.plan, fleet, settings, lambda run: None).text()
+    journal.close()
+    return page
+
+
+def test_the_page_shows_all_stages_and_what_was_measured(py312: Shell) -> None:
+    page = page_of(py312, ticks=3)
+    assert "Stage 1 is" in page
+    assert NOT_DEPLOYED in page, "stage 2"
+    assert "2 min of 3 min" in page
+    assert "<progress" in page
+    assert re.search(r"availability</th>.*successful", page)
+    assert '<meta http-equiv="refresh" content="15">' in page
+
+
+def test_before_the_first_sample_nothing_is_called_well(py312: Shell) -> None:
+    page = page_of(py312)
+    assert ">nothing was measured yet<" in page
+    assert ">well<" not in page
+
+
+def test_what_a_service_says_is_no_element(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def rest(seconds: float) -> None:
+        py312.seconds += seconds
+
+    monkeypatch.setattr("pytest_py312.core.clock.asyncio.sleep", rest)
+    monkeypatch.setattr("pytest_py312.rollout.monitoring.probes.health_in", lambda seen: failed(HOSTILE))
+    page = page_of(py312, ticks=2)
+    assert "<img" not in page
+    assert "&lt;img src=x" in page
+    assert "\x1b" not in page
+    assert "<script" not in page
+
+
+def failed(detail: str) -> object:
+    from pytest_py312.rollout.metrics.reading import Reading
+
+    return Reading.failed(detail)

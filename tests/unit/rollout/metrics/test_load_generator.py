@@ -1,0 +1,176 @@
+"""The load generator, in a loop in which waiting takes no time."""
+
+import asyncio
+import io
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.rollout.domain.model import Verdict
+from pytest_py312.rollout.metrics.load_generator import (
+    LoadLimits,
+    LoadReport,
+    Send,
+    Step,
+    check,
+    generate,
+    main,
+    quantile,
+    step_in,
+)
+from tests.unit.rollout.virtual_time import VirtualLoop, virtually
+
+LIMITS = LoadLimits(p95=0.5)
+
+
+def generated(
+    *steps: Step, service: Callable[[VirtualLoop], Send], limits: LoadLimits = LIMITS, most_open: int = 2000
+) -> LoadReport:
+    loop = VirtualLoop()
+    work = generate(steps, service(loop), limits, stopwatch=loop.time, rest=asyncio.sleep, most_open=most_open)
+    return virtually(loop, work)
+
+
+def answers_in(seconds: float) -> Callable[[VirtualLoop], Send]:
+    def service(loop: VirtualLoop) -> Send:
+        async def send() -> bool:
+            await asyncio.sleep(seconds)
+            return True
+
+        return send
+
+    return service
+
+
+def stalls(loop: VirtualLoop) -> Send:
+    """Answers at once, but for two seconds in which it answers nobody."""
+
+    async def send() -> bool:
+        await asyncio.sleep(max(0.01, 7.0 - loop.time()) if 5.0 <= loop.time() < 7.0 else 0.01)
+        return True
+
+    return send
+
+
+def test_a_service_that_keeps_up() -> None:
+    report = generated(Step(rate=100, seconds=10), service=answers_in(0.02))
+    (step,) = report.steps
+    assert report.verdict is Verdict.PASSED
+    assert (step.sent, step.errors, step.not_sent) == (1000, 0, 0)
+    assert step.achieved == pytest.approx(100.0)
+    assert [step.p50, step.p99] == pytest.approx([0.02, 0.02])
+    assert step.lateness == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_stall_makes_all_late_that_would_have_come_meanwhile() -> None:
+    """Of 2,400 requests 400 fall into it, which is more than one in twenty. Users that wait would have seen ten."""
+    report = generated(Step(rate=200, seconds=12), service=stalls)
+    (step,) = report.steps
+    assert (step.sent, step.not_sent) == (2400, 0)
+    assert step.p50 == pytest.approx(0.01)
+    assert step.p95 == pytest.approx(1.4, abs=0.01)
+    assert step.p99 == pytest.approx(1.88, abs=0.01)
+    assert report.verdict is Verdict.FAILED
+    assert report.reason.startswith("p95 is 1")
+
+
+def test_a_service_that_cannot_keep_up_is_told_as_such() -> None:
+    report = generated(Step(rate=100, seconds=10), service=answers_in(20.0), most_open=50)
+    assert report.verdict is Verdict.FAILED
+    assert report.reason == "asked rate not reached: 5.0 of 100 a second"
+    assert report.steps[0].not_sent == 950
+
+
+def test_a_service_that_falls_behind_has_a_rate_of_its_own() -> None:
+    """It answers all of them, one after the other, at half the rate."""
+
+    def service(loop: VirtualLoop) -> Send:
+        free_at = 0.0
+
+        async def send() -> bool:
+            nonlocal free_at
+            free_at = max(free_at, loop.time()) + 0.02
+            await asyncio.sleep(free_at - loop.time())
+            return True
+
+        return send
+
+    report = generated(Step(rate=100, seconds=10), service=service)
+    assert report.reason == "asked rate not reached: 50.0 of 100 a second"
+    late_but_steady = generated(Step(rate=100, seconds=10), service=answers_in(5.0), limits=LoadLimits())
+    assert late_but_steady.verdict is Verdict.PASSED
+
+
+def test_a_generator_that_is_too_slow_says_nothing_about_the_service() -> None:
+    def service(loop: VirtualLoop) -> Send:
+        async def send() -> bool:
+            loop.busy(0.012)  # it can send 83 a second
+            return True
+
+        return send
+
+    report = generated(Step(rate=100, seconds=10), service=service)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.reason.startswith("generator saturated")
+
+
+def test_errors_are_the_services_however_late_the_generator_was() -> None:
+    def service(loop: VirtualLoop) -> Send:
+        async def send() -> bool:
+            loop.busy(0.012)
+            return int(loop.time() * 1000) % 10 != 0
+
+        return send
+
+    report = generated(Step(rate=100, seconds=10), service=service)
+    assert report.verdict is Verdict.FAILED
+    assert "requests failed; 1.00% may" in report.reason
+
+
+def test_warming_up_is_not_judged_and_the_worst_step_speaks_for_all() -> None:
+    def service(loop: VirtualLoop) -> Send:
+        async def send() -> bool:
+            await asyncio.sleep(3.0 if loop.time() < 5.0 else 0.01)
+            return True
+
+        return send
+
+    cold, warm = Step(rate=50, seconds=5, judged=False), Step(rate=50, seconds=5)
+    report = generated(cold, warm, service=service)
+    assert (report.verdict, len(report.steps)) == (Verdict.PASSED, 1)
+    assert generated(warm, warm, service=service).verdict is Verdict.FAILED
+
+
+@given(st.lists(st.tuples(st.floats(1, 200), st.floats(0.1, 2)), min_size=1, max_size=3))
+def test_each_request_that_is_asked_for_is_sent_or_counted(asked: list[tuple[float, float]]) -> None:
+    steps = [Step(rate=rate, seconds=seconds) for rate, seconds in asked]
+    report = generated(*steps, service=answers_in(0.2), most_open=20)
+    assert [step.sent + step.not_sent for step in report.steps] == [step.requests for step in steps]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [[], [Step(rate=1, seconds=1, judged=False)], [Step(rate=0, seconds=1)], [Step(rate=5, seconds=float("inf"))],
+     [Step(rate=9000, seconds=1)], [Step(rate=float("nan"), seconds=1)], [Step(rate=4000, seconds=600)]],
+)  # fmt: skip
+def test_more_than_is_ever_sent_is_refused(steps: list[Step]) -> None:
+    with pytest.raises(ValueError, match=r"step|requests"):
+        check(steps)
+
+
+@pytest.mark.parametrize("text", ["100", "x", "100x", "axb", ""])
+def test_what_is_no_step_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        step_in(text)
+    with pytest.raises(SystemExit):
+        main(["http://127.0.0.1:1/", f"--step={text}"], io.StringIO())
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=50), st.sampled_from([0.5, 0.95, 0.99]))
+def test_a_quantile_is_a_value_that_so_many_do_not_exceed(values: list[float], share: float) -> None:
+    found = quantile(sorted(values), share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values)
+    assert quantile([], share) == 0.0

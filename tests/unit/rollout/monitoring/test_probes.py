@@ -1,0 +1,170 @@
+"""What is asked about a service."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.repository.plan.rollout_settings import MetricSettings
+from pytest_py312.rollout.domain.model import (
+    Container,
+    Measurement,
+    Moment,
+    Observation,
+    Result,
+    Sample,
+    ServiceSpec,
+    Usage,
+)
+from pytest_py312.rollout.metrics.http_client import url_of
+from pytest_py312.rollout.metrics.log_patterns import patterns_in
+from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY
+from pytest_py312.rollout.monitoring.probes import (
+    AVAILABILITY,
+    DRIFT,
+    INTERPRETER,
+    UNDONE,
+    ContainerHealth,
+    ContainerProbe,
+    Probe,
+    health_in,
+    log_readings,
+)
+from pytest_py312.rollout.targets.target import Target, TargetLost, TargetRefused
+
+NEW = Container(id="new-container", image="new-image")
+SPEC = ServiceSpec(service="user", container="user")
+TARGET = Interpreter(3, 12)
+KEY_ERROR = ["Traceback (most recent call last):", '  File "/app/x.py", line 1, in f', "KeyError: 1"]
+
+
+def at(seconds: float) -> Moment:
+    return Moment(wall=1e9 + seconds, boottime=seconds, boot="b")
+
+
+@dataclass
+class FakeEngine:
+    """Answers with what it is given, or raises it."""
+
+    seen: Observation | Exception | None = field(
+        default_factory=lambda: Observation(container=NEW, running=True, interpreters=(TARGET,))
+    )
+    usage: Usage = field(default_factory=lambda: Usage(cpu_seconds=5.0, memory=100, restarts=0, out_of_memory=False))
+    since: list[float] = field(default_factory=list)
+
+    def observe(self, spec: ServiceSpec) -> Observation | None:
+        if isinstance(self.seen, Exception):
+            raise self.seen
+        return self.seen
+
+    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+        self.since.append(since)
+        return self.usage
+
+    @property
+    def target(self) -> Target:
+        return cast(Target, self)
+
+
+def measurements(probe: Probe, *, before: Sample | None = None, now: float = 10.0) -> dict[str, Measurement]:
+    return {one.metric: one for one in asyncio.run(probe.measure(before, at(now)))}
+
+
+def probe_of(engine: FakeEngine, **changes: Any) -> ContainerProbe:
+    return ContainerProbe(target=engine.target, spec=SPEC, container=NEW, interpreter=TARGET, **changes)
+
+
+def test_all_well() -> None:
+    found = measurements(probe_of(FakeEngine()))
+    assert {one.result for one in found.values()} == {Result.SUCCESSFUL}
+    assert INTERPRETER in found
+
+
+def test_the_next_sample_has_the_last_ones_counters_and_log() -> None:
+    engine = FakeEngine()
+    first = Sample(service="user", slot=1, at=at(10), measurements=tuple(measurements(probe_of(engine)).values()))
+    engine.usage = Usage(cpu_seconds=7.5, memory=100, restarts=0, out_of_memory=False)
+    assert measurements(probe_of(engine), before=first, now=20)[CPU].value == 0.25
+    assert engine.since == [at(10).wall, at(10).wall]
+
+
+def test_what_the_target_cannot_measure_proves_nothing_unless_the_plan_says_so() -> None:
+    blind = Usage(cpu_seconds=None, memory=None, restarts=0, out_of_memory=False, unmeasured="no metrics-server")
+    found = measurements(probe_of(FakeEngine(usage=blind)))
+    assert (found[MEMORY].result, found[MEMORY].detail) == (Result.INCONCLUSIVE, "no metrics-server")
+    found = measurements(probe_of(FakeEngine(usage=blind), missing="pass"))
+    assert found[MEMORY].result is Result.SUCCESSFUL
+
+
+@pytest.mark.parametrize(
+    ("seen", "metric"),
+    [
+        (None, "container"),
+        (Observation(container=Container(id="somebody-elses", image="x"), running=True), DRIFT),
+        (Observation(container=Container(id="the-old-one", image="x"), running=True, undone="went back"), UNDONE),
+        (Observation(container=NEW, running=True, interpreters=(Interpreter(3, 9),)), INTERPRETER),
+    ],
+)
+def test_something_else_serves_or_on_another_python(seen: Observation | None, metric: str) -> None:
+    assert measurements(probe_of(FakeEngine(seen=seen)))[metric].result is Result.FAILED
+
+
+def test_another_python_beside_the_target_is_no_outage() -> None:
+    """It may be that of a job, and gone a moment later; nor is it proof."""
+    seen = Observation(container=NEW, running=True, interpreters=(Interpreter(3, 9), TARGET))
+    said = measurements(probe_of(FakeEngine(seen=seen)))[INTERPRETER]
+    assert said.result is Result.INCONCLUSIVE
+    assert said.detail.startswith("Python 3.9 runs beside 3.12")
+
+
+def test_an_engine_that_is_away_is_an_error_and_nothing_else() -> None:
+    for probe in (probe_of(FakeEngine(seen=TargetLost("gone"))), ContainerHealth(
+        target=FakeEngine(seen=TargetRefused("no")).target, spec=SPEC)):  # fmt: skip
+        assert {one.result for one in measurements(probe).values()} == {Result.ERROR}
+
+
+@pytest.mark.parametrize(
+    ("seen", "result"),
+    [
+        (None, Result.FAILED),
+        (Observation(container=NEW, running=False, exit_code=1), Result.FAILED),
+        (Observation(container=NEW, running=True, health="unhealthy"), Result.FAILED),
+        (Observation(container=NEW, running=True, health="starting"), Result.INCONCLUSIVE),
+        (Observation(container=NEW, running=True, health="healthy"), None),
+        (Observation(container=NEW, running=True), None),
+    ],
+)
+def test_health_as_the_engine_knows_it(seen: Observation | None, result: Result | None) -> None:
+    assert health_in(seen).result is result
+    if not isinstance(seen, Exception):
+        made = measurements(ContainerHealth(target=FakeEngine(seen=seen).target, spec=SPEC))[AVAILABILITY]
+        assert made.result is (result or Result.SUCCESSFUL)
+
+
+def test_a_metric_of_the_plan_stands_in_for_the_figure_it_names() -> None:
+    metrics = (
+        MetricSettings(name="rss", provider="docker", query="memory", failure="value > 50"),
+        MetricSettings(name="again", provider="docker", query="restarts", failure="value > 3"),
+        MetricSettings(name="typo", provider="docker", query="memmory"),
+        MetricSettings(name="cores", provider="docker", query="cpu", failure="value > 3"),
+    )
+    found = measurements(probe_of(FakeEngine(), metrics=metrics))
+    assert found["rss"].result is Result.FAILED
+    assert found["again"].result is Result.SUCCESSFUL
+    assert found["typo"].result is Result.ERROR
+    assert not {"memory", "restarts", "cores"} & found.keys()
+
+
+def test_exceptions_are_new_where_the_old_version_does_not_log_them() -> None:
+    patterns = patterns_in(KEY_ERROR)
+    assert log_readings(patterns, frozenset())["exceptions"].result is Result.FAILED
+    for known in (frozenset({"KeyError in app/x.py:f"}), None):
+        found = log_readings(patterns, known)["exceptions"]
+        assert (found.result, found.value) == (None, 1.0)
+
+
+def test_addresses_of_both_kinds() -> None:
+    assert url_of("127.0.0.1", 80, "/health") == "http://127.0.0.1:80/health"
+    assert url_of("::1", 80, "/") == "http://[::1]:80/"

@@ -1,0 +1,46 @@
+"""The lock of an environment on an engine, whose images come and go."""
+
+from typing import Any, cast
+
+import docker.errors
+import pytest
+import requests
+
+from pytest_py312.rollout.domain.model import Holder
+from pytest_py312.rollout.targets.docker.lock import ATTEMPTS, DockerLock
+from pytest_py312.rollout.targets.target import TargetRefused
+from pytest_py312.runners.docker.engine import Engine
+
+
+class FewImages:
+    """An engine's client that makes containers of the images ``there`` only."""
+
+    def __init__(self, there: set[str]) -> None:
+        self.there = there
+        self.made: list[str] = []
+
+    def create_container_from_config(self, request: dict[str, Any], *, name: str) -> None:
+        if request["Image"] not in self.there:
+            answer = requests.Response()
+            answer.status_code = 404
+            raise docker.errors.ImageNotFound("gone", response=answer, explanation=f"No such image: {request['Image']}")
+        self.made.append(request["Image"])
+
+
+def lock_on(client: FewImages, *images: str) -> DockerLock:
+    named = iter(images)
+    return DockerLock(cast("Engine", type("Stub", (), {"client": client})()), "test", lambda: next(named))
+
+
+HOLDER = Holder(name="ops", host="here", process="1", journal="j", run="r1", stage=1, since="2026-01-01T00:00:00Z")
+
+
+def test_an_image_that_is_removed_meanwhile_is_no_reason_to_refuse() -> None:
+    client = FewImages({"sha256:stays"})
+    assert lock_on(client, "sha256:gone", "sha256:stays").take(HOLDER) is None
+    assert client.made == ["sha256:stays"]
+
+
+def test_where_none_stays_it_is_refused_and_says_why() -> None:
+    with pytest.raises(TargetRefused, match="No such image: sha256:gone"):
+        lock_on(FewImages(set()), *["sha256:gone"] * ATTEMPTS).take(HOLDER)
