@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pytest_py312.core.process import enable_interrupts
+
 if not os.environ.get("CI"):  # there hypothesis's own profile says the same
     # how fast examples are made and tried depends on what else the machine does: that is no property of the code
     settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,7 +30,8 @@ ABOUT_PROCESSES = frozenset(
 
 def pytest_configure(config: pytest.Config) -> None:
     """What a test starts is no worker of ours, although it inherits what says so: pytest-benchmark measures nothing in
-    one."""
+    one. Likewise a test run that was started in the background is interrupted as any other."""
+    enable_interrupts()
     if hasattr(config, "workerinput"):
         for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
             os.environ.pop(name, None)

@@ -28,6 +28,7 @@ from pytest_py312.core.directories import STATE_FOLDER, default_cache
 from pytest_py312.core.errors import OptionError, PlanError, Py312Error, StateError, perhaps
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.reports import inventory
 from pytest_py312.gate.run import cache_pruning
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
@@ -52,6 +53,7 @@ _UNITS = {"": 1, "B": 1} | {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 is well, 1 is something missing, 4 is a mistake of the user."""
     words = list(sys.argv[1:] if argv is None else argv)
+    enable_interrupts()
     try:
         return _run(words)
     except Py312Error as error:

@@ -27,6 +27,17 @@ TICK = 0.1
 """Seconds between two looks at the limits."""
 
 
+def enable_interrupts() -> None:
+    """Let SIGINT interrupt this process, also where it was started with SIGINT ignored.
+
+    A shell without job control starts what runs in the background so (POSIX, "Signals and Error Handling" of the shell
+    command language), Python then installs no handler, and every child inherits it: a CI that cancels its job with
+    SIGINT would not stop the run. Another handler than "ignore" is left as it is.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class _Tail:
     """Keeps the end of a stream, at most ``limit`` bytes of it."""
 

@@ -19,6 +19,7 @@ from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.model.fleet import Cell, Fleet, Service
 from pytest_py312.core.model.report import Report
+from pytest_py312.core.process import enable_interrupts
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, Judgement, comes_last
@@ -63,6 +64,7 @@ def register(config: pytest.Config) -> None:
 
     :raises pytest.UsageError: the user's mistake, in words.
     """
+    enable_interrupts()
     try:
         config.pluginmanager.register(GateSession(config), "py312-session")
     except Py312Error as error:

@@ -119,6 +119,19 @@ def test_at_the_time_limit_it_may_clean_up() -> None:
     assert done.exit_code == 0
 
 
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_process_that_was_started_with_interrupts_ignored_enables_them(ignored: bool) -> None:
+    """A shell without job control starts background jobs so; a handler that somebody has installed stays."""
+    code = (
+        "import os, signal; from pytest_py312.core.process import enable_interrupts\n"
+        f"signal.signal(signal.SIGINT, signal.SIG_IGN if {ignored} else lambda *_: print('own handler'))\n"
+        "enable_interrupts()\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    print('interrupted')"
+    )
+
+    assert python(code).stdout == ("interrupted\n" if ignored else "own handler\n")
+
+
 def test_what_does_not_heed_the_time_limit_is_killed() -> None:
     code = (
         "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"

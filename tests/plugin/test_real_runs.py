@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,9 @@ from tests.plugin.gate_helpers import IDS, PLAN, REAL_IDS, Real
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
+IGNORING_INTERRUPTS = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+)
 AUTH, USER = IDS[:4], IDS[4:]
 BROKEN = "services/user-service::py3.12::suite"
 SEEN = "services/user-service::source"
@@ -214,8 +218,12 @@ def test_a_check_may_ask_about_a_service_as_a_whole(real: Real) -> None:
     assert "not proven" in run.out
 
 
-def test_an_interrupted_run_leaves_nothing_behind(real: Real) -> None:
-    """Ctrl-C in the middle of a suite: exit code 2, no process of a cell, no run folder."""
+@pytest.mark.parametrize("start", ["in the foreground", "in the background"])
+def test_an_interrupted_run_leaves_nothing_behind(real: Real, start: str) -> None:
+    """SIGINT in the middle of a suite: exit code 2, no process of a cell, no run folder.
+
+    Without job control a shell starts what runs in the background with SIGINT ignored.
+    """
     fifo = real.root.parent / "begun"
     os.mkfifo(fifo)
     real.root.joinpath("services/auth-service/tests/test_auth.py").write_text(
@@ -223,6 +231,8 @@ def test_an_interrupted_run_leaves_nothing_behind(real: Real) -> None:
         "        file.write(str(os.getpid()))\n    time.sleep(600)\n"
     )
     argv = real.command("services/auth-service::py3.12::suite", "--py312-jobs=1")
+    if start == "in the background":
+        argv = [sys.executable, "-c", IGNORING_INTERRUPTS, *argv]
     with subprocess.Popen(
         argv, cwd=real.root, env=real.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as running:
